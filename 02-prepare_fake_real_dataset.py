@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Step 02: the crops by label, balanced, and split into train, val and test without a leak.
+
+Reads:  <videos-dir>/metadata.json, <work-dir>/<id>/faces/*.png, and faces.json where it is there
+Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, <split-dir>/manifest.csv
+"""
+
+from deepfake import cli
+
+
+def main() -> int:
+    parser = cli.parser(__doc__, "--videos-dir", "--work-dir", "--prepared-dir", "--split-dir")
+    parser.add_argument("--faces", default="faces", metavar="NAME", help="the crops' folder, such as marked_faces")
+    parser.add_argument(
+        "--group-by",
+        choices=("source", "video"),
+        default="source",
+        help="what is never split: an original with all its fakes (source), or, weaker, each video by itself",
+    )
+    args = parser.parse_args()
+
+    from deepfake.splits import prepare_dataset
+
+    return prepare_dataset(
+        args.videos_dir, args.work_dir, args.prepared_dir, args.split_dir, args.faces, args.group_by, args.quiet
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
