@@ -22,7 +22,13 @@ def main() -> int:
     from deepfake.splits import prepare_dataset
 
     return prepare_dataset(
-        args.videos_dir, args.work_dir, args.prepared_dir, args.split_dir, args.faces, args.group_by, args.quiet
+        args.videos_dir,
+        args.work_dir,
+        args.prepared_dir,
+        args.split_dir,
+        args.faces,
+        args.group_by,
+        args.quiet,
     )
 
 

@@ -3,7 +3,9 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -69,8 +71,26 @@ def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], flo
     return parse
 
 
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep back what is written to standard error, by C++ too; show it after all if the block fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            file.seek(0)
+            os.write(kept, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def run(main: Callable[[], int | None]) -> NoReturn:
-    """Run a script's `main` and exit: 2 with one line for a `UserError`, 130 after Ctrl-C, else what it returns."""
+    """Run a script's `main` and exit: 2 and one line for a `UserError`, 130 after Ctrl-C, else what it returns."""
     try:
         sys.exit(main())
     except UserError as error:

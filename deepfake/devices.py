@@ -1,34 +1,17 @@
 """TensorFlow without its start-up chatter, and the accelerators that it sees."""
 
 import functools
+import logging
 import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from deepfake.cli import hushed
 
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep back what is written to standard error, by C++ too; show it after all if the block fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            file.seek(0)
-            os.write(kept, file.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
+# Keras advises against .h5 at each one that it saves
+logging.getLogger("absl").setLevel(logging.ERROR)
 # TensorFlow 2.21 prints its first messages whatever the level is; the others heed it
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _hushed():
+with hushed():
+    import keras
     import tensorflow as tf
 
 
@@ -39,3 +22,6 @@ def gpus() -> tuple[str, ...]:
     for device in devices:
         tf.config.experimental.set_memory_growth(device, True)
     return tuple(device.name.removeprefix("/physical_device:") for device in devices)
+
+
+__all__ = ["gpus", "keras", "tf"]

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""Step 03a: the test set's predictions by a saved model, without training.
+
+Reads:  a .keras or .h5 model, of step 03 or of another project built on the efficientnet package;
+        <split-dir>/ with manifest.csv
+Writes: <out-dir>/cnn_preds_values.json and .parquet, Confusion.png
+"""
+
+from pathlib import Path
+
+from deepfake import cli
+
+
+def main() -> int:
+    parser = cli.parser(__doc__, "--split-dir", "--out-dir")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path("tmp_checkpoint/best_model.keras"),
+        metavar="FILE",
+        help="the saved model",
+    )
+    args = parser.parse_args()
+
+    from deepfake.training import load_and_predict
+
+    return load_and_predict(args.model, args.split_dir, args.out_dir, args.quiet)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,132 @@
+"""The frame classifier: EfficientNetB0 and a small head; raw crops go in, the probability of real comes out."""
+
+import os
+from pathlib import Path
+
+import h5py
+
+from deepfake.devices import keras, tf  # isort: skip  (first, since it hushes what efficientnet imports)
+import efficientnet.tfkeras as efficientnet  # also registers what its saved models need to load
+import numpy as np
+from efficientnet.weights import IMAGENET_WEIGHTS_PATH, NS_WEIGHTS_PATH
+
+from deepfake.files import UserError
+
+BACKBONE = "efficientnet-b0"
+NAMED_WEIGHTS = {
+    "imagenet": IMAGENET_WEIGHTS_PATH + f"{BACKBONE}_weights_tf_dim_ordering_tf_kernels_autoaugment_notop.h5",
+    "noisy-student": NS_WEIGHTS_PATH + f"{BACKBONE}_noisy-student_notop.h5",
+}
+
+# the pixel statistics that EfficientNet's published weights were trained with
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
+IMAGENET_STD = np.array([0.229, 0.224, 0.225])
+
+# Keras' 0.99 needs thousands of steps before validation means anything; a small dataset has hundreds
+FROM_SCRATCH_MOMENTUM = 0.9
+
+
+def build_model(image_size: int, weights: str) -> keras.Model:
+    """EfficientNetB0 with the project's head: B x S x S x 3 RGB of 0 to 255 in, B x 1 p_real out.
+
+    `weights` is imagenet, noisy-student, none, or a file: a backbone's weights or a whole model of ours.
+
+    Raises:
+        UserError: the weights cannot be downloaded or do not fit.
+    """
+    if _is_whole_model(weights):
+        return _own_model(Path(weights), image_size)
+    backbone = _backbone(image_size, weights)
+    inputs = keras.Input((image_size, image_size, 3), name="crop")
+    scale, offset = 1 / (255 * IMAGENET_STD), -IMAGENET_MEAN / IMAGENET_STD
+    x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="scaling")(inputs)
+    x = backbone(x)
+    x = keras.layers.Dense(512, activation="relu")(x)
+    x = keras.layers.Dropout(0.5)(x)
+    x = keras.layers.Dense(128, activation="relu")(x)
+    outputs = keras.layers.Dense(1, activation="sigmoid", name="p_real")(x)
+    return keras.Model(inputs, outputs, name="deepfake")
+
+
+def load_model(path: Path) -> keras.Model:
+    """Load a saved model (.keras or .h5, ours or another's built on the `efficientnet` package).
+
+    Raises:
+        UserError: the file is missing or is not a Keras model for square RGB images with one or two outputs.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: not found; run step 03 first, or give --model")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises nearly every kind for a file that it cannot use
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: not a Keras model that can be loaded ({type(error).__name__}: {reason})") from None
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or model.inputs[0].shape[-1] != 3:
+        raise UserError(f"{path}: takes {model.input_shape}, not batches of RGB images")
+    if len(model.outputs) != 1 or model.outputs[0].shape[1:] not in ((1,), (2,)):
+        raise UserError(f"{path}: gives {model.output_shape}, not one probability (or fake and real) an image")
+    return model
+
+
+def predict(model: keras.Model, batches: tf.data.Dataset, verbose: int | str = 0) -> np.ndarray:
+    """p_real of each crop: N float64. Of two outputs the second counts, as folders in the order fake, real give it."""
+    return model.predict(batches, verbose=verbose)[:, -1].astype(np.float64)
+
+
+def weights_cache() -> Path:
+    """The folder where Keras keeps downloaded weights."""
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+
+
+def _backbone(image_size: int, weights: str) -> keras.Model:
+    # with input_tensor the package would reach into a part of TensorFlow that Keras 3 has left
+    backbone = efficientnet.EfficientNetB0(
+        include_top=False, weights=None, pooling="max", input_shape=(image_size, image_size, 3)
+    )
+    if weights == "none":
+        for layer in backbone.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = FROM_SCRATCH_MOMENTUM
+        return backbone
+    if weights in NAMED_WEIGHTS:
+        return _with_named_weights(image_size, weights)
+    if not Path(weights).is_file():
+        raise UserError(f"--weights {weights}: neither a file nor one of {', '.join([*NAMED_WEIGHTS, 'none'])}")
+    try:
+        backbone.load_weights(weights)
+    except Exception as error:  # as in load_model
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{weights}: not the weights of {BACKBONE} without its top ({reason})") from None
+    return backbone
+
+
+def _with_named_weights(image_size: int, weights: str) -> keras.Model:
+    try:
+        return efficientnet.EfficientNetB0(
+            include_top=False, weights=weights, pooling="max", input_shape=(image_size, image_size, 3)
+        )
+    except Exception as error:  # Keras raises a bare Exception where a download fails
+        url = NAMED_WEIGHTS[weights]
+        reason = " ".join(str(error).replace(url, "it").split())[:120]
+        raise UserError(
+            f"{url}: no download ({reason}); put {url.rsplit('/', 1)[1]} "
+            f"into {weights_cache()}, or train from scratch with --weights none"
+        ) from None
+
+
+def _is_whole_model(weights: str) -> bool:
+    path = Path(weights)
+    if not path.is_file():
+        return False
+    if path.suffix == ".keras":
+        return True
+    return h5py.is_hdf5(path) and "model_config" in h5py.File(path).attrs
+
+
+def _own_model(path: Path, image_size: int) -> keras.Model:
+    model = load_model(path)
+    if model.input_shape[1:3] != (image_size, image_size):
+        raise UserError(
+            f"{path}: takes images of {model.input_shape[1]} pixels; give --image-size {model.input_shape[1]}"
+        )
+    return model

@@ -1,0 +1,41 @@
+"""Frame predictions on disk: what steps 03 and 03a write and step 04 reads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deepfake.files import read_json, whole_file, write_json
+from deepfake.splits import Entry
+
+NAME = "cnn_preds_values"
+SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
+COLUMNS = {
+    "label": pa.int8(),
+    "video": pa.string(),
+    "group": pa.string(),
+    "method": pa.string(),
+    "frame": pa.int32(),
+    "face": pa.int32(),
+    "person": pa.string(),
+}
+
+
+def write_predictions(entries: Sequence[Entry], p_real: np.ndarray, out_dir: Path) -> None:
+    """Write the p_real (N floats) of N crops as `cnn_preds_values.json` and `.parquet`, the same numbers in both."""
+    values = [round(float(value), 10) for value in p_real]
+    write_json(out_dir / f"{NAME}.json", [[entry.file, value] for entry, value in zip(entries, values, strict=True)])
+    columns = {key: pa.array([getattr(entry, key) for entry in entries], kind) for key, kind in COLUMNS.items()}
+    with whole_file(out_dir / f"{NAME}.parquet") as temporary:
+        pq.write_table(pa.table({**columns, "p_real": pa.array(values, pa.float64())}), temporary)
+
+
+def is_sample_only(info_path: Path) -> bool:
+    """Whether a model's best_model.json says that it was trained on the drawn sample; False without such a file.
+
+    Raises:
+        UserError: the file is not JSON.
+    """
+    return info_path.is_file() and read_json(info_path, remedy="run step 03 again").get("sample_only") is True

@@ -1,0 +1,222 @@
+"""From frame predictions to video verdicts, as a Spark job."""
+
+import os
+import re
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from deepfake.cli import hushed
+from deepfake.files import UserError, whole_file
+from deepfake.metrics import THRESHOLD, Scores, score
+from deepfake.plots import plot_confusion
+from deepfake.predictions import SAMPLE_ONLY, is_sample_only
+from deepfake.videos import FAKE, LABEL_NAMES, REAL
+
+JAVA_VERSIONS = "17 or 21"
+JAVA_REMEDY = (
+    f"Spark needs Java {JAVA_VERSIONS}: `sudo apt-get install openjdk-17-jre-headless`, "
+    "`conda install openjdk=17`, or set JAVA_HOME to one that is there"
+)
+
+# real/<id>-FFF-NN.png, parsed from the right since an id may hold dashes
+CROP_NAME = r"(?s)^(?:.*/)?(real|fake)/(.+)-(\d+)-(\d+)\.\w+$"
+
+# PySpark 4.3 warns of pandas 3 wherever it may meet it; verdicts leave Spark as Arrow, which it does not touch
+warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+
+
+def check_java() -> None:
+    """Make sure that Spark will find a Java that it runs on.
+
+    Raises:
+        UserError: there is none, or it is older than 17.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=os.path.join(home, "bin") if home else None)
+    if java is None:
+        raise UserError(f"no Java found{f' in JAVA_HOME={home}' if home else ''}; {JAVA_REMEDY}")
+    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(?:1\.)?(\d+)', printed)
+    if not version or int(version[1]) < 17:
+        raise UserError(f"{java} is Java {version[1] if version else 'of an unknown version'}; {JAVA_REMEDY}")
+
+
+def start_spark(master: str) -> SparkSession:
+    """Start a Spark session on a cluster or on this machine's cores (`local[*]`).
+
+    Raises:
+        UserError: there is no Java, or the session cannot be started.
+    """
+    check_java()
+    builder = (
+        SparkSession.builder.master(master)
+        .appName("deepfake verdicts")
+        .config("spark.log.level", "ERROR")
+        .config("spark.ui.showConsoleProgress", "false")
+    )
+    if master.startswith("local"):
+        # a laptop whose name does not resolve has no other address, and few rows need few partitions
+        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
+        builder = builder.config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "8")
+    try:
+        with hushed():  # a dozen lines of greetings; errors come as exceptions
+            return builder.getOrCreate()
+    except Exception as error:  # py4j wraps whatever Java throws
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"Spark does not start on --master {master} ({reason})") from None
+
+
+def read_predictions(spark: SparkSession, path: Path) -> DataFrame:
+    """Read frame predictions, JSON or Parquet, a file or a folder: columns video, label (int, 1 is real), p_real.
+
+    Raises:
+        UserError: nothing is there, or a row is malformed.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: not found; run step 03 or 03a first, or give --predictions")
+    files = (
+        sorted(file for file in path.rglob("*") if not file.name.startswith((".", "_"))) if path.is_dir() else [path]
+    )
+    kinds = {file.suffix for file in files} & {".json", ".parquet"}
+    if len(kinds) != 1:
+        raise UserError(f"{path}: holds {' and '.join(sorted(kinds)) or 'no .json or .parquet'}; give one kind")
+    read = {".json": _read_json, ".parquet": _read_parquet}[kinds.pop()]
+    frames = read(spark, path)
+    _check_rows(frames, path)
+    return frames.select("video", "label", "p_real")
+
+
+def _read_json(spark: SparkSession, path: Path) -> DataFrame:
+    texts = spark.read.text(str(path), wholetext=True, pathGlobFilter="*.json", recursiveFileLookup=True)
+    # elements of any kind become their text, so that each row is judged by itself
+    rows = texts.select(F.from_json("value", "array<string>").alias("rows"))
+    if rows.where("rows is null").limit(1).count():
+        raise UserError(f'{path}: not a JSON list like [["real/name-000-00.png", 0.75], ...]')
+    row, name = F.from_json("text", "array<string>"), F.get("row", F.lit(0))
+    return (
+        rows.select(F.posexplode("rows").alias("number", "text"))
+        .withColumn("row", row)
+        .select(
+            F.regexp_extract(name, CROP_NAME, 2).alias("video"),
+            F.when(F.regexp_extract(name, CROP_NAME, 1) == LABEL_NAMES[REAL], REAL).otherwise(FAKE).alias("label"),
+            F.when(F.size("row") == 2, F.get("row", F.lit(1)).try_cast("double")).alias("p_real"),
+            F.concat(F.lit("row "), F.col("number") + 1, F.lit(": "), F.coalesce("text", F.lit("null"))).alias("shown"),
+        )
+    )
+
+
+def _read_parquet(spark: SparkSession, path: Path) -> DataFrame:
+    frames = spark.read.parquet(str(path))
+    missing = sorted({"video", "label", "p_real"} - set(frames.columns))
+    if missing:
+        raise UserError(f"{path}: has no column {', '.join(missing)}; steps 03 and 03a write one that has")
+    return frames.select(
+        F.col("video").cast("string"),
+        F.col("label").try_cast("int").alias("label"),
+        F.col("p_real").try_cast("double").alias("p_real"),
+        F.to_json(F.struct("video", "label", "p_real")).alias("shown"),
+    )
+
+
+def _check_rows(frames: DataFrame, path: Path) -> None:
+    good = (F.col("video") != "") & F.col("label").isin(FAKE, REAL) & F.col("p_real").between(0, 1)
+    bad = frames.where(~F.coalesce(good, F.lit(False))).select("shown").first()
+    if bad:
+        raise UserError(f"{path}: malformed {bad.shown}; a row is a crop's name below real/ or fake/, and p_real")
+
+
+def video_verdicts(frames: DataFrame) -> DataFrame:
+    """Average the frame predictions of each video.
+
+    From columns video, label, p_real to video, label, average, frames, is_real and correct, sorted by video; the
+    verdict is real above 0.5.
+    """
+    return (
+        frames.groupBy("video")
+        .agg(
+            F.min("label").alias("label"),
+            F.max("label").alias("other_label"),
+            F.avg("p_real").alias("average"),
+            F.count("*").alias("frames"),
+        )
+        .withColumn("is_real", F.col("average") > THRESHOLD)
+        .withColumn("correct", F.col("is_real") == (F.col("label") == REAL))
+        .sort("video")
+    )
+
+
+def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts as people read them: video, label, average prediction, verdict, correct, frames."""
+    names = [name.upper() for name in LABEL_NAMES]
+    return pd.DataFrame(
+        {
+            "video": verdicts["video"],
+            "label": [names[label] for label in verdicts["label"]],
+            "average prediction": verdicts["average"],
+            "verdict": [names[is_real] for is_real in verdicts["is_real"].astype(int)],
+            "correct": ["yes" if correct else "no" for correct in verdicts["correct"]],
+            "frames": verdicts["frames"],
+        }
+    )
+
+
+def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool) -> str:
+    """The text of mapreduce_res.txt."""
+    lines = [
+        f"videos: {len(table)}",
+        f"frames: {table['frames'].sum()}",
+        f"accuracy: {scores.accuracy:.4f}",
+        f"accuracy (real videos): {scores.accuracy_real:.4f}",
+        f"accuracy (fake videos): {scores.accuracy_fake:.4f}",
+        f"average prediction (real videos): {scores.mean_real:.4f}",
+        f"average prediction (fake videos): {scores.mean_fake:.4f}",
+        f"log loss: {scores.log_loss:.4f}",
+        "",
+        *(
+            f"{LABEL_NAMES[truth]} videos taken for {LABEL_NAMES[verdict]}: {scores.confusion[truth, verdict]}"
+            for truth in (REAL, FAKE)
+            for verdict in (REAL, FAKE)
+        ),
+        "",
+        *([SAMPLE_ONLY, ""] if sample_only else []),
+        table.to_string(index=False, float_format="%.4f"),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", model_info: Path | None = None) -> int:
+    """Step 04: video verdicts from frame predictions; returns the exit code.
+
+    Raises:
+        UserError: there is no Java, or the predictions are missing or malformed.
+    """
+    info = model_info or predictions.parent / "tmp_checkpoint" / "best_model.json"
+    sample_only = is_sample_only(info)
+    spark = start_spark(master)
+    try:
+        verdicts = video_verdicts(read_predictions(spark, predictions)).toArrow().to_pandas()
+    finally:
+        spark.stop()
+    if verdicts.empty:
+        raise UserError(f"{predictions}: holds no prediction; run step 03 or 03a again")
+    mixed = verdicts[verdicts["label"] != verdicts["other_label"]]
+    if len(mixed):
+        raise UserError(f"{predictions}: {mixed['video'].iloc[0]} is listed both as real and as fake")
+    scores, table = score(verdicts["label"], verdicts["average"]), verdict_table(verdicts)
+    text = report_text(scores, table, sample_only)
+    with whole_file(out_dir / "video_verdicts.csv") as temporary:
+        table.rename(columns={"average prediction": "average_prediction"}).to_csv(temporary, index=False)
+    with whole_file(out_dir / "mapreduce_res.txt") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
+    print(text.split("\n\n")[0])
+    print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
+    if sample_only:
+        print(f"04: {SAMPLE_ONLY}")
+    return 0
