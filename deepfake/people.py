@@ -14,7 +14,8 @@ HEAD_BOX = (-1.5, 1.5, -1.7, 2.1)  # u from, u to, v from, v to: the canvas of f
 BODY_BOX = (-2.3, 2.3, 0.5, 3.3)
 EYE_STATES = (0.0, 0.35, 0.7, 1.0)  # how far the eyelids are open
 MOUTH_STATES = (0.0, 0.2, 0.4, 0.65, 0.9)  # how far the lips are apart
-EYE_V, MOUTH_V = 0.02, 0.60
+EYE_V, MOUTH_V = 0.04, 0.60
+LENS = 0.008  # how soft the camera draws, in head units
 
 SKINS = [(0.97, 0.81, 0.72), (0.95, 0.76, 0.65), (0.92, 0.73, 0.57), (0.85, 0.64, 0.49), (0.74, 0.53, 0.39)]
 DARK_SKINS = [(0.62, 0.42, 0.29), (0.52, 0.34, 0.23), (0.42, 0.27, 0.19)]
@@ -88,18 +89,18 @@ def random_traits(rng: np.random.Generator) -> Traits:
         collar=one(COLLARS),
         glasses=one(["round", "square"]) if rng.random() < 0.2 else "",
         width=rng.uniform(0.69, 0.75) if woman else rng.uniform(0.71, 0.78),
-        jaw=rng.uniform(2.0, 2.6) if woman else rng.uniform(2.3, 3.3),
-        eye_gap=rng.uniform(0.29, 0.33),
+        jaw=rng.uniform(1.75, 2.2) if woman else rng.uniform(1.9, 2.7),
+        eye_gap=rng.uniform(0.275, 0.31),
         eye_size=rng.uniform(0.155, 0.18) + 0.012 * woman,
         eye_round=rng.uniform(0.42, 0.56) + 0.04 * woman,
         eye_tilt=rng.uniform(-0.04, 0.12),
         nose=rng.uniform(0.10, 0.135) if woman else rng.uniform(0.115, 0.16),
-        nose_tip=rng.uniform(0.33, 0.40),
+        nose_tip=rng.uniform(0.29, 0.35),
         mouth=rng.uniform(0.23, 0.29),
-        lip=rng.uniform(0.26, 0.40) + (0.06 if woman else -0.04) + 0.05 * dark,
+        lip=rng.uniform(0.30, 0.40) + (0.06 if woman else 0.0) + 0.05 * dark,
         smile=rng.uniform(-0.02, 0.16),
-        brow=rng.uniform(0.022, 0.034) if woman else rng.uniform(0.034, 0.052),
-        brow_lift=rng.uniform(0.0, 0.06),
+        brow=rng.uniform(0.020, 0.030) if woman else rng.uniform(0.028, 0.042),
+        brow_lift=rng.uniform(-0.02, 0.03),
         freckles=rng.uniform(0.4, 1.0) if rng.random() < 0.3 and not dark else 0.0,
         wrinkles=rng.uniform(0.6, 1.0) if old else rng.uniform(0.0, 0.3),
     )
@@ -177,7 +178,7 @@ def strokes(layer: np.ndarray, grid: Grid, curves: np.ndarray, colours: np.ndarr
 def half_width(traits: Traits, v: np.ndarray) -> np.ndarray:
     """Half of the width of the face at height v."""
     skull = np.clip(1 - np.abs(v) ** 2.4, 0, 1) ** 0.47
-    jaw = np.clip(1 - np.abs(v) ** traits.jaw, 0, 1) ** 0.55
+    jaw = np.clip(1 - np.abs(v) ** traits.jaw, 0, 1) ** 0.58
     return traits.width * np.where(v < 0, skull, jaw)
 
 
@@ -190,11 +191,13 @@ def relief(traits: Traits, grid: Grid) -> np.ndarray:
     z = 0.85 * np.where(rest > 0.08, np.sqrt(np.maximum(rest, 0.08)), 0.283 + 1.77 * (rest - 0.08))
     tip, wing = traits.nose_tip, traits.nose
     ridge = ramp(-0.22, tip, v) * ramp(tip + 0.10, tip, v)
-    z += 0.15 * np.exp(-0.5 * (u / (0.07 + 0.02 * ridge)) ** 2) * ridge
+    z += 0.18 * np.exp(-0.5 * (u / (0.07 + 0.02 * ridge)) ** 2) * ridge
     z += 0.07 * bump(u, v, (0, tip), wing * 0.62, 0.065) + 0.045 * pair(
         grid, (wing, tip + 0.05), 0.055, 0.055
     )
-    z += 0.035 * pair(grid, (0.30, -0.17), 0.20, 0.06) - 0.075 * pair(grid, (0.27, -0.01), 0.13, 0.10)
+    z += 0.035 * pair(grid, (0.30, EYE_V - 0.18), 0.20, 0.06) - 0.075 * pair(
+        grid, (0.27, EYE_V - 0.02), 0.13, 0.10
+    )
     z += 0.045 * pair(grid, (0.42, 0.27), 0.16, 0.13) - 0.03 * pair(grid, (0.46, 0.56), 0.12, 0.16)
     z += 0.045 * bump(u, v, (0, 0.60), 0.20, 0.09) - 0.035 * bump(u, v, (0, 0.755), 0.14, 0.04)
     z += 0.06 * bump(u, v, (0, 0.89), 0.16, 0.09) - 0.012 * bump(u, v, (0, 0.48), 0.025, 0.05)
@@ -215,7 +218,7 @@ def lighting(grid: Grid, z: np.ndarray, light: np.ndarray, rng) -> tuple[np.ndar
     length = np.sqrt(du**2 + dv**2 + 1)
     facing = (-du * light[0] - dv * light[1] + light[2]) / length
     soft = np.clip((facing + 0.30) / 1.28, 0, 1)[..., None]
-    dark, bright = np.array([0.60, 0.49, 0.47]), np.array([1.20, 1.18, 1.15])
+    dark, bright = np.array([0.60, 0.49, 0.47]), np.array([1.08, 1.05, 1.02])
     multiply = dark + (bright - dark) * soft**1.1
     half = light + np.array([0, 0, 1])
     half /= np.linalg.norm(half)
@@ -232,7 +235,7 @@ def skin_paint(traits: Traits, grid: Grid, rng: np.random.Generator) -> np.ndarr
     red, deep = skin * (1.0, 0.78, 0.76), skin * (0.72, 0.60, 0.62)
     paint(albedo, red, 0.45 * pair(grid, (0.42, 0.27), 0.15, 0.12) + 0.35 * bump(u, v, (0, 0.33), 0.13, 0.08))
     paint(albedo, red, 0.5 * ramp(0.66, 0.74, np.abs(u)) * ramp(-0.3, -0.1, v))
-    paint(albedo, deep, 0.45 * pair(grid, (traits.eye_gap, EYE_V - 0.05), 0.15, 0.07))
+    paint(albedo, deep, 0.85 * pair(grid, (traits.eye_gap, EYE_V - 0.03), 0.17, 0.08))
     paint(albedo, deep, 0.25 * pair(grid, (traits.eye_gap - 0.02, EYE_V + 0.13), 0.12, 0.04))
     ear = np.abs(np.abs(u) - traits.width - 0.02)
     paint(albedo, deep, 0.7 * bump(ear, v, (0.0, 0.06), 0.035, 0.11))
@@ -241,7 +244,7 @@ def skin_paint(traits: Traits, grid: Grid, rng: np.random.Generator) -> np.ndarr
         paint(albedo, skin * 0.25, 0.85 * hole)
     paint(albedo, deep, 0.4 * bump(u, v, (0, traits.nose_tip + 0.11), traits.nose * 0.7, 0.02))
     paint(albedo, deep, 0.5 * bump(u, v, (0, 0.75 + 0.1 * traits.lip), 0.13, 0.025))
-    pores = 0.028 * grid.noise(rng, 0.016) + 0.018 * grid.noise(rng, 0.03) + 0.015 * grid.noise(rng, 0.14)
+    pores = 0.018 * grid.noise(rng, 0.016) + 0.014 * grid.noise(rng, 0.03) + 0.015 * grid.noise(rng, 0.14)
     albedo *= 1 + pores[..., None] * np.array([0.8, 1.0, 1.1], np.float32)
     if traits.freckles:
         where = pair(grid, (0.30, 0.22), 0.24, 0.12) + 0.3 * (v < -0.3)
@@ -263,8 +266,7 @@ def beard_area(traits: Traits, grid: Grid) -> np.ndarray:
     cheeks = ramp(-0.05, 0.07, v - (0.60 - 0.58 * (a / traits.width) ** 2)) * ramp(0.02, 0.12, v + 0.1)
     lip = ramp(0.33, 0.28, a) * ramp(0.44, 0.49, v - 0.05 * a) * ramp(0.62, 0.56, v)
     chin = ramp(0.33, 0.27, a) * ramp(0.70, 0.76, v + 0.6 * np.maximum(a - 0.22, 0))
-    sides = ramp(0.26, 0.29, a) * ramp(0.36, 0.33, a) * ramp(0.48, 0.54, v)
-    kinds = {"moustache": lip, "goatee": np.maximum(np.maximum(lip, chin), sides)}
+    kinds = {"moustache": lip, "goatee": np.maximum(0.5 * lip, chin)}
     return kinds.get(traits.beard, np.maximum(cheeks, lip))
 
 
@@ -342,7 +344,7 @@ def grow_brows(layer: np.ndarray, traits: Traits, grid: Grid, rng: np.random.Gen
     t = np.repeat(rng.uniform(0, 1, 150)[:, None], 3, 1)
     across = rng.uniform(-1, 1, (150, 1)) * traits.brow * (1.05 - 0.75 * t[:, :1] ** 1.5)
     along = t + np.array([0, 0.05, 0.11]) * rng.uniform(0.8, 1.3, (150, 1))
-    height = -0.19 - traits.brow_lift - 0.10 * np.sin(np.clip(along, 0, 1.1) * 2.4) + 0.055 * along
+    height = EYE_V - 0.20 - traits.brow_lift - 0.10 * np.sin(np.clip(along, 0, 1.1) * 2.4) + 0.055 * along
     rise = np.array([0.25, 0, -0.35]) * traits.brow * (1 - t)
     for side in (-1, 1):
         u = side * (traits.eye_gap - 0.19 + 0.40 * along)
@@ -367,7 +369,7 @@ def swept(rng, count: int, height: float, spread: float = 96) -> np.ndarray:
     angle = rng.uniform(-spread, spread, (count, 1))
     t = np.linspace(0, 1, 9)
     start = hairline(angle) + rng.uniform(-0.02, 0.25, (count, 1)) * (1 - t)
-    crown = 1.04 + height * np.cos(np.radians(np.clip(angle, -90, 90))) + rng.normal(0, 0.015, (count, 1))
+    crown = 0.99 + height * np.cos(np.radians(np.clip(angle, -90, 90))) + rng.normal(0, 0.015, (count, 1))
     return skull(angle * (1 - 0.12 * t), start + (crown - start) * t**0.8)
 
 
@@ -412,7 +414,7 @@ def curls(rng, count: int, size: float, height: float, drop: float) -> np.ndarra
     angle = rng.uniform(-drop, drop, (count, 1))
     start = hairline(angle) + 0.05
     reach = start + (1.0 + height - start) * rng.uniform(0, 1, (count, 1)) ** 0.8
-    turn = np.linspace(0, 5.4, 12) + rng.uniform(0, 6.3, (count, 1))
+    turn = np.linspace(0, 3.9, 10) + rng.uniform(0, 6.3, (count, 1))
     radius = size * rng.uniform(0.5, 1.2, (count, 1))
     ring = np.stack([radius * np.cos(turn), radius * np.sin(turn)], -1)
     return skull(angle, reach) + ring
@@ -437,8 +439,8 @@ def front_hair(style: str, rng: np.random.Generator) -> list[np.ndarray]:
         "crop": lambda: [cropped(rng, 1700, 0.10)],
         "buzz": lambda: [cropped(rng, 2200, 0.03)],
         "quiff": lambda: [cropped(rng, 900, 0.03, 55), swept(rng, 650, 0.22, 66)],
-        "fringe": lambda: [cropped(rng, 900, 0.05, 50), fringe(rng, 600, -0.46, 0.10 * np.sign(part))],
-        "bald": lambda: [cropped(rng, 150, 0.02, 84)],
+        "fringe": lambda: [cropped(rng, 1100, 0.05, 22), fringe(rng, 600, -0.46, 0.10 * np.sign(part))],
+        "bald": lambda: [],
     }[style]()
 
 
@@ -473,13 +475,14 @@ def paint_hair(bundles: list[np.ndarray], traits: Traits, grid: Grid, light, rng
         tone = np.clip(0.92 + clump + rng.normal(0, 0.12, len(curves)), 0.5, 1.4)
         colours = traits.hair * tone[:, None] * dim + 0.015
         half = len(curves) // 2
-        strokes(layer, grid, curves[:half], colours[:half] * 0.72, 0.055)
+        thick = 0.02 if traits.style in ("bald", "buzz") else 0.055
+        strokes(layer, grid, curves[:half], colours[:half] * 0.72, thick)
         strokes(layer, grid, curves[half:], colours[half:], 0.016)
     u, v = grid.u / 1.05, (grid.v + 0.10) / 1.15
     nz = np.sqrt(np.clip(1 - u**2 - v**2, 0.08, 1))
     facing = np.clip((u * light[0] + v * light[1] + nz * light[2] + 0.3) / 1.3, 0, 1)
     ring = np.exp(-0.5 * ((grid.v + 0.80 - 0.35 * grid.u**2 - 0.1 * light[0] * grid.u) / 0.09) ** 2)
-    gleam = 0.16 * ring * (0.7 + 0.3 * grid.noise(rng, 0.03)) * (traits.style not in ("afro", "buzz", "bald"))
+    gleam = 0.16 * ring * (traits.style not in ("afro", "buzz", "bald"))
     lit = layer[..., :3] * (0.55 + 0.65 * facing)[..., None]
     lit += 255 * (gleam * facing * dim)[..., None] * (0.35 + traits.hair)
     layer[..., :3] = np.clip(lit, 0, 255)
@@ -710,28 +713,29 @@ def grow_beard(layer: np.ndarray, traits: Traits, grid: Grid, rng: np.random.Gen
 
 def finish(traits, grid, image, solid, front, multiply, light, rng) -> Person:
     """Add the states of eyes and mouth, back hair and body to a painted head."""
-    eye_window = grid.window(-0.60, 0.60, -0.17, 0.19)
+    eye_window = grid.window(-0.60, 0.60, EYE_V - 0.18, EYE_V + 0.18)
     mouth_window = grid.window(-0.42, 0.42, 0.40, 0.86)
     eyes, mouths = [], []
     for opened in EYE_STATES:
         patch = np.ascontiguousarray(image[eye_window])
         for side in (-1, 1):
             paint_eye(patch, traits, grid, eye_window, side, opened, light)
-        eyes.append(to_bytes(patch))
+        eyes.append(to_bytes(grid.blur(patch, LENS)))
     for opened in MOUTH_STATES:
         patch = np.ascontiguousarray(image[mouth_window])
         paint_mouth(patch, traits, grid, mouth_window, opened, multiply[mouth_window])
-        mouths.append(to_bytes(patch))
+        mouths.append(to_bytes(grid.blur(patch, LENS)))
     u, v = grid.u, grid.v
     depth = np.clip(1 - (u / 0.86) ** 2 - ((v + 0.02) / 1.12) ** 2, 0, 1) * 0.75
     depth += 0.20 * bump(u, v, (0, traits.nose_tip - 0.03), 0.13, 0.16)
+    front = grid.blur(front, LENS)
     hair = front[..., 3].astype(np.float32) / 255
     whole = hair + solid * (1 - hair)
     jaw = ramp(0.55, 0.75, v) * ramp(1.3, 1.0, v) * ramp(0.75, 0.45, np.abs(u))
     return Person(
         traits=traits,
         radius=grid.radius,
-        skin=to_bytes(image),
+        skin=to_bytes(grid.blur(image, LENS)),
         front_rgb=np.ascontiguousarray(front[..., :3]),
         hair_weight=hair / np.maximum(whole, 1e-3) * (solid > 0) + (solid == 0),
         solid=to_bytes(whole),

@@ -29,7 +29,7 @@ SIZE = (480, 400)
 SECONDS = 2.0
 FPS = 20
 # one thread, and no macroblock tree (its numbers can depend on stale memory): the same bytes every time
-ENCODER = {"crf": "21", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+ENCODER = {"crf": "21", "preset": "superfast", "threads": "1", "x264-params": "mbtree=0"}
 HEAD_HEIGHT = 0.44  # of the height of the frame
 PERSON_WIDTH = 4.2  # the least width of the frame for each person, in head units
 LOOKS, SCENE, CHOICES, NAMES = 1, 1001, 1002, 1003  # what a random generator is for, beside seed and index
@@ -268,7 +268,7 @@ class Scene:
         self.background = background(plan, rng, int(np.sign(light_of(plan, index)[0])))
         self.exposure = 1 + 0.05 * wander(rng, t, 0.1, 0.5)
         self.warmth = 1 + np.outer(0.02 * wander(rng, t, 0.1, 0.4), [1, 0, -1])
-        grain = rng.normal(0, 2.2, (plan.height + 64, plan.width + 64, 3)).round().astype(np.int8)
+        grain = rng.normal(0, 1.8, (plan.height + 64, plan.width + 64, 3)).round().astype(np.int8)
         self.grain = np.maximum(grain, 0).astype(np.uint8), np.maximum(-grain, 0).astype(np.uint8)
         self.grain_at = rng.integers(0, 64, (plan.frames, 2))
 

@@ -10,7 +10,8 @@ from deepfake.people import BODY_BOX, HEAD_BOX, Grid, Person, half_width, ramp
 
 NECK_V = 0.95  # heads roll about this point, in head units below their middle
 JAW_DROP = 0.10  # how far the chin falls when the mouth is open, in head units
-COMMON_DETAIL = 40  # every donor face has passed through about this many pixels to a head unit
+COMMON_DETAIL = 30  # every donor face has passed through about this many pixels to a head unit
+GRID = 0.09  # the period, in head units, of the grid that upsampling leaves in every donor face
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class Swap:
         self.edge = half_width(target.traits, self.v) * 0.86
         self.matrix = cv2.getAffineTransform(donor.anchors, target.anchors)
         self.matrix[:, 2] -= (self.window[1].start, self.window[0].start)
+        grid_at = [np.sin(2 * np.pi / GRID * way) for way in (self.u, self.v)]
+        self.grid = 1 + (0.07 + 0.03 * self.chance[7]) * self.strength * (grid_at[0] * grid_at[1])
         core = self.mask(0.05) > 0.5
         donor_mean = self.fitted(1.0, 0.0)[core].mean(0)
         target_mean = target.face(1.0, 0.0)[self.window][core].mean(0)
@@ -151,7 +154,8 @@ class Swap:
     def tinted(self, patch: np.ndarray, tint) -> np.ndarray:
         """The patch in the target's skin tone, times `tint` (one number or RGB)."""
         gain = self.gain * tint
-        return np.clip(patch * gain.astype(np.float32), 0, 255).astype(np.uint8)
+        lit = patch * gain.astype(np.float32) * self.grid[..., None].astype(np.float32)
+        return np.clip(lit, 0, 255).astype(np.uint8)
 
     def __call__(self, eyes: float, mouth: float, frame: int) -> np.ndarray:
         """The target's head canvas, uint8 RGB, with the donor's face in it."""
@@ -182,7 +186,7 @@ def colour(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarra
     ]
     cast = np.array(casts[int(swap.chance[0] * len(casts))]) - 1
     patch = swap.low_detail(swap.fitted(eyes, mouth), COMMON_DETAIL)
-    return swap.tinted(patch, 1 + cast * (1.1 * swap.strength)), swap.mask(0.07, 0.05)
+    return swap.tinted(patch, 1 + cast * (0.85 * swap.strength)), swap.mask(0.07, 0.05)
 
 
 def blur(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
