@@ -96,7 +96,7 @@ def _read_json(spark: SparkSession, path: Path) -> DataFrame:
     texts = spark.read.text(str(path), wholetext=True, pathGlobFilter="*.json", recursiveFileLookup=True)
     # elements of any kind become their text, so that each row is judged by itself
     rows = texts.select(F.from_json("value", "array<string>").alias("rows"))
-    if rows.where("rows is null").limit(1).count():
+    if rows.isEmpty() or not rows.where("rows is null").isEmpty():
         raise UserError(f'{path}: not a JSON list like [["real/name-000-00.png", 0.75], ...]')
     row, name = F.from_json("text", "array<string>"), F.get("row", F.lit(0))
     return (

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# From videos to verdicts in one command: sets everything up, then runs the steps 00 to 04.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: ./run.sh [--videos-dir DIR] [--work-dir DIR] [--out-dir DIR] [--weights W] [--epochs N] [--seed N]
+
+Without --videos-dir, and without a dataset in ./train_sample_videos, a sample dataset is drawn there and the model is
+trained from scratch. With a dataset of your own (videos and DFDC's metadata.json) training starts from ImageNet weights.
+
+  --videos-dir DIR  the dataset (default: train_sample_videos)
+  --work-dir DIR    where frames and crops go (default: the dataset's own folder)
+  --out-dir DIR     where everything else goes (default: the current folder)
+  --weights W       imagenet, noisy-student, none, or a file
+  --epochs N        at most (default: 20; 12 on the sample)
+  --seed N          of the sample and of training (default: 0)
+TEXT
+}
+
+VIDEOS=train_sample_videos WORK= OUT=. WEIGHTS= EPOCHS= SEED=0 GIVEN=
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage && exit ;;
+        --videos-dir | --work-dir | --out-dir | --weights | --epochs | --seed)
+            [ $# -ge 2 ] || { echo "error: $1 needs a value; see ./run.sh --help" >&2; exit 2; }
+            case $1 in
+                --videos-dir) VIDEOS=$2 GIVEN=yes ;;
+                --work-dir) WORK=$2 ;;
+                --out-dir) OUT=$2 ;;
+                --weights) WEIGHTS=$2 ;;
+                --epochs) EPOCHS=$2 ;;
+                --seed) SEED=$2 ;;
+            esac
+            shift 2
+            ;;
+        *) echo "error: unknown option $1; see ./run.sh --help" >&2 && exit 2 ;;
+    esac
+done
+
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+if [ -n "$GIVEN" ] && [ ! -f "$VIDEOS/metadata.json" ]; then
+    fail "$VIDEOS/metadata.json: not found; --videos-dir must hold the videos and DFDC's metadata.json"
+fi
+install requirements.txt
+ensure_java
+
+TOTAL=$SECONDS
+step() { # step TITLE COMMAND...
+    local title=$1 start=$SECONDS
+    shift
+    echo "== $title"
+    "$@"
+    echo "   $((SECONDS - start)) s"
+}
+run() { "$PYTHON" "$HOME_DIR/$1" "${@:2}"; }
+draw_sample() { PYTHONPATH=$HOME_DIR "$PYTHON" -m deepfake.sample --videos-dir "$VIDEOS" --seed "$SEED"; }
+
+if [ -z "$GIVEN" ] && { [ ! -e "$VIDEOS/metadata.json" ] || [ -e "$VIDEOS/sample.json" ]; }; then
+    step "drawing a sample dataset" draw_sample
+fi
+if [ -e "$VIDEOS/sample.json" ]; then
+    WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-12}
+fi
+WORK=${WORK:-$VIDEOS}
+PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
+step "00: frames" run 00-convert_video_to_image.py --videos-dir "$VIDEOS" --work-dir "$WORK"
+step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
+step "02: balance and split" run 02-prepare_fake_real_dataset.py --videos-dir "$VIDEOS" --work-dir "$WORK" "${PREPARED[@]}"
+step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" \
+    --weights "${WEIGHTS:-imagenet}" --epochs "${EPOCHS:-20}" --seed "$SEED"
+step "04: video verdicts" run 04-mapreduce_video_preds.py --predictions "$OUT/cnn_preds_values.json" --out-dir "$OUT"
+
+echo
+echo "Done in $((SECONDS - TOTAL)) s. Look at:"
+for picture in Loss Accuracy Confusion ConfusionVideo; do
+    echo "  $OUT/$picture.png"
+done
+echo "  $OUT/mapreduce_res.txt"
+echo "Accuracy by video: $(sed -n 's/^accuracy: //p' "$OUT/mapreduce_res.txt") ($(sed -n 's/^videos: //p' "$OUT/mapreduce_res.txt") test videos)"

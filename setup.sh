@@ -1,0 +1,58 @@
+# Sourced by run.sh and test.sh: makes .venv beside this file, installs into it what is missing, and finds Java.
+# Sets PYTHON. Nothing is installed again as long as the requirements stay the same.
+
+HOME_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+VENV=$HOME_DIR/.venv
+PYTHON=$VENV/bin/python
+
+fail() {
+    echo "error: $*" >&2
+    exit 2
+}
+
+find_python() {
+    local name
+    for name in python3.13 python3.12 python3.11 python3; do
+        # a name on the PATH may be a stand-in for a version that is not there
+        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    fail "no Python 3.11, 3.12 or 3.13 found (python3 is $(python3 --version 2>&1 || echo missing)); install one of them"
+}
+
+install() { # install REQUIREMENTS_FILE
+    local stamp=$VENV/installed-$1 wanted
+    wanted=$(cat "$HOME_DIR"/requirements*.txt)
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+        return
+    fi
+    if [ ! -x "$PYTHON" ]; then
+        local python
+        python=$(find_python) || exit 2
+        echo "== making .venv with $("$python" --version)"
+        "$python" -m venv "$VENV" || fail "$python cannot make $VENV; on Debian and Ubuntu: sudo apt-get install python3-venv"
+    fi
+    echo "== installing $1 into .venv (once; some minutes)"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$HOME_DIR/$1" ||
+        fail "pip could not install $HOME_DIR/$1; see its message above"
+    echo "$wanted" >"$stamp"
+}
+
+check_java() {
+    (cd "$HOME_DIR" && "$PYTHON" -c 'from deepfake import cli, verdicts; cli.run(verdicts.check_java)')
+}
+
+ensure_java() {
+    check_java 2>/dev/null && return
+    local sudo=
+    [ "$(id -u)" = 0 ] || sudo="sudo -n"
+    if command -v apt-get >/dev/null && $sudo true 2>/dev/null; then
+        echo "== installing Java for Spark (once)"
+        $sudo apt-get update -qq || true
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-21-jre-headless >/dev/null 2>&1 ||
+            $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless >/dev/null 2>&1 || true
+    fi
+    check_java || exit 2
+}

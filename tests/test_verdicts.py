@@ -1,0 +1,231 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from deepfake.files import UserError
+from deepfake.metrics import score
+from deepfake.verdicts import judge_videos, read_predictions, report_text, start_spark, verdict_table, video_verdicts
+
+ROWS = [
+    ["real/a-000-00.png", 0.9],
+    ["real/a-001-00.png", 0.6],
+    ["fake/b-x-000-00.png", 0.2],
+    ["fake/b-x-000-01.png", 0.4],
+    ["fake/b-x-001-00.png", 0.3],
+    ["fake/c-000-00.png", 0.8],
+    ["real/d 1-000-00.png", 0.5],
+]
+AVERAGES = {"a": 0.75, "b-x": 0.3, "c": 0.8, "d 1": 0.5}
+HEAD = """videos: 4
+frames: 7
+accuracy: 0.5000
+accuracy (real videos): 0.5000
+accuracy (fake videos): 0.5000
+average prediction (real videos): 0.6250
+average prediction (fake videos): 0.5500
+log loss: 0.7367
+"""
+
+STEP = Path(__file__).parent.parent / "04-mapreduce_video_preds.py"
+
+
+@pytest.fixture(scope="module")
+def spark():
+    session = start_spark("local[1]")
+    yield session
+    session.stop()
+
+
+def write_json(path, rows):
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def write_parquet(path, rows, **more):
+    names = [row[0].split("/") for row in rows]
+    columns = {
+        "label": pa.array([int(label == "real") for label, _ in names], pa.int8()),
+        "video": [name.rsplit("-", 2)[0] for _, name in names],
+        "p_real": [row[1] for row in rows],
+    }
+    path.parent.mkdir(exist_ok=True, parents=True)
+    pq.write_table(pa.table(columns | more), path)
+    return path
+
+
+def verdicts(spark, path):
+    return video_verdicts(read_predictions(spark, path)).toArrow().to_pandas().set_index("video")
+
+
+@pytest.mark.spark
+def test_a_video_is_the_mean_of_its_frames_and_real_above_one_half(spark, tmp_path):
+    result = verdicts(spark, write_json(tmp_path / "p.json", ROWS))
+    assert result["average"].to_dict() == pytest.approx(AVERAGES, abs=1e-12)
+    assert result["frames"].to_dict() == {"a": 2, "b-x": 3, "c": 1, "d 1": 1}
+    assert result["is_real"].to_dict() == {"a": True, "b-x": False, "c": True, "d 1": False}
+    assert result["correct"].to_dict() == {"a": True, "b-x": True, "c": False, "d 1": False}
+
+
+@pytest.mark.spark
+def test_parquet_file_parquet_folder_and_json_folder_give_what_the_json_file_gives(spark, tmp_path):
+    expected = verdicts(spark, write_json(tmp_path / "p.json", ROWS))
+    write_parquet(tmp_path / "one.parquet", ROWS)
+    write_parquet(tmp_path / "many" / "part-0.parquet", ROWS[:3])
+    write_parquet(tmp_path / "many" / "part-1.parquet", ROWS[3:])
+    (tmp_path / "many" / "_SUCCESS").touch()
+    (tmp_path / "texts").mkdir()
+    write_json(tmp_path / "texts" / "1.json", ROWS[:4])
+    write_json(tmp_path / "texts" / "2.json", ROWS[4:])
+    for name in ("one.parquet", "many", "texts"):
+        pd.testing.assert_frame_equal(verdicts(spark, tmp_path / name), expected, check_dtype=False)
+
+
+@pytest.mark.spark
+def test_many_frames_agree_with_pandas(spark, tmp_path):
+    p_real = [(7919 * i % 10007) / 10007 for i in range(5000)]
+    rows = [[f"real/v{i % 300}-{i // 300:03d}-00.png", p] for i, p in enumerate(p_real)]
+    expected = pd.Series(p_real).groupby([f"v{i % 300}" for i in range(5000)]).mean()
+    result = verdicts(spark, write_json(tmp_path / "p.json", rows))["average"]
+    assert (result - expected).abs().max() < 1e-12 and len(result) == 300
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("bad", "shown"),
+    [
+        (["fake/b-000-00.png", "x"], '"x"'),
+        (["fake/b-000-00.png", 1.5], "1.5"),
+        (["fake/b-000-00.png", -0.1], "-0.1"),
+        (["fake/b-000-00.png", None], "null"),
+        (["fake/b-000-00.png"], "fake/b-000-00.png"),
+        (["fake/b-000-00.png", 0.5, 1], "fake/b-000-00.png"),
+        (["b-000-00.png", 0.5], "b-000-00.png"),
+        (["fake/b.png", 0.5], "fake/b.png"),
+        ([], "[]"),
+        ({"name": "fake/b-000-00.png"}, "name"),
+        (3, "3"),
+        (None, "null"),
+    ],
+)
+def test_a_malformed_row_is_shown_with_its_number(spark, tmp_path, bad, shown):
+    path = write_json(tmp_path / "p.json", [*ROWS, bad])
+    with pytest.raises(UserError, match="malformed row 8") as error:
+        read_predictions(spark, path)
+    assert str(path) in str(error.value) and shown in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("text", ["{}", '{"a": [["real/a-000-00.png", 0.5]]}', '[["real/a', "", "3", "hello"])
+def test_a_file_that_is_no_list_is_the_users_error(spark, tmp_path, text):
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(UserError, match=r"p\.json: not a JSON list"):
+        read_predictions(spark, tmp_path / "p.json")
+
+
+@pytest.mark.spark
+def test_parquet_with_a_hole_a_wrong_range_or_without_a_column_is_the_users_error(spark, tmp_path):
+    for name, value in (("hole", None), ("range", 1.01), ("nan", float("nan"))):
+        path = write_parquet(tmp_path / f"{name}.parquet", [*ROWS, ["real/e-000-00.png", value]])
+        with pytest.raises(UserError, match="malformed") as error:
+            read_predictions(spark, path)
+        assert '"e"' in str(error.value)
+    pq.write_table(pa.table({"video": ["a"], "label": [1]}), tmp_path / "column.parquet")
+    with pytest.raises(UserError, match="has no column p_real"):
+        read_predictions(spark, tmp_path / "column.parquet")
+
+
+@pytest.mark.spark
+def test_predictions_that_are_not_there_or_of_two_kinds_are_the_users_error(spark, tmp_path):
+    with pytest.raises(UserError, match="run step 03 or 03a first"):
+        read_predictions(spark, tmp_path / "p.json")
+    write_json(tmp_path / "p.json", ROWS)
+    write_parquet(tmp_path / "p.parquet", ROWS)
+    with pytest.raises(UserError, match=r"\.json and \.parquet; give one kind"):
+        read_predictions(spark, tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no \.json or \.parquet"):
+        read_predictions(spark, tmp_path / "empty")
+
+
+def test_the_report_starts_with_the_documented_lines_and_ends_with_a_row_for_each_video():
+    frame = pd.DataFrame(
+        {
+            "video": list(AVERAGES),
+            "label": [1, 0, 0, 1],
+            "average": list(AVERAGES.values()),
+            "frames": [2, 3, 1, 1],
+            "is_real": [True, False, True, False],
+            "correct": [True, True, False, False],
+        }
+    )
+    table = verdict_table(frame)
+    text = report_text(score(frame["label"], frame["average"]), table, sample_only=True)
+    assert text.startswith(HEAD)
+    assert "fake videos taken for real: 1\n" in text and "real videos taken for fake: 1\n" in text
+    assert text.split("\n\n")[-1].split("\n")[2].split() == ["b-x", "FAKE", "0.3000", "FAKE", "yes", "3"]
+    assert "never seen a real person" in text
+    assert "never seen" not in report_text(score(frame["label"], frame["average"]), table, sample_only=False)
+
+
+@pytest.mark.spark
+def test_step_04_writes_its_three_files_and_repeats_that_the_model_knows_only_the_sample(tmp_path):
+    write_json(tmp_path / "p.json", ROWS)
+    (tmp_path / "tmp_checkpoint").mkdir()
+    (tmp_path / "tmp_checkpoint" / "best_model.json").write_text('{"sample_only": true}')
+    command = [sys.executable, STEP, "--predictions", tmp_path / "p.json", "--out-dir", tmp_path / "out"]
+    done = subprocess.run([*command, "--master", "local[1]"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(HEAD) and "never seen a real person" in done.stdout
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"video_verdicts.csv", "mapreduce_res.txt", "ConfusionVideo.png"}
+    assert (tmp_path / "out" / "mapreduce_res.txt").read_text().startswith(HEAD)
+    table = pd.read_csv(tmp_path / "out" / "video_verdicts.csv", index_col="video")
+    assert table["average_prediction"].to_dict() == pytest.approx(AVERAGES)
+    assert table["verdict"].tolist() == ["REAL", "FAKE", "REAL", "FAKE"]
+
+
+@pytest.mark.spark
+def test_a_video_with_both_labels_and_a_file_without_rows_are_the_users_error(tmp_path):
+    path = write_json(tmp_path / "p.json", [*ROWS, ["fake/a-002-00.png", 0.5]])
+    with pytest.raises(UserError, match="a is listed both as real and as fake"):
+        judge_videos(path, tmp_path / "out", "local[1]")
+    with pytest.raises(UserError, match="holds no prediction"):
+        judge_videos(write_json(tmp_path / "p.json", []), tmp_path / "out", "local[1]")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("java_home", [None, "/nowhere"])
+def test_without_java_one_line_says_how_to_get_it(tmp_path, java_home):
+    environment = {key: value for key, value in os.environ.items() if key != "JAVA_HOME"} | {"PATH": str(tmp_path)}
+    if java_home:
+        environment["JAVA_HOME"] = java_home
+    path = write_json(tmp_path / "p.json", ROWS)
+    done = subprocess.run(
+        [sys.executable, STEP, "--predictions", path], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no Java found") and done.stderr.count("\n") == 1
+    assert "17 or 21" in done.stderr and "apt-get install" in done.stderr
+
+
+def test_an_older_java_is_named(tmp_path):
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_382\"' >&2\n")
+    java.chmod(0o755)
+    path = write_json(tmp_path / "p.json", ROWS)
+    done = subprocess.run(
+        [sys.executable, STEP, "--predictions", path],
+        env=os.environ | {"JAVA_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and f"{java} is Java 8; Spark needs Java 17 or 21" in done.stderr
