@@ -17,7 +17,8 @@ MOUTH_STATES = (0.0, 0.2, 0.4, 0.65, 0.9)  # how far the lips are apart
 EYE_V, MOUTH_V = 0.04, 0.60
 LENS = 0.008  # how soft the camera draws, in head units
 
-SKINS = [(0.97, 0.81, 0.72), (0.95, 0.76, 0.65), (0.92, 0.73, 0.57), (0.85, 0.64, 0.49), (0.74, 0.53, 0.39)]
+# fair skins are toned down: detectors need the whites of the eyes to stand out
+SKINS = [(0.86, 0.68, 0.59), (0.85, 0.66, 0.54), (0.82, 0.63, 0.48), (0.80, 0.59, 0.44), (0.73, 0.52, 0.38)]
 DARK_SKINS = [(0.62, 0.42, 0.29), (0.52, 0.34, 0.23), (0.42, 0.27, 0.19)]
 DARK_HAIR = [(0.09, 0.08, 0.08), (0.16, 0.10, 0.07), (0.24, 0.15, 0.10)]
 HAIR = [*DARK_HAIR, (0.38, 0.22, 0.12), (0.55, 0.25, 0.10), (0.78, 0.58, 0.32), (0.88, 0.78, 0.58)]
@@ -285,7 +286,7 @@ def paint_eye(image: np.ndarray, traits: Traits, grid: Grid, window, side: int, 
     crease = top - 0.26 - 0.08 * arch
     paint(image, skin * 0.55, 0.55 * np.exp(-0.5 * ((y - crease) / 0.055) ** 2) * ramp(1.15, 0.8, np.abs(x)))
     paint(image, skin * 0.86, 0.6 * (1 - opened) * ramp(-soft, soft, y - top) * ramp(0, 0.1, lid - y))
-    white = np.ones_like(image) * (0.93, 0.92, 0.91) * (0.62 + 0.38 * ramp(0.0, 0.30, y - lid))[..., None]
+    white = np.ones_like(image) * (0.96, 0.96, 0.96) * (0.66 + 0.34 * ramp(0.0, 0.30, y - lid))[..., None]
     paint(white, (0.85, 0.60, 0.56), 0.8 * ramp(-0.72, -0.95, x) + 0.3 * ramp(0.8, 1, x))
     distance = np.hypot(x, y + 0.10)
     angle = np.arctan2(y + 0.10, x)
