@@ -1,0 +1,97 @@
+"""What many tests use: the folder of real clips, small real videos, crops, and the scripts as users run them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_clips() -> Path:
+    """The folder of real clips, named by the environment variable REAL_CLIPS."""
+    if not os.environ.get("REAL_CLIPS"):
+        pytest.skip("REAL_CLIPS does not name a folder of real clips")
+    return Path(os.environ["REAL_CLIPS"])
+
+
+def picture(number: int, width: int, height: int) -> np.ndarray:
+    """A picture that shows a number below 256 as eight bright or dark bars, with grain that takes up bytes."""
+    bars = [200 if number >> bit & 1 else 55 for bit in range(8)]
+    row = np.repeat(bars, -(-width // 8))[:width, None]
+    grain = np.random.default_rng(number).integers(-40, 41, (height, width, 3))
+    return (row + grain).astype(np.uint8)
+
+
+def number_in(image: np.ndarray) -> int:
+    """The number that `picture` showed, after encoding and resizing."""
+    columns = np.array_split(image.mean(axis=(0, 2)), 8)
+    return sum(int(column.mean() > 127) << bit for bit, column in enumerate(columns))
+
+
+def make_video(
+    path: Path,
+    frames: int = 15,
+    size: tuple[int, int] = (64, 48),
+    codec: str = "libx264",
+    fps: int = 25,
+    rotation: int = 0,
+    pixels: str = "yuv420p",
+    options: Mapping[str, str] | None = None,
+) -> Path:
+    """Encode numbered pictures; `rotation` (degrees counterclockwise) is written as metadata of a phone would be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options=dict(options or {})) as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.width, stream.height = size
+        stream.pix_fmt = pixels
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for number in range(frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def cut_in_half(path: Path) -> Path:
+    """Keep the first half of a file's bytes."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def write_metadata(folder: Path, records: Mapping[str, Mapping | str]) -> Path:
+    """Write a metadata.json; a record can be given as its label alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {name: {"label": record} if isinstance(record, str) else record for name, record in records.items()}
+    (folder / "metadata.json").write_text(json.dumps(content))
+    return folder
+
+
+def make_crops(work_dir: Path, id: str, frames: int = 3, people: int = 1, faces: str = "faces") -> list[Path]:
+    """Write tiny PNGs named as step 01a names its crops."""
+    folder = work_dir / id / faces
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{id}-{frame:03d}-{face:02d}.png" for frame in range(frames) for face in range(people)]
+    for number, path in enumerate(paths):
+        path.write_bytes(cv2.imencode(".png", picture(number, 16, 16))[1])
+    return paths
+
+
+def run_step(step: str, *arguments: object, **options) -> subprocess.CompletedProcess:
+    """Run the numbered script of a step, such as "00", as a user does."""
+    (script,) = ROOT.glob(f"{step}-*.py")
+    command = [sys.executable, str(script), *map(str, arguments)]
+    return subprocess.run(command, **{"capture_output": True, "text": True, "timeout": 120, **options})
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Every file below a folder with its bytes, and every folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}

@@ -1,0 +1,158 @@
+"""What all scripts share: quick help, numbers that are checked, bars that can be silenced, and how they end."""
+
+import argparse
+import os
+import pty
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+from conftest import ROOT, make_video, run_step, write_metadata
+
+from deepfake.cli import hushed, number, progress, whole_number
+
+SCRIPTS = sorted(ROOT.glob("[0-9]*.py"))
+HEAVY = {"tensorflow", "keras", "pyspark"}
+
+
+def python(code: str, *arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_help_answers_within_a_second(script):
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        shown = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, timeout=60)
+        seconds.append(time.perf_counter() - start)
+        if seconds[-1] < 1:
+            break
+    assert min(seconds) < 1
+    assert shown.returncode == 0 and not shown.stderr
+    assert "usage: " in shown.stdout and "Reads:" in shown.stdout and "Writes:" in shown.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_help_loads_neither_tensorflow_nor_spark(script):
+    code = (
+        "import runpy, sys\n"
+        "sys.argv = [sys.argv[1], '--help']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        f"except SystemExit: print('loaded:', sorted({HEAVY} & set(sys.modules)))"
+    )
+    assert python(code, script).stdout.splitlines()[-1] == "loaded: []"
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("faces", HEAVY),
+        ("splits", HEAVY),
+        ("predictions", HEAVY),
+        pytest.param("verdicts", {"tensorflow", "keras"}, marks=pytest.mark.slow),
+        pytest.param("training", {"pyspark"}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_module_loads_only_the_framework_that_it_works_with(module, absent):
+    shown = python(f"import sys, deepfake.{module}; print(sorted({absent} & set(sys.modules)))")
+    assert shown.stdout.splitlines()[-1:] == ["[]"], shown.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_an_option_that_does_not_exist_is_refused(script):
+    shown = subprocess.run([sys.executable, script, "--no-such-option"], capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 2
+    assert "--no-such-option" in shown.stderr and "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize(("minimum", "text", "value"), [(1, "1", 1), (1, "11", 11), (0, "0", 0), (-5, "-3", -3)])
+def test_a_whole_number_is_taken(minimum, text, value):
+    assert whole_number(minimum)(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "1e3", "eleven", "", "--1"])
+def test_another_text_is_no_whole_number(text):
+    with pytest.raises((argparse.ArgumentTypeError, ValueError)):
+        whole_number(1)(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("1", 1), ("0.95", 0.95), ("1e-2", 0.01)])
+def test_a_number_within_its_bounds_is_taken(text, value):
+    assert number(0, 1)(text) == value
+
+
+@pytest.mark.parametrize("text", ["-0.1", "1.1", "95%", "nan", "inf", "", "a"])
+def test_another_text_is_no_number_within_the_bounds(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        number(0, 1)(text)
+
+
+@pytest.mark.parametrize(
+    ("main", "code", "line"),
+    [
+        ("lambda: 0", 0, ""),
+        ("lambda: 1", 1, ""),
+        ("lambda: None", 0, ""),
+        ("lambda: fail(UserError('a.json: not found; run step 00'))", 2, "error: a.json: not found; run step 00"),
+        ("lambda: fail(KeyboardInterrupt())", 130, "stopped"),
+    ],
+)
+def test_a_script_ends_with_its_code_and_at_most_one_line(main, code, line):
+    shown = python(
+        f"from deepfake.cli import run\nfrom deepfake.files import UserError\ndef fail(error): raise error\nrun({main})"
+    )
+    assert shown.returncode == code and "Traceback" not in shown.stderr
+    assert len(shown.stderr.strip().splitlines()) == bool(line)
+    assert line in shown.stderr
+
+
+def test_a_reader_that_has_gone_costs_no_traceback(tmp_path):
+    write_metadata(tmp_path, {"a.mp4": "REAL"})
+    make_video(tmp_path / "a.mp4")
+    read, write = os.pipe()
+    os.close(read)
+    shown = run_step("00", "--videos-dir", tmp_path, capture_output=False, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert shown.stderr == ""
+    assert (tmp_path / "a" / "frames.json").exists()
+
+
+def test_progress_is_silent_where_standard_error_is_no_terminal(capsys):
+    assert list(progress(range(3), quiet=False)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_terminal_shows_a_bar_unless_it_is_to_be_quiet(tmp_path, quiet):
+    write_metadata(tmp_path, {"a.mp4": "REAL"})
+    make_video(tmp_path / "a.mp4")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    arguments = ["--videos-dir", tmp_path, *["--quiet"] * quiet]
+    shown = run_step("00", *arguments, capture_output=False, stdout=subprocess.PIPE, stderr=theirs)
+    os.write(theirs, b".")
+    written = os.read(ours, 65536)
+    os.close(ours)
+    os.close(theirs)
+    assert shown.returncode == 0
+    assert (b"1/1" in written) is not quiet
+    assert not quiet or written == b"."
+
+
+def test_hushed_keeps_back_what_is_written_below_python(capfd):
+    with hushed():
+        os.write(2, b"noise of a library")
+    assert capfd.readouterr().err == ""
+
+
+def test_hushed_shows_what_it_kept_if_the_work_fails(capfd):
+    with pytest.raises(RuntimeError), hushed():
+        os.write(2, b"the reason")
+        raise RuntimeError
+    assert capfd.readouterr().err == "the reason"
+    os.write(2, b"shown again")
+    assert capfd.readouterr().err == "shown again"
