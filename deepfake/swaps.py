@@ -10,8 +10,8 @@ from deepfake.people import BODY_BOX, HEAD_BOX, Grid, Person, half_width, ramp
 
 NECK_V = 0.95  # heads roll about this point, in head units below their middle
 JAW_DROP = 0.10  # how far the chin falls when the mouth is open, in head units
-COMMON_DETAIL = 30  # every donor face has passed through about this many pixels to a head unit
-GRID = 0.09  # the period, in head units, of the grid that upsampling leaves in every donor face
+COMMON_DETAIL = 26  # every donor face has passed through about this many pixels to a head unit
+GRID = 0.13  # the period, in head units, of the grid that upsampling leaves in every donor face
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Swap:
         self.matrix = cv2.getAffineTransform(donor.anchors, target.anchors)
         self.matrix[:, 2] -= (self.window[1].start, self.window[0].start)
         grid_at = [np.sin(2 * np.pi / GRID * way) for way in (self.u, self.v)]
-        self.grid = 1 + (0.07 + 0.03 * self.chance[7]) * self.strength * (grid_at[0] * grid_at[1])
+        self.grid = 1 + (0.085 + 0.035 * self.chance[7]) * self.strength * (grid_at[0] * grid_at[1])
         core = self.mask(0.05) > 0.5
         donor_mean = self.fitted(1.0, 0.0)[core].mean(0)
         target_mean = target.face(1.0, 0.0)[self.window][core].mean(0)
