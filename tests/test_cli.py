@@ -110,12 +110,14 @@ def test_a_script_ends_with_its_code_and_at_most_one_line(main, code, line):
     assert line in shown.stderr
 
 
-def test_a_reader_that_has_gone_costs_no_traceback(tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_costs_no_traceback(tmp_path, unbuffered):
     write_metadata(tmp_path, {"a.mp4": "REAL"})
     make_video(tmp_path / "a.mp4")
     read, write = os.pipe()
     os.close(read)
-    shown = run_step("00", "--videos-dir", tmp_path, capture_output=False, stdout=write, stderr=subprocess.PIPE)
+    options = {"capture_output": False, "stdout": write, "stderr": subprocess.PIPE}
+    shown = run_step("00", "--videos-dir", tmp_path, env=os.environ | {"PYTHONUNBUFFERED": unbuffered}, **options)
     os.close(write)
     assert shown.stderr == ""
     assert (tmp_path / "a" / "frames.json").exists()
