@@ -12,9 +12,9 @@ import av
 import numpy as np
 import pytest
 
+from deepfake.drawing.swaps import METHODS
 from deepfake.files import UserError
 from deepfake.sample import draw_dataset, write_video
-from deepfake.swaps import METHODS
 
 SMALL = {"originals": 3, "size": (160, 128), "seconds": 0.4, "fps": 10, "quiet": True}
 
@@ -151,9 +151,7 @@ def test_ctrl_c_stops_all_workers_at_once_and_leaves_whole_files_only(tmp_path):
         "2",
         "--quiet",
     ]
-    drawing = subprocess.Popen(
-        [*command, "--seconds", "60"], stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    drawing = subprocess.Popen([*command, "--seconds", "60"], stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not list(tmp_path.glob(".*.mp4")) and drawing.poll() is None:
         time.sleep(0.1)
     os.killpg(drawing.pid, signal.SIGINT)
