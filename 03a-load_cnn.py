@@ -20,11 +20,18 @@ def main() -> int:
         metavar="FILE",
         help="the saved model",
     )
+    parser.add_argument(
+        "--pixel-max",
+        type=int,
+        choices=(255, 1),
+        default=255,
+        help="white, as the model knows it: 1 for another project's model that was trained on pixels of 0 to 1",
+    )
     args = parser.parse_args()
 
     from deepfake.training import load_and_predict
 
-    return load_and_predict(args.model, args.split_dir, args.out_dir, args.quiet)
+    return load_and_predict(args.model, args.split_dir, args.out_dir, args.pixel_max)
 
 
 if __name__ == "__main__":

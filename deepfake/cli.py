@@ -1,6 +1,7 @@
 """What every numbered script shares: its folders, its progress bar, and how it ends."""
 
 import argparse
+import errno
 import os
 import sys
 import tempfile
@@ -92,9 +93,11 @@ def hushed() -> Iterator[None]:
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Run a script's `main` and exit: 2 and one line for a `UserError`, 130 after Ctrl-C, else what it returns."""
     try:
-        sys.exit(main())
+        code = main()
+        sys.stdout.flush()  # here, where a broken pipe is still caught
+        sys.exit(code)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nstopped; every file that stands is whole, and the same command starts again", file=sys.stderr)
@@ -103,3 +106,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         # the reader of a pipe (head, less) has gone: nothing more to say, and nothing for Python to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        print(f"error: {error.filename2 or error.filename}: {error.strerror}; give another folder", file=sys.stderr)
+        sys.exit(2)

@@ -51,15 +51,14 @@ class Detector:
         self._mtcnn = MTCNN(device="GPU:0" if gpus() else "CPU:0")
 
     def find(self, frames: Sequence[np.ndarray]) -> list[list[Face]]:
-        """Find the faces of H x W x 3 uint8 RGB frames; a list for each frame, most confident first."""
+        """Find the faces of H x W x 3 uint8 RGB frames; a list for each frame."""
         found: list[list[Face]] = [[] for _ in frames]
         # a batch has one size: mtcnn pads smaller frames and then misplaces their boxes
         for shape in {frame.shape for frame in frames}:
             numbers = [i for i, frame in enumerate(frames) if frame.shape == shape]
             batch = self._mtcnn.detect_faces([frames[i] for i in numbers])
             for i, detections in zip(numbers, batch, strict=True):
-                faces = [_face(detection) for detection in detections]
-                found[i] = sorted(faces, key=lambda face: -face.confidence)
+                found[i] = [_face(detection) for detection in detections]
         return found
 
 
@@ -78,7 +77,8 @@ def keep_faces(faces: Sequence[Face], options: Options) -> list[Face]:
     Those of at least `min_confidence`; where there is none, the most confident one, marked as rescued (unless
     `rescue` is off), since whole real clips stay below 0.95.
     """
-    faces = [face for face in faces if face.box[2] > 0 and face.box[3] > 0]
+    whole = [face for face in faces if face.box[2] > 0 and face.box[3] > 0]
+    faces = sorted(whole, key=lambda face: -face.confidence)
     sure = [face for face in faces if face.confidence >= options.min_confidence]
     if sure or not options.rescue:
         return sure
@@ -110,9 +110,9 @@ def crop_faces(id: str, work_dir: Path, detector: Detector, options: Options) ->
     frames = [read_png(folder / file.file) for file in files]
     kept = [keep_faces(found, options) for found in detector.find(frames)]
     records = []
-    # without faces.json, crops are known to be of another run
-    (folder / "faces.json").unlink(missing_ok=True)
-    with whole_folder(folder / "faces", _is_crop) as crops:
+    with whole_folder(folder / "faces", is_crop) as crops:
+        # without faces.json, crops are known to be of another run
+        (folder / "faces.json").unlink(missing_ok=True)
         for file, frame, faces in zip(files, frames, kept, strict=True):
             for number, face in enumerate(faces):
                 name = f"{Path(file.file).stem}-{number:02d}.png"
@@ -124,8 +124,22 @@ def crop_faces(id: str, work_dir: Path, detector: Detector, options: Options) ->
     return Outcome(len(records), None if records else f"no face in {len(files)} frames")
 
 
-def _is_crop(name: str) -> bool:
-    return name.endswith(".png")
+def parse_crop_name(name: str) -> tuple[str, int, int]:
+    """Video id, frame and face of a crop called `<id>-FFF-NN.png`; an id may hold dashes.
+
+    Raises:
+        ValueError: the name is of another form.
+    """
+    id, frame, face = name.removesuffix(".png").rsplit("-", 2)
+    return id, int(frame), int(face)
+
+
+def is_crop(name: str) -> bool:
+    """Whether a file's name is that of a crop."""
+    try:
+        return name.endswith(".png") and "/" not in name and parse_crop_name(name) is not None
+    except ValueError:
+        return False
 
 
 def _record(name: str, file: FrameFile, face: Face, crop: Box) -> dict:
@@ -146,12 +160,12 @@ def read_faces_json(folder: Path) -> list[dict]:
         VideoError: faces.json is missing or not what step 01a writes.
     """
     try:
-        faces = read_json(folder / "faces.json", remedy="run step 01a again")["faces"]
+        faces = read_json(folder / "faces.json", remedy="step 01a writes it")["faces"]
         for face in faces:
-            landmarks_in_crop(face)
+            face["file"], landmarks_in_crop(face)
         return faces
     except (UserError, KeyError, TypeError, ValueError) as error:
-        raise VideoError(f"faces.json cannot be used ({error}); run step 01a again") from None
+        raise VideoError(f"faces.json cannot be used; run step 01a again ({error})") from None
 
 
 def mark_landmarks(id: str, work_dir: Path) -> Outcome:
@@ -162,14 +176,14 @@ def mark_landmarks(id: str, work_dir: Path) -> Outcome:
     """
     folder = work_dir / id
     records = read_faces_json(folder)
-    with whole_folder(folder / "marked_faces", _is_crop) as marked:
+    with whole_folder(folder / "marked_faces", is_crop) as marked:
         for record in records:
             crop = read_png(folder / "faces" / record["file"])
             radius = max(1, round(crop.shape[1] / 60))
             for point in landmarks_in_crop(record):
                 cv2.circle(crop, point, radius, RED, cv2.FILLED, cv2.LINE_AA)
             write_png(marked / record["file"], crop)
-    return Outcome(len(records), None if records else "no face to mark")
+    return Outcome(len(records))
 
 
 def _folders_with(work_dir: Path, name: str, step: str) -> list[str]:

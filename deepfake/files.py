@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+LEFT_BY_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
+
 
 class UserError(Exception):
     """Something that the user can put right; its text is one line that names the file and the remedy."""
@@ -19,7 +21,7 @@ class UserError(Exception):
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed to it at the end, or removed if the block fails.
 
-    The temporary name ends with the name of `path`, so writers that look at the suffix work.
+    The temporary name has the suffix of `path`, for writers that go by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".", suffix=f".tmp{path.suffix}", dir=path.parent)
@@ -67,7 +69,7 @@ def read_json(path: Path, remedy: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: not found; {remedy}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); {remedy}") from None
 
 
@@ -83,13 +85,14 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 def whole_folder(path: Path, contents: Callable[[str], bool]) -> Iterator[Path]:
     """Give a temporary folder beside `path`, which takes its place at the end, or is removed if the block fails.
 
-    `contents` tells which names belong into such a folder: a folder that holds any other is somebody's own, and is
-    not replaced.
+    `contents` tells which paths below it belong into such a folder: a folder that holds any other is somebody's own,
+    and is not replaced.
 
     Raises:
         UserError: `path` is a file, or a folder with other files in it.
     """
     check_replaceable(path, contents)
+    path = path.resolve()  # through a link to another disk
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=path.parent))
     try:
@@ -110,6 +113,8 @@ def check_replaceable(path: Path, contents: Callable[[str], bool]) -> None:
     """Raise a UserError if `path` is a file, or a folder that holds anything but `contents`."""
     if path.exists() and not path.is_dir():
         raise UserError(f"{path}: is a file where a folder is to be written; give another folder")
-    strangers = [entry.name for entry in path.iterdir() if not contents(entry.name)] if path.exists() else []
+    entries = path.rglob("*") if path.exists() else []
+    names = [entry.relative_to(path).as_posix() for entry in entries if entry.name not in LEFT_BY_DESKTOPS]
+    strangers = [name for name in names if not contents(name)]
     if strangers:
         raise UserError(f"{path}: holds other files ({min(strangers)}), so it is not replaced; give another folder")

@@ -1,5 +1,6 @@
 """Frames of a video: which ones are chosen, how they are decoded, and the one size that later steps see."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,17 +77,22 @@ def count_frames(path: Path) -> tuple[int, str | None]:
         VideoError: the file has no video stream.
         av.FFmpegError, OSError: the file is not a video, or cannot be read.
     """
-    frames = listed = 0
-    with av.open(str(path)) as container:
+    frames = listed = end = 0
+    with av.open(f"file:{path}") as container:
         stream = _video_stream(container)
         try:
             for packet in container.demux(stream):
                 listed += packet.size > 0
                 frames += _holds_frame(packet)
+                end = max(end, (packet.pts or 0) + (packet.duration or 0))
         except av.FFmpegError as error:
             return frames, f"broken after {frames} frames ({error.strerror})"
         if stream.frames > listed:
             return frames, f"truncated: {listed} of {stream.frames} frames are in the file"
+        # Matroska does not count its frames, but says how long it lasts
+        shown, claimed = float(end * stream.time_base), (container.duration or 0) / av.time_base
+        if not stream.frames and shown < 0.9 * claimed:
+            return frames, f"truncated: {shown:.1f} of {claimed:.1f} seconds are in the file"
     return frames, None
 
 
@@ -100,7 +106,7 @@ def read_frames(path: Path, wanted: Sequence[int]) -> Iterator[Frame]:
         VideoError, av.FFmpegError, OSError: as `count_frames`.
     """
     remaining = set(wanted)
-    with av.open(str(path)) as container:
+    with av.open(f"file:{path}") as container:
         stream = _video_stream(container)
         stream.thread_type = "AUTO"
         for index, frame in enumerate(_decode(container, stream)):
@@ -137,7 +143,7 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
             yield from stream.decode(packet if packet and packet.size else None)
         except av.EOFError:
             return
-        except av.InvalidDataError:
+        except av.FFmpegError:  # a damaged packet costs its own frame
             continue
         if packet is None or not packet.size:
             return
@@ -149,8 +155,9 @@ def _upright(frame: av.VideoFrame) -> np.ndarray:
 
 
 def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream) -> float:
-    if frame.time is not None:
-        return round(frame.time, 6)
+    # not frame.time: PyAV gives NaN for the frames that the decoder holds back until the end
+    if frame.pts is not None:
+        return round(float(frame.pts * stream.time_base), 6)
     return round(index / float(stream.average_rate or 25), 6)
 
 
@@ -177,13 +184,17 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int) -> Outcome:
-    """Write k frames of a video and its frames.json into `work_dir/<id>/`, in place of older ones.
+    """Write k frames of a video and its frames.json into `work_dir/<id>/`.
+
+    Older frames there, and the crops that were made of them, are removed.
 
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
     path, folder = videos_dir / video.file, work_dir / video.id
-    _remove_frames(video.id, folder)
+    if folder.is_file():
+        raise VideoError("has no suffix, so that its folder would have its own name; give another --work-dir")
+    _remove_outdated(video.id, folder)
     if not path.is_file():
         raise VideoError("is missing" if not path.exists() else "is a folder, not a video")
     if not path.stat().st_size:
@@ -205,12 +216,15 @@ def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int) -> Out
     return Outcome(len(files), problem)
 
 
-def _remove_frames(id: str, folder: Path) -> None:
-    (folder / "frames.json").unlink(missing_ok=True)
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.name.startswith(f"{id}-") and path.suffix == ".png":
-                path.unlink()
+def _remove_outdated(id: str, folder: Path) -> None:
+    for name in ("frames.json", "faces.json"):
+        (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("*.png"):
+        if re.fullmatch(re.escape(id) + r"-\d{3,}\.png", path.name):
+            path.unlink()
+    for path in [*folder.glob("faces/*.png"), *folder.glob("marked_faces/*.png")]:
+        if re.fullmatch(re.escape(id) + r"-\d{3,}-\d{2,}\.png", path.name):
+            path.unlink()
 
 
 def read_frames_json(folder: Path) -> tuple[VideoFile, list[FrameFile]]:
@@ -220,10 +234,10 @@ def read_frames_json(folder: Path) -> tuple[VideoFile, list[FrameFile]]:
         VideoError: frames.json is missing or not what step 00 writes.
     """
     try:
-        content = read_json(folder / "frames.json", remedy="run step 00 again")
+        content = read_json(folder / "frames.json", remedy="step 00 writes it")
         return VideoFile(**content["video"]), [FrameFile(**frame) for frame in content["frames"]]
     except (UserError, KeyError, TypeError) as error:
-        raise VideoError(f"frames.json cannot be used ({error}); run step 00 again") from None
+        raise VideoError(f"frames.json cannot be used; run step 00 again ({error})") from None
 
 
 def convert_videos(

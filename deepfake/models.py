@@ -25,6 +25,9 @@ IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 # Keras' 0.99 needs thousands of steps before validation means anything; a small dataset has hundreds
 FROM_SCRATCH_MOMENTUM = 0.9
 
+# nor is there time to learn while blocks of the backbone are dropped at random (0.2 in the published training)
+FROM_SCRATCH_DROP = 0.0
+
 
 def build_model(image_size: int, weights: str) -> keras.Model:
     """EfficientNetB0 with the project's head: B x S x S x 3 RGB of 0 to 255 in, B x 1 p_real out.
@@ -87,6 +90,8 @@ def _backbone(image_size: int, weights: str) -> keras.Model:
         for layer in backbone.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = FROM_SCRATCH_MOMENTUM
+            elif isinstance(layer, keras.layers.Dropout):
+                layer.rate = FROM_SCRATCH_DROP
         return backbone
     if weights in NAMED_WEIGHTS:
         return _with_named_weights(image_size, weights)
@@ -115,12 +120,12 @@ def _with_named_weights(image_size: int, weights: str) -> keras.Model:
 
 
 def _is_whole_model(weights: str) -> bool:
+    """Whether a file holds a model with our head, rather than a backbone's weights."""
     path = Path(weights)
-    if not path.is_file():
-        return False
-    if path.suffix == ".keras":
-        return True
-    return h5py.is_hdf5(path) and "model_config" in h5py.File(path).attrs
+    if path.suffix == ".keras" or not h5py.is_hdf5(path):
+        return path.suffix == ".keras" and path.is_file()
+    with h5py.File(path) as file:
+        return '"p_real"' in str(file.attrs.get("model_config", ""))
 
 
 def _own_model(path: Path, image_size: int) -> keras.Model:

@@ -2,7 +2,8 @@
 
 import csv
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +34,15 @@ def for_each_video(
         UserError: the disk is full, or not one video gave anything.
     """
     outcomes: dict[str, Outcome] = {}
+    with _disk_errors(work_dir):
+        work_dir.mkdir(parents=True, exist_ok=True)
     try:
         for id in progress(ids, quiet, desc=step, unit="video"):
             outcomes[id] = _outcome(work, id, work_dir)
     finally:
         problems = {id: outcome.problem for id, outcome in outcomes.items() if outcome.problem}
-        _record_failures(work_dir / "failures.csv", step, problems)
+        with _disk_errors(work_dir):
+            _record_failures(work_dir / "failures.csv", step, problems)
     if not any(outcome.count for outcome in outcomes.values()):
         first = next(iter(problems.items()))
         raise UserError(f"{work_dir / 'failures.csv'}: none of {len(ids)} videos could be used ({': '.join(first)})")
@@ -48,21 +52,31 @@ def for_each_video(
 def _outcome(work: Callable[[str], Outcome], id: str, work_dir: Path) -> Outcome:
     try:
         return work(id)
-    except VideoError as error:
+    except (VideoError, UserError) as error:
         return Outcome(0, str(error))
-    except UserError:
-        raise
     except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise UserError(f"{work_dir}: {error.strerror}; free some space or give another --work-dir") from None
+            raise _disk_error(work_dir, error) from None
         return Outcome(0, " ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _disk_error(work_dir: Path, error: OSError) -> UserError:
+    return UserError(f"{work_dir}: {error.strerror}; free some space or give another --work-dir")
+
+
+@contextmanager
+def _disk_errors(work_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _disk_error(work_dir, error) from None
 
 
 def _record_failures(path: Path, step: str, problems: dict[str, str]) -> None:
     kept = []
     if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            kept = [row for row in csv.reader(file) if len(row) == 3 and row[0] not in (step, "step")]
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            kept = [tuple(row) for row in csv.reader(file) if len(row) == 3 and row[0] not in (step, "step")]
     write_csv(path, ("step", "video", "reason"), sorted([*kept, *((step, *item) for item in problems.items())]))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from deepfake.cli import progress
-from deepfake.faces import landmarks_in_crop, read_faces_json
+from deepfake.faces import is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, check_replaceable, whole_folder, write_csv
 from deepfake.runner import VideoError
 from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, read_dataset, source_groups
@@ -52,16 +52,6 @@ class Crops:
         return len(self.paths)
 
 
-def parse_crop_name(name: str) -> tuple[str, int, int]:
-    """Video id, frame and face of a crop called `<id>-FFF-NN.png`; an id may hold dashes.
-
-    Raises:
-        ValueError: the name is of another form.
-    """
-    id, frame, face = name.rsplit(".", 1)[0].rsplit("-", 2)
-    return id, int(frame), int(face)
-
-
 def find_crops(videos: Iterable[Video], work_dir: Path, faces: str, group_by: str) -> list[Crops]:
     """List the crops of each video that has any, in `work_dir/<id>/<faces>/`; `group_by` is "source" or "video"."""
     videos = list(videos)
@@ -69,17 +59,10 @@ def find_crops(videos: Iterable[Video], work_dir: Path, faces: str, group_by: st
     found = []
     for video in videos:
         paths = sorted((work_dir / video.id / faces).glob("*.png"))
-        own = tuple(path for path in paths if _is_crop_of(video.id, path.name))
+        own = tuple(path for path in paths if is_crop(path.name) and parse_crop_name(path.name)[0] == video.id)
         if own:
             found.append(Crops(video, groups[video.id], own))
     return found
-
-
-def _is_crop_of(id: str, name: str) -> bool:
-    try:
-        return parse_crop_name(name)[0] == id
-    except ValueError:
-        return False
 
 
 def assign_groups(crops: Iterable[Crops]) -> dict[str, str]:
@@ -176,11 +159,14 @@ def read_manifest(split_dir: Path) -> list[Entry]:
     types = {field.name: field.type for field in fields(Entry)}
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [Entry(**{key: types[key](row[key]) for key in types}) for row in csv.DictReader(file)]
+            entries = [Entry(**{key: types[key](row[key]) for key in types}) for row in csv.DictReader(file)]
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run step 02 first, or give --split-dir") from None
     except (KeyError, TypeError, ValueError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not the manifest that step 02 writes ({error!r}); run step 02 again") from None
+    if not entries:
+        raise UserError(f"{path}: lists no crop; run step 02 again")
+    return entries
 
 
 def _entries(split: str, item: Crops) -> list[Entry]:
@@ -221,11 +207,13 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _is_prepared(name: str) -> bool:
-    return name in LABEL_NAMES
+    label, _, crop = name.partition("/")
+    return label in LABEL_NAMES and (not crop or is_crop(crop))
 
 
 def _is_split(name: str) -> bool:
-    return name in SHARES or name == "manifest.csv"
+    split, _, rest = name.partition("/")
+    return name == "manifest.csv" or (split in SHARES and (not rest or _is_prepared(rest)))
 
 
 def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path, quiet: bool = False) -> list[Entry]:
@@ -234,6 +222,9 @@ def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path
     Raises:
         UserError: one of the folders holds files that are not step 02's.
     """
+    one, other = prepared_dir.resolve(), split_dir.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        raise UserError(f"{prepared_dir} and {split_dir} are one within the other; give two separate folders")
     check_replaceable(prepared_dir, _is_prepared)
     check_replaceable(split_dir, _is_split)
     items = [(split, item) for split, videos in sets.items() for item in videos]
@@ -272,8 +263,13 @@ def prepare_dataset(
     if not crops:
         raise UserError(f"{work_dir}: no crops in <id>/{faces}/ of any video of {videos_dir}; run step 01a first")
     if group_by == "video":
-        print("02: split by video: an original and its fakes can be in different sets, so the figures flatter")
-    sets = split_and_balance(crops)
+        print(
+            "02: split by video, the weaker rule: a test video's original may be trained on, which flatters the figures"
+        )
+    try:
+        sets = split_and_balance(crops)
+    except UserError as error:
+        raise UserError(f"{videos_dir / 'metadata.json'}, {work_dir}: {error}") from None
     entries = write_sets(sets, prepared_dir, split_dir, quiet)
     for split, items in sets.items():
         counts = Counter(entry.label for entry in entries if entry.split == split)

@@ -82,7 +82,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     with whole_file(keeper.path.with_suffix(".h5")) as temporary:
         model.save(temporary)
     write_history(history, keeper.best_epoch, out_dir)
-    scores = report_test("03", model, sets["test"], split_dir, out_dir, quiet)
+    scores = report_test("03", model, sets["test"], split_dir, out_dir)
     record = {
         "arguments": asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)},
         "versions": {"python": sys.version.split()[0]}
@@ -165,14 +165,17 @@ def write_history(history: dict[str, list[float]], best_epoch: int, out_dir: Pat
 
 
 def report_test(
-    step: str, model: keras.Model, entries: list[Entry], split_dir: Path, out_dir: Path, quiet: bool = False
+    step: str, model: keras.Model, entries: list[Entry], split_dir: Path, out_dir: Path, pixel_max: float = 255
 ) -> Scores:
     """Predict the test crops; write the predictions and Confusion.png, and print the accuracy.
+
+    `pixel_max` is what the model knows as white: 255 for ours.
 
     Raises:
         UserError: a crop cannot be read.
     """
     batches = crop_batches(entries, split_dir, model.input_shape[1] or IMAGE_SIZE, batch_size=64)
+    batches = batches.map(lambda images, labels: (images * (pixel_max / 255), labels))
     with readable_crops(split_dir):
         p_real = predict(model, batches)
     write_predictions(entries, p_real, out_dir)
@@ -183,7 +186,7 @@ def report_test(
     return scores
 
 
-def load_and_predict(model_path: Path, split_dir: Path, out_dir: Path, quiet: bool = False) -> int:
+def load_and_predict(model_path: Path, split_dir: Path, out_dir: Path, pixel_max: float = 255) -> int:
     """Step 03a: the test set's predictions by a saved model; returns the exit code.
 
     Raises:
@@ -191,7 +194,7 @@ def load_and_predict(model_path: Path, split_dir: Path, out_dir: Path, quiet: bo
     """
     sets = read_sets(split_dir)
     model = load_model(model_path)
-    report_test("03a", model, sets["test"], split_dir, out_dir, quiet)
+    report_test("03a", model, sets["test"], split_dir, out_dir, pixel_max)
     if is_sample_only(model_path.with_suffix(".json")):
         print(f"03a: {SAMPLE_ONLY}")
     return 0

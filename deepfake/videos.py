@@ -54,7 +54,7 @@ def parse_metadata(records: Any, path: Path) -> list[Video]:
         _check_record(file, record, path)
     ids = unique_ids(records)
     # an original that is not listed is still one and the same node for all its fakes: its stem
-    original_ids = {name: ids.get(name, PurePosixPath(name).stem) for name in _originals(records)}
+    original_ids = {name: _original_id(name, ids, path) for name in _originals(records)}
     videos = [
         Video(
             id=ids[file],
@@ -73,8 +73,20 @@ def _originals(records: dict[str, dict]) -> set[str]:
     return {record["original"] for record in records.values() if record.get("original")}
 
 
+def _original_id(name: str, ids: dict[str, str], path: Path) -> str:
+    stem = PurePosixPath(name).stem
+    candidates = [file for file in ids if PurePosixPath(file).stem == stem] if name not in ids else []
+    if len(candidates) > 1:
+        raise UserError(
+            f"{path}: the original {json.dumps(name)} can be {' or '.join(candidates)}; give its folder too"
+        )
+    return ids.get(candidates[0] if candidates else name, stem)
+
+
 def _check_record(file: str, record: Any, path: Path) -> None:
     shown = json.dumps(file)
+    if not _is_text(file):
+        raise UserError(f"{path}: the name {shown} is not Unicode text; rename the file")
     if leaves_folder(file):
         raise UserError(f"{path}: the name {shown} leaves the folder; nothing was written")
     if not isinstance(record, dict):
@@ -83,13 +95,20 @@ def _check_record(file: str, record: Any, path: Path) -> None:
     if not isinstance(label, str) or label.lower() not in LABEL_NAMES:
         raise UserError(f"{path}: {shown} has the label {json.dumps(label)}; it must be REAL or FAKE")
     for key in ("original", "method"):
-        if not isinstance(record.get(key), str | None):
+        if record.get(key) is not None and not _is_text(record[key]):
             raise UserError(f"{path}: {shown} has a {key} that is not a text: {json.dumps(record[key])}")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value of JSON is a text that files can hold: JSON allows half of a surrogate pair, UTF-8 does not."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def leaves_folder(name: str) -> bool:
     """Whether a file name is empty, absolute or points outside its folder, as either POSIX or Windows reads it."""
     windows = PureWindowsPath(name)
+    if PurePosixPath(name).stem in (".", ".."):  # "...mp4": the stem becomes the name of a folder
+        return True
     return not windows.name or "\0" in name or bool(windows.anchor) or ".." in windows.parts
 
 

@@ -67,6 +67,16 @@ def test_from_scratch_batch_norm_follows_quickly(model, backbone_file):
     assert {layer.momentum for layer in norms(build_model(SIZE, str(backbone_file)))} == {0.99}
 
 
+def drop_rates(model):
+    layers = model.get_layer("efficientnet-b0").layers
+    return {layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)}
+
+
+def test_from_scratch_no_block_of_the_backbone_is_dropped(model, backbone_file):
+    assert drop_rates(model) == {0}
+    assert max(drop_rates(build_model(SIZE, str(backbone_file)))) > 0.1
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_saved_model_predicts_the_same_after_loading(model, crops, tmp_path, suffix):
     path = tmp_path / f"model{suffix}"

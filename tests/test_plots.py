@@ -5,7 +5,9 @@ import pytest
 from deepfake.plots import plot_confusion, plot_history
 
 
-@pytest.mark.parametrize("confusion", [[[20, 1], [3, 18]], [[0, 0], [0, 4]], [[0, 0], [0, 0]], [[100000, 2], [3, 90000]]])
+@pytest.mark.parametrize(
+    "confusion", [[[20, 1], [3, 18]], [[0, 0], [0, 4]], [[0, 0], [0, 0]], [[100000, 2], [3, 90000]]]
+)
 def test_a_confusion_matrix_of_any_counts_is_drawn(tmp_path, confusion):
     path = tmp_path / "Confusion.png"
     plot_confusion(np.array(confusion), "Test videos", path)

@@ -1,11 +1,13 @@
 import csv
 import json
+from dataclasses import fields
 
 import cv2
 import numpy as np
 import pytest
 
 from deepfake.files import UserError
+from deepfake.splits import Entry
 from deepfake.training import KeepBest, ModelInfo, Options, load_and_predict, read_sets, train
 
 from deepfake.devices import keras  # isort: skip
@@ -28,7 +30,20 @@ def write_split(folder, videos_a_set=2, sample=1):
                     image = rng.integers(0, 100, (40, 36, 3)) + (150 if label == "real" else 0)
                     cv2.imwrite(str(folder / split / file), image.astype(np.uint8))
                     rows.append([split, int(label == "real"), file, id, id, "", "", frame, 0, "", "", sample])
-    columns = "split label file video group original method frame face person landmarks sample".split()
+    columns = [
+        "split",
+        "label",
+        "file",
+        "video",
+        "group",
+        "original",
+        "method",
+        "frame",
+        "face",
+        "person",
+        "landmarks",
+        "sample",
+    ]
     with (folder / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
     return folder
@@ -95,6 +110,15 @@ def test_a_loaded_model_predicts_what_training_predicted(run, tmp_path, suffix, 
     assert names == trained_names
     assert np.allclose(values, trained_values, atol=1e-5)
     assert "never seen a real person" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_another_projects_model_gets_the_pixels_that_it_knows(run, tmp_path):
+    ours = keras.saving.load_model(run[1] / "tmp_checkpoint" / "best_model.keras")
+    inputs = keras.Input((SIZE, SIZE, 3))
+    keras.Model(inputs, ours(keras.layers.Rescaling(255.0)(inputs))).save(tmp_path / "other.h5")
+    load_and_predict(tmp_path / "other.h5", run[0], tmp_path, pixel_max=1)
+    assert np.allclose([p for _, p in predictions(tmp_path)], [p for _, p in predictions(run[1])], atol=1e-5)
 
 
 def keep_best(tmp_path, epochs):
