@@ -21,7 +21,12 @@ def main() -> int:
     parser.add_argument("--patience", type=cli.whole_number(1), default=6, help="epochs to wait for a better one")
     parser.add_argument("--batch-size", type=cli.whole_number(1), default=32, help="crops a step")
     parser.add_argument("--image-size", type=cli.whole_number(32), default=128, help="pixels, both sides")
-    parser.add_argument("--learning-rate", type=cli.number(1e-9, 1), default=1e-3, help="Adam's")
+    parser.add_argument(
+        "--learning-rate",
+        type=cli.number(1e-9, 1),
+        default=1e-3,
+        help="Adam's, at its highest: it rises over the first tenth of the steps and then falls to nothing",
+    )
     parser.add_argument("--seed", type=cli.whole_number(0), default=0, help="of weights, order and augmentation")
     args = parser.parse_args()
 

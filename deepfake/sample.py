@@ -26,7 +26,8 @@ from deepfake.drawing.swaps import METHODS, Swap
 from deepfake.drawing.traits import random_traits
 from deepfake.files import UserError, read_json, whole_file, write_json
 
-SIZE = (480, 400)
+FAKES = 2  # of each original, so that fakes are the majority, as in the DFDC
+SIZE = (400, 340)
 SECONDS = 2.0
 FPS = 20
 # one thread, and no macroblock tree (its numbers can depend on stale memory): the same bytes every time
@@ -70,29 +71,28 @@ def unlike(plan: Plan, one: tuple[int, int], other: tuple[int, int]) -> float:
 
 def choose_fakes(plan: Plan) -> tuple[list[str], list[list[Fake]]]:
     """Name every video, and choose the fakes of each original: the methods are spread evenly."""
-    counts = [plan.fakes or 2 + index % 2 for index in range(plan.originals)]
     rng = plan.rng(0, NAMES)
     names: dict[str, None] = {}
-    while len(names) < plan.originals + sum(counts):
+    while len(names) < plan.originals * (1 + plan.fakes):
         names["".join(rng.choice(list(string.ascii_lowercase), 10)) + ".mp4"] = None
     spare = iter(list(names))
     reals, fakes, methods = [], [], list(METHODS)
     drawn = 0
-    for index, count in enumerate(counts):
+    for index in range(plan.originals):
         rng = plan.rng(index, NAMES + 1)
         reals.append(next(spare))
         place = int(rng.integers(plan.people))
-        others = rng.permutation([other for other in range(plan.originals) if other != index])[: count + 4]
+        others = rng.permutation([other for other in range(plan.originals) if other != index])[: plan.fakes + 4]
         donors = sorted(
             ((int(other), int(rng.integers(plan.people))) for other in others),
             key=lambda donor: unlike(plan, (index, place), donor),
         )
         group = []
-        for k in range(count):
+        for k in range(plan.fakes):
             method = methods[(drawn + k) % len(methods)]
             group.append(Fake(next(spare), method, place, donors[k % len(donors)]))
         fakes.append(group)
-        drawn += count
+        drawn += plan.fakes
     return reals, fakes
 
 
@@ -189,12 +189,12 @@ def draw_dataset(
     people: int = 1,
     workers: int | None = None,
     quiet: bool = False,
-    fakes: int | None = None,
+    fakes: int = FAKES,
 ) -> None:
     """Draw a sample dataset of mp4 videos and metadata.json into a folder, or do nothing if it is there.
 
     `size` is width and height in pixels, `people` how many are in each video, `fakes` how many are made of
-    each original (None: two and three in turn). What is drawn does not depend on the number of `workers`.
+    each original. What is drawn does not depend on the number of `workers`.
 
     Raises:
         UserError: the arguments cannot be drawn, or the folder holds another dataset.
@@ -224,7 +224,7 @@ def size_of(text: str) -> tuple[int, int]:
     """An argparse type: WIDTHxHEIGHT in pixels."""
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 480x400")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 400x340")
     return int(width), int(height)
 
 
@@ -232,9 +232,11 @@ def main() -> None:
     """Read the command line and draw."""
     options = parser(__doc__, "--videos-dir")
     options.add_argument("--originals", type=whole_number(0), default=48, help="how many original videos")
-    options.add_argument("--fakes", type=whole_number(0), help="fakes of each original (default: 2 and 3 in turn)")
+    options.add_argument("--fakes", type=whole_number(0), default=FAKES, help="fakes of each original")
     options.add_argument("--seed", type=whole_number(0), default=0, help="the same seed draws the same videos")
-    options.add_argument("--size", type=size_of, default="480x400", metavar="WxH", help="of the frames, in pixels")
+    options.add_argument(
+        "--size", type=size_of, default="{}x{}".format(*SIZE), metavar="WxH", help="of the frames, in pixels"
+    )
     options.add_argument("--seconds", type=number(0), default=SECONDS, help="the length of each video")
     options.add_argument("--fps", type=whole_number(0), default=FPS, help="frames in a second")
     options.add_argument("--people", type=whole_number(0), default=1, help="people in each video, side by side")

@@ -1,6 +1,7 @@
 """Training the frame classifier, and what is kept of it: the best model, its predictions and its pictures."""
 
 import importlib.metadata
+import math
 import sys
 import time
 from collections import Counter
@@ -74,7 +75,8 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     strategy = tf.distribute.MirroredStrategy() if len(gpus()) > 1 else tf.distribute.get_strategy()
     with strategy.scope():
         model = build_model(options.image_size, options.weights)
-        model.compile(keras.optimizers.Adam(options.learning_rate), loss="binary_crossentropy", metrics=["accuracy"])
+        adam = keras.optimizers.Adam(learning_rate(options, len(sets["train"])))
+        model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"])
     info = ModelInfo(BACKBONE, options.image_size, sample_only=all(entry.sample for entry in sets["train"]))
     keeper = KeepBest(out_dir / CHECKPOINT / "best_model.keras", info)
     history = fit(model, keeper, sets, split_dir, options, quiet)
@@ -101,6 +103,16 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     if info.sample_only:
         print(f"03: {SAMPLE_ONLY}")
     return 0
+
+
+def learning_rate(options: Options, crops: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Up to the given rate over the first tenth of all steps, then down to nothing along half a cosine."""
+    steps = options.epochs * math.ceil(crops / options.batch_size)
+    warm_up = max(1, steps // 10)
+    rate = options.learning_rate
+    return keras.optimizers.schedules.CosineDecay(
+        rate / 10, max(1, steps - warm_up), warmup_target=rate, warmup_steps=warm_up
+    )
 
 
 def fit(

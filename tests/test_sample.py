@@ -52,7 +52,7 @@ def test_metadata_has_the_form_of_the_dfdc_and_marks_the_sample(sample):
     assert all(record["sample"] is True and record["split"] == "train" for record in records.values())
     reals = {name for name, record in records.items() if record["label"] == "REAL"}
     fakes = {name: record for name, record in records.items() if record["label"] == "FAKE"}
-    assert len(reals) == 3 and len(fakes) == 7
+    assert len(reals) == 3 and len(fakes) == 6
     assert all(records[name]["original"] is None for name in reals)
     assert {fake["original"] for fake in fakes.values()} == reals
     assert {fake["method"] for fake in fakes.values()} == set(METHODS)

@@ -1,14 +1,12 @@
 import csv
 import json
-from dataclasses import fields
 
 import cv2
 import numpy as np
 import pytest
 
 from deepfake.files import UserError
-from deepfake.splits import Entry
-from deepfake.training import KeepBest, ModelInfo, Options, load_and_predict, read_sets, train
+from deepfake.training import KeepBest, ModelInfo, Options, learning_rate, load_and_predict, read_sets, train
 
 from deepfake.devices import keras  # isort: skip
 
@@ -145,6 +143,14 @@ def test_of_two_epochs_as_accurate_the_one_with_less_loss_is_kept(tmp_path):
 def test_the_best_model_is_replaced_whole_and_described_beside(tmp_path):
     keep_best(tmp_path, [(0.5, 0.9), (0.8, 0.7)])
     assert {path.name for path in tmp_path.iterdir()} == {"best_model.keras", "best_model.json"}
+
+
+def test_the_learning_rate_rises_quickly_and_falls_to_nothing():
+    schedule = learning_rate(Options(epochs=10, batch_size=32, learning_rate=1e-3), crops=320)
+    rates = [float(schedule(step)) for step in range(101)]
+    assert max(rates) == pytest.approx(1e-3) and rates.index(max(rates)) == 10
+    assert rates[0] == pytest.approx(1e-4) and rates[100] == pytest.approx(0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
 def test_a_crop_that_is_gone_is_named(tmp_path):

@@ -1,13 +1,11 @@
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import run_step
 
 from deepfake.files import UserError
 from deepfake.metrics import score
@@ -32,8 +30,6 @@ average prediction (real videos): 0.6250
 average prediction (fake videos): 0.5500
 log loss: 0.7367
 """
-
-STEP = Path(__file__).parent.parent / "04-mapreduce_video_preds.py"
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +176,8 @@ def test_step_04_writes_its_three_files_and_repeats_that_the_model_knows_only_th
     write_json(tmp_path / "p.json", ROWS)
     (tmp_path / "tmp_checkpoint").mkdir()
     (tmp_path / "tmp_checkpoint" / "best_model.json").write_text('{"sample_only": true}')
-    command = [sys.executable, STEP, "--predictions", tmp_path / "p.json", "--out-dir", tmp_path / "out"]
-    done = subprocess.run([*command, "--master", "local[1]"], capture_output=True, text=True)
+    options = ("--predictions", tmp_path / "p.json", "--out-dir", tmp_path / "out", "--master", "local[1]")
+    done = run_step("04", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(HEAD) and "never seen a real person" in done.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -208,9 +204,7 @@ def test_without_java_one_line_says_how_to_get_it(tmp_path, java_home):
     if java_home:
         environment["JAVA_HOME"] = java_home
     path = write_json(tmp_path / "p.json", ROWS)
-    done = subprocess.run(
-        [sys.executable, STEP, "--predictions", path], env=environment, cwd=tmp_path, capture_output=True, text=True
-    )
+    done = run_step("04", "--predictions", path, env=environment, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: no Java found") and done.stderr.count("\n") == 1
     assert "17 or 21" in done.stderr and "apt-get install" in done.stderr
@@ -222,10 +216,5 @@ def test_an_older_java_is_named(tmp_path):
     java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_382\"' >&2\n")
     java.chmod(0o755)
     path = write_json(tmp_path / "p.json", ROWS)
-    done = subprocess.run(
-        [sys.executable, STEP, "--predictions", path],
-        env=os.environ | {"JAVA_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
+    done = run_step("04", "--predictions", path, env=os.environ | {"JAVA_HOME": str(tmp_path)})
     assert done.returncode == 2 and f"{java} is Java 8; Spark needs Java 17 or 21" in done.stderr

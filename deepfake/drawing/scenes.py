@@ -30,7 +30,7 @@ class Plan:
     seconds: float
     fps: int
     people: int
-    fakes: int | None
+    fakes: int
 
     @property
     def frames(self) -> int:
@@ -52,14 +52,14 @@ class Plan:
             raise UserError(f"--originals {self.originals}: a face swap takes two people; use 2 or more")
         if min(self.width, self.height) < 64 or self.width % 2 or self.height % 2:
             size = f"{self.width}x{self.height}"
-            raise UserError(f"--size {size}: use even numbers of at least 64 pixels, for example 480x400")
+            raise UserError(f"--size {size}: use even numbers of at least 64 pixels, for example 400x340")
         if not 0 < self.seconds < float("inf") or self.fps < 1:
             raise UserError(f"--seconds {self.seconds} --fps {self.fps}: both must be more than 0")
         if self.people < 1 or self.radius < 16:
             raise UserError(f"--people {self.people}: use 1 or more, and at least 68 pixels of width for each")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: use 0 or more")
-        if self.fakes is not None and self.fakes < 1:
+        if self.fakes < 1:
             raise UserError(f"--fakes {self.fakes}: use 1 or more for each original")
 
 

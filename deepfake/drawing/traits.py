@@ -75,7 +75,7 @@ def random_traits(rng: np.random.Generator) -> Traits:
         style=one(WOMENS_HAIR if woman else MENS_HAIR),
         beard="none" if woman else one(BEARDS),
         collar=one(COLLARS),
-        glasses=one(["round", "square"]) if rng.random() < 0.2 else "",
+        glasses=one(["round", "square"]) if rng.random() < 0.12 else "",
         width=rng.uniform(0.69, 0.75) if woman else rng.uniform(0.71, 0.78),
         jaw=rng.uniform(1.75, 2.2) if woman else rng.uniform(1.9, 2.7),
         eye_gap=rng.uniform(0.275, 0.31),

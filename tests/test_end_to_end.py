@@ -1,0 +1,69 @@
+"""The whole line as users run it, on samples drawn on the spot and on real clips."""
+
+import csv
+import json
+
+import cv2
+import pytest
+from conftest import run_step
+
+from deepfake.sample import draw_dataset
+
+
+def step(folder, number, *options):
+    done = run_step(number, *options, cwd=folder, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run_line(folder, *dataset):
+    step(folder, "00", *dataset)
+    step(folder, "01a", *dataset)
+    step(folder, "01b", *dataset)
+    step(folder, "02", *dataset)
+    step(folder, "03", "--weights", "none", "--epochs", 1, "--image-size", 32)
+    return step(folder, "04", "--master", "local[1]")
+
+
+def check_results(folder):
+    predictions = json.loads((folder / "cnn_preds_values.json").read_text())
+    with (folder / "video_verdicts.csv").open() as file:
+        verdicts = {row["video"]: row for row in csv.DictReader(file)}
+    frames = {}
+    for name, p_real in predictions:
+        frames.setdefault(name.split("/")[1].rsplit("-", 2)[0], []).append(p_real)
+    assert verdicts.keys() == frames.keys()
+    for video, values in frames.items():
+        average = float(verdicts[video]["average_prediction"])
+        assert average == pytest.approx(sum(values) / len(values), abs=1e-9)
+        assert verdicts[video]["verdict"] == ("REAL" if average > 0.5 else "FAKE")
+        assert int(verdicts[video]["frames"]) == len(values)
+    for name in ("Loss", "Accuracy", "Confusion", "ConfusionVideo"):
+        assert cv2.imread(str(folder / f"{name}.png")) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_from_a_drawn_sample_to_verdicts_with_every_default_folder(tmp_path):
+    draw_dataset(tmp_path / "train_sample_videos", originals=3, size=(320, 272), seconds=0.6, fps=20, quiet=True)
+    printed = run_line(tmp_path)
+    check_results(tmp_path)
+    assert "never seen a real person" in printed
+    done = step(tmp_path, "03a", "--model", "tmp_checkpoint/best_model.h5", "--out-dir", "again")
+    assert "never seen a real person" in done
+    again = dict(json.loads((tmp_path / "again" / "cnn_preds_values.json").read_text()))
+    first = dict(json.loads((tmp_path / "cnn_preds_values.json").read_text()))
+    assert again == pytest.approx(first, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_real_clips_go_through_the_whole_line_from_a_folder_that_is_only_read(real_clips, tmp_path):
+    before = sorted(path.name for path in real_clips.iterdir())
+    printed = run_line(tmp_path, "--videos-dir", real_clips, "--work-dir", tmp_path / "work")
+    check_results(tmp_path)
+    assert "never seen a real person" not in printed
+    assert sorted(path.name for path in real_clips.iterdir()) == before
+    for clip in real_clips.glob("*.mp4"):
+        faces = json.loads((tmp_path / "work" / clip.stem / "faces.json").read_text())["faces"]
+        assert len({face["frame"] for face in faces}) >= 10, clip.name
