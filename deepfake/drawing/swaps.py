@@ -9,7 +9,7 @@ from deepfake.drawing.canvas import HEAD_BOX, Grid, ramp
 from deepfake.drawing.features import half_width
 from deepfake.drawing.people import Person
 
-COMMON_DETAIL = 15  # every donor face comes from a small generator: so many pixels to a head unit
+COMMON_DETAIL = 22  # every donor face comes from a small generator: so many pixels to a head unit
 
 
 class Swap:
@@ -94,37 +94,37 @@ def colour(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarra
     ]
     cast = np.array(casts[int(swap.chance[0] * len(casts))]) - 1
     patch = swap.low_detail(swap.fitted(eyes, mouth), COMMON_DETAIL)
-    return swap.tinted(patch, 1 + cast * (1.1 * swap.strength)), swap.mask(0.035, 0.04)
+    return swap.tinted(patch, 1 + cast * (0.9 * swap.strength)), swap.mask(0.035, 0.04)
 
 
 def blur(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """A face made at low resolution, softer than the picture around it."""
-    detail = (10 + 3 * swap.chance[0]) / swap.strength
+    detail = (18 + 4 * swap.chance[0]) / swap.strength
     patch = swap.low_detail(swap.fitted(eyes, mouth), detail)
-    return swap.tinted(patch, 1 + 0.05 * swap.signs[0]), swap.mask(0.06)
+    return swap.tinted(patch, 1 + 0.09 * swap.signs[0]), swap.mask(0.035)
 
 
 def warp(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """A face set askew and bent, as landmarks that were not found well would do."""
     size, radius = swap.u.shape, swap.target.radius
-    spin, scale = 3.5 * swap.strength * swap.signs[0], 1 + 0.07 * swap.strength * swap.signs[1]
+    spin, scale = 3 * swap.strength * swap.signs[0], 1 + 0.07 * swap.strength * swap.signs[1]
     extra = np.eye(3)
     extra[:2] = cv2.getRotationMatrix2D((size[1] / 2, size[0] / 2), spin, scale)
     extra[:2, 2] += 0.04 * swap.strength * radius * swap.signs[2:4] + 0.012 * radius * swap.noise[frame % 997, :2]
     patch = swap.low_detail(swap.fitted(eyes, mouth, extra), COMMON_DETAIL)
-    beat, reach = frame * 0.13, np.float32(0.030 * swap.strength * radius)
+    beat, reach = frame * 0.13, np.float32(0.025 * swap.strength * radius)
     x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
     map_x = x + reach * np.sin(swap.v * 11 + np.float32(beat + 6 * swap.chance[0]))
     map_y = y + reach * np.sin(swap.u * 10 + np.float32(0.8 * beat + 6 * swap.chance[1]))
     bent = cv2.remap(patch, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return swap.tinted(bent, 1 + 0.05 * swap.signs[4]), swap.mask(0.04)
+    return swap.tinted(bent, 1 + 0.09 * swap.signs[4]), swap.mask(0.03)
 
 
 def flicker(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """A mask and a brightness that jump from frame to frame, with the first face showing through."""
     jump = swap.noise[frame % 997]
     patch = swap.low_detail(swap.fitted(eyes, mouth), COMMON_DETAIL)
-    tone = 1 + np.sign(jump[0]) * (0.10 + 0.12 * abs(jump[0])) * swap.strength
+    tone = 1 + np.sign(jump[0]) * (0.08 + 0.10 * abs(jump[0])) * swap.strength
     mask = swap.mask(0.022, 0.06 * jump[1] - 0.02, 0.07 * jump[2])
     return swap.tinted(patch, tone), mask * np.float32(0.85 + 0.15 * jump[3])
 

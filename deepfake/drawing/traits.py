@@ -17,8 +17,9 @@ CLOTHES = [
     (0.22, 0.22, 0.24), (0.62, 0.44, 0.50), (0.36, 0.50, 0.66), (0.50, 0.52, 0.36), (0.76, 0.42, 0.28),
 ]  # fmt: skip
 WOMENS_HAIR = ["long", "long wavy", "bob", "fringe bob", "bun", "curly", "long parted", "afro", "long fringe"]
-MENS_HAIR = ["side part", "swept back", "crop", "bald", "curly", "quiff", "fringe", "buzz", "side part"]
-BEARDS = ["none", "none", "stubble", "stubble", "full", "goatee", "moustache"]
+# bald heads and dark moustaches are rare, since detectors are less sure of them when they are drawn
+MENS_HAIR = 2 * ["side part", "swept back", "crop", "curly", "quiff", "fringe", "buzz", "side part"] + ["bald"]
+BEARDS = 2 * ["none", "none", "stubble", "stubble", "full", "goatee"] + ["moustache"]
 COLLARS = ["crew", "v-neck", "shirt", "hoodie", "turtleneck", "blazer"]
 
 
@@ -75,7 +76,7 @@ def random_traits(rng: np.random.Generator) -> Traits:
         style=one(WOMENS_HAIR if woman else MENS_HAIR),
         beard="none" if woman else one(BEARDS),
         collar=one(COLLARS),
-        glasses=one(["round", "square"]) if rng.random() < 0.12 else "",
+        glasses=one(["round", "square"]) if rng.random() < 0.08 else "",
         width=rng.uniform(0.69, 0.75) if woman else rng.uniform(0.71, 0.78),
         jaw=rng.uniform(1.75, 2.2) if woman else rng.uniform(1.9, 2.7),
         eye_gap=rng.uniform(0.275, 0.31),
