@@ -59,6 +59,8 @@ class KeepBest(keras.callbacks.Callback):
             with whole_file(self.path) as temporary:
                 self.model.save(temporary)
             write_json(self.path.with_suffix(".json"), asdict(self.info))
+            # the .h5 of an earlier run is another model; this run's is written at the end
+            self.path.with_suffix(".h5").unlink(missing_ok=True)
 
 
 def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False) -> int:

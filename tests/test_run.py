@@ -1,0 +1,79 @@
+"""run.sh and what it sets up, without installing anything."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+
+def run(*arguments, cwd):
+    return subprocess.run([str(ROOT / "run.sh"), *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--videos-dir", "nowhere"], "nowhere/metadata.json: not found"),
+        (["--videos-dir"], "--videos-dir needs a value"),
+        (["--video-dir", "x"], "unknown option --video-dir"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_leaves_nothing(tmp_path, arguments, named):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert named in done.stderr and done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_tells_every_option(tmp_path):
+    done = run("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for option in ("--videos-dir", "--work-dir", "--out-dir", "--weights", "--epochs", "--seed"):
+        assert option in done.stdout
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A PATH that holds only what the test puts there, and dirname."""
+    (tmp_path / "dirname").symlink_to(shutil.which("dirname"))
+    return tmp_path
+
+
+def find_python(path):
+    command = [shutil.which("bash"), "-c", 'source "$0"; find_python', str(ROOT / "setup.sh")]
+    return subprocess.run(command, env={"PATH": str(path)}, capture_output=True, text=True)
+
+
+def add_script(path, name, text):
+    (path / name).write_text(f"#!/bin/sh\n{text}\n")
+    (path / name).chmod(0o755)
+
+
+def test_a_python_that_only_pretends_to_be_there_is_passed_over(path):
+    add_script(path, "python3.13", "echo 'python3.13: not installed' >&2; exit 127")
+    add_script(path, "python3.12", f'exec {sys.executable} "$@"')
+    assert find_python(path).stdout == f"{path}/python3.12\n"
+
+
+def test_another_version_of_python_is_one_line_that_says_so(path):
+    add_script(path, "python3", 'case "$1" in --version) echo Python 3.9.1 ;; *) exit 1 ;; esac')
+    done = find_python(path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "no Python 3.11, 3.12 or 3.13 found (python3 is Python 3.9.1)" in done.stderr
+
+
+def test_what_is_installed_is_not_installed_again(tmp_path):
+    for name in ("setup.sh", "requirements.txt", "requirements-dev.txt", "requirements-gpu.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "bin").mkdir()
+    add_script(tmp_path / "bin", "python3.13", 'mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo "$@" >>"$LOG"')
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "LOG": str(tmp_path / "log")}
+    command = ["bash", "-c", "source ./setup.sh; install requirements.txt"]
+    for _ in range(2):
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    installs = [line for line in (tmp_path / "log").read_text().splitlines() if "pip install" in line]
+    assert len(installs) == 1 and installs[0].endswith("requirements.txt")
