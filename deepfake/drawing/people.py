@@ -25,7 +25,7 @@ from deepfake.drawing.traits import Traits
 
 EYE_STATES = (0.0, 0.35, 0.7, 1.0)  # how far the eyelids are open
 MOUTH_STATES = (0.0, 0.2, 0.4, 0.65, 0.9)  # how far the lips are apart
-LENS = 0.028  # how soft the camera draws, in head units
+LENS = 0.018  # how soft the camera draws, in head units
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from deepfake.drawing.canvas import HEAD_BOX, Grid, ramp
 from deepfake.drawing.features import half_width
 from deepfake.drawing.people import Person
 
-COMMON_DETAIL = 22  # every donor face comes from a small generator: so many pixels to a head unit
+COMMON_DETAIL = 17  # every donor face comes from a small generator: so many pixels to a head unit
 
 
 class Swap:
@@ -94,12 +94,12 @@ def colour(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarra
     ]
     cast = np.array(casts[int(swap.chance[0] * len(casts))]) - 1
     patch = swap.low_detail(swap.fitted(eyes, mouth), COMMON_DETAIL)
-    return swap.tinted(patch, 1 + cast * (0.9 * swap.strength)), swap.mask(0.035, 0.04)
+    return swap.tinted(patch, 1 + cast * (0.7 * swap.strength)), swap.mask(0.035, 0.04)
 
 
 def blur(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """A face made at low resolution, softer than the picture around it."""
-    detail = (18 + 4 * swap.chance[0]) / swap.strength
+    detail = (14 + 3 * swap.chance[0]) / swap.strength
     patch = swap.low_detail(swap.fitted(eyes, mouth), detail)
     return swap.tinted(patch, 1 + 0.09 * swap.signs[0]), swap.mask(0.035)
 
@@ -107,10 +107,10 @@ def blur(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray,
 def warp(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """A face set askew and bent, as landmarks that were not found well would do."""
     size, radius = swap.u.shape, swap.target.radius
-    spin, scale = 3 * swap.strength * swap.signs[0], 1 + 0.07 * swap.strength * swap.signs[1]
+    spin, scale = 2.5 * swap.strength * swap.signs[0], 1 + 0.05 * swap.strength * swap.signs[1]
     extra = np.eye(3)
     extra[:2] = cv2.getRotationMatrix2D((size[1] / 2, size[0] / 2), spin, scale)
-    extra[:2, 2] += 0.04 * swap.strength * radius * swap.signs[2:4] + 0.012 * radius * swap.noise[frame % 997, :2]
+    extra[:2, 2] += 0.025 * swap.strength * radius * swap.signs[2:4] + 0.012 * radius * swap.noise[frame % 997, :2]
     patch = swap.low_detail(swap.fitted(eyes, mouth, extra), COMMON_DETAIL)
     beat, reach = frame * 0.13, np.float32(0.025 * swap.strength * radius)
     x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
