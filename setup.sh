@@ -28,11 +28,11 @@ install() { # install REQUIREMENTS_FILE
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
         return
     fi
-    if [ ! -x "$PYTHON" ]; then
+    if ! "$PYTHON" -m pip --version >/dev/null 2>&1; then # not there, or cut off half way
         local python
         python=$(find_python) || exit 2
         echo "== making .venv with $("$python" --version)"
-        "$python" -m venv "$VENV" || fail "$python cannot make $VENV; on Debian and Ubuntu: sudo apt-get install python3-venv"
+        "$python" -m venv --clear "$VENV" || fail "$python cannot make $VENV; on Debian and Ubuntu: sudo apt-get install python3-venv"
     fi
     echo "== installing $1 into .venv (once; some minutes)"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$HOME_DIR/$1" ||

@@ -14,6 +14,18 @@ from tqdm import tqdm
 
 from deepfake.files import UserError
 
+# what a folder of the user's choice can do to a step
+FOLDER_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EBUSY,
+)
+
 FOLDERS = {
     "--videos-dir": ("train_sample_videos", "the dataset: videos and metadata.json"),
     "--work-dir": (None, "where frames and crops go (default: the dataset's own folder)"),
@@ -74,13 +86,15 @@ def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], flo
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Keep back what is written to standard error, by C++ too; show it after all if the block fails."""
+    """Keep back what is written to standard error, by C++ and Java too; show it after all if the block breaks."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
             yield
+        except (UserError, KeyboardInterrupt):
+            raise
         except BaseException:
             file.seek(0)
             os.write(kept, file.read())
@@ -107,7 +121,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in FOLDER_ERRORS:
             raise
         print(f"error: {error.filename2 or error.filename}: {error.strerror}; give another folder", file=sys.stderr)
         sys.exit(2)

@@ -113,6 +113,8 @@ def crop_faces(id: str, work_dir: Path, detector: Detector, options: Options) ->
     with whole_folder(folder / "faces", is_crop) as crops:
         # without faces.json, crops are known to be of another run
         (folder / "faces.json").unlink(missing_ok=True)
+        for marked in filter(lambda path: is_crop(path.name), folder.glob("marked_faces/*.png")):
+            marked.unlink()
         for file, frame, faces in zip(files, frames, kept, strict=True):
             for number, face in enumerate(faces):
                 name = f"{Path(file.file).stem}-{number:02d}.png"
@@ -183,7 +185,7 @@ def mark_landmarks(id: str, work_dir: Path) -> Outcome:
             for point in landmarks_in_crop(record):
                 cv2.circle(crop, point, radius, RED, cv2.FILLED, cv2.LINE_AA)
             write_png(marked / record["file"], crop)
-    return Outcome(len(records))
+    return Outcome(len(records), None if records else "no face to mark")
 
 
 def _folders_with(work_dir: Path, name: str, step: str) -> list[str]:

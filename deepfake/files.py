@@ -95,18 +95,18 @@ def whole_folder(path: Path, contents: Callable[[str], bool]) -> Iterator[Path]:
     path = path.resolve()  # through a link to another disk
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=path.parent))
+    outdated = Path(tempfile.mkdtemp(prefix=".old-", dir=path.parent))
     try:
         temporary.chmod(0o777 & ~_umask())
         yield temporary
         if path.exists():
-            outdated = Path(tempfile.mkdtemp(prefix=".old-", dir=path.parent))
             path.replace(outdated)
-            temporary.replace(path)
-            shutil.rmtree(outdated)
-        else:
-            temporary.replace(path)
+        temporary.replace(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if not path.exists() and any(outdated.iterdir()):
+            outdated.replace(path)
+        for leftover in (temporary, outdated):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def check_replaceable(path: Path, contents: Callable[[str], bool]) -> None:

@@ -64,8 +64,9 @@ def load_model(path: Path) -> keras.Model:
     except Exception as error:  # Keras raises nearly every kind for a file that it cannot use
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a Keras model that can be loaded ({type(error).__name__}: {reason})") from None
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or model.inputs[0].shape[-1] != 3:
-        raise UserError(f"{path}: takes {model.input_shape}, not batches of RGB images")
+    shape = model.inputs[0].shape
+    if len(model.inputs) != 1 or len(shape) != 4 or shape[-1] != 3 or shape[1] != shape[2]:
+        raise UserError(f"{path}: takes {model.input_shape}, not batches of square RGB images")
     if len(model.outputs) != 1 or model.outputs[0].shape[1:] not in ((1,), (2,)):
         raise UserError(f"{path}: gives {model.output_shape}, not one probability (or fake and real) an image")
     return model
@@ -124,8 +125,11 @@ def _is_whole_model(weights: str) -> bool:
     path = Path(weights)
     if path.suffix == ".keras" or not h5py.is_hdf5(path):
         return path.suffix == ".keras" and path.is_file()
-    with h5py.File(path) as file:
-        return '"p_real"' in str(file.attrs.get("model_config", ""))
+    try:
+        with h5py.File(path) as file:
+            return '"p_real"' in str(file.attrs.get("model_config", ""))
+    except OSError as error:
+        raise UserError(f"{path}: damaged ({error})") from None
 
 
 def _own_model(path: Path, image_size: int) -> keras.Model:

@@ -38,4 +38,5 @@ def is_sample_only(info_path: Path) -> bool:
     Raises:
         UserError: the file is not JSON.
     """
-    return info_path.is_file() and read_json(info_path, remedy="run step 03 again").get("sample_only") is True
+    info = read_json(info_path, remedy="run step 03 again") if info_path.is_file() else {}
+    return isinstance(info, dict) and info.get("sample_only") is True

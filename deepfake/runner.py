@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ def for_each_video(
     outcomes: dict[str, Outcome] = {}
     with _disk_errors(work_dir):
         work_dir.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=work_dir).close()  # a read-only folder is better found before hours of work
     try:
         for id in progress(ids, quiet, desc=step, unit="video"):
             outcomes[id] = _outcome(work, id, work_dir)
@@ -44,8 +46,8 @@ def for_each_video(
         with _disk_errors(work_dir):
             _record_failures(work_dir / "failures.csv", step, problems)
     if not any(outcome.count for outcome in outcomes.values()):
-        first = next(iter(problems.items()))
-        raise UserError(f"{work_dir / 'failures.csv'}: none of {len(ids)} videos could be used ({': '.join(first)})")
+        first = ": ".join(next(iter(problems.items())))
+        raise UserError(f"{work_dir / 'failures.csv'}: none of {len(ids)} videos could be used ({first})")
     return outcomes
 
 
@@ -61,7 +63,8 @@ def _outcome(work: Callable[[str], Outcome], id: str, work_dir: Path) -> Outcome
 
 
 def _disk_error(work_dir: Path, error: OSError) -> UserError:
-    return UserError(f"{work_dir}: {error.strerror}; free some space or give another --work-dir")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return UserError(f"{work_dir}: {error.strerror}; {'free some space or ' if full else ''}give another --work-dir")
 
 
 @contextmanager

@@ -135,7 +135,10 @@ def draw_all(plan: Plan, folder: Path, reals, fakes, workers: int, quiet: bool) 
     stop = context.Event()
     with ProcessPoolExecutor(workers, context, _start_worker, (stop,)) as pool:
         try:
+            # workers start deaf to Ctrl-C, which is this process' to answer
+            handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
             running = [pool.submit(draw_original, *job) for job in jobs]
+            signal.signal(signal.SIGINT, handler)
             for done in progress(as_completed(running), **bar):
                 done.result()
         except BaseException:
@@ -155,6 +158,8 @@ def is_drawn(folder: Path, arguments: dict) -> bool:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: not a folder; choose another --videos-dir")
     if not metadata.exists() and not note.exists():
+        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise UserError(f"{folder}: holds files but no metadata.json; add it, or {remedy}")
         return False
     if not note.exists():
         raise UserError(f"{metadata}: a dataset that is not a drawn sample is here; {remedy}")

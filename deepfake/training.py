@@ -71,6 +71,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     """
     started = time.monotonic()
     sets = read_sets(split_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(options.seed)
     device = ", ".join(gpus()) or "CPU"
     print(f"03: training on {device}, {options.weights} weights, {len(sets['train'])} crops")
@@ -89,8 +90,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     scores = report_test("03", model, sets["test"], split_dir, out_dir)
     record = {
         "arguments": asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)},
-        "versions": {"python": sys.version.split()[0]}
-        | {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
+        "versions": {"python": sys.version.split()[0]} | {name: installed(name) for name in RECORDED_PACKAGES},
         "seed": options.seed,
         "crops": {split: count_labels(entries) for split, entries in sets.items()},
         "device": device,
@@ -105,6 +105,14 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     if info.sample_only:
         print(f"03: {SAMPLE_ONLY}")
     return 0
+
+
+def installed(package: str) -> str | None:
+    """The version of a package; None where it comes under another name (tensorflow-cpu, opencv-python)."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def learning_rate(options: Options, crops: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -207,6 +215,7 @@ def load_and_predict(model_path: Path, split_dir: Path, out_dir: Path, pixel_max
         UserError: the model cannot be loaded, step 02 has not been run, or a crop cannot be read.
     """
     sets = read_sets(split_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
     model = load_model(model_path)
     report_test("03a", model, sets["test"], split_dir, out_dir, pixel_max)
     if is_sample_only(model_path.with_suffix(".json")):

@@ -3,11 +3,14 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import warnings
 from pathlib import Path
 
 import pandas as pd
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -64,12 +67,21 @@ def start_spark(master: str) -> SparkSession:
         # a laptop whose name does not resolve has no other address, and few rows need few partitions
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
         builder = builder.config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "8")
+    # Ctrl-C waits until Spark has started: half started, it would live on without us
+    pressed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
         with hushed():  # a dozen lines of greetings; errors come as exceptions
-            return builder.getOrCreate()
+            session = builder.getOrCreate()
     except Exception as error:  # py4j wraps whatever Java throws
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"Spark does not start on --master {master} ({reason})") from None
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if pressed:
+        session.stop()
+        raise KeyboardInterrupt
+    return session
 
 
 def read_predictions(spark: SparkSession, path: Path) -> DataFrame:
@@ -92,8 +104,13 @@ def read_predictions(spark: SparkSession, path: Path) -> DataFrame:
     return frames.select("video", "label", "p_real")
 
 
+def _spark_path(path: Path) -> str:
+    """A path of this machine as Spark reads it: not HDFS, whatever the cluster's default is, and no pattern."""
+    return "file://" + re.sub(r"([\\{}\[\]*?,])", r"\\\1", str(path.resolve()))
+
+
 def _read_json(spark: SparkSession, path: Path) -> DataFrame:
-    texts = spark.read.text(str(path), wholetext=True, pathGlobFilter="*.json", recursiveFileLookup=True)
+    texts = spark.read.text(_spark_path(path), wholetext=True, pathGlobFilter="*.json", recursiveFileLookup=True)
     # elements of any kind become their text, so that each row is judged by itself
     rows = texts.select(F.from_json("value", "array<string>").alias("rows"))
     if rows.isEmpty() or not rows.where("rows is null").isEmpty():
@@ -112,7 +129,7 @@ def _read_json(spark: SparkSession, path: Path) -> DataFrame:
 
 
 def _read_parquet(spark: SparkSession, path: Path) -> DataFrame:
-    frames = spark.read.parquet(str(path))
+    frames = spark.read.parquet(_spark_path(path))
     missing = sorted({"video", "label", "p_real"} - set(frames.columns))
     if missing:
         raise UserError(f"{path}: has no column {', '.join(missing)}; steps 03 and 03a write one that has")
@@ -196,11 +213,19 @@ def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", mod
     Raises:
         UserError: there is no Java, or the predictions are missing or malformed.
     """
-    info = model_info or predictions.parent / "tmp_checkpoint" / "best_model.json"
-    sample_only = is_sample_only(info)
+    if model_info and not model_info.is_file():
+        raise UserError(f"{model_info}: not found; --model-info wants the best_model.json of step 03")
+    folder = predictions if predictions.is_dir() else predictions.parent
+    sample_only = is_sample_only(model_info or folder / "tmp_checkpoint" / "best_model.json")
+    if out_dir.exists() and not out_dir.is_dir():
+        raise UserError(f"{out_dir}: is a file; give another --out-dir")
     spark = start_spark(master)
     try:
-        verdicts = video_verdicts(read_predictions(spark, predictions)).toArrow().to_pandas()
+        with hushed():  # after Ctrl-C py4j prints a traceback of its own
+            verdicts = video_verdicts(read_predictions(spark, predictions)).toArrow().to_pandas()
+    except (PySparkException, Py4JError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{predictions}: Spark cannot read it ({reason})") from None
     finally:
         spark.stop()
     if verdicts.empty:

@@ -74,6 +74,7 @@ def _originals(records: dict[str, dict]) -> set[str]:
 
 
 def _original_id(name: str, ids: dict[str, str], path: Path) -> str:
+    name = name.replace("\\", "/")
     stem = PurePosixPath(name).stem
     candidates = [file for file in ids if PurePosixPath(file).stem == stem] if name not in ids else []
     if len(candidates) > 1:

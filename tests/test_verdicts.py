@@ -1,11 +1,15 @@
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import run_step
+from conftest import ROOT, run_step
 
 from deepfake.files import UserError
 from deepfake.metrics import score
@@ -218,3 +222,23 @@ def test_an_older_java_is_named(tmp_path):
     path = write_json(tmp_path / "p.json", ROWS)
     done = run_step("04", "--predictions", path, env=os.environ | {"JAVA_HOME": str(tmp_path)})
     assert done.returncode == 2 and f"{java} is Java 8; Spark needs Java 17 or 21" in done.stderr
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("seconds", [4, 9])
+def test_ctrl_c_ends_the_step_with_one_line_and_leaves_no_java_behind(tmp_path, seconds):
+    path = write_json(tmp_path / "p.json", ROWS)
+    (script,) = ROOT.glob("04-*.py")
+    process = subprocess.Popen(
+        [sys.executable, script, "--predictions", path, "--out-dir", tmp_path / "out"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    # communicate ends only when nothing holds the pipes any more
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in (0, 130)  # 0 on a machine that was done by then
+    assert "Traceback" not in errors and errors.count("\n") <= 2
