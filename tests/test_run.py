@@ -70,7 +70,11 @@ def test_what_is_installed_is_not_installed_again(tmp_path):
     for name in ("setup.sh", "requirements.txt", "requirements-dev.txt", "requirements-gpu.txt"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "bin").mkdir()
-    add_script(tmp_path / "bin", "python3.13", 'mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo "$@" >>"$LOG"')
+    add_script(
+        tmp_path / "bin",
+        "python3.13",
+        'echo "$@" >>"$LOG"; case "$2" in venv) mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;; esac',
+    )
     environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "LOG": str(tmp_path / "log")}
     command = ["bash", "-c", "source ./setup.sh; install requirements.txt"]
     for _ in range(2):
