@@ -31,7 +31,7 @@ def main() -> int:
 
     from deepfake.training import load_and_predict
 
-    return load_and_predict(args.model, args.split_dir, args.out_dir, args.pixel_max)
+    return load_and_predict(args.model, args.split_dir, args.out_dir, args.pixel_max, args.quiet)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 if [ -n "$GIVEN" ] && [ ! -f "$VIDEOS/metadata.json" ]; then
     fail "$VIDEOS/metadata.json: not found; --videos-dir must hold the videos and DFDC's metadata.json"
 fi
-install requirements.txt
+case $EPOCHS$SEED in *[!0-9]*) fail "--epochs and --seed want whole numbers" ;; esac
+if nvidia-smi -L >/dev/null 2>&1; then
+    install requirements-gpu.txt
+else
+    install requirements.txt
+fi
 ensure_java
 
 TOTAL=$SECONDS

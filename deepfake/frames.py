@@ -89,9 +89,9 @@ def count_frames(path: Path) -> tuple[int, str | None]:
             return frames, f"broken after {frames} frames ({error.strerror})"
         if stream.frames > listed:
             return frames, f"truncated: {listed} of {stream.frames} frames are in the file"
-        # Matroska does not count its frames, but says how long it lasts
+        # Matroska does not count its frames, but says how long it lasts (with sound, how long that lasts)
         shown, claimed = float(end * stream.time_base), (container.duration or 0) / av.time_base
-        if not stream.frames and shown < 0.9 * claimed:
+        if not stream.frames and len(container.streams) == 1 and shown < 0.9 * claimed:
             return frames, f"truncated: {shown:.1f} of {claimed:.1f} seconds are in the file"
     return frames, None
 

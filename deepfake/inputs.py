@@ -49,15 +49,17 @@ def crop_batches(
     """
     paths = [str(split_dir / entry.split / entry.file) for entry in entries]
     labels = np.array([[entry.label] for entry in entries], np.float32)
-    crops = tf.data.Dataset.from_tensor_slices(paths).map(
-        lambda path: read_crop(path, image_size), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    if len(entries) * image_size**2 * 3 <= CACHE_BYTES:
+    crops = tf.data.Dataset.from_tensor_slices((paths, labels))
+    fits = len(entries) * image_size**2 * 3 <= CACHE_BYTES
+    # names are shuffled where the crops are too many to be
+    if augment_seed is not None and not fits:
+        crops = crops.shuffle(len(entries), seed=augment_seed)
+    crops = crops.map(lambda path, label: (read_crop(path, image_size), label), tf.data.AUTOTUNE)
+    if fits:
         crops = crops.cache()
-    batches = tf.data.Dataset.zip((crops, tf.data.Dataset.from_tensor_slices(labels)))
-    if augment_seed is not None:
-        batches = batches.shuffle(min(len(entries), 10_000), seed=augment_seed)
-    batches = batches.batch(batch_size)
+    if augment_seed is not None and fits:
+        crops = crops.shuffle(len(entries), seed=augment_seed)
+    batches = crops.batch(batch_size)
     if augment_seed is None:
         batches = batches.map(lambda images, labels: (tf.cast(images, tf.float32), labels), tf.data.AUTOTUNE)
     else:

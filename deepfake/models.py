@@ -1,6 +1,7 @@
 """The frame classifier: EfficientNetB0 and a small head; raw crops go in, the probability of real comes out."""
 
 import os
+import sys
 from pathlib import Path
 
 import h5py
@@ -72,9 +73,10 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def predict(model: keras.Model, batches: tf.data.Dataset, verbose: int | str = 0) -> np.ndarray:
+def predict(model: keras.Model, batches: tf.data.Dataset, quiet: bool = False) -> np.ndarray:
     """p_real of each crop: N float64. Of two outputs the second counts, as folders in the order fake, real give it."""
-    return model.predict(batches, verbose=verbose)[:, -1].astype(np.float64)
+    bar = sys.stdout.isatty() and not quiet
+    return model.predict(batches, verbose=int(bar))[:, -1].astype(np.float64)
 
 
 def weights_cache() -> Path:

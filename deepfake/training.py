@@ -87,7 +87,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     with whole_file(keeper.path.with_suffix(".h5")) as temporary:
         model.save(temporary)
     write_history(history, keeper.best_epoch, out_dir)
-    scores = report_test("03", model, sets["test"], split_dir, out_dir)
+    scores = report_test("03", model, sets["test"], split_dir, out_dir, quiet=quiet)
     record = {
         "arguments": asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)},
         "versions": {"python": sys.version.split()[0]} | {name: installed(name) for name in RECORDED_PACKAGES},
@@ -187,7 +187,13 @@ def write_history(history: dict[str, list[float]], best_epoch: int, out_dir: Pat
 
 
 def report_test(
-    step: str, model: keras.Model, entries: list[Entry], split_dir: Path, out_dir: Path, pixel_max: float = 255
+    step: str,
+    model: keras.Model,
+    entries: list[Entry],
+    split_dir: Path,
+    out_dir: Path,
+    pixel_max: float = 255,
+    quiet: bool = False,
 ) -> Scores:
     """Predict the test crops; write the predictions and Confusion.png, and print the accuracy.
 
@@ -199,7 +205,7 @@ def report_test(
     batches = crop_batches(entries, split_dir, model.input_shape[1] or IMAGE_SIZE, batch_size=64)
     batches = batches.map(lambda images, labels: (images * (pixel_max / 255), labels))
     with readable_crops(split_dir):
-        p_real = predict(model, batches)
+        p_real = predict(model, batches, quiet)
     write_predictions(entries, p_real, out_dir)
     scores = score([entry.label for entry in entries], p_real)
     plot_confusion(scores.confusion, "Test crops", out_dir / "Confusion.png")
@@ -208,7 +214,9 @@ def report_test(
     return scores
 
 
-def load_and_predict(model_path: Path, split_dir: Path, out_dir: Path, pixel_max: float = 255) -> int:
+def load_and_predict(
+    model_path: Path, split_dir: Path, out_dir: Path, pixel_max: float = 255, quiet: bool = False
+) -> int:
     """Step 03a: the test set's predictions by a saved model; returns the exit code.
 
     Raises:
@@ -217,7 +225,7 @@ def load_and_predict(model_path: Path, split_dir: Path, out_dir: Path, pixel_max
     sets = read_sets(split_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     model = load_model(model_path)
-    report_test("03a", model, sets["test"], split_dir, out_dir, pixel_max)
+    report_test("03a", model, sets["test"], split_dir, out_dir, pixel_max, quiet)
     if is_sample_only(model_path.with_suffix(".json")):
         print(f"03a: {SAMPLE_ONLY}")
     return 0

@@ -19,6 +19,7 @@ def run(*arguments, cwd):
         (["--videos-dir", "nowhere"], "nowhere/metadata.json: not found"),
         (["--videos-dir"], "--videos-dir needs a value"),
         (["--video-dir", "x"], "unknown option --video-dir"),
+        (["--epochs", "ten"], "--epochs and --seed want whole numbers"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_leaves_nothing(tmp_path, arguments, named):
