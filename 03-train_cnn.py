@@ -2,8 +2,8 @@
 """Step 03: train the frame classifier, EfficientNetB0 on face crops, and predict the test set.
 
 Reads:  <split-dir>/ with manifest.csv
-Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_values.json and .parquet;
-        Loss.png, Accuracy.png, Confusion.png; history.csv, run.json
+Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_values.json and .parquet, and what the
+        model is marked with in _cnn_preds_values.json; Loss.png, Accuracy.png, Confusion.png; history.csv, run.json
 """
 
 from deepfake import cli

@@ -17,7 +17,7 @@ def main() -> int:
         "--model-info",
         type=Path,
         metavar="FILE",
-        help="best_model.json (default: tmp_checkpoint/best_model.json beside the predictions, if it is there)",
+        help="best_model.json of the model that made the predictions (default: what 03 and 03a wrote beside them)",
     )
     args = parser.parse_args()
 

@@ -11,6 +11,7 @@ from deepfake.files import read_json, whole_file, write_json
 from deepfake.splits import Entry
 
 NAME = "cnn_preds_values"
+MARKS = f"_{NAME}.json"  # Spark passes over names that start with _
 SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
 COLUMNS = {
     "label": pa.int8(),
@@ -23,13 +24,24 @@ COLUMNS = {
 }
 
 
-def write_predictions(entries: Sequence[Entry], p_real: np.ndarray, out_dir: Path) -> None:
-    """Write the p_real (N floats) of N crops as `cnn_preds_values.json` and `.parquet`, the same numbers in both."""
+def write_predictions(entries: Sequence[Entry], p_real: np.ndarray, out_dir: Path, sample_only: bool = False) -> None:
+    """Write the p_real (N floats) of N crops as `cnn_preds_values.json` and `.parquet`, the same numbers in both.
+
+    What the model is marked with goes beside them, for step 04 to repeat.
+    """
     values = [round(float(value), 10) for value in p_real]
     write_json(out_dir / f"{NAME}.json", [[entry.file, value] for entry, value in zip(entries, values, strict=True)])
     columns = {key: pa.array([getattr(entry, key) for entry in entries], kind) for key, kind in COLUMNS.items()}
+    write_json(out_dir / MARKS, {"sample_only": sample_only})
     with whole_file(out_dir / f"{NAME}.parquet") as temporary:
         pq.write_table(pa.table({**columns, "p_real": pa.array(values, pa.float64())}), temporary)
+
+
+def model_info_of(predictions: Path) -> Path:
+    """Where the mark of the model that made some predictions (a file or a folder) stands."""
+    folder = predictions if predictions.is_dir() else predictions.parent
+    marks = folder / MARKS
+    return marks if marks.is_file() else folder / "tmp_checkpoint" / "best_model.json"
 
 
 def is_sample_only(info_path: Path) -> bool:

@@ -87,7 +87,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     with whole_file(keeper.path.with_suffix(".h5")) as temporary:
         model.save(temporary)
     write_history(history, keeper.best_epoch, out_dir)
-    scores = report_test("03", model, sets["test"], split_dir, out_dir, quiet=quiet)
+    scores = report_test("03", model, sets["test"], split_dir, out_dir, sample_only=info.sample_only, quiet=quiet)
     record = {
         "arguments": asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)},
         "versions": {"python": sys.version.split()[0]} | {name: installed(name) for name in RECORDED_PACKAGES},
@@ -193,6 +193,7 @@ def report_test(
     split_dir: Path,
     out_dir: Path,
     pixel_max: float = 255,
+    sample_only: bool = False,
     quiet: bool = False,
 ) -> Scores:
     """Predict the test crops; write the predictions and Confusion.png, and print the accuracy.
@@ -206,7 +207,7 @@ def report_test(
     batches = batches.map(lambda images, labels: (images * (pixel_max / 255), labels))
     with readable_crops(split_dir):
         p_real = predict(model, batches, quiet)
-    write_predictions(entries, p_real, out_dir)
+    write_predictions(entries, p_real, out_dir, sample_only)
     scores = score([entry.label for entry in entries], p_real)
     plot_confusion(scores.confusion, "Test crops", out_dir / "Confusion.png")
     right, total = scores.confusion.trace(), scores.confusion.sum()
@@ -225,8 +226,9 @@ def load_and_predict(
     sets = read_sets(split_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     model = load_model(model_path)
-    report_test("03a", model, sets["test"], split_dir, out_dir, pixel_max, quiet)
-    if is_sample_only(model_path.with_suffix(".json")):
+    marked = is_sample_only(model_path.with_suffix(".json"))
+    report_test("03a", model, sets["test"], split_dir, out_dir, pixel_max, marked, quiet)
+    if marked:
         print(f"03a: {SAMPLE_ONLY}")
     return 0
 

@@ -18,7 +18,7 @@ from deepfake.cli import hushed
 from deepfake.files import UserError, whole_file
 from deepfake.metrics import THRESHOLD, Scores, score
 from deepfake.plots import plot_confusion
-from deepfake.predictions import SAMPLE_ONLY, is_sample_only
+from deepfake.predictions import SAMPLE_ONLY, is_sample_only, model_info_of
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 JAVA_VERSIONS = "17 or 21"
@@ -215,8 +215,7 @@ def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", mod
     """
     if model_info and not model_info.is_file():
         raise UserError(f"{model_info}: not found; --model-info wants the best_model.json of step 03")
-    folder = predictions if predictions.is_dir() else predictions.parent
-    sample_only = is_sample_only(model_info or folder / "tmp_checkpoint" / "best_model.json")
+    sample_only = is_sample_only(model_info or model_info_of(predictions))
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir}: is a file; give another --out-dir")
     spark = start_spark(master)

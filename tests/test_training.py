@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from deepfake.files import UserError
+from deepfake.predictions import is_sample_only, model_info_of
 from deepfake.training import KeepBest, ModelInfo, Options, learning_rate, load_and_predict, read_sets, train
 
 from deepfake.devices import keras  # isort: skip
@@ -64,7 +65,14 @@ def predictions(out_dir):
 @pytest.mark.slow
 def test_training_writes_everything_that_it_promises_and_nothing_else(run):
     names = {path.name for path in run[1].iterdir()}
-    expected = {"tmp_checkpoint", "cnn_preds_values.json", "cnn_preds_values.parquet", "history.csv", "run.json"}
+    expected = {
+        "tmp_checkpoint",
+        "_cnn_preds_values.json",
+        "cnn_preds_values.json",
+        "cnn_preds_values.parquet",
+        "history.csv",
+        "run.json",
+    }
     assert names == expected | set(PICTURES)
     models = {path.name for path in (run[1] / "tmp_checkpoint").iterdir()}
     assert models == {"best_model.keras", "best_model.h5", "best_model.json"}
@@ -108,6 +116,7 @@ def test_a_loaded_model_predicts_what_training_predicted(run, tmp_path, suffix, 
     assert names == trained_names
     assert np.allclose(values, trained_values, atol=1e-5)
     assert "never seen a real person" in capsys.readouterr().out
+    assert is_sample_only(model_info_of(tmp_path / "cnn_preds_values.json"))
 
 
 @pytest.mark.slow
