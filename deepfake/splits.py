@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deepfake.cli import progress
 from deepfake.faces import is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
-from deepfake.files import UserError, check_replaceable, whole_folder, write_csv
+from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.runner import VideoError
 from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, read_dataset, source_groups
 
@@ -225,8 +225,6 @@ def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path
     one, other = prepared_dir.resolve(), split_dir.resolve()
     if one == other or one in other.parents or other in one.parents:
         raise UserError(f"{prepared_dir} and {split_dir} are one within the other; give two separate folders")
-    check_replaceable(prepared_dir, _is_prepared)
-    check_replaceable(split_dir, _is_split)
     items = [(split, item) for split, videos in sets.items() for item in videos]
     entries = []
     with whole_folder(prepared_dir, _is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
