@@ -13,7 +13,7 @@ trained from scratch. With a dataset of your own (videos and DFDC's metadata.jso
   --work-dir DIR    where frames and crops go (default: the dataset's own folder)
   --out-dir DIR     where everything else goes (default: the current folder)
   --weights W       imagenet, noisy-student, none, or a file
-  --epochs N        at most (default: 20; 10 on the sample)
+  --epochs N        at most (default: 20; 6 on the sample)
   --seed N          of the sample and of training (default: 0)
 TEXT
 }
@@ -65,7 +65,7 @@ if [ -z "$GIVEN" ] && { [ ! -e "$VIDEOS/metadata.json" ] || [ -e "$VIDEOS/sample
     step "drawing a sample dataset" draw_sample
 fi
 if [ -e "$VIDEOS/sample.json" ]; then
-    WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-10}
+    WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
 WORK=${WORK:-$VIDEOS}
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
