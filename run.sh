@@ -59,6 +59,10 @@ step() { # step TITLE COMMAND...
     echo "   $((SECONDS - start)) s"
 }
 run() { "$PYTHON" "$HOME_DIR/$1" "${@:2}"; }
+check_weights() {
+    PYTHONPATH=$HOME_DIR "$PYTHON" -c \
+        'import sys; from deepfake import cli, models; cli.run(lambda: models.check_weights(sys.argv[1]))' "$WEIGHTS"
+}
 draw_sample() { PYTHONPATH=$HOME_DIR "$PYTHON" -m deepfake.sample --videos-dir "$VIDEOS" --seed "$SEED"; }
 
 if [ -z "$GIVEN" ] && { [ ! -e "$VIDEOS/metadata.json" ] || [ -e "$VIDEOS/sample.json" ]; }; then
@@ -67,13 +71,15 @@ fi
 if [ -e "$VIDEOS/sample.json" ]; then
     WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
-WORK=${WORK:-$VIDEOS}
+WEIGHTS=${WEIGHTS:-imagenet} WORK=${WORK:-$VIDEOS}
+# weights that cannot be had are better known before hours of frames and faces
+[ "$WEIGHTS" = none ] || step "fetching the weights: $WEIGHTS" check_weights
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 step "00: frames" run 00-convert_video_to_image.py --videos-dir "$VIDEOS" --work-dir "$WORK"
 step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
 step "02: balance and split" run 02-prepare_fake_real_dataset.py --videos-dir "$VIDEOS" --work-dir "$WORK" "${PREPARED[@]}"
 step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" \
-    --weights "${WEIGHTS:-imagenet}" --epochs "${EPOCHS:-20}" --seed "$SEED"
+    --weights "$WEIGHTS" --epochs "${EPOCHS:-20}" --seed "$SEED"
 step "04: video verdicts" run 04-mapreduce_video_preds.py --predictions "$OUT/cnn_preds_values.json" --out-dir "$OUT"
 
 echo

@@ -12,6 +12,7 @@ import numpy as np
 from efficientnet.weights import IMAGENET_WEIGHTS_PATH, NS_WEIGHTS_PATH
 
 from deepfake.files import UserError
+from deepfake.inputs import IMAGE_SIZE
 
 BACKBONE = "efficientnet-b0"
 NAMED_WEIGHTS = {
@@ -51,6 +52,15 @@ def build_model(image_size: int, weights: str) -> keras.Model:
     # max pooling gives large features: a drawn last layer would start with confident errors, which take epochs to unlearn
     outputs = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros", name="p_real")(x)
     return keras.Model(inputs, outputs, name="deepfake")
+
+
+def check_weights(weights: str) -> None:
+    """Download named weights if they are not in the cache, or try a file: what `build_model` would fail on.
+
+    Raises:
+        UserError: as `build_model`.
+    """
+    build_model(IMAGE_SIZE, weights)
 
 
 def load_model(path: Path) -> keras.Model:

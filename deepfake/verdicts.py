@@ -235,7 +235,8 @@ def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", mod
     scores, table = score(verdicts["label"], verdicts["average"]), verdict_table(verdicts)
     text = report_text(scores, table, sample_only)
     with whole_file(out_dir / "video_verdicts.csv") as temporary:
-        table.rename(columns={"average prediction": "average_prediction"}).to_csv(temporary, index=False)
+        columns = table.rename(columns={"average prediction": "average_prediction"})
+        columns.assign(sample_only="yes" if sample_only else "no").to_csv(temporary, index=False)
     with whole_file(out_dir / "mapreduce_res.txt") as temporary:
         temporary.write_text(text, encoding="utf-8")
     plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")

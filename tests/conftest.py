@@ -12,7 +12,20 @@ import cv2
 import numpy as np
 import pytest
 
+from deepfake.files import UserError
+from deepfake.verdicts import check_java
+
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that start Spark where it cannot be: `./test.sh` installs Java, plain pytest does not."""
+    try:
+        check_java()
+    except UserError as error:
+        for item in items:
+            if item.get_closest_marker("spark"):
+                item.add_marker(pytest.mark.skip(reason=str(error)))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ def run_line(folder, *dataset):
     return step(folder, "04", "--master", "local[1]")
 
 
-def check_results(folder):
+def check_results(folder, sample_only):
     predictions = json.loads((folder / "cnn_preds_values.json").read_text())
     with (folder / "video_verdicts.csv").open() as file:
         verdicts = {row["video"]: row for row in csv.DictReader(file)}
@@ -38,6 +38,7 @@ def check_results(folder):
         assert average == pytest.approx(sum(values) / len(values), abs=1e-9)
         assert verdicts[video]["verdict"] == ("REAL" if average > 0.5 else "FAKE")
         assert int(verdicts[video]["frames"]) == len(values)
+        assert verdicts[video]["sample_only"] == sample_only
     for name in ("Loss", "Accuracy", "Confusion", "ConfusionVideo"):
         assert cv2.imread(str(folder / f"{name}.png")) is not None
 
@@ -47,7 +48,7 @@ def check_results(folder):
 def test_from_a_drawn_sample_to_verdicts_with_every_default_folder(tmp_path):
     draw_dataset(tmp_path / "train_sample_videos", originals=3, size=(320, 272), seconds=0.6, fps=20, quiet=True)
     printed = run_line(tmp_path)
-    check_results(tmp_path)
+    check_results(tmp_path, sample_only="yes")
     assert "never seen a real person" in printed
     done = step(tmp_path, "03a", "--model", "tmp_checkpoint/best_model.h5", "--out-dir", "again")
     assert "never seen a real person" in done
@@ -61,7 +62,7 @@ def test_from_a_drawn_sample_to_verdicts_with_every_default_folder(tmp_path):
 def test_real_clips_go_through_the_whole_line_from_a_folder_that_is_only_read(real_clips, tmp_path):
     before = sorted(path.name for path in real_clips.iterdir())
     printed = run_line(tmp_path, "--videos-dir", real_clips, "--work-dir", tmp_path / "work")
-    check_results(tmp_path)
+    check_results(tmp_path, sample_only="no")
     assert "never seen a real person" not in printed
     assert sorted(path.name for path in real_clips.iterdir()) == before
     for clip in real_clips.glob("*.mp4"):

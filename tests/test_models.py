@@ -20,7 +20,11 @@ SIZE = 32
 
 @pytest.fixture(scope="module")
 def model():
-    return build_model(SIZE, "none")
+    """A model as if trained: its last layer is drawn, since zeros would give 0.5 for everything."""
+    model = build_model(SIZE, "none")
+    last = model.get_layer("p_real")
+    last.set_weights([np.random.default_rng(1).normal(size=weights.shape) / 20 for weights in last.get_weights()])
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +61,10 @@ def test_the_head_is_the_documented_one(model):
     assert model.get_layer("efficientnet-b0").layers[-1].name == "max_pool"
 
 
+def test_a_new_model_is_undecided(crops):
+    assert (build_model(SIZE, "none")(crops).numpy() == 0.5).all()
+
+
 def test_raw_pixels_go_in_since_the_scaling_is_inside(model, crops):
     scaled = (crops / 255 - IMAGENET_MEAN) / IMAGENET_STD
     assert np.allclose(model.get_layer("scaling")(crops), scaled, atol=1e-5)
@@ -81,6 +89,7 @@ def test_from_scratch_no_block_of_the_backbone_is_dropped(model, backbone_file):
 def test_a_saved_model_predicts_the_same_after_loading(model, crops, tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     model.save(path)
+    assert np.ptp(model(crops)) > 0.01
     assert np.allclose(load_model(path)(crops), model(crops), atol=1e-6)
 
 

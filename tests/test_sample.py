@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from deepfake.drawing.swaps import METHODS
 from deepfake.files import UserError
@@ -135,24 +136,18 @@ def test_wrong_arguments_are_named(tmp_path, wrong, named):
 
 def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
     command = [sys.executable, "-m", "deepfake.sample", "--videos-dir", str(tmp_path / "new")]
-    ended = subprocess.run([*command, "--size", "101x100"], capture_output=True, text=True)
+    ended = subprocess.run([*command, "--size", "101x100"], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: --size 101x100") and ended.stderr.count("\n") == 1
 
 
 def test_ctrl_c_stops_all_workers_at_once_and_leaves_whole_files_only(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "deepfake.sample",
-        "--videos-dir",
-        str(tmp_path),
-        "--workers",
-        "2",
-        "--quiet",
-    ]
-    drawing = subprocess.Popen([*command, "--seconds", "60"], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not list(tmp_path.glob(".*.mp4")) and drawing.poll() is None:
+    command = [sys.executable, "-m", "deepfake.sample", "--videos-dir", str(tmp_path), "--workers", "2", "--quiet"]
+    drawing = subprocess.Popen(
+        [*command, "--seconds", "60"], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.mp4")) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(drawing.pid, signal.SIGINT)
     message = drawing.communicate(timeout=20)[1]
@@ -163,7 +158,7 @@ def test_ctrl_c_stops_all_workers_at_once_and_leaves_whole_files_only(tmp_path):
 
 def test_importing_the_module_does_not_import_tensorflow():
     code = "import sys, deepfake.sample; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_a_video_without_frames_is_not_written(tmp_path):
