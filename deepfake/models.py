@@ -49,7 +49,7 @@ def build_model(image_size: int, weights: str) -> keras.Model:
     x = keras.layers.Dense(512, activation="relu")(x)
     x = keras.layers.Dropout(0.5)(x)
     x = keras.layers.Dense(128, activation="relu")(x)
-    # max pooling gives large features: a drawn last layer would start with confident errors, which take epochs to unlearn
+    # max pooling gives large features: a random last layer starts with sure errors, which take epochs to unlearn
     outputs = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros", name="p_real")(x)
     return keras.Model(inputs, outputs, name="deepfake")
 
