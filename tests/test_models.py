@@ -89,7 +89,7 @@ def test_from_scratch_no_block_of_the_backbone_is_dropped(model, backbone_file):
 def test_a_saved_model_predicts_the_same_after_loading(model, crops, tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     model.save(path)
-    assert np.ptp(model(crops)) > 0.01
+    assert np.abs(model(crops) - 0.5).min() > 1e-3
     assert np.allclose(load_model(path)(crops), model(crops), atol=1e-6)
 
 
