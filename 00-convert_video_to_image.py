@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Step 00: a few frames of each video.
+"""Step 00: a few frames of each video. Videos that are done are not done again.
 
 Reads:  <videos-dir>/metadata.json and the videos that it lists
 Writes: <work-dir>/<id>/<id>-000.png to -010.png, <work-dir>/<id>/frames.json, <work-dir>/failures.csv
@@ -11,12 +11,13 @@ from deepfake import cli
 def main() -> int:
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
     parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
+    cli.add_run_options(parser)
     args = parser.parse_args()
 
     from deepfake.frames import convert_videos
+    from deepfake.runner import run_of
 
-    return convert_videos(args.videos_dir, args.work_dir, args.frames, args.quiet, args.strict)
+    return convert_videos(args.videos_dir, args.frames, run_of("00", "frames", args), args.overwrite)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Step 01a: the faces in the frames, found by MTCNN.
+"""Step 01a: the faces in the frames, found by MTCNN. Videos that are done are not done again.
 
-Reads:  <work-dir>/<id>/frames.json and the frames that step 00 wrote
+Reads:  <work-dir>/<id>/frames.json and the frames that step 00 wrote; with --from-videos the videos themselves
 Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work-dir>/failures.csv
 """
 
@@ -10,6 +10,10 @@ from deepfake import cli
 
 def main() -> int:
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
+    parser.add_argument(
+        "--from-videos", action="store_true", help="step 00 in the same pass, without writing its frames: much faster"
+    )
+    parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video, with --from-videos")
     parser.add_argument("--min-confidence", type=cli.number(0, 1), default=0.95, help="least confidence of a face")
     parser.add_argument("--margin", type=cli.number(0, 10), default=0.3, help="on each side, as a share of the box")
     parser.add_argument(
@@ -17,13 +21,17 @@ def main() -> int:
         action="store_true",
         help="in a frame where no face is that sure, keep none (by default the surest one is kept, marked rescued)",
     )
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
+    cli.add_run_options(parser)
     args = parser.parse_args()
 
-    from deepfake.faces import Options, crop_all_faces
+    from deepfake.faces import Options, crop_all_frames, crop_all_videos
+    from deepfake.runner import run_of
 
     options = Options(args.min_confidence, args.margin, rescue=not args.no_rescue)
-    return crop_all_faces(args.work_dir or args.videos_dir, options, args.quiet, args.strict)
+    run = run_of("01a", "faces", args)
+    if args.from_videos:
+        return crop_all_videos(args.videos_dir, args.frames, options, run, args.overwrite)
+    return crop_all_frames(options, run, args.overwrite)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ def main() -> int:
     args = parser.parse_args()
 
     from deepfake.faces import mark_all_landmarks
+    from deepfake.runner import Run
 
-    return mark_all_landmarks(args.work_dir or args.videos_dir, args.quiet, args.strict)
+    work_dir = args.work_dir or args.videos_dir
+    return mark_all_landmarks(Run("01b", "marked faces", work_dir, quiet=args.quiet, strict=args.strict))
 
 
 if __name__ == "__main__":

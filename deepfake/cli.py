@@ -53,9 +53,48 @@ def parser(description: str | None, *folders: str) -> argparse.ArgumentParser:
     return result
 
 
+def cores() -> int:
+    """How many processors this process may use, which on a shared machine can be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a step that goes through many videos."""
+    parser.add_argument(
+        "--workers", type=whole_number(0), default=cores(), help="videos at a time; 0: no processes of their own"
+    )
+    parser.add_argument("--timeout", type=number(0.1), default=120, help="seconds that a video may take")
+    parser.add_argument("--overwrite", action="store_true", help="do again what is done")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
+
+
 def progress(items: Iterable, quiet: bool, **options) -> tqdm:
     """A tqdm bar over `items`; silent where `quiet` is set or standard error is not a terminal."""
     return tqdm(items, disable=True if quiet else None, dynamic_ncols=True, **options)
+
+
+class VideoBar(tqdm):
+    """A bar over videos: how many a minute, the time left, what was found in them, and how many failed."""
+
+    def __init__(self, step: str, what: str, total: int, quiet: bool) -> None:
+        self._what, self._found, self._failed, self._before = what, 0, 0, 0
+        form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} videos [{elapsed}<{left}, {speed}{postfix}]"
+        super().__init__(desc=step, total=total, disable=True if quiet else None, dynamic_ncols=True, bar_format=form)
+
+    @property
+    def format_dict(self) -> dict:
+        """What `bar_format` can show: tqdm's own values, the speed in videos a minute and the time left at it."""
+        values = super().format_dict
+        worked_on = self.n - getattr(self, "_before", 0)  # those done before take no time
+        speed = worked_on / values["elapsed"] if worked_on and values["elapsed"] else 0
+        left = self.format_interval((self.total - self.n) / speed) if speed else "?"
+        return values | {"speed": f"{60 * speed:.0f}/min", "left": left}
+
+    def advance(self, found: int, failed: bool, done_before: bool) -> None:
+        """One video more."""
+        self._found, self._failed, self._before = self._found + found, self._failed + failed, self._before + done_before
+        self.set_postfix_str(f"{self._found} {self._what}, {self._failed} failed", refresh=False)
+        self.update()
 
 
 def whole_number(minimum: int) -> Callable[[str], int]:

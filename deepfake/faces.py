@@ -2,21 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from deepfake.decoding import Frame
+from deepfake.detector import Detections, Mtcnn
 from deepfake.files import UserError, read_json, whole_folder, write_json
-from deepfake.frames import FrameFile, read_frames_json, read_png, write_png
-from deepfake.runner import Outcome, VideoError, for_each_video, summarise
+from deepfake.frames import (
+    FRAMES_PER_VIDEO,
+    folder_of,
+    frame_name,
+    read_done,
+    read_frames_json,
+    read_png,
+    remove_crops,
+    take_frames,
+    write_png,
+)
+from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
+from deepfake.videos import Video, read_dataset
 
-STEP = "01a"
-MARK_STEP = "01b"
 MIN_CONFIDENCE = 0.95
 MARGIN = 0.3
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 RED = (255, 0, 0)
+CROP_BYTES = 40_000  # of a crop, in real and drawn videos
 
 Box = tuple[int, int, int, int]
 
@@ -40,35 +53,24 @@ class Options:
     rescue: bool = True
 
 
-class Detector:
-    """MTCNN, loaded once; finds the faces of many frames at a time."""
-
-    def __init__(self) -> None:
-        # imported here, so that the rules above can be used without TensorFlow
-        from deepfake.devices import gpus  # isort: skip  (hushes what mtcnn imports)
-        from mtcnn import MTCNN
-
-        self._mtcnn = MTCNN(device="GPU:0" if gpus() else "CPU:0")
-
-    def find(self, frames: Sequence[np.ndarray]) -> list[list[Face]]:
-        """Find the faces of H x W x 3 uint8 RGB frames; a list for each frame."""
-        found: list[list[Face]] = [[] for _ in frames]
-        # a batch has one size: mtcnn pads smaller frames and then misplaces their boxes
-        for shape in {frame.shape for frame in frames}:
-            numbers = [i for i, frame in enumerate(frames) if frame.shape == shape]
-            batch = self._mtcnn.detect_faces([frames[i] for i in numbers])
-            for i, detections in zip(numbers, batch, strict=True):
-                found[i] = [_face(detection) for detection in detections]
-        return found
+@cache
+def _mtcnn() -> Mtcnn:
+    return Mtcnn()
 
 
-def _face(detection: dict) -> Face:
-    points = (detection["keypoints"][name] for name in LANDMARKS)
-    return Face(
-        box=tuple(int(value) for value in detection["box"]),
-        landmarks=tuple((int(x), int(y)) for x, y in points),
-        confidence=round(float(detection["confidence"]), 6),
-    )
+def find_faces(frames: Sequence[np.ndarray]) -> list[list[Face]]:
+    """Find the faces of H x W x 3 uint8 RGB frames; a list for each frame."""
+    return [_faces(detections) for detections in _mtcnn().detect(frames)]
+
+
+def _faces(found: Detections) -> list[Face]:
+    lefts_and_tops = found.boxes[:, :2]
+    boxes = np.concatenate([lefts_and_tops, found.boxes[:, 2:] - lefts_and_tops], axis=1).round().astype(int)
+    landmarks, confidences = found.landmarks.round().astype(int), found.confidences.round(6)
+    return [
+        Face(tuple(box), tuple(map(tuple, points)), confidence)
+        for box, points, confidence in zip(boxes.tolist(), landmarks.tolist(), confidences.tolist(), strict=True)
+    ]
 
 
 def keep_faces(faces: Sequence[Face], options: Options) -> list[Face]:
@@ -99,31 +101,73 @@ def cut(frame: np.ndarray, box: Box) -> np.ndarray:
     return frame[y : y + h, x : x + w]
 
 
-def crop_faces(id: str, work_dir: Path, detector: Detector, options: Options) -> Outcome:
-    """Find the faces in a video's frames; write their crops to `faces/` and all about them to `faces.json`.
+def crop_frames(id: str, work_dir: Path, options: Options, overwrite: bool = False) -> Outcome:
+    """Write the crops and faces.json of a video's frames on disk, unless they are there.
 
     Raises:
         VideoError: the frames are missing or damaged.
     """
     folder = work_dir / id
-    video, files = read_frames_json(folder)
-    frames = [read_png(folder / file.file) for file in files]
-    kept = [keep_faces(found, options) for found in detector.find(frames)]
+    source, k, files = read_frames_json(folder)
+    made_of = {"video": asdict(source), "options": _recorded(options, k)}
+    if not overwrite and (done := _read_same(folder / "faces.json", made_of)):
+        return _outcome(done, done_before=True)
+    frames = [Frame(file.index, file.time, file.scale, read_png(folder / file.file)) for file in files]
+    return _outcome(_write_crops(id, folder, made_of, frames, options))
+
+
+def crop_video(
+    video: Video, videos_dir: Path, work_dir: Path, k: int, options: Options, overwrite: bool = False
+) -> Outcome:
+    """Write the crops and faces.json of k frames of a video, unless they are there, and not the frames.
+
+    Raises:
+        VideoError, av.FFmpegError, OSError: nothing could be read.
+    """
+    folder, recorded = folder_of(video.id, work_dir), _recorded(options, k)
+    if not overwrite and (done := read_done(folder / "faces.json", video, videos_dir, recorded)):
+        return _outcome(done, done_before=True)
+    remove_crops(video.id, folder)
+    source, frames = take_frames(video, videos_dir, k)
+    made_of = {"video": asdict(source), "options": recorded}
+    done = _outcome(_write_crops(video.id, folder, made_of, frames, options))
+    return replace(done, problem=source.problem or done.problem)
+
+
+def _recorded(options: Options, k: int) -> dict:
+    return {"frames": k, **asdict(options)}
+
+
+def _read_same(path: Path, made_of: dict) -> dict | None:
+    """The content of a faces.json, if it was made of these frames with these options."""
+    try:
+        content = read_json(path, remedy="")
+        return content if made_of.items() <= content.items() and "faces" in content else None
+    except (UserError, AttributeError):
+        return None
+
+
+def _outcome(content: dict, done_before: bool = False) -> Outcome:
+    problem = None if content["faces"] else "no face in any frame"
+    return Outcome(len(content["faces"]), problem, done_before)
+
+
+def _write_crops(id: str, folder: Path, made_of: dict, frames: Sequence[Frame], options: Options) -> dict:
+    """Find the faces in the frames; write their crops to `faces/` and, at the end, all about them to faces.json."""
+    kept = [keep_faces(found, options) for found in find_faces([frame.image for frame in frames])]
     records = []
     with whole_folder(folder / "faces", is_crop) as crops:
         # without faces.json, crops are known to be of another run
-        (folder / "faces.json").unlink(missing_ok=True)
-        for marked in filter(lambda path: is_crop(path.name), folder.glob("marked_faces/*.png")):
-            marked.unlink()
-        for file, frame, faces in zip(files, frames, kept, strict=True):
-            for number, face in enumerate(faces):
-                name = f"{Path(file.file).stem}-{number:02d}.png"
-                crop = crop_box(face.box, options.margin, frame.shape[1], frame.shape[0])
-                write_png(crops / name, cut(frame, crop))
-                records.append(_record(name, file, face, crop))
-    content = {"video": asdict(video), "options": asdict(options), "faces": records}
+        remove_crops(id, folder)
+        for number, (frame, faces) in enumerate(zip(frames, kept, strict=True)):
+            for rank, face in enumerate(faces):
+                name = f"{frame_name(id, number)}-{rank:02d}.png"
+                crop = crop_box(face.box, options.margin, frame.image.shape[1], frame.image.shape[0])
+                write_png(crops / name, cut(frame.image, crop))
+                records.append(_record(name, frame, face, crop))
+    content = {**made_of, "faces": records}
     write_json(folder / "faces.json", content)
-    return Outcome(len(records), None if records else f"no face in {len(files)} frames")
+    return content
 
 
 def parse_crop_name(name: str) -> tuple[str, int, int]:
@@ -144,8 +188,8 @@ def is_crop(name: str) -> bool:
         return False
 
 
-def _record(name: str, file: FrameFile, face: Face, crop: Box) -> dict:
-    place = {"file": name, "frame": file.index, "time": file.time, "scale": file.scale, "crop": crop}
+def _record(name: str, frame: Frame, face: Face, crop: Box) -> dict:
+    place = {"file": name, "frame": frame.index, "time": frame.time, "scale": frame.scale, "crop": crop}
     return {**place, **asdict(face), "landmarks": dict(zip(LANDMARKS, face.landmarks, strict=True))}
 
 
@@ -195,24 +239,37 @@ def _folders_with(work_dir: Path, name: str, step: str) -> list[str]:
     return ids
 
 
-def crop_all_faces(work_dir: Path, options: Options, quiet: bool = False, strict: bool = False) -> int:
+def crop_all_frames(options: Options, run: Run, overwrite: bool = False) -> int:
     """Step 01a: the faces of every video that step 00 has been through; returns the exit code.
 
     Raises:
         UserError: step 00 has not been run, or there is no face in any video.
     """
-    ids = _folders_with(work_dir, "frames.json", step="00")
-    detector = Detector()
-    outcomes = for_each_video(STEP, ids, lambda id: crop_faces(id, work_dir, detector, options), work_dir, quiet)
-    return summarise(STEP, outcomes, "faces", work_dir, strict)
+    ids = _folders_with(run.work_dir, "frames.json", step="00")
+    missing = [id for id in ids if not (run.work_dir / id / "faces.json").exists()]
+    warn_of_full_disk(run.work_dir, len(missing) * FRAMES_PER_VIDEO * CROP_BYTES)
+    work = partial(crop_frames, work_dir=run.work_dir, options=options, overwrite=overwrite)
+    return for_each_video(run, {id: id for id in ids}, work)
 
 
-def mark_all_landmarks(work_dir: Path, quiet: bool = False, strict: bool = False) -> int:
+def crop_all_videos(videos_dir: Path, k: int, options: Options, run: Run, overwrite: bool = False) -> int:
+    """Steps 00 and 01a in one pass, without files of the frames: the faces of every video; returns the exit code.
+
+    Raises:
+        UserError: the dataset cannot be used, or there is no face in any video.
+    """
+    videos = {video.id: video for video in read_dataset(videos_dir)}
+    missing = [id for id in videos if not (run.work_dir / id / "faces.json").exists()]
+    warn_of_full_disk(run.work_dir, len(missing) * k * CROP_BYTES)
+    work = partial(crop_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, options=options, overwrite=overwrite)
+    return for_each_video(run, videos, work)
+
+
+def mark_all_landmarks(run: Run) -> int:
     """Step 01b: the marked crops of every video that step 01a has been through; returns the exit code.
 
     Raises:
         UserError: step 01a has not been run.
     """
-    ids = _folders_with(work_dir, "faces.json", step="01a")
-    outcomes = for_each_video(MARK_STEP, ids, lambda id: mark_landmarks(id, work_dir), work_dir, quiet)
-    return summarise(MARK_STEP, outcomes, "marked faces", work_dir, strict)
+    ids = _folders_with(run.work_dir, "faces.json", step="01a")
+    return for_each_video(run, {id: id for id in ids}, partial(mark_landmarks, work_dir=run.work_dir))

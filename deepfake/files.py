@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,24 +19,16 @@ class UserError(Exception):
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed to it at the end, or removed if the block fails.
 
-    The temporary name has the suffix of `path`, for writers that go by it.
+    The temporary name has the suffix of `path`, for writers that go by it, and is always the same, so that what a
+    killed run has left is overwritten by the next.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=f".tmp{path.suffix}", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_json(path: Path, content: dict | list) -> None:
@@ -94,19 +84,29 @@ def whole_folder(path: Path, contents: Callable[[str], bool]) -> Iterator[Path]:
     check_replaceable(path, contents)
     path = path.resolve()  # through a link to another disk
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=path.parent))
-    outdated = Path(tempfile.mkdtemp(prefix=".old-", dir=path.parent))
+    temporary, outdated = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.tmp-old")
+    for leftover in (temporary, outdated):  # of a killed run
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
-        temporary.chmod(0o777 & ~_umask())
+        temporary.mkdir()
         yield temporary
         if path.exists():
             path.replace(outdated)
         temporary.replace(path)
     finally:
-        if not path.exists() and any(outdated.iterdir()):
+        if not path.exists() and outdated.exists():
             outdated.replace(path)
         for leftover in (temporary, outdated):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files and folders in a folder, which a process that was killed has left there."""
+    for path in folder.glob(".*.tmp*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def check_replaceable(path: Path, contents: Callable[[str], bool]) -> None:

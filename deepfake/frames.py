@@ -1,33 +1,24 @@
-"""Frames of a video: which ones are chosen, how they are decoded, and the one size that later steps see."""
+"""Step 00: which frames of a video are taken, and their files."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 
+from deepfake.decoding import Frame, read_frames, scan_video, standard_scale
 from deepfake.files import UserError, read_json, whole_file, write_json
-from deepfake.runner import Outcome, VideoError, for_each_video, summarise
+from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video, read_dataset
 
-STEP = "00"
 FRAMES_PER_VIDEO = 11
 
-# (the longer side is below this many pixels, the frame is resized by this)
-STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A chosen frame: its number in the video, its time in seconds, and H x W x 3 uint8 RGB at standard size."""
-
-    index: int
-    time: float
-    scale: float
-    image: np.ndarray
+PNG_BYTES = 1.3  # a pixel, as `write_png` compresses real and drawn frames
+LOOKED_AT = 20  # videos, to estimate what all will take up
 
 
 @dataclass(frozen=True)
@@ -42,12 +33,13 @@ class FrameFile:
 
 @dataclass(frozen=True)
 class VideoFile:
-    """What is recorded of a video's file: name below the dataset, bytes, modification time (ns), frames in it."""
+    """What is recorded of a video's file: name below the dataset, bytes, modification time (ns), frames, damage."""
 
     file: str
     size: int
     modified: int
     frames: int
+    problem: str | None
 
 
 def choose_frames(n: int, k: int) -> list[int]:
@@ -55,110 +47,99 @@ def choose_frames(n: int, k: int) -> list[int]:
     return [(2 * i + 1) * n // (2 * k) for i in range(k)] if n > k else list(range(n))
 
 
-def standard_scale(width: int, height: int) -> float:
-    """The factor that brings a frame of this many pixels to the standard size."""
-    return next(scale for below, scale in STANDARD_SCALES if max(width, height) < below)
-
-
-def to_standard_size(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """Resize H x W x 3 uint8 to the standard size; gives the image and the factor."""
-    height, width = image.shape[:2]
-    scale = standard_scale(width, height)
-    if scale == 1:
-        return image, scale
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
-
-
-def count_frames(path: Path) -> tuple[int, str | None]:
-    """Count the decodable frames of a video from its packets, since headers lie; and say what is missing, if any.
+def take_frames(video: Video, videos_dir: Path, k: int, threads: int = 1) -> tuple[VideoFile, list[Frame]]:
+    """k frames of a video, at standard size, and what is recorded of its file.
 
     Raises:
-        VideoError: the file has no video stream.
-        av.FFmpegError, OSError: the file is not a video, or cannot be read.
+        VideoError, av.FFmpegError, OSError: nothing could be read.
     """
-    frames = listed = end = 0
-    with av.open(f"file:{path}") as container:
-        stream = _video_stream(container)
-        try:
-            for packet in container.demux(stream):
-                listed += packet.size > 0
-                frames += _holds_frame(packet)
-                end = max(end, (packet.pts or 0) + (packet.duration or 0))
-        except av.FFmpegError as error:
-            return frames, f"broken after {frames} frames ({error.strerror})"
-        if stream.frames > listed:
-            return frames, f"truncated: {listed} of {stream.frames} frames are in the file"
-        # Matroska does not count its frames, but says how long it lasts (with sound, how long that lasts)
-        shown, claimed = float(end * stream.time_base), (container.duration or 0) / av.time_base
-        if not stream.frames and len(container.streams) == 1 and shown < 0.9 * claimed:
-            return frames, f"truncated: {shown:.1f} of {claimed:.1f} seconds are in the file"
-    return frames, None
+    path = videos_dir / video.file
+    if not path.is_file():
+        raise VideoError("is missing" if not path.exists() else "is a folder, not a video")
+    stat = path.stat()
+    if not stat.st_size:
+        raise VideoError("is empty: 0 bytes")
+    scan = scan_video(path)
+    wanted = choose_frames(scan.frames, k)
+    frames, problem = read_frames(path, wanted, scan, threads), scan.problem
+    if not frames:
+        raise VideoError(problem or "has no frame that can be decoded")
+    if len(frames) < len(wanted):
+        problem = problem or f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
+    return VideoFile(video.file, stat.st_size, stat.st_mtime_ns, scan.frames, problem), frames
 
 
-def read_frames(path: Path, wanted: Sequence[int]) -> Iterator[Frame]:
-    """Decode a video and yield the frames of the wanted numbers, upright and at standard size.
+def read_done(record: Path, video: Video, videos_dir: Path, options: dict) -> dict | None:
+    """The content of a frames.json or faces.json, if it was made of this very file with these options."""
+    try:
+        stat = (videos_dir / video.file).stat()
+        content = read_json(record, remedy="")
+        source = content["video"]
+        made_of = source["file"], source["size"], source["modified"], content["options"]
+    except (UserError, OSError, KeyError, TypeError):
+        return None
+    return content if made_of == (video.file, stat.st_size, stat.st_mtime_ns, options) else None
 
-    Frames are numbered as they are shown. Damaged ones are left out. Pixels are PyAV's
-    `to_ndarray(format="rgb24")`, rotated as the file's metadata asks.
+
+def folder_of(id: str, work_dir: Path) -> Path:
+    """Where a video's frames and crops go.
 
     Raises:
-        VideoError, av.FFmpegError, OSError: as `count_frames`.
+        VideoError: the video itself is there.
     """
-    remaining = set(wanted)
-    with av.open(f"file:{path}") as container:
-        stream = _video_stream(container)
-        stream.thread_type = "AUTO"
-        for index, frame in enumerate(_decode(container, stream)):
-            if index in remaining:
-                image, scale = to_standard_size(_upright(frame))
-                yield Frame(index, _seconds(frame, index, stream), scale, image)
-                remaining.remove(index)
-            if not remaining:
-                return
+    folder = work_dir / id
+    if folder.is_file():
+        raise VideoError("has no suffix, so that its folder would have its own name; give another --work-dir")
+    return folder
 
 
-def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    # the cover picture of a music file counts as a video stream
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
-        raise VideoError("has no video stream")
-    return streams[0]
+def frame_name(id: str, number: int) -> str:
+    """The file name of a video's frame, without its suffix; `number` counts the frames that were taken."""
+    return f"{id}-{number:03d}"
 
 
-def _holds_frame(packet: av.Packet) -> bool:
-    # an edit list marks packets that are decoded but never shown
-    return packet.size > 0 and not packet.is_corrupt and not packet.is_discard
+def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwrite: bool = False) -> Outcome:
+    """Write k frames of a video and its frames.json into `work_dir/<id>/`, unless they are there.
+
+    Older frames there, and the crops that were made of them, are removed.
+
+    Raises:
+        VideoError, av.FFmpegError, OSError: nothing could be read.
+    """
+    folder, options = folder_of(video.id, work_dir), {"frames": k}
+    done = None if overwrite else read_done(folder / "frames.json", video, videos_dir, options)
+    if done:
+        return Outcome(len(done["frames"]), done["video"]["problem"], done_before=True)
+    remove_frames(video.id, folder)
+    source, frames = take_frames(video, videos_dir, k)
+    files = []
+    for number, frame in enumerate(frames):
+        files.append(FrameFile(f"{frame_name(video.id, number)}.png", frame.index, frame.time, frame.scale))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_png(folder / files[-1].file, frame.image)
+    content = {"video": asdict(source), "options": options, "frames": [asdict(file) for file in files]}
+    write_json(folder / "frames.json", content)
+    return Outcome(len(files), source.problem)
 
 
-def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            packet = None
-        try:
-            yield from stream.decode(packet if packet and packet.size else None)
-        except av.EOFError:
-            return
-        except av.FFmpegError:  # a damaged packet costs its own frame
-            continue
-        if packet is None or not packet.size:
-            return
+def remove_frames(id: str, folder: Path) -> None:
+    """Remove a video's frames and, since they are of those, its crops; no file of another name."""
+    (folder / "frames.json").unlink(missing_ok=True)
+    remove_crops(id, folder)
+    _remove_numbered(folder.glob("*.png"), rf"{re.escape(id)}-\d{{3,}}\.png")
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns))
+def remove_crops(id: str, folder: Path) -> None:
+    """Remove a video's crops and faces.json; no file of another name."""
+    (folder / "faces.json").unlink(missing_ok=True)
+    crops = [*folder.glob("faces/*.png"), *folder.glob("marked_faces/*.png")]
+    _remove_numbered(crops, rf"{re.escape(id)}-\d{{3,}}-\d{{2,}}\.png")
 
 
-def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream) -> float:
-    # not frame.time: PyAV gives NaN for the frames that the decoder holds back until the end
-    if frame.pts is not None:
-        return round(float(frame.pts * stream.time_base), 6)
-    return round(index / float(stream.average_rate or 25), 6)
+def _remove_numbered(paths: Iterable[Path], pattern: str) -> None:
+    for path in paths:
+        if re.fullmatch(pattern, path.name):
+            path.unlink()
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
@@ -183,78 +164,45 @@ def read_png(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int) -> Outcome:
-    """Write k frames of a video and its frames.json into `work_dir/<id>/`.
-
-    Older frames there, and the crops that were made of them, are removed.
-
-    Raises:
-        VideoError, av.FFmpegError, OSError: nothing could be read.
-    """
-    path, folder = videos_dir / video.file, work_dir / video.id
-    if folder.is_file():
-        raise VideoError("has no suffix, so that its folder would have its own name; give another --work-dir")
-    _remove_outdated(video.id, folder)
-    if not path.is_file():
-        raise VideoError("is missing" if not path.exists() else "is a folder, not a video")
-    if not path.stat().st_size:
-        raise VideoError("is empty: 0 bytes")
-    n, problem = count_frames(path)
-    wanted = choose_frames(n, k)
-    files = []
-    for frame in read_frames(path, wanted):
-        files.append(FrameFile(f"{video.id}-{len(files):03d}.png", frame.index, frame.time, frame.scale))
-        write_png(folder / files[-1].file, frame.image)
-    if not files:
-        raise VideoError(problem or "has no frame that can be decoded")
-    if len(files) < len(wanted):
-        problem = problem or f"damaged: {len(files)} of {len(wanted)} frames could be decoded"
-    stat = path.stat()
-    source = VideoFile(video.file, stat.st_size, stat.st_mtime_ns, n)
-    content = {"video": asdict(source), "options": {"frames": k}, "frames": [asdict(file) for file in files]}
-    write_json(folder / "frames.json", content)
-    return Outcome(len(files), problem)
-
-
-def _remove_outdated(id: str, folder: Path) -> None:
-    for name in ("frames.json", "faces.json"):
-        (folder / name).unlink(missing_ok=True)
-    for path in folder.glob("*.png"):
-        if re.fullmatch(re.escape(id) + r"-\d{3,}\.png", path.name):
-            path.unlink()
-    for path in [*folder.glob("faces/*.png"), *folder.glob("marked_faces/*.png")]:
-        if re.fullmatch(re.escape(id) + r"-\d{3,}-\d{2,}\.png", path.name):
-            path.unlink()
-
-
-def read_frames_json(folder: Path) -> tuple[VideoFile, list[FrameFile]]:
-    """Read what `convert_video` wrote about the frames in a folder.
+def read_frames_json(folder: Path) -> tuple[VideoFile, int, list[FrameFile]]:
+    """Read what `convert_video` wrote about the frames in a folder: the video, how many were wanted, the frames.
 
     Raises:
         VideoError: frames.json is missing or not what step 00 writes.
     """
     try:
         content = read_json(folder / "frames.json", remedy="step 00 writes it")
-        return VideoFile(**content["video"]), [FrameFile(**frame) for frame in content["frames"]]
+        files = [FrameFile(**frame) for frame in content["frames"]]
+        return VideoFile(**content["video"]), content["options"]["frames"], files
     except (UserError, KeyError, TypeError) as error:
         raise VideoError(f"frames.json cannot be used; run step 00 again ({error})") from None
 
 
-def convert_videos(
-    videos_dir: Path,
-    work_dir: Path | None = None,
-    k: int = FRAMES_PER_VIDEO,
-    quiet: bool = False,
-    strict: bool = False,
-) -> int:
+def bytes_of_frames(videos: Sequence[Video], videos_dir: Path, k: int) -> float:
+    """About how many bytes k frames of each video will take up as PNGs, from the sizes of some of them."""
+    pixels = [_pixels(videos_dir / video.file) for video in videos[:: max(1, len(videos) // LOOKED_AT)]]
+    known = [count for count in pixels if count]
+    return PNG_BYTES * k * len(videos) * sum(known) / max(1, len(known))
+
+
+def _pixels(path: Path) -> float:
+    """Pixels of a video's frames at standard size; 0 where it cannot be read."""
+    try:
+        with av.open(f"file:{path}") as container:
+            width, height = container.streams.video[0].width, container.streams.video[0].height
+    except (av.FFmpegError, OSError, IndexError):
+        return 0
+    return width * height * standard_scale(width, height) ** 2
+
+
+def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False) -> int:
     """Step 00: k frames of each video of a dataset; returns the exit code.
 
     Raises:
         UserError: the dataset cannot be used, or no video of it can be read.
     """
-    work_dir = work_dir or videos_dir
     videos = {video.id: video for video in read_dataset(videos_dir)}
-    outcomes = for_each_video(
-        STEP, list(videos), lambda id: convert_video(videos[id], videos_dir, work_dir, k), work_dir, quiet
-    )
-    return summarise(STEP, outcomes, "frames", work_dir, strict)
+    missing = [video for id, video in videos.items() if not (run.work_dir / id / "frames.json").exists()]
+    warn_of_full_disk(run.work_dir, bytes_of_frames(missing, videos_dir, k))
+    work = partial(convert_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, overwrite=overwrite)
+    return for_each_video(run, videos, work)

@@ -1,15 +1,28 @@
-"""The same work on every video: one that fails is written down, and the others go on."""
+"""The same work on every video, in several processes: one that fails, hangs or crashes costs itself only."""
 
+import argparse
 import csv
 import errno
+import multiprocessing
+import os
+import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from deepfake.cli import progress
-from deepfake.files import UserError, write_csv
+from pebble import ProcessExpired, ProcessPool
+
+from deepfake.cli import VideoBar
+from deepfake.files import UserError, remove_leftovers, write_csv
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class VideoError(Exception):
@@ -18,53 +31,125 @@ class VideoError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step got out of one video: how many frames or crops, and what was wrong with it, if anything."""
+    """What a step got out of one video: how many frames or crops, what was wrong with it, and whether it was done."""
 
     count: int
     problem: str | None = None
+    done_before: bool = False
 
 
-def for_each_video(
-    step: str, ids: Sequence[str], work: Callable[[str], Outcome], work_dir: Path, quiet: bool = False
-) -> dict[str, Outcome]:
-    """Call `work` on each video id; an exception costs that video only.
+@dataclass(frozen=True)
+class Run:
+    """How a step goes through the videos of a work folder.
 
-    The problems are written to `work_dir/failures.csv`, in place of those of the last run of `step`.
+    In so many `workers`, processes that each may take `timeout` seconds for a video; 0: in this process, without a
+    limit.
+    """
+
+    step: str
+    what: str  # it counts: frames or faces
+    work_dir: Path
+    workers: int = 0
+    timeout: float = 120
+    quiet: bool = False
+    strict: bool = False
+
+    @property
+    def failures(self) -> Path:
+        return self.work_dir / "failures.csv"
+
+
+def run_of(step: str, what: str, args: argparse.Namespace) -> Run:
+    """The run that a script's folders and `cli.add_run_options` ask for."""
+    work_dir = args.work_dir or args.videos_dir
+    return Run(step, what, work_dir, args.workers, args.timeout, args.quiet, args.strict)
+
+
+def for_each_video(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> int:
+    """Call `work` on what stands for each video, by its id; returns the exit code of the step.
+
+    `work` goes to other processes, so it is a function of a module, or a `partial` of one.
+
+    A video that raises an exception, takes too long or crashes its process costs that video only. The problems are
+    written to failures.csv, in place of those of the last run of the step.
 
     Raises:
         UserError: the disk is full, or not one video gave anything.
     """
     outcomes: dict[str, Outcome] = {}
-    with _disk_errors(work_dir):
-        work_dir.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=work_dir).close()  # a read-only folder is better found before hours of work
+    with _disk_errors(run.work_dir):
+        run.work_dir.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=run.work_dir).close()  # a read-only folder is better found before hours of work
     try:
-        for id in progress(ids, quiet, desc=step, unit="video"):
-            outcomes[id] = _outcome(work, id, work_dir)
+        with VideoBar(run.step, run.what, len(videos), run.quiet) as bar:
+            for id, outcome in _outcomes(run, videos, work):
+                outcomes[id] = outcome
+                bar.advance(outcome.count, failed=outcome.problem is not None, done_before=outcome.done_before)
     finally:
-        problems = {id: outcome.problem for id, outcome in outcomes.items() if outcome.problem}
-        with _disk_errors(work_dir):
-            _record_failures(work_dir / "failures.csv", step, problems)
+        problems = {id: outcome.problem for id, outcome in sorted(outcomes.items()) if outcome.problem}
+        with _disk_errors(run.work_dir):
+            _record_failures(run.failures, run.step, problems)
     if not any(outcome.count for outcome in outcomes.values()):
         first = ": ".join(next(iter(problems.items())))
-        raise UserError(f"{work_dir / 'failures.csv'}: none of {len(ids)} videos could be used ({first})")
-    return outcomes
+        raise UserError(f"{run.failures}: none of {len(videos)} videos could be used ({first})")
+    return _summarise(run, outcomes)
 
 
-def _outcome(work: Callable[[str], Outcome], id: str, work_dir: Path) -> Outcome:
+def _outcomes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> Iterator[tuple[str, Outcome]]:
+    job = partial(_outcome, work, run.work_dir)
+    if run.workers == 0:
+        yield from ((id, job(id, video)) for id, video in videos.items())
+        return
+    # new processes, since a copy of this one could hold a lock of one of its threads for ever
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPool(min(run.workers, len(videos)), initializer=_start_worker, context=context)
+    unfinished = set(videos)
     try:
-        return work(id)
+        ids = {pool.schedule(job, item, timeout=run.timeout): item[0] for item in videos.items()}
+        for future in as_completed(ids):
+            id = ids[future]
+            try:
+                outcome = future.result()
+            except TimeoutError:
+                outcome = Outcome(0, f"took longer than {run.timeout:g} s; --timeout gives it more")
+            except ProcessExpired as error:
+                outcome = Outcome(0, f"crashed its process (exit code {error.exitcode})")
+            if outcome.problem:
+                remove_leftovers(run.work_dir / id)
+            unfinished.remove(id)
+            yield id, outcome
+    finally:
+        pool.stop()
+        pool.join()
+        for id in unfinished:  # whose processes have just been ended
+            remove_leftovers(run.work_dir / id)
+
+
+def _start_worker() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    # whoever is killed cannot stop its workers, who would go on beside the next run
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _outcome(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: Any) -> Outcome:
+    try:
+        remove_leftovers(work_dir / id)
+        return work(video)
     except (VideoError, UserError) as error:
         return Outcome(0, str(error))
     except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EROFS):
             raise _disk_error(work_dir, error) from None
         return Outcome(0, " ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def _disk_error(work_dir: Path, error: OSError) -> UserError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return UserError(f"{work_dir}: {error.strerror}; {'free some space or ' if full else ''}give another --work-dir")
+    return UserError(
+        f"{work_dir}: {error.strerror}; {'free some space or ' * (error.errno in DISK_FULL)}give another --work-dir"
+    )
 
 
 @contextmanager
@@ -75,6 +160,17 @@ def _disk_errors(work_dir: Path) -> Iterator[None]:
         raise _disk_error(work_dir, error) from None
 
 
+def warn_of_full_disk(work_dir: Path, needed: float) -> None:
+    """Say on standard error if the run will need more bytes than the disk of the work folder has."""
+    folder = next(folder for folder in (work_dir, *work_dir.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        print(
+            f"warning: {work_dir}: about {needed / 1e9:.1f} GB will be written, {free / 1e9:.1f} GB are free",
+            file=sys.stderr,
+        )
+
+
 def _record_failures(path: Path, step: str, problems: dict[str, str]) -> None:
     kept = []
     if path.exists():
@@ -83,11 +179,12 @@ def _record_failures(path: Path, step: str, problems: dict[str, str]) -> None:
     write_csv(path, ("step", "video", "reason"), sorted([*kept, *((step, *item) for item in problems.items())]))
 
 
-def summarise(step: str, outcomes: dict[str, Outcome], what: str, work_dir: Path, strict: bool) -> int:
-    """Print what a step got out of the videos; return the exit code: 1 if `strict` and a video had a problem."""
+def _summarise(run: Run, outcomes: dict[str, Outcome]) -> int:
     problems = sum(outcome.problem is not None for outcome in outcomes.values())
+    before = sum(outcome.done_before for outcome in outcomes.values())
     total = sum(outcome.count for outcome in outcomes.values())
-    print(f"{step}: {total} {what} of {len(outcomes)} videos in {work_dir}")
+    done_before = f" ({before} done before)" if before else ""
+    print(f"{run.step}: {total} {run.what} of {len(outcomes)} videos in {run.work_dir}{done_before}")
     if problems:
-        print(f"{step}: {problems} with a problem, listed in {work_dir / 'failures.csv'}")
-    return 1 if strict and problems else 0
+        print(f"{run.step}: {problems} with a problem, listed in {run.failures}")
+    return 1 if run.strict and problems else 0
