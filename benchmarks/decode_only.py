@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""The floor under preprocessing: only the decoding of the frames that are needed, in as many processes as cores."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from deepfake.cli import cores
+from deepfake.frames import FRAMES_PER_VIDEO, take_frames
+from deepfake.runner import Outcome, Run, for_each_video
+from deepfake.videos import Video, read_dataset
+
+
+def decode(video: Video, videos_dir: Path) -> Outcome:
+    """Decode a video's frames, bring them to standard size, and forget them."""
+    return Outcome(len(take_frames(video, videos_dir, FRAMES_PER_VIDEO)[1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--videos-dir", type=Path, required=True)
+    parser.add_argument("--work-dir", type=Path, required=True)
+    args = parser.parse_args()
+    videos = {video.id: video for video in read_dataset(args.videos_dir)}
+    run = Run("decoding", "frames", args.work_dir, workers=cores(), quiet=True)
+    for_each_video(run, videos, partial(decode, videos_dir=args.videos_dir))
+
+
+if __name__ == "__main__":
+    main()
