@@ -4,7 +4,8 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: ./run.sh [--videos-dir DIR] [--work-dir DIR] [--out-dir DIR] [--weights W] [--epochs N] [--seed N]
+usage: ./run.sh [--videos-dir DIR] [--work-dir DIR] [--out-dir DIR] [--weights W]
+                [--image-size N] [--epochs N] [--seed N]
 
 Without --videos-dir, and without a dataset in ./train_sample_videos, a sample dataset is drawn there and the model is
 trained from scratch. With a dataset of your own (videos and DFDC's metadata.json) training starts from ImageNet weights.
@@ -13,22 +14,24 @@ trained from scratch. With a dataset of your own (videos and DFDC's metadata.jso
   --work-dir DIR    where frames and crops go (default: the dataset's own folder)
   --out-dir DIR     where everything else goes (default: the current folder)
   --weights W       imagenet, noisy-student, none, or a file
+  --image-size N    of the crops, in pixels (default: 128)
   --epochs N        at most (default: 20; 6 on the sample)
   --seed N          of the sample and of training (default: 0)
 TEXT
 }
 
-VIDEOS=train_sample_videos WORK= OUT=. WEIGHTS= EPOCHS= SEED=0 GIVEN=
+VIDEOS=train_sample_videos WORK= OUT=. WEIGHTS= SIZE=128 EPOCHS= SEED=0 GIVEN=
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage && exit ;;
-        --videos-dir | --work-dir | --out-dir | --weights | --epochs | --seed)
+        --videos-dir | --work-dir | --out-dir | --weights | --image-size | --epochs | --seed)
             [ $# -ge 2 ] || { echo "error: $1 needs a value; see ./run.sh --help" >&2; exit 2; }
             case $1 in
                 --videos-dir) VIDEOS=$2 GIVEN=yes ;;
                 --work-dir) WORK=$2 ;;
                 --out-dir) OUT=$2 ;;
                 --weights) WEIGHTS=$2 ;;
+                --image-size) SIZE=$2 ;;
                 --epochs) EPOCHS=$2 ;;
                 --seed) SEED=$2 ;;
             esac
@@ -42,7 +45,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 if [ -n "$GIVEN" ] && [ ! -f "$VIDEOS/metadata.json" ]; then
     fail "$VIDEOS/metadata.json: not found; --videos-dir must hold the videos and DFDC's metadata.json"
 fi
-case $EPOCHS$SEED in *[!0-9]*) fail "--epochs and --seed want whole numbers" ;; esac
+[[ ${EPOCHS:-1} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
+[[ $SEED =~ ^[0-9]{1,9}$ ]] || fail "--seed $SEED: not a whole number from 0 to 999999999"
+[[ $SIZE =~ ^[1-9][0-9]{1,3}$ && $SIZE -ge 32 ]] || fail "--image-size $SIZE: not a whole number of at least 32"
+for folder in "$OUT" "${WORK:-$VIDEOS}"; do
+    [ ! -e "$folder" ] || [ -d "$folder" ] || fail "$folder: is a file; give a folder"
+done
 if nvidia-smi -L >/dev/null 2>&1; then
     install requirements-gpu.txt
 else
@@ -61,7 +69,8 @@ step() { # step TITLE COMMAND...
 run() { "$PYTHON" "$HOME_DIR/$1" "${@:2}"; }
 check_weights() {
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import sys; from deepfake import cli, models; cli.run(lambda: models.check_weights(sys.argv[1]))' "$WEIGHTS"
+        'import sys; from deepfake import cli, models; cli.run(lambda: models.check_weights(sys.argv[1], int(sys.argv[2])))' \
+        "$WEIGHTS" "$SIZE"
 }
 draw_sample() { PYTHONPATH=$HOME_DIR "$PYTHON" -m deepfake.sample --videos-dir "$VIDEOS" --seed "$SEED"; }
 
@@ -73,13 +82,13 @@ if [ -e "$VIDEOS/sample.json" ]; then
 fi
 WEIGHTS=${WEIGHTS:-imagenet} WORK=${WORK:-$VIDEOS}
 # weights that cannot be had are better known before hours of frames and faces
-[ "$WEIGHTS" = none ] || step "fetching the weights: $WEIGHTS" check_weights
+[ "$WEIGHTS" = none ] || step "trying the weights: $WEIGHTS" check_weights
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 step "00: frames" run 00-convert_video_to_image.py --videos-dir "$VIDEOS" --work-dir "$WORK"
 step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
 step "02: balance and split" run 02-prepare_fake_real_dataset.py --videos-dir "$VIDEOS" --work-dir "$WORK" "${PREPARED[@]}"
 step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" \
-    --weights "$WEIGHTS" --epochs "${EPOCHS:-20}" --seed "$SEED"
+    --weights "$WEIGHTS" --image-size "$SIZE" --epochs "${EPOCHS:-20}" --seed "$SEED"
 step "04: video verdicts" run 04-mapreduce_video_preds.py --predictions "$OUT/cnn_preds_values.json" --out-dir "$OUT"
 
 echo
@@ -87,5 +96,5 @@ echo "Done in $((SECONDS - TOTAL)) s. Look at:"
 for picture in Loss Accuracy Confusion ConfusionVideo; do
     echo "  $OUT/$picture.png"
 done
-echo "  $OUT/mapreduce_res.txt"
+echo "  $OUT/mapreduce_res.txt and video_verdicts.csv"
 echo "Accuracy by video: $(sed -n 's/^accuracy: //p' "$OUT/mapreduce_res.txt") ($(sed -n 's/^videos: //p' "$OUT/mapreduce_res.txt") test videos)"

@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from tqdm import tqdm
+try:
+    from tqdm import tqdm
+except ModuleNotFoundError:
+    print("error: requirements.txt is not installed in this Python; source .venv/bin/activate", file=sys.stderr)
+    sys.exit(2)
 
 from deepfake.files import UserError
 
@@ -97,12 +101,13 @@ class VideoBar(tqdm):
         self.update()
 
 
-def whole_number(minimum: int) -> Callable[[str], int]:
-    """An argparse type: an integer of at least `minimum`."""
+def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]:
+    """An argparse type: an integer of at least `minimum`, and at most `maximum`."""
 
     def parse(text: str) -> int:
-        if not text.lstrip("-").isdecimal() or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {minimum}")
+        if not text.lstrip("-").isdecimal() or not minimum <= int(text) <= maximum:
+            limit = f" and at most {maximum}" if text.lstrip("-").isdecimal() and int(text) > maximum else ""
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {minimum}{limit}")
         return int(text)
 
     return parse

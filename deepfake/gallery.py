@@ -64,7 +64,9 @@ def choose_tiles(videos: list[Video], work_dir: Path, rows: int, columns: int) -
         if len(lines) == rows:
             return lines
     if not lines:
-        raise UserError(f"{work_dir}: no original with {columns - 1} fakes and faces in it; run steps 00 and 01a first")
+        raise UserError(
+            f"{work_dir}: no original with {columns - 1} fakes and faces; run steps 00 and 01a, or give fewer --columns"
+        )
     return lines
 
 

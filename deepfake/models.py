@@ -15,6 +15,7 @@ from deepfake.files import UserError
 from deepfake.inputs import IMAGE_SIZE
 
 BACKBONE = "efficientnet-b0"
+NAMES = {False: "deepfake", True: "deepfake_sample_only"}
 NAMED_WEIGHTS = {
     "imagenet": IMAGENET_WEIGHTS_PATH + f"{BACKBONE}_weights_tf_dim_ordering_tf_kernels_autoaugment_notop.h5",
     "noisy-student": NS_WEIGHTS_PATH + f"{BACKBONE}_noisy-student_notop.h5",
@@ -31,16 +32,18 @@ FROM_SCRATCH_MOMENTUM = 0.9
 FROM_SCRATCH_DROP = 0.0
 
 
-def build_model(image_size: int, weights: str) -> keras.Model:
+def build_model(image_size: int, weights: str, sample_only: bool = False) -> keras.Model:
     """EfficientNetB0 with the project's head: B x S x S x 3 RGB of 0 to 255 in, B x 1 p_real out.
 
-    `weights` is imagenet, noisy-student, none, or a file: a backbone's weights or a whole model of ours.
+    `weights` is imagenet, noisy-student, none, or a file: a backbone's weights or a whole model of ours. A model that
+    is to learn the drawn sample only bears that in its name, unless it starts from one that has learnt more.
 
     Raises:
         UserError: the weights cannot be downloaded or do not fit.
     """
     if _is_whole_model(weights):
-        return _own_model(Path(weights), image_size)
+        model = _own_model(Path(weights), image_size)
+        return keras.Model(model.inputs, model.outputs, name=NAMES[sample_only and knows_sample_only(model)])
     backbone = _backbone(image_size, weights)
     inputs = keras.Input((image_size, image_size, 3), name="crop")
     scale, offset = 1 / (255 * IMAGENET_STD), -IMAGENET_MEAN / IMAGENET_STD
@@ -51,16 +54,21 @@ def build_model(image_size: int, weights: str) -> keras.Model:
     x = keras.layers.Dense(128, activation="relu")(x)
     # max pooling gives large features: a random last layer starts with sure errors, which take epochs to unlearn
     outputs = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros", name="p_real")(x)
-    return keras.Model(inputs, outputs, name="deepfake")
+    return keras.Model(inputs, outputs, name=NAMES[sample_only])
 
 
-def check_weights(weights: str) -> None:
+def knows_sample_only(model: keras.Model) -> bool:
+    """Whether a model, wherever its file has gone, was trained on the drawn sample only."""
+    return model.name == NAMES[True]
+
+
+def check_weights(weights: str, image_size: int = IMAGE_SIZE) -> None:
     """Download named weights if they are not in the cache, or try a file: what `build_model` would fail on.
 
     Raises:
         UserError: as `build_model`.
     """
-    build_model(IMAGE_SIZE, weights)
+    build_model(image_size, weights)
 
 
 def load_model(path: Path) -> keras.Model:
@@ -70,7 +78,8 @@ def load_model(path: Path) -> keras.Model:
         UserError: the file is missing or is not a Keras model for square RGB images with one or two outputs.
     """
     if not path.is_file():
-        raise UserError(f"{path}: not found; run step 03 first, or give --model")
+        found = "is a folder" if path.is_dir() else "not found"
+        raise UserError(f"{path}: {found}; run step 03 first, or give --model FILE")
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises nearly every kind for a file that it cannot use
@@ -128,7 +137,7 @@ def _with_named_weights(image_size: int, weights: str) -> keras.Model:
         url = NAMED_WEIGHTS[weights]
         reason = " ".join(str(error).replace(url, "it").split())[:120]
         raise UserError(
-            f"{url}: no download ({reason}); put {url.rsplit('/', 1)[1]} "
+            f"{url}: no download ({reason}); put {url.rsplit('/', 1)[1]}, whole, "
             f"into {weights_cache()}, or train from scratch with --weights none"
         ) from None
 
@@ -147,6 +156,8 @@ def _is_whole_model(weights: str) -> bool:
 
 def _own_model(path: Path, image_size: int) -> keras.Model:
     model = load_model(path)
+    if model.layers[-1].name != "p_real":
+        raise UserError(f"{path}: not a model of this project; --weights takes those, or the weights of {BACKBONE}")
     if model.input_shape[1:3] != (image_size, image_size):
         raise UserError(
             f"{path}: takes images of {model.input_shape[1]} pixels; give --image-size {model.input_shape[1]}"

@@ -1,5 +1,6 @@
 """Frame predictions on disk: what steps 03 and 03a write and step 04 reads."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from deepfake.splits import Entry
 NAME = "cnn_preds_values"
 MARKS = f"_{NAME}.json"  # Spark passes over names that start with _
 SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
+SAMPLE_ONLY_KEY = b"sample_only"  # in the Parquet file's own metadata
 COLUMNS = {
     "label": pa.int8(),
     "video": pa.string(),
@@ -34,14 +36,28 @@ def write_predictions(entries: Sequence[Entry], p_real: np.ndarray, out_dir: Pat
     columns = {key: pa.array([getattr(entry, key) for entry in entries], kind) for key, kind in COLUMNS.items()}
     write_json(out_dir / MARKS, {"sample_only": sample_only})
     with whole_file(out_dir / f"{NAME}.parquet") as temporary:
-        pq.write_table(pa.table({**columns, "p_real": pa.array(values, pa.float64())}), temporary)
+        table = pa.table({**columns, "p_real": pa.array(values, pa.float64())})
+        pq.write_table(table.replace_schema_metadata({SAMPLE_ONLY_KEY: json.dumps(sample_only)}), temporary)
 
 
-def model_info_of(predictions: Path) -> Path:
-    """Where the mark of the model that made some predictions (a file or a folder) stands."""
+def mark_of(predictions: Path) -> bool | None:
+    """Whether some predictions (a file or a folder) are marked as made by a model that knows the sample only.
+
+    None where there is no mark: not beside them, nor in the Parquet file, nor in the model of the same folder.
+
+    Raises:
+        UserError: a mark is not JSON.
+    """
     folder = predictions if predictions.is_dir() else predictions.parent
-    marks = folder / MARKS
-    return marks if marks.is_file() else folder / "tmp_checkpoint" / "best_model.json"
+    if predictions.suffix == ".parquet" and predictions.is_file():
+        try:
+            metadata = pq.read_schema(predictions).metadata or {}
+        except (OSError, pa.ArrowException):
+            metadata = {}  # Spark will say what is wrong with the file
+        if SAMPLE_ONLY_KEY in metadata:
+            return metadata[SAMPLE_ONLY_KEY] == b"true"
+    marks = [folder / MARKS, folder / "tmp_checkpoint" / "best_model.json"]
+    return next((is_sample_only(path) for path in marks if path.is_file()), None)
 
 
 def is_sample_only(info_path: Path) -> bool:

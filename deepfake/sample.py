@@ -154,7 +154,7 @@ def is_drawn(folder: Path, arguments: dict) -> bool:
         UserError: something else is in the folder.
     """
     metadata, note = folder / "metadata.json", folder / "sample.json"
-    remedy = "choose another --videos-dir, or delete the folder"
+    remedy = f"delete the folder {folder.name}, or work in another"
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: not a folder; choose another --videos-dir")
     if not metadata.exists() and not note.exists():

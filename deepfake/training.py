@@ -12,7 +12,7 @@ from deepfake.devices import gpus, keras, tf
 from deepfake.files import UserError, whole_file, write_csv, write_json
 from deepfake.inputs import IMAGE_SIZE, crop_batches, readable_crops
 from deepfake.metrics import Scores, score
-from deepfake.models import BACKBONE, build_model, load_model, predict
+from deepfake.models import BACKBONE, build_model, knows_sample_only, load_model, predict
 from deepfake.plots import plot_confusion, plot_history
 from deepfake.predictions import NAME, SAMPLE_ONLY, is_sample_only, write_predictions
 from deepfake.splits import SHARES, Entry, read_manifest
@@ -77,10 +77,10 @@ def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False)
     print(f"03: training on {device}, {options.weights} weights, {len(sets['train'])} crops")
     strategy = tf.distribute.MirroredStrategy() if len(gpus()) > 1 else tf.distribute.get_strategy()
     with strategy.scope():
-        model = build_model(options.image_size, options.weights)
+        model = build_model(options.image_size, options.weights, all(entry.sample for entry in sets["train"]))
         adam = keras.optimizers.Adam(learning_rate(options, len(sets["train"])))
         model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"])
-    info = ModelInfo(BACKBONE, options.image_size, sample_only=all(entry.sample for entry in sets["train"]))
+    info = ModelInfo(BACKBONE, options.image_size, sample_only=knows_sample_only(model))
     keeper = KeepBest(out_dir / CHECKPOINT / "best_model.keras", info)
     history = fit(model, keeper, sets, split_dir, options, quiet)
     model = load_model(keeper.path)
@@ -226,7 +226,7 @@ def load_and_predict(
     sets = read_sets(split_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     model = load_model(model_path)
-    marked = is_sample_only(model_path.with_suffix(".json"))
+    marked = knows_sample_only(model) or is_sample_only(model_path.with_suffix(".json"))
     report_test("03a", model, sets["test"], split_dir, out_dir, pixel_max, marked, quiet)
     if marked:
         print(f"03a: {SAMPLE_ONLY}")

@@ -18,7 +18,7 @@ from deepfake.cli import hushed
 from deepfake.files import UserError, whole_file
 from deepfake.metrics import THRESHOLD, Scores, score
 from deepfake.plots import plot_confusion
-from deepfake.predictions import SAMPLE_ONLY, is_sample_only, model_info_of
+from deepfake.predictions import SAMPLE_ONLY, is_sample_only, mark_of
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 JAVA_VERSIONS = "17 or 21"
@@ -129,13 +129,13 @@ def _read_json(spark: SparkSession, path: Path) -> DataFrame:
 
 
 def _read_parquet(spark: SparkSession, path: Path) -> DataFrame:
-    frames = spark.read.parquet(_spark_path(path))
+    frames = spark.read.parquet(_spark_path(path), pathGlobFilter="*.parquet", recursiveFileLookup=True)
     missing = sorted({"video", "label", "p_real"} - set(frames.columns))
     if missing:
         raise UserError(f"{path}: has no column {', '.join(missing)}; steps 03 and 03a write one that has")
     return frames.select(
         F.col("video").cast("string"),
-        F.col("label").try_cast("int").alias("label"),
+        F.when(F.col("label").try_cast("double") % 1 == 0, F.col("label").try_cast("int")).alias("label"),
         F.col("p_real").try_cast("double").alias("p_real"),
         F.to_json(F.struct("video", "label", "p_real")).alias("shown"),
     )
@@ -183,7 +183,7 @@ def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool) -> str:
+def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None) -> str:
     """The text of mapreduce_res.txt."""
     lines = [
         f"videos: {len(table)}",
@@ -215,7 +215,7 @@ def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", mod
     """
     if model_info and not model_info.is_file():
         raise UserError(f"{model_info}: not found; --model-info wants the best_model.json of step 03")
-    sample_only = is_sample_only(model_info or model_info_of(predictions))
+    sample_only = is_sample_only(model_info) if model_info else mark_of(predictions)
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir}: is a file; give another --out-dir")
     spark = start_spark(master)
@@ -236,7 +236,9 @@ def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", mod
     text = report_text(scores, table, sample_only)
     with whole_file(out_dir / "video_verdicts.csv") as temporary:
         columns = table.rename(columns={"average prediction": "average_prediction"})
-        columns.assign(sample_only="yes" if sample_only else "no").to_csv(temporary, index=False)
+        columns.assign(sample_only={True: "yes", False: "no", None: "unknown"}[sample_only]).to_csv(
+            temporary, index=False
+        )
     with whole_file(out_dir / "mapreduce_res.txt") as temporary:
         temporary.write_text(text, encoding="utf-8")
     plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deepfake.files import UserError
-from deepfake.models import IMAGENET_MEAN, IMAGENET_STD, NAMED_WEIGHTS, build_model, load_model
+from deepfake.models import IMAGENET_MEAN, IMAGENET_STD, NAMED_WEIGHTS, build_model, knows_sample_only, load_model
 
 from deepfake.devices import keras  # isort: skip
 import efficientnet.model
@@ -100,6 +100,24 @@ def test_training_can_start_from_a_whole_model_of_ours(model, tmp_path, suffix):
     assert same_weights(build_model(SIZE, str(path)).get_weights(), model.get_weights())
     with pytest.raises(UserError, match=f"give --image-size {SIZE}"):
         build_model(SIZE * 2, str(path))
+
+
+def test_training_does_not_start_from_another_projects_model(tmp_path):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    outputs = keras.layers.Dense(2, activation="softmax")(keras.layers.GlobalAveragePooling2D()(inputs))
+    keras.Model(inputs, outputs).save(tmp_path / "other.keras")
+    with pytest.raises(UserError, match="not a model of this project"):
+        build_model(SIZE, str(tmp_path / "other.keras"))
+
+
+def test_a_model_knows_the_sample_only_until_it_learns_from_more(model, tmp_path):
+    for start, sample, only in [("none", True, True), ("none", False, False)]:
+        assert knows_sample_only(build_model(SIZE, start, sample_only=sample)) == only
+    build_model(SIZE, "none", sample_only=True).save(tmp_path / "sample.keras")
+    model.save(tmp_path / "real.keras")
+    assert knows_sample_only(build_model(SIZE, str(tmp_path / "sample.keras"), sample_only=True))
+    assert not knows_sample_only(build_model(SIZE, str(tmp_path / "sample.keras"), sample_only=False))
+    assert not knows_sample_only(build_model(SIZE, str(tmp_path / "real.keras"), sample_only=True))
 
 
 def test_a_model_of_another_project_on_the_efficientnet_package_can_be_loaded(crops, tmp_path):

@@ -19,7 +19,11 @@ def run(*arguments, cwd):
         (["--videos-dir", "nowhere"], "nowhere/metadata.json: not found"),
         (["--videos-dir"], "--videos-dir needs a value"),
         (["--video-dir", "x"], "unknown option --video-dir"),
-        (["--epochs", "ten"], "--epochs and --seed want whole numbers"),
+        (["--epochs", "ten"], "--epochs ten: not a whole number"),
+        (["--epochs", "0"], "--epochs 0: not a whole number from 1"),
+        (["--seed", "5000000000"], "--seed 5000000000: not a whole number"),
+        (["--image-size", "31"], "--image-size 31: not a whole number of at least 32"),
+        (["--out-dir", "/etc/passwd"], "/etc/passwd: is a file"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_leaves_nothing(tmp_path, arguments, named):
@@ -32,7 +36,7 @@ def test_a_wrong_call_is_one_line_and_leaves_nothing(tmp_path, arguments, named)
 def test_help_tells_every_option(tmp_path):
     done = run("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for option in ("--videos-dir", "--work-dir", "--out-dir", "--weights", "--epochs", "--seed"):
+    for option in ("--videos-dir", "--work-dir", "--out-dir", "--weights", "--image-size", "--epochs", "--seed"):
         assert option in done.stdout
 
 

@@ -1,12 +1,14 @@
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from deepfake.files import UserError
-from deepfake.predictions import is_sample_only, model_info_of
+from deepfake.predictions import mark_of
 from deepfake.training import KeepBest, ModelInfo, Options, learning_rate, load_and_predict, read_sets, train
 
 from deepfake.devices import keras  # isort: skip
@@ -116,7 +118,21 @@ def test_a_loaded_model_predicts_what_training_predicted(run, tmp_path, suffix, 
     assert names == trained_names
     assert np.allclose(values, trained_values, atol=1e-5)
     assert "never seen a real person" in capsys.readouterr().out
-    assert is_sample_only(model_info_of(tmp_path / "cnn_preds_values.json"))
+    assert mark_of(tmp_path / "cnn_preds_values.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_the_mark_goes_wherever_the_model_and_the_predictions_go(run, tmp_path, suffix, capsys):
+    moved = shutil.copy(run[1] / "tmp_checkpoint" / f"best_model{suffix}", tmp_path / f"mine{suffix}")
+    load_and_predict(Path(moved), run[0], tmp_path / "out")
+    assert "never seen a real person" in capsys.readouterr().out
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(tmp_path / "out" / "cnn_preds_values.parquet", alone)
+    assert mark_of(alone / "cnn_preds_values.parquet") is True
+    shutil.copy(tmp_path / "out" / "cnn_preds_values.json", alone)
+    assert mark_of(alone / "cnn_preds_values.json") is None
 
 
 @pytest.mark.slow

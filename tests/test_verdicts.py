@@ -88,6 +88,16 @@ def test_parquet_file_parquet_folder_and_json_folder_give_what_the_json_file_giv
 
 
 @pytest.mark.spark
+@pytest.mark.parametrize("write", [write_json, write_parquet], ids=["json", "parquet"])
+def test_folders_in_folders_are_read_too(spark, tmp_path, write):
+    for number, place in enumerate(("x", "sub/y", "sub/deeper/z")):
+        path = tmp_path / f"{place}.{write.__name__.removeprefix('write_')}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, [[f"real/v{number}-000-00.png", 0.9]])
+    assert sorted(verdicts(spark, tmp_path).index) == ["v0", "v1", "v2"]
+
+
+@pytest.mark.spark
 def test_many_frames_agree_with_pandas(spark, tmp_path):
     p_real = [(7919 * i % 10007) / 10007 for i in range(5000)]
     rows = [[f"real/v{i % 300}-{i // 300:03d}-00.png", p] for i, p in enumerate(p_real)]
