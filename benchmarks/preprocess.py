@@ -6,7 +6,8 @@
   c  01a-crop_faces_with_mtcnn.py --from-videos
   d  only the decoding of the needed frames, on all cores (decode_only.py): the floor
 
-What a way takes on two videos of one frame is its start-up, and is taken off. Without --clips four 1080p clips are drawn.
+What a way takes on two videos of one frame is its start-up, and is taken off. Without --clips four 1080p clips are
+drawn.
 Memory is that of all processes of a way together, at its peak; pages that they share count for each.
 """
 
@@ -162,7 +163,8 @@ def report(results: dict) -> list[str]:
         lines.append(f"{figures['clips']} {group}:")
         for way, seconds in figures["seconds"].items():
             lines.append(f"  {way}  {WAYS[way][0]:<18} {seconds:6.2f} s a clip  {figures['megabytes'][way]:6.0f} MB")
-        parts = [f"{name} {of(figures['seconds']):.2f}" for name, of in ratios if set(name) - set("/-") <= set(figures["seconds"])]
+        known = set(figures["seconds"])
+        parts = [f"{name} {of(figures['seconds']):.2f}" for name, of in ratios if set(name) - set("/-") <= known]
         lines.append("  " + ", ".join(parts))
     return lines
 

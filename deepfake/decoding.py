@@ -1,7 +1,10 @@
 """Frames of a video by their numbers: the very pixels of a full decode, without decoding all of it."""
 
-from collections.abc import Iterator, Sequence
+import bisect
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -31,12 +34,16 @@ class Frame:
 class Scan:
     """What a video's packets tell: how many frames can be decoded, what is missing, and when each is shown.
 
-    `shown` holds the timestamps in the order of the frames; None where packets lack them or share one.
+    `shown` holds the timestamps in the order of the frames; None where packets lack them, or their order is not sure.
+    `packets` holds those of all packets as they come, and `entries` the numbers of the packets at which decoding can
+    begin.
     """
 
     frames: int
     problem: str | None
     shown: Sequence[int] | None
+    packets: Sequence[int | None]
+    entries: Sequence[int]
 
 
 def standard_scale(width: int, height: int) -> float:
@@ -54,6 +61,11 @@ def to_standard_size(image: np.ndarray) -> tuple[np.ndarray, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
 
 
+def open_video(path: Path) -> av.container.InputContainer:
+    """Open a file: its name is never taken for an address, and the texts in it can be of any encoding."""
+    return av.open(f"file:{path}", metadata_errors="replace")
+
+
 def scan_video(path: Path) -> Scan:
     """Read a video's packets, since headers lie about the number of frames; nothing is decoded.
 
@@ -62,29 +74,90 @@ def scan_video(path: Path) -> Scan:
         av.FFmpegError, OSError: the file is not a video, or cannot be read.
     """
     shown: list[int | None] = []
-    listed, end = 0, 0
-    with av.open(f"file:{path}") as container:
+    sent: list[int] = []
+    packets: list[int | None] = []
+    entries: list[int] = []
+    start, end, cut_off = 0, 0, 0
+    with open_video(path) as container:
         stream = _video_stream(container)
         try:
             for packet in container.demux(stream):
-                listed += packet.size > 0
-                if _holds_frame(packet):
+                if not packet.size:
+                    continue
+                if packet.is_keyframe and _is_entry(packet, stream.codec_context):
+                    entries.append(len(packets))
+                packets.append(packet.pts)
+                if not packet.is_discard:  # an edit list marks packets that are decoded but never shown
                     shown.append(packet.pts)
-                end = max(end, (packet.pts or 0) + (packet.duration or 0))
-            problem = _what_is_missing(container, stream, listed, end)
+                    cut_off = cut_off + 1 if packet.is_corrupt else 0
+                    sent += [packet.dts] * (packet.dts is not None)
+                start, end = min(start, packet.pts or 0), max(end, (packet.pts or 0) + (packet.duration or 0))
+            problem = _what_is_missing(container, stream, len(packets), end - start)
         except av.FFmpegError as error:
             problem = f"broken after {len(shown)} frames ({error.strerror})"
-    told = None not in shown and len(set(shown)) == len(shown)
-    return Scan(len(shown), problem, sorted(shown) if told else None)
+        # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
+        shown = shown[: len(shown) - cut_off]
+        reorders = stream.codec_context.has_b_frames
+    sure = entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
+    return Scan(len(shown), problem, sorted(shown) if sure else None, packets, entries)
+
+
+def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
+    """Whether a packet that its container calls a keyframe needs nothing before it.
+
+    Containers call more than that a keyframe: mp4 without a table of them every frame, and others every intra picture
+    of H.264, of which only an IDR picture is sure to need nothing.
+    """
+    data, extradata = bytes(packet), context.extradata or b""
+    match context.name:
+        case "h264":
+            return any(unit[0] & 31 == 5 for unit in _units(data, extradata, 4))
+        case "hevc":
+            return any(16 <= unit[0] >> 1 & 63 <= 21 for unit in _units(data, extradata, 21))
+        case "mpeg4":
+            return (data.partition(b"\0\0\1\xb6")[2] or b"\xff")[0] >> 6 == 0
+        case "mpeg2video":
+            return (data.partition(b"\0\0\1\0")[2][1:2] or b"\0")[0] >> 3 & 7 == 1
+    return True
+
+
+def _units(data: bytes, extradata: bytes, place: int) -> Iterator[bytes]:
+    """The units of a packet of H.264 or H.265, which are told apart by their lengths in mp4, elsewhere by a mark.
+
+    How many bytes a length has, the extradata tells at a place.
+    """
+    if extradata[:1] != b"\1":
+        yield from filter(None, data.split(b"\0\0\1")[1:])
+        return
+    size, position = (extradata[place] & 3) + 1, 0
+    while position + size < len(data):
+        end = position + size + int.from_bytes(data[position : position + size])
+        yield data[position + size : max(end, position + size + 1)]
+        position = end
+
+
+def _is_order_sure(first: int | None, shown: Sequence[int | None], sent: Sequence[int], reorders: bool) -> bool:
+    """Whether frames come out of a decoder by their timestamps, one for each packet; `first` is the first packet's."""
+    if not shown or None in shown or len(set(shown)) < len(shown):
+        return False
+    # a stream that was cut begins with frames that refer to lost ones; they do not come out
+    whole = first is not None and first <= min(shown)
+    # where recordings were joined, time starts again
+    joined = any(after < before for before, after in pairwise(sent))
+    # AVI has no timestamps for B-frames, and FFmpeg counts packets instead
+    guessed = reorders and all(before < after for before, after in pairwise(shown))
+    return whole and not joined and not guessed
 
 
 def _what_is_missing(
-    container: av.container.InputContainer, stream: av.VideoStream, listed: int, end: int
+    container: av.container.InputContainer, stream: av.VideoStream, listed: int, length: int
 ) -> str | None:
-    if stream.frames > listed:
-        return f"truncated: {listed} of {stream.frames} frames are in the file"
+    # not mp4's own count: an edit list can cut away whole groups of frames, which are not read then
+    frames = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
+    if frames > listed:
+        return f"truncated: {listed} of {frames} frames are in the file"
     # Matroska does not count its frames, but says how long it lasts (with sound, how long that lasts)
-    seconds, claimed = float(end * stream.time_base), (container.duration or 0) / av.time_base
+    seconds, claimed = float(length * stream.time_base), (container.duration or 0) / av.time_base
     if not stream.frames and len(container.streams) == 1 and seconds < 0.9 * claimed:
         return f"truncated: {seconds:.1f} of {claimed:.1f} seconds are in the file"
     return None
@@ -105,39 +178,65 @@ def read_frames(path: Path, wanted: Sequence[int], scan: Scan, threads: int = 1)
 
 
 def _decode_few(path: Path, wanted: Sequence[int], scan: Scan, threads: int) -> list[Frame] | None:
-    """Decode the wanted frames and those that others refer to; None where that might differ from decoding all."""
-    with av.open(f"file:{path}") as container:
+    """Decode the wanted frames and those that they build upon; None where that might differ from decoding all."""
+    with open_video(path) as container:
         stream = _video_stream(container)
-        if scan.shown is None or stream.codec_context.name not in CODECS_THAT_SKIP:
+        context = stream.codec_context
+        if scan.shown is None or context.name not in CODECS_THAT_SKIP:
             return None
         index_of = {scan.shown[index]: index for index in wanted}
-        context = stream.codec_context
         # damage that the decoder would paper over, it shall report
         context.options = {"err_detect": "explode"}
         context.thread_type, context.thread_count = "AUTO", threads
         frames: dict[int, Frame] = {}
         try:
-            for packet in container.demux(stream):
-                # with each packet: a decoder with threads looks at it when the packet goes in
-                context.skip_frame = "DEFAULT" if packet.pts in index_of or not packet.size else "NONREF"
-                for frame in context.decode(packet if packet.size else None):
-                    if frame.is_corrupt:
-                        return None
-                    if frame.pts in index_of:
-                        index = index_of[frame.pts]
-                        frames[index] = _standard_frame(frame, index, stream)
-                if len(frames) == len(index_of):
-                    break
+            for frame in _decode_runs(container, stream, index_of.keys(), _runs_of_packets(index_of, scan)):
+                if frame.is_corrupt:
+                    return None
+                if frame.pts in index_of:
+                    index = index_of[frame.pts]
+                    frames[index] = _standard_frame(frame, index, stream)
         except av.FFmpegError:
             return None
     return [frames[index] for index in wanted] if len(frames) == len(index_of) else None
+
+
+def _runs_of_packets(wanted: Iterable[int], scan: Scan) -> list[range]:
+    """The packets that frames shown at these times need: from an entry, that is shown no later, to their own."""
+    number_of = {time: number for number, time in enumerate(scan.packets)}
+    runs: list[range] = []
+    for last in sorted(number_of[time] for time in wanted):
+        time = scan.packets[last]
+        earlier = scan.entries[: bisect.bisect_right(scan.entries, last)]
+        first = next((entry for entry in reversed(earlier) if scan.packets[entry] <= time), 0)
+        while runs and first < runs[-1].stop:
+            first = min(first, runs.pop().start)
+        runs.append(range(first, last + 1))
+    return runs
+
+
+def _decode_runs(
+    container: av.container.InputContainer, stream: av.VideoStream, wanted: Collection[int], runs: list[range]
+) -> Iterator[av.VideoFrame]:
+    """Decode runs of packets, leaving out frames that are neither wanted nor referred to."""
+    context = stream.codec_context
+    packets = (packet for packet in container.demux(stream) if packet.size)
+    number = 0
+    for run in runs:
+        for packet in itertools.islice(packets, run.start - number, run.stop - number):
+            # with each packet: a decoder with threads looks at it when the packet goes in
+            context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+            yield from context.decode(packet)
+        number = run.stop
+        yield from context.decode(None)
+        context.flush_buffers()
 
 
 def _decode_all(path: Path, wanted: Sequence[int]) -> list[Frame]:
     """Decode from the first frame on to the last that is wanted, counting."""
     remaining = set(wanted)
     frames = []
-    with av.open(f"file:{path}") as container:
+    with open_video(path) as container:
         stream = _video_stream(container)
         # with more, what becomes of a damaged frame can change from run to run
         stream.codec_context.thread_count = 1
@@ -174,11 +273,6 @@ def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
     if not streams:
         raise VideoError("has no video stream")
     return streams[0]
-
-
-def _holds_frame(packet: av.Packet) -> bool:
-    # an edit list marks packets that are decoded but never shown
-    return packet.size > 0 and not packet.is_corrupt and not packet.is_discard
 
 
 def _standard_frame(frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from deepfake.decoding import Frame
-from deepfake.detector import Detections, Mtcnn
 from deepfake.files import UserError, read_json, whole_folder, write_json
 from deepfake.frames import (
     FRAMES_PER_VIDEO,
@@ -18,12 +18,16 @@ from deepfake.frames import (
     read_done,
     read_frames_json,
     read_png,
+    read_whole,
     remove_crops,
     take_frames,
     write_png,
 )
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video, read_dataset
+
+if TYPE_CHECKING:
+    from deepfake.detector import Detections, Mtcnn
 
 MIN_CONFIDENCE = 0.95
 MARGIN = 0.3
@@ -54,7 +58,10 @@ class Options:
 
 
 @cache
-def _mtcnn() -> Mtcnn:
+def _mtcnn() -> "Mtcnn":
+    # imported here, since sorting and training need the rules of this module without the networks
+    from deepfake.detector import Mtcnn
+
     return Mtcnn()
 
 
@@ -63,7 +70,7 @@ def find_faces(frames: Sequence[np.ndarray]) -> list[list[Face]]:
     return [_faces(detections) for detections in _mtcnn().detect(frames)]
 
 
-def _faces(found: Detections) -> list[Face]:
+def _faces(found: "Detections") -> list[Face]:
     lefts_and_tops = found.boxes[:, :2]
     boxes = np.concatenate([lefts_and_tops, found.boxes[:, 2:] - lefts_and_tops], axis=1).round().astype(int)
     landmarks, confidences = found.landmarks.round().astype(int), found.confidences.round(6)
@@ -110,7 +117,8 @@ def crop_frames(id: str, work_dir: Path, options: Options, overwrite: bool = Fal
     folder = work_dir / id
     source, k, files = read_frames_json(folder)
     made_of = {"video": asdict(source), "options": _recorded(options, k)}
-    if not overwrite and (done := _read_same(folder / "faces.json", made_of)):
+    done = None if overwrite else read_whole(folder / "faces.json")
+    if done and made_of.items() <= done.items():
         return _outcome(done, done_before=True)
     frames = [Frame(file.index, file.time, file.scale, read_png(folder / file.file)) for file in files]
     return _outcome(_write_crops(id, folder, made_of, frames, options))
@@ -136,15 +144,6 @@ def crop_video(
 
 def _recorded(options: Options, k: int) -> dict:
     return {"frames": k, **asdict(options)}
-
-
-def _read_same(path: Path, made_of: dict) -> dict | None:
-    """The content of a faces.json, if it was made of these frames with these options."""
-    try:
-        content = read_json(path, remedy="")
-        return content if made_of.items() <= content.items() and "faces" in content else None
-    except (UserError, AttributeError):
-        return None
 
 
 def _outcome(content: dict, done_before: bool = False) -> Outcome:
@@ -224,7 +223,7 @@ def mark_landmarks(id: str, work_dir: Path) -> Outcome:
     records = read_faces_json(folder)
     with whole_folder(folder / "marked_faces", is_crop) as marked:
         for record in records:
-            crop = read_png(folder / "faces" / record["file"])
+            crop = read_png(folder / "faces" / record["file"], step="01a")
             radius = max(1, round(crop.shape[1] / 60))
             for point in landmarks_in_crop(record):
                 cv2.circle(crop, point, radius, RED, cv2.FILLED, cv2.LINE_AA)

@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from deepfake.decoding import Frame, read_frames, scan_video, standard_scale
+from deepfake.decoding import Frame, open_video, read_frames, scan_video, standard_scale
 from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video, read_dataset
@@ -55,7 +55,8 @@ def take_frames(video: Video, videos_dir: Path, k: int, threads: int = 1) -> tup
     """
     path = videos_dir / video.file
     if not path.is_file():
-        raise VideoError("is missing" if not path.exists() else "is a folder, not a video")
+        what = "a folder" if path.is_dir() else "a pipe or device"
+        raise VideoError(f"is {what}, not a video" if path.exists() else "is missing")
     stat = path.stat()
     if not stat.st_size:
         raise VideoError("is empty: 0 bytes")
@@ -73,12 +74,27 @@ def read_done(record: Path, video: Video, videos_dir: Path, options: dict) -> di
     """The content of a frames.json or faces.json, if it was made of this very file with these options."""
     try:
         stat = (videos_dir / video.file).stat()
-        content = read_json(record, remedy="")
-        source = content["video"]
-        made_of = source["file"], source["size"], source["modified"], content["options"]
-    except (UserError, OSError, KeyError, TypeError):
+    except OSError:
         return None
-    return content if made_of == (video.file, stat.st_size, stat.st_mtime_ns, options) else None
+    content = read_whole(record)
+    source = content["video"] if content else {}
+    same = (source.get("file"), source.get("size"), source.get("modified")) == (
+        video.file,
+        stat.st_size,
+        stat.st_mtime_ns,
+    )
+    return content if same and content["options"] == options else None
+
+
+def read_whole(record: Path) -> dict | None:
+    """The content of a frames.json or faces.json, if all that it lists is there."""
+    folder = record.with_name("faces") if record.name == "faces.json" else record.parent
+    try:
+        content = read_json(record, remedy="")
+        there = all((folder / item["file"]).is_file() for item in content[record.stem])
+        return content if there and {"video", "options"} <= content.keys() else None
+    except (UserError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def folder_of(id: str, work_dir: Path) -> Path:
@@ -150,8 +166,8 @@ def write_png(path: Path, image: np.ndarray) -> None:
         temporary.write_bytes(data)
 
 
-def read_png(path: Path) -> np.ndarray:
-    """Read an image as H x W x 3 uint8 RGB.
+def read_png(path: Path, step: str = "00") -> np.ndarray:
+    """Read an image that a step has written, as H x W x 3 uint8 RGB.
 
     Raises:
         VideoError: the file is missing or is not an image.
@@ -160,7 +176,7 @@ def read_png(path: Path) -> np.ndarray:
     data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise VideoError(f"{path.name} is missing or not an image; run step 00 again")
+        raise VideoError(f"{path.name} is missing or not an image; run step {step} again with --overwrite")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -188,7 +204,7 @@ def bytes_of_frames(videos: Sequence[Video], videos_dir: Path, k: int) -> float:
 def _pixels(path: Path) -> float:
     """Pixels of a video's frames at standard size; 0 where it cannot be read."""
     try:
-        with av.open(f"file:{path}") as container:
+        with open_video(path) as container:
             width, height = container.streams.video[0].width, container.streams.video[0].height
     except (av.FFmpegError, OSError, IndexError):
         return 0

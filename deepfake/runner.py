@@ -90,7 +90,7 @@ def for_each_video(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Ou
         with _disk_errors(run.work_dir):
             _record_failures(run.failures, run.step, problems)
     if not any(outcome.count for outcome in outcomes.values()):
-        first = ": ".join(next(iter(problems.items())))
+        first = ": ".join(next(iter(problems.items()), ("nothing", "found")))
         raise UserError(f"{run.failures}: none of {len(videos)} videos could be used ({first})")
     return _summarise(run, outcomes)
 
@@ -166,7 +166,7 @@ def warn_of_full_disk(work_dir: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         print(
-            f"warning: {work_dir}: about {needed / 1e9:.1f} GB will be written, {free / 1e9:.1f} GB are free",
+            f"warning: {work_dir}: about {needed / 1e6:,.0f} MB will be written, {free / 1e6:,.0f} MB are free",
             file=sys.stderr,
         )
 

@@ -2,22 +2,24 @@
 
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-import cv2
 import numpy as np
 import pytest
 from conftest import make_video, tree, write_metadata
 
+from deepfake.drawing.scenes import Plan, Scene
 from deepfake.faces import (
     LANDMARKS,
-    Detector,
     Face,
     Options,
-    crop_all_faces,
+    crop_all_frames,
+    crop_all_videos,
     crop_box,
-    crop_faces,
+    crop_frames,
+    crop_video,
     cut,
+    find_faces,
     keep_faces,
     landmarks_in_crop,
     mark_all_landmarks,
@@ -26,7 +28,8 @@ from deepfake.faces import (
 )
 from deepfake.files import UserError, write_json
 from deepfake.frames import convert_video, convert_videos, read_png, write_png
-from deepfake.runner import VideoError
+from deepfake.runner import Run, VideoError
+from deepfake.sample import write_video
 from deepfake.videos import REAL, Video
 
 POINTS = ((14, 16), (26, 16), (20, 22), (15, 28), (25, 28))
@@ -36,37 +39,31 @@ def face(confidence: float, box=(10, 10, 20, 24)) -> Face:
     return Face(box, POINTS, confidence)
 
 
-class PatchDetector:
-    """Finds bright rectangles on a dark ground; the brighter one is, the surer: a detector that loads at once."""
-
-    def find(self, frames):
-        return [self._faces(frame) for frame in frames]
-
-    def _faces(self, frame):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((frame[..., 1] > 100).astype(np.uint8))
-        faces = []
-        for number, (x, y, w, h, _) in enumerate(stats[1:].tolist(), 1):
-            points = [(x + w // 4, y + h // 4), (x + 3 * w // 4, y + h // 4), (x + w // 2, y + h // 2)]
-            points += [(x + w // 4, y + 3 * h // 4), (x + 3 * w // 4, y + 3 * h // 4)]
-            faces.append(Face((x, y, w, h), tuple(points), round(frame[labels == number].mean() / 255, 6)))
-        return sorted(faces, key=lambda face: -face.confidence)
+@pytest.fixture(scope="module")
+def two() -> np.ndarray:
+    """A frame with two drawn people."""
+    plan = Plan(originals=2, seed=0, width=400, height=200, seconds=0.1, fps=10, people=2, fakes=1)
+    return next(Scene(plan, 0).frames())
 
 
-def frame_with(*patches) -> np.ndarray:
-    """A 100 x 160 frame with rectangles (x, y, width, height, confidence)."""
-    frame = np.full((100, 160, 3), 20, np.uint8)
-    for x, y, w, h, confidence in patches:
-        frame[y : y + h, x : x + w] = round(confidence * 255)
-    return frame
+@pytest.fixture(scope="module")
+def one(two) -> np.ndarray:
+    """A frame with one of them."""
+    return np.ascontiguousarray(two[:, :200])
 
 
-def write_frames(work_dir, id: str, frames) -> None:
-    """Write frames as step 00 does."""
+@pytest.fixture(scope="module")
+def nobody(two) -> np.ndarray:
+    return np.full_like(two, 90)
+
+
+def write_frames(work_dir, id: str, frames, modified: int = 99) -> None:
+    """Write frames as step 00 does, of a video that was last changed at a time."""
     names = [f"{id}-{number:03d}.png" for number in range(len(frames))]
     for name, frame in zip(names, frames, strict=True):
         write_png(work_dir / id / name, frame)
     files = [{"file": name, "index": 7 * i, "time": 0.28 * i, "scale": 0.5} for i, name in enumerate(names)]
-    video = {"file": f"{id}.mp4", "size": 1234, "modified": 99, "frames": 70}
+    video = {"file": f"{id}.mp4", "size": 1234, "modified": modified, "frames": 70, "problem": None}
     write_json(work_dir / id / "frames.json", {"video": video, "options": {"frames": 11}, "frames": files})
 
 
@@ -140,89 +137,128 @@ def test_crops_of_any_box_that_touches_the_frame_have_pixels():
 # what is written
 
 
-def test_the_crops_of_a_video_are_cut_from_its_frames_and_recorded(tmp_path):
-    frames = [
-        frame_with((40, 30, 20, 40, 0.98), (100, 30, 10, 20, 1.0)),
-        frame_with((40, 30, 20, 40, 0.9), (100, 30, 10, 20, 0.85)),
-        frame_with(),
-    ]
+def test_the_crops_of_a_video_are_cut_from_its_frames_and_recorded(tmp_path, two, one, nobody):
+    frames = [two, one, nobody]
+    (first, second), (alone,), _ = found = [keep_faces(faces, Options()) for faces in find_faces(frames)]
+    assert first.confidence > second.confidence and found[2] == []
     write_frames(tmp_path, "a-b", frames)
-    outcome = crop_faces("a-b", tmp_path, PatchDetector(), Options())
-    assert (outcome.count, outcome.problem) == (3, None)
+    outcome = crop_frames("a-b", tmp_path, Options())
+    assert (outcome.count, outcome.problem, outcome.done_before) == (3, None, False)
     # the most confident face of a frame comes first
-    assert crop_names(tmp_path, "a-b") == ["a-b-000-00.png", "a-b-000-01.png", "a-b-001-00.png"]
-    crops = [read_png(tmp_path / "a-b" / "faces" / name) for name in crop_names(tmp_path, "a-b")]
-    boxes = [(97, 24, 16, 32), (34, 18, 32, 64), (34, 18, 32, 64)]
-    for crop, (x, y, w, h), frame in zip(crops, boxes, (frames[0], frames[0], frames[1]), strict=True):
-        assert np.array_equal(crop, frame[y : y + h, x : x + w])
-
+    names = ["a-b-000-00.png", "a-b-000-01.png", "a-b-001-00.png"]
+    assert crop_names(tmp_path, "a-b") == names
+    crops = [read_png(tmp_path / "a-b" / "faces" / name) for name in names]
     content = json.loads((tmp_path / "a-b" / "faces.json").read_text())
-    assert content["video"] == {"file": "a-b.mp4", "size": 1234, "modified": 99, "frames": 70}
-    assert content["options"] == {"min_confidence": 0.95, "margin": 0.3, "rescue": True}
-    first, second, rescued = content["faces"]
-    assert first["file"] == "a-b-000-00.png" and first["box"] == [100, 30, 10, 20] and first["confidence"] == 1
-    assert list(first["landmarks"]) == list(LANDMARKS)
-    assert (second["box"], second["crop"], second["confidence"]) == ([40, 30, 20, 40], [34, 18, 32, 64], 0.980392)
-    assert (rescued["frame"], rescued["time"], rescued["scale"]) == (7, 0.28, 0.5)
-    assert [record["rescued"] for record in content["faces"]] == [False, False, True]
+    assert content["video"] == {"file": "a-b.mp4", "size": 1234, "modified": 99, "frames": 70, "problem": None}
+    assert content["options"] == {"frames": 11, "min_confidence": 0.95, "margin": 0.3, "rescue": True}
+    places = [(two, 0, first), (two, 0, second), (one, 1, alone)]
+    assert len(content["faces"]) == len(places)
+    for name, crop, record, (frame, number, face) in zip(names, crops, content["faces"], places, strict=True):
+        x, y, w, h = box = crop_box(face.box, 0.3, frame.shape[1], frame.shape[0])
+        assert np.array_equal(crop, frame[y : y + h, x : x + w])
+        assert list(record["landmarks"]) == list(LANDMARKS)
+        assert record == {
+            "file": name,
+            "frame": 7 * number,
+            "time": 0.28 * number,
+            "scale": 0.5,
+            "crop": list(box),
+            "box": list(face.box),
+            "landmarks": {key: list(point) for key, point in zip(LANDMARKS, face.landmarks, strict=True)},
+            "confidence": face.confidence,
+            "rescued": False,
+        }
 
 
-def test_landmarks_are_recorded_in_the_frame_and_given_in_the_crop(tmp_path):
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1))])
-    crop_faces("a", tmp_path, PatchDetector(), Options())
-    (record,) = read_faces_json(tmp_path / "a")
-    assert [tuple(record["landmarks"][name]) for name in LANDMARKS] == [
-        (45, 40),
-        (55, 40),
-        (50, 50),
-        (45, 60),
-        (55, 60),
-    ]
+def test_a_face_that_is_not_sure_is_recorded_as_rescued(tmp_path, two, one):
+    write_frames(tmp_path, "a", [two, one])
+    assert crop_frames("a", tmp_path, Options(min_confidence=1)).count == 2
+    assert crop_names(tmp_path, "a") == ["a-000-00.png", "a-001-00.png"]
+    records = read_faces_json(tmp_path / "a")
+    assert [record["rescued"] for record in records] == [True, True]
+    assert records[0]["confidence"] == max(face.confidence for face in find_faces([two])[0])
+
+
+def test_the_landmarks_of_a_crop_are_where_its_eyes_nose_and_mouth_are(tmp_path, two):
+    write_frames(tmp_path, "a", [two])
+    crop_frames("a", tmp_path, Options())
+    for record in read_faces_json(tmp_path / "a"):
+        left_eye, right_eye, nose, mouth_left, mouth_right = points = landmarks_in_crop(record)
+        _, _, width, height = record["crop"]
+        assert all(0 < x < width and 0 < y < height for x, y in points)
+        assert left_eye[0] < nose[0] < right_eye[0] and mouth_left[0] < mouth_right[0]
+        assert max(left_eye[1], right_eye[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
+
+
+def test_landmarks_are_recorded_in_the_frame_and_given_in_the_crop():
+    points = [(45, 40), (55, 40), (50, 50), (45, 60), (55, 60)]
+    record = {"crop": [34, 18, 32, 64], "landmarks": dict(zip(LANDMARKS, points, strict=True))}
     assert landmarks_in_crop(record) == [(11, 22), (21, 22), (16, 32), (11, 42), (21, 42)]
 
 
-def test_a_margin_and_the_strict_rule_are_obeyed_and_recorded(tmp_path):
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1)), frame_with((40, 30, 20, 40, 0.9))])
-    options = Options(min_confidence=0.99, margin=0, rescue=False)
-    crop_faces("a", tmp_path, PatchDetector(), options)
-    (record,) = read_faces_json(tmp_path / "a")
-    assert record["crop"] == record["box"] == [40, 30, 20, 40]
-    assert json.loads((tmp_path / "a" / "faces.json").read_text())["options"] == asdict(options)
+def test_a_margin_and_the_strict_rule_are_obeyed_and_recorded(tmp_path, two, one):
+    (first, second) = sorted(find_faces([two])[0], key=lambda face: -face.confidence)
+    between = (first.confidence + second.confidence) / 2
+    options = Options(min_confidence=between, margin=0, rescue=False)
+    write_frames(tmp_path, "a", [two, one])
+    crop_frames("a", tmp_path, options)
+    records = read_faces_json(tmp_path / "a")
+    assert all(record["crop"] == record["box"] for record in records)
+    sure = [face.box for found in find_faces([two, one]) for face in found if face.confidence >= between]
+    assert [record["box"] for record in records] == [list(box) for box in sure]
+    assert records[0]["box"] == list(first.box) and list(second.box) not in [record["box"] for record in records]
+    recorded = json.loads((tmp_path / "a" / "faces.json").read_text())["options"]
+    assert recorded == {"frames": 11} | asdict(options)
 
 
-def test_a_new_run_leaves_no_crop_of_the_older_one(tmp_path):
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1), (100, 30, 10, 20, 1))] * 3)
-    crop_faces("a", tmp_path, PatchDetector(), Options())
+def test_a_new_run_leaves_no_crop_of_the_older_one(tmp_path, two, one):
+    write_frames(tmp_path, "a", [two] * 3)
+    crop_frames("a", tmp_path, Options())
     assert len(crop_names(tmp_path, "a")) == 6
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1))])
-    crop_faces("a", tmp_path, PatchDetector(), Options())
+    write_frames(tmp_path, "a", [one], modified=100)
+    crop_frames("a", tmp_path, Options())
     assert crop_names(tmp_path, "a") == ["a-000-00.png"]
     assert len(read_faces_json(tmp_path / "a")) == 1
 
 
-def test_a_video_without_a_face_is_a_problem_and_leaves_no_older_crops(tmp_path):
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1))])
-    crop_faces("a", tmp_path, PatchDetector(), Options())
-    write_frames(tmp_path, "a", [frame_with()])
-    outcome = crop_faces("a", tmp_path, PatchDetector(), Options())
+def test_what_is_done_is_not_done_again_unless_something_changed_or_it_is_asked_for(tmp_path, two, one):
+    write_frames(tmp_path, "a", [two])
+    done = crop_frames("a", tmp_path, Options())
+    write_frames(tmp_path, "a", [one])  # which nothing tells from the older ones
+    before = tree(tmp_path)
+    assert crop_frames("a", tmp_path, Options()) == replace(done, done_before=True)
+    assert tree(tmp_path) == before
+    for options, overwrite in ((Options(), True), (Options(margin=0), False), (Options(rescue=False), False)):
+        outcome = crop_frames("a", tmp_path, options, overwrite)
+        assert (outcome.count, outcome.done_before) == (1, False)
+        assert crop_frames("a", tmp_path, options).done_before
+
+
+def test_a_video_without_a_face_is_a_problem_and_leaves_no_older_crops(tmp_path, one, nobody):
+    write_frames(tmp_path, "a", [one])
+    crop_frames("a", tmp_path, Options())
+    write_frames(tmp_path, "a", [nobody], modified=100)
+    outcome = crop_frames("a", tmp_path, Options())
     assert outcome.count == 0 and "no face" in outcome.problem
     assert crop_names(tmp_path, "a") == [] and read_faces_json(tmp_path / "a") == []
+    # and stays one, though there is nothing more to do
+    assert crop_frames("a", tmp_path, Options()) == replace(outcome, done_before=True)
 
 
-def test_a_damaged_frame_is_named(tmp_path):
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1))] * 2)
+def test_a_damaged_frame_is_named(tmp_path, one):
+    write_frames(tmp_path, "a", [one] * 2)
     (tmp_path / "a" / "a-001.png").write_bytes(b"half")
     with pytest.raises(VideoError, match=r"a-001\.png"):
-        crop_faces("a", tmp_path, PatchDetector(), Options())
+        crop_frames("a", tmp_path, Options())
 
 
-def test_files_that_are_no_crops_are_left_alone(tmp_path):
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1))])
-    crop_faces("a", tmp_path, PatchDetector(), Options())
+def test_files_that_are_no_crops_are_left_alone(tmp_path, one):
+    write_frames(tmp_path, "a", [one])
+    crop_frames("a", tmp_path, Options())
     (tmp_path / "a" / "faces" / "notes.txt").write_text("mine")
     before = tree(tmp_path)
     with pytest.raises((UserError, VideoError), match=r"notes\.txt"):
-        crop_faces("a", tmp_path, PatchDetector(), Options())
+        crop_frames("a", tmp_path, Options(margin=0))
     assert tree(tmp_path) == before
 
 
@@ -246,12 +282,59 @@ def test_a_faces_json_that_cannot_be_used_names_the_step_to_run(tmp_path, text):
         read_faces_json(tmp_path)
 
 
+# both steps in one pass
+
+
+@pytest.fixture
+def clip(tmp_path, two) -> Video:
+    """A video that fades out, so that its later frames are not as sure."""
+    fading = [np.round(two * share).astype(np.uint8) for share in np.linspace(1, 0, 12)]
+    write_video(tmp_path / "videos" / "sub" / "a-b.mp4", fading, 10)
+    return Video("a-b", "sub/a-b.mp4", REAL)
+
+
+@pytest.mark.parametrize("options", [Options(), Options(margin=0, rescue=False), Options(min_confidence=1)])
+def test_one_pass_gives_the_crops_and_the_record_of_both_steps(tmp_path, clip, options):
+    videos, both, one_pass = (tmp_path / name for name in ("videos", "both", "one pass"))
+    convert_video(clip, videos, both, 5)
+    outcome = crop_frames("a-b", both, options)
+    assert outcome.count > 0
+    assert crop_video(clip, videos, one_pass, 5, options) == outcome
+    expected = {name: content for name, content in tree(both).items() if "face" in name or name == "a-b"}
+    assert tree(one_pass) == expected
+    assert crop_video(clip, videos, one_pass, 5, options) == replace(outcome, done_before=True)
+
+
+def test_one_pass_with_other_options_or_of_another_file_is_a_new_one(tmp_path, clip, one):
+    videos, work = tmp_path / "videos", tmp_path / "work"
+    assert crop_video(clip, videos, work, 3, Options()).count > 2
+    for k, options in ((1, Options()), (1, Options(margin=0)), (1, Options(min_confidence=1))):
+        assert not crop_video(clip, videos, work, k, options).done_before
+        assert {name.rsplit("-", 2)[1] for name in crop_names(work, "a-b")} == {"000"}
+    write_video(videos / clip.file, [one], 10)
+    outcome = crop_video(clip, videos, work, 1, Options(min_confidence=1))
+    assert (outcome.count, outcome.done_before) == (1, False)
+    assert read_png(work / "a-b" / "faces" / "a-b-000-00.png").shape[0] <= 2 * one.shape[0]
+
+
+def test_one_pass_lists_what_is_damaged_and_what_has_no_face(tmp_path, clip, capsys):
+    videos = tmp_path / "videos"
+    make_video(videos / "bars.mp4", frames=2)
+    (videos / "empty.mp4").touch()
+    write_metadata(videos, dict.fromkeys([clip.file, "bars.mp4", "empty.mp4"], "REAL"))
+    assert crop_all_videos(videos, 3, Options(), Run("01a", "faces", tmp_path / "work", strict=True)) == 1
+    listed = {video: reason for _, video, reason in failures(tmp_path / "work")}
+    assert listed.keys() == {"bars", "empty"}
+    assert "no face" in listed["bars"] and "empty" in listed["empty"]
+    assert f"{len(crop_names(tmp_path / 'work', 'a-b'))} faces of 3 videos" in capsys.readouterr().out
+
+
 # marked faces
 
 
-def test_marked_faces_are_red_at_the_landmarks_and_else_equal(tmp_path):
-    write_frames(tmp_path, "a", [frame_with((40, 20, 60, 60, 1)), frame_with((30, 20, 20, 30, 0.9))])
-    crop_faces("a", tmp_path, PatchDetector(), Options())
+def test_marked_faces_are_red_at_the_landmarks_and_else_equal(tmp_path, two):
+    write_frames(tmp_path, "a", [two])
+    crop_frames("a", tmp_path, Options())
     assert mark_landmarks("a", tmp_path).count == 2
     assert crop_names(tmp_path, "a", "marked_faces") == crop_names(tmp_path, "a")
     for record in read_faces_json(tmp_path / "a"):
@@ -265,23 +348,24 @@ def test_marked_faces_are_red_at_the_landmarks_and_else_equal(tmp_path):
         assert distance.max() < 5
 
 
-def test_marking_again_replaces_what_was_marked_before(tmp_path):
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1))] * 2)
-    crop_faces("a", tmp_path, PatchDetector(), Options())
+def test_marking_again_replaces_what_was_marked_before(tmp_path, one):
+    write_frames(tmp_path, "a", [one] * 2)
+    crop_frames("a", tmp_path, Options())
     mark_landmarks("a", tmp_path)
-    write_frames(tmp_path, "a", [frame_with((40, 30, 20, 40, 1))])
-    crop_faces("a", tmp_path, PatchDetector(), Options())
+    write_frames(tmp_path, "a", [one], modified=100)
+    crop_frames("a", tmp_path, Options())
     mark_landmarks("a", tmp_path)
     assert crop_names(tmp_path, "a", "marked_faces") == ["a-000-00.png"]
 
 
-def test_one_video_whose_crops_are_damaged_does_not_stop_the_marking(tmp_path, capsys):
+def test_one_video_whose_crops_are_damaged_does_not_stop_the_marking(tmp_path, one):
     for id in ("a", "b"):
-        write_frames(tmp_path, id, [frame_with((40, 30, 20, 40, 1))])
-        crop_faces(id, tmp_path, PatchDetector(), Options())
+        write_frames(tmp_path, id, [one])
+        crop_frames(id, tmp_path, Options())
     (tmp_path / "a" / "faces" / "a-000-00.png").write_bytes(b"")
-    assert mark_all_landmarks(tmp_path) == 0
-    assert mark_all_landmarks(tmp_path, strict=True) == 1
+    run = Run("01b", "marked faces", tmp_path)
+    assert mark_all_landmarks(run) == 0
+    assert mark_all_landmarks(replace(run, strict=True)) == 1
     assert crop_names(tmp_path, "b", "marked_faces") == ["b-000-00.png"]
     (row,) = failures(tmp_path)
     assert row[:2] == ("01b", "a") and "a-000-00.png" in row[2]
@@ -290,35 +374,21 @@ def test_one_video_whose_crops_are_damaged_does_not_stop_the_marking(tmp_path, c
 # what comes first
 
 
-@pytest.mark.parametrize("work", [lambda folder: crop_all_faces(folder, Options()), mark_all_landmarks])
+@pytest.mark.parametrize("work", [lambda run: crop_all_frames(Options(), run), mark_all_landmarks])
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_step_run_before_the_one_it_needs_says_so(tmp_path, work, exists):
     folder = tmp_path if exists else tmp_path / "nothing"
     with pytest.raises(UserError, match=r"run step 0\w+ first"):
-        work(folder)
+        work(Run("01", "faces", folder))
 
 
-# the real detector
+# real clips
 
 
-@pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector()
-
-
-@pytest.mark.slow
-def test_frames_without_a_face_of_several_sizes_are_no_error(detector):
-    rng = np.random.default_rng(0)
-    frames = [np.zeros((90, 120, 3), np.uint8), np.zeros((120, 90, 3), np.uint8)]
-    frames += [rng.integers(0, 256, (90, 120, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)]
-    assert detector.find(frames) == [[], [], [], []]
-
-
-@pytest.mark.slow
-def test_a_real_clip_has_a_face_in_each_frame_some_of_them_rescued(detector, real_clips, tmp_path):
+def test_a_real_clip_has_a_face_in_each_frame_some_of_them_rescued(real_clips, tmp_path):
     video = Video("634", "634.mp4", REAL)
     assert convert_video(video, real_clips, tmp_path, 11).problem is None
-    outcome = crop_faces("634", tmp_path, detector, Options())
+    outcome = crop_frames("634", tmp_path, Options())
     faces = read_faces_json(tmp_path / "634")
     assert outcome.count == len(faces) >= 11 and len({face["frame"] for face in faces}) == 11
     rescued = {face["frame"] for face in faces if face["rescued"]}
@@ -330,28 +400,19 @@ def test_a_real_clip_has_a_face_in_each_frame_some_of_them_rescued(detector, rea
         assert left_x < right_x and left_y < mouth_y
         assert (np.array(landmarks_in_crop(face)) > 0).all()
     # the strict rule keeps the sure ones only
-    crop_faces("634", tmp_path, detector, Options(rescue=False))
+    crop_frames("634", tmp_path, Options(rescue=False))
     sure = read_faces_json(tmp_path / "634")
-    assert [face["file"] for face in sure] == [face["file"] for face in faces if not face["rescued"]]
+    kept = [face for face in faces if not face["rescued"]]
+    assert [(face["frame"], face["box"]) for face in sure] == [(face["frame"], face["box"]) for face in kept]
+    assert [face["file"] for face in sure] == [face["file"] for face in kept]
 
 
-@pytest.mark.slow
-def test_frames_of_two_sizes_get_the_faces_that_each_gets_alone(detector, real_clips, tmp_path):
-    convert_video(Video("004", "004.mp4", REAL), real_clips, tmp_path, 2)
-    large = read_png(tmp_path / "004" / "004-000.png")
-    small = np.ascontiguousarray(large[: large.shape[0] * 9 // 10])
-    together = detector.find([large, small, large])
-    assert together == [*detector.find([large]), *detector.find([small]), *detector.find([large])]
-    assert together[0]
-
-
-@pytest.mark.slow
 def test_a_video_without_a_face_is_listed_beside_the_failures_of_other_steps(real_clips, tmp_path):
     (tmp_path / "clip.mp4").symlink_to(real_clips / "004.mp4")
     make_video(tmp_path / "bars.mp4", frames=2)
     write_metadata(tmp_path, dict.fromkeys(["clip.mp4", "bars.mp4", "gone.mp4"], "REAL"))
-    assert convert_videos(tmp_path, k=2) == 0
-    assert crop_all_faces(tmp_path, Options(), strict=True) == 1
+    assert convert_videos(tmp_path, 2, Run("00", "frames", tmp_path)) == 0
+    assert crop_all_frames(Options(), Run("01a", "faces", tmp_path, strict=True)) == 1
     assert [row[:2] for row in failures(tmp_path)] == [("00", "gone"), ("01a", "bars")]
     assert "no face" in failures(tmp_path)[1][2]
     assert len(read_faces_json(tmp_path / "clip")) >= 2

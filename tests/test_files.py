@@ -3,11 +3,23 @@
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
-from conftest import tree
+from conftest import ROOT, tree
 
-from deepfake.files import UserError, check_replaceable, read_json, whole_file, whole_folder, write_csv, write_json
+from deepfake.files import (
+    UserError,
+    check_replaceable,
+    read_json,
+    remove_leftovers,
+    whole_file,
+    whole_folder,
+    write_csv,
+    write_json,
+)
 
 
 def is_text(name: str) -> bool:
@@ -159,3 +171,49 @@ def test_what_is_somebody_elses_is_refused_and_left_as_it_is(tmp_path, make):
     with pytest.raises(UserError, match="folder"), whole_folder(path, is_text):
         raise AssertionError("the work must not begin")
     assert tree(tmp_path) == before
+
+
+# what a killed run leaves
+
+
+def kill_within(folder) -> None:
+    """Begin a file and a folder in `folder` in a process that is killed before either is whole."""
+    code = (
+        "import os, signal, sys, pathlib\n"
+        "from deepfake.files import whole_file, whole_folder\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "with whole_file(folder / 'a.png') as file, whole_folder(folder / 'faces', str.isascii) as faces:\n"
+        "    file.write_bytes(b'half')\n"
+        "    (faces / 'b.txt').write_bytes(b'half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_run_has_left_is_gone_after_the_next(tmp_path):
+    kill_within(tmp_path)
+    left = tree(tmp_path)
+    assert len(left) == 3 and "a.png" not in left and "faces" not in left
+    kill_within(tmp_path)
+    assert tree(tmp_path) == left
+    with whole_file(tmp_path / "a.png") as file, whole_folder(tmp_path / "faces", is_text) as faces:
+        assert not list(faces.iterdir())
+        file.write_bytes(b"whole")
+    assert tree(tmp_path) == {"a.png": b"whole", "faces": None}
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    for name in ("a.png", ".hidden", "a.tmp", "notes.tmp.txt"):
+        (tmp_path / name).write_bytes(b"mine")
+    (tmp_path / "faces").mkdir()
+    before = tree(tmp_path)
+    kill_within(tmp_path)
+    assert len(tree(tmp_path)) == len(before) + 3
+    remove_leftovers(tmp_path)
+    assert tree(tmp_path) == before
+
+
+def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path):
+    remove_leftovers(tmp_path / "none")
+    assert tree(tmp_path) == {}

@@ -83,6 +83,8 @@ def test_step_02_before_01a_names_the_step_to_run(tmp_path):
     [
         ("00", ["--frames", "0"]),
         ("00", ["--frames", "many"]),
+        ("00", ["--workers", "-1"]),
+        ("01a", ["--timeout", "0"]),
         ("01a", ["--min-confidence", "95"]),
         ("01a", ["--margin", "-1"]),
         ("02", ["--group-by", "person"]),
@@ -249,8 +251,10 @@ def test_a_disk_that_takes_no_more_ends_step_00_with_one_line(tmp_path, before, 
         make_video(videos / f"v{number}.mp4", size=(320, 240))
     script = next(ROOT.glob("00-*.py"))
     shown = on_small_disk(disk, sys.executable, script, "--videos-dir", videos, "--work-dir", disk, before=before)
-    line = one_line(shown)
-    assert str(disk) in line and says in line and "--work-dir" in line
+    assert (shown.returncode, shown.stdout) == (2, "")
+    warning, line = shown.stderr.splitlines()  # what is needed is known before the work begins
+    assert warning.startswith("warning: ") and str(disk) in warning
+    assert line.startswith("error: ") and str(disk) in line and says in line and "--work-dir" in line
 
 
 def test_a_full_disk_ends_step_02_with_one_line_and_leaves_no_half_set(tmp_path):
