@@ -70,7 +70,7 @@ def scan_video(path: Path) -> Scan:
     """Read a video's packets, since headers lie about the number of frames; nothing is decoded.
 
     Raises:
-        VideoError: the file has no video stream.
+        VideoError: the file has no video stream, or one of an unknown codec.
         av.FFmpegError, OSError: the file is not a video, or cannot be read.
     """
     shown: list[int | None] = []
@@ -272,6 +272,8 @@ def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not streams:
         raise VideoError("has no video stream")
+    if streams[0].codec_context is None:
+        raise VideoError("has a video stream of an unknown codec")
     return streams[0]
 
 

@@ -1,13 +1,25 @@
 """The list of videos: what is taken as metadata.json and what is refused, ids, and source groups."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import write_metadata
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deepfake.files import UserError
-from deepfake.videos import FAKE, REAL, Video, leaves_folder, read_dataset, source_groups, unique_ids
+from deepfake.videos import (
+    FAKE,
+    REAL,
+    Video,
+    leaves_folder,
+    parse_metadata,
+    read_dataset,
+    source_groups,
+    unique_ids,
+)
 
 
 def fake(id: str, original: str | None) -> Video:
@@ -219,3 +231,39 @@ def test_names_are_shown_in_errors_without_breaking_the_line(tmp_path):
     with pytest.raises(UserError) as error:
         read(tmp_path, {"a\nb.mp4": {"label": json.loads('"MAY\\nBE"')}})
     assert "\n" not in str(error.value)
+
+
+# what JSON can hold, and more often than by chance what a metadata.json does
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5)
+NAMES = st.text(st.sampled_from("ab./\\:\n\ud800é\0"), max_size=8) | st.sampled_from(["a.mp4", "a.avi", "b/a.mp4", "a"])
+JSON = st.recursive(SCALARS, lambda item: st.lists(item, max_size=3) | st.dictionaries(NAMES, item, max_size=3))
+RECORDS = st.fixed_dictionaries(
+    {"label": st.sampled_from(["REAL", "FAKE", "real"]) | JSON},
+    optional={"original": NAMES | JSON, "method": NAMES | JSON, "sample": st.booleans() | JSON},
+)
+
+
+@given(JSON | st.dictionaries(NAMES | st.text(), RECORDS | JSON, max_size=5) | st.dictionaries(NAMES, RECORDS))
+def test_of_any_json_come_videos_or_the_one_documented_error(content):
+    content = json.loads(json.dumps(content))  # as a file gives it
+    try:
+        videos = parse_metadata(content, Path("metadata.json"))
+    except UserError as error:
+        assert str(error) and "\n" not in str(error) and str(error).encode()
+        return
+    assert len(videos) == len(content) and all(video.label in (REAL, FAKE) for video in videos)
+    ids = [video.id for video in videos]
+    assert ids == sorted(set(ids)) and not any("/" in id or id in ("", ".", "..") for id in ids)
+    assert source_groups(videos).keys() == set(ids)
+
+
+@given(st.binary(max_size=200) | st.text().map(str.encode) | JSON.map(lambda item: json.dumps(item).encode()))
+def test_of_any_file_come_videos_or_the_one_documented_error(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "metadata.json").write_bytes(data)
+    try:
+        videos = read_dataset(folder)
+    except UserError as error:
+        assert str(folder / "metadata.json") in str(error)
+        return
+    assert videos
