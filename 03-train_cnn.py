@@ -3,7 +3,8 @@
 
 Reads:  <split-dir>/ with manifest.csv
 Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_values.json and .parquet, and what the
-        model is marked with in _cnn_preds_values.json; Loss.png, Accuracy.png, Confusion.png; history.csv, run.json
+        model is marked with in _cnn_preds_values.json; Loss.png, Accuracy.png, Confusion.png; history.csv, run.json;
+        metrics_frames.json and .txt
 """
 
 from deepfake import cli

@@ -3,7 +3,7 @@
 
 Reads:  a .keras or .h5 model, of step 03 or of another project built on the efficientnet package;
         <split-dir>/ with manifest.csv
-Writes: <out-dir>/cnn_preds_values.json and .parquet, Confusion.png
+Writes: <out-dir>/cnn_preds_values.json and .parquet, metrics_frames.json and .txt, Confusion.png
 """
 
 from pathlib import Path

@@ -89,12 +89,13 @@ step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
 step "02: balance and split" run 02-prepare_fake_real_dataset.py --videos-dir "$VIDEOS" --work-dir "$WORK" "${PREPARED[@]}"
 step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" \
     --weights "$WEIGHTS" --image-size "$SIZE" --epochs "${EPOCHS:-20}" --seed "$SEED"
-step "04: video verdicts" run 04-mapreduce_video_preds.py --predictions "$OUT/cnn_preds_values.json" --out-dir "$OUT"
+step "04: video verdicts" run 04-mapreduce_video_preds.py --predictions "$OUT/cnn_preds_values.json" \
+    --manifest "$OUT/split_dataset/manifest.csv" --out-dir "$OUT"
 
 echo
 echo "Done in $((SECONDS - TOTAL)) s. Look at:"
 for picture in Loss Accuracy Confusion ConfusionVideo; do
     echo "  $OUT/$picture.png"
 done
-echo "  $OUT/mapreduce_res.txt and video_verdicts.csv"
+echo "  $OUT/mapreduce_res.txt, metrics_videos.txt, video_verdicts.csv"
 echo "Accuracy by video: $(sed -n 's/^accuracy: //p' "$OUT/mapreduce_res.txt") ($(sed -n 's/^videos: //p' "$OUT/mapreduce_res.txt") test videos)"

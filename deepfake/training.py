@@ -15,6 +15,7 @@ from deepfake.metrics import Scores, score
 from deepfake.models import BACKBONE, build_model, knows_sample_only, load_model, predict
 from deepfake.plots import plot_confusion, plot_history
 from deepfake.predictions import NAME, SAMPLE_ONLY, is_sample_only, write_predictions
+from deepfake.reports import write_metrics
 from deepfake.splits import SHARES, Entry, read_manifest
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
@@ -196,7 +197,7 @@ def report_test(
     sample_only: bool = False,
     quiet: bool = False,
 ) -> Scores:
-    """Predict the test crops; write the predictions and Confusion.png, and print the accuracy.
+    """Predict the test crops; write the predictions, their metrics and Confusion.png, and print the accuracy.
 
     `pixel_max` is what the model knows as white: 255 for ours.
 
@@ -208,7 +209,10 @@ def report_test(
     with readable_crops(split_dir):
         p_real = predict(model, batches, quiet)
     write_predictions(entries, p_real, out_dir, sample_only)
-    scores = score([entry.label for entry in entries], p_real)
+    labels = [entry.label for entry in entries]
+    scores = score(labels, p_real)
+    groups, methods = [entry.group for entry in entries], [entry.method for entry in entries]
+    write_metrics("frames", labels, p_real, groups, methods, out_dir, note=SAMPLE_ONLY if sample_only else None)
     plot_confusion(scores.confusion, "Test crops", out_dir / "Confusion.png")
     right, total = scores.confusion.trace(), scores.confusion.sum()
     print(f"{step}: test accuracy by frame {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")

@@ -19,6 +19,8 @@ from deepfake.files import UserError, whole_file
 from deepfake.metrics import THRESHOLD, Scores, score
 from deepfake.plots import plot_confusion
 from deepfake.predictions import SAMPLE_ONLY, is_sample_only, mark_of
+from deepfake.reports import write_metrics
+from deepfake.splits import read_manifest
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 JAVA_VERSIONS = "17 or 21"
@@ -26,6 +28,9 @@ JAVA_REMEDY = (
     f"Spark needs Java {JAVA_VERSIONS}: `sudo apt-get install openjdk-17-jre-headless`, "
     "`conda install openjdk=17`, or set JAVA_HOME to one that is there"
 )
+
+# what is known of where a video comes from
+ORIGINS = ("group", "method")
 
 # real/<id>-FFF-NN.png, parsed from the right since an id may hold dashes
 CROP_NAME = r"(?s)^(?:.*/)?(real|fake)/(.+)-(\d+)-(\d+)\.\w+$"
@@ -85,7 +90,9 @@ def start_spark(master: str) -> SparkSession:
 
 
 def read_predictions(spark: SparkSession, path: Path) -> DataFrame:
-    """Read frame predictions, JSON or Parquet, a file or a folder: columns video, label (int, 1 is real), p_real.
+    """Read frame predictions, JSON or Parquet, a file or a folder.
+
+    Columns video, label (int, 1 is real), p_real, and group and method, null where the predictions do not say.
 
     Raises:
         UserError: nothing is there, or a row is malformed.
@@ -101,7 +108,7 @@ def read_predictions(spark: SparkSession, path: Path) -> DataFrame:
     read = {".json": _read_json, ".parquet": _read_parquet}[kinds.pop()]
     frames = read(spark, path)
     _check_rows(frames, path)
-    return frames.select("video", "label", "p_real")
+    return frames.select("video", "label", "p_real", "group", "method")
 
 
 def _spark_path(path: Path) -> str:
@@ -123,6 +130,8 @@ def _read_json(spark: SparkSession, path: Path) -> DataFrame:
             F.regexp_extract(name, CROP_NAME, 2).alias("video"),
             F.when(F.regexp_extract(name, CROP_NAME, 1) == LABEL_NAMES[REAL], REAL).otherwise(FAKE).alias("label"),
             F.when(F.size("row") == 2, F.get("row", F.lit(1)).try_cast("double")).alias("p_real"),
+            F.lit(None).cast("string").alias("group"),
+            F.lit(None).cast("string").alias("method"),
             F.concat(F.lit("row "), F.col("number") + 1, F.lit(": "), F.coalesce("text", F.lit("null"))).alias("shown"),
         )
     )
@@ -137,6 +146,7 @@ def _read_parquet(spark: SparkSession, path: Path) -> DataFrame:
         F.col("video").cast("string"),
         F.when(F.col("label").try_cast("double") % 1 == 0, F.col("label").try_cast("int")).alias("label"),
         F.col("p_real").try_cast("double").alias("p_real"),
+        *(F.col(name).cast("string") if name in frames.columns else F.lit(None).alias(name) for name in ORIGINS),
         F.to_json(F.struct("video", "label", "p_real")).alias("shown"),
     )
 
@@ -151,8 +161,8 @@ def _check_rows(frames: DataFrame, path: Path) -> None:
 def video_verdicts(frames: DataFrame) -> DataFrame:
     """Average the frame predictions of each video.
 
-    From columns video, label, p_real to video, label, average, frames, is_real and correct, sorted by video; the
-    verdict is real above 0.5.
+    From columns video, label, p_real, group and method to video, label, average, frames, group, method, is_real and
+    correct, sorted by video; the verdict is real above 0.5.
     """
     return (
         frames.groupBy("video")
@@ -161,6 +171,7 @@ def video_verdicts(frames: DataFrame) -> DataFrame:
             F.max("label").alias("other_label"),
             F.avg("p_real").alias("average"),
             F.count("*").alias("frames"),
+            *(F.min(name).alias(name) for name in ORIGINS),
         )
         .withColumn("is_real", F.col("average") > THRESHOLD)
         .withColumn("correct", F.col("is_real") == (F.col("label") == REAL))
@@ -207,7 +218,43 @@ def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None) -
     return "\n".join(lines) + "\n"
 
 
-def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", model_info: Path | None = None) -> int:
+def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool | None) -> None:
+    """Write metrics_videos.json and .txt; without source groups the intervals are over videos, and say so."""
+    grouped = verdicts["group"].notna().all()
+    write_metrics(
+        "videos",
+        verdicts["label"].to_numpy(),
+        verdicts["average"].to_numpy(),
+        verdicts["group" if grouped else "video"].tolist(),
+        [method if isinstance(method, str) else None for method in verdicts["method"]],  # pandas has nan for none
+        out_dir,
+        grouped_by="source groups" if grouped else "videos (no source groups known; --manifest gives them)",
+        note=SAMPLE_ONLY if sample_only else None,
+    )
+
+
+def add_origins(verdicts: pd.DataFrame, manifest: Path) -> pd.DataFrame:
+    """The verdicts with the source group and the method of each video as manifest.csv has them.
+
+    Raises:
+        UserError: the manifest is missing, or does not hold a video.
+    """
+    rows = read_manifest(manifest.parent if manifest.suffix else manifest)
+    origins = {entry.video: (entry.group, entry.method or None) for entry in rows}
+    unknown = sorted(set(verdicts["video"]) - origins.keys())
+    if unknown:
+        raise UserError(f"{manifest}: does not hold the video {unknown[0]}; give the manifest.csv of these predictions")
+    found = [origins[video] for video in verdicts["video"]]
+    return verdicts.assign(group=[group for group, _ in found], method=[method for _, method in found])
+
+
+def judge_videos(
+    predictions: Path,
+    out_dir: Path,
+    master: str = "local[*]",
+    model_info: Path | None = None,
+    manifest: Path | None = None,
+) -> int:
     """Step 04: video verdicts from frame predictions; returns the exit code.
 
     Raises:
@@ -232,6 +279,8 @@ def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", mod
     mixed = verdicts[verdicts["label"] != verdicts["other_label"]]
     if len(mixed):
         raise UserError(f"{predictions}: {mixed['video'].iloc[0]} is listed both as real and as fake")
+    if manifest:
+        verdicts = add_origins(verdicts, manifest)
     scores, table = score(verdicts["label"], verdicts["average"]), verdict_table(verdicts)
     text = report_text(scores, table, sample_only)
     with whole_file(out_dir / "video_verdicts.csv") as temporary:
@@ -242,6 +291,7 @@ def judge_videos(predictions: Path, out_dir: Path, master: str = "local[*]", mod
     with whole_file(out_dir / "mapreduce_res.txt") as temporary:
         temporary.write_text(text, encoding="utf-8")
     plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
+    write_video_metrics(verdicts, out_dir, sample_only)
     print(text.split("\n\n")[0])
     print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
     if sample_only:

@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 
-from deepfake.metrics import is_real, score
+from deepfake.metrics import is_real, measure, measure_parts, measure_with_intervals, score
 
 
 def test_the_figures_are_those_counted_by_hand():
@@ -29,3 +30,98 @@ def test_a_label_that_is_absent_has_no_share():
     assert math.isnan(scores.accuracy_fake) and math.isnan(scores.mean_fake)
     assert scores.accuracy_real == 0.5
     assert scores.confusion.shape == (2, 2)
+
+
+@pytest.fixture
+def drawn():
+    """Labels, p_real with ties, and integer weights of 300 items."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 300)
+    p_real = np.clip(0.3 * labels + rng.normal(0.4, 0.3, 300), 0, 1).round(2)
+    return labels, p_real, rng.integers(0, 4, 300)
+
+
+def test_every_figure_is_scikit_learns_with_and_without_weights(drawn):
+    labels, p_real, weights = drawn
+    for w in (np.ones(300), weights):
+        fake, p_fake, verdict = 1 - labels, 1 - p_real, (p_real <= 0.5).astype(int)
+        given = {"sample_weight": w}
+        assert measure(labels, p_real, weights=w.astype(float)) == pytest.approx(
+            {
+                "accuracy": sk.accuracy_score(fake, verdict, **given),
+                "balanced_accuracy": sk.balanced_accuracy_score(fake, verdict, **given),
+                "fake_precision": sk.precision_score(fake, verdict, **given),
+                "fake_recall": sk.recall_score(fake, verdict, **given),
+                "fake_specificity": sk.recall_score(fake, verdict, pos_label=0, **given),
+                "fake_f1": sk.f1_score(fake, verdict, **given),
+                "roc_auc": sk.roc_auc_score(fake, p_fake, **given),
+                "fake_average_precision": sk.average_precision_score(fake, p_fake, **given),
+                "log_loss": sk.log_loss(fake, np.clip(p_fake, 1e-15, 1 - 1e-15), **given),
+                "brier_score": sk.brier_score_loss(fake, p_fake, **given),
+                "equal_error_rate": measure(labels, p_real, weights=w.astype(float))["equal_error_rate"],
+                "calibration_error": measure(labels, p_real, weights=w.astype(float))["calibration_error"],
+            },
+            rel=1e-4,  # 1 - 1e-15 is rounded
+        )
+
+
+def test_a_weight_counts_as_so_many_items(drawn):
+    labels, p_real, weights = drawn
+    repeated = measure(np.repeat(labels, weights), np.repeat(p_real, weights))
+    assert measure(labels, p_real, weights=weights.astype(float)) == pytest.approx(repeated)
+
+
+def test_the_equal_error_rate_is_where_both_errors_are_as_large():
+    labels = [1] * 4 + [0] * 4
+    assert measure(labels, [0.9, 0.8, 0.7, 0.3, 0.6, 0.2, 0.1, 0.0])["equal_error_rate"] == pytest.approx(0.25)
+    assert measure(labels, [0.9, 0.8, 0.7, 0.6, 0.4, 0.2, 0.1, 0.0])["equal_error_rate"] == 0
+    assert measure(labels, [0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9])["equal_error_rate"] == 1
+
+
+def test_a_calibrated_score_has_no_calibration_error_and_an_overconfident_one_has():
+    labels = np.array([1, 1, 1, 0] * 25)
+    assert measure(labels, np.full(100, 0.75))["calibration_error"] == pytest.approx(0)
+    assert measure(labels, np.full(100, 0.95))["calibration_error"] == pytest.approx(0.2)
+
+
+def test_with_one_label_only_what_needs_both_is_not_defined():
+    figures = measure([1, 1], [0.9, 0.2])
+    assert figures["accuracy"] == 0.5 and figures["fake_specificity"] == 0.5
+    for name in ("roc_auc", "fake_recall", "balanced_accuracy", "equal_error_rate", "fake_average_precision"):
+        assert math.isnan(figures[name])
+
+
+def test_intervals_hold_the_value_and_are_the_same_for_a_seed(drawn):
+    labels, p_real, _ = drawn
+    groups = [str(i // 5) for i in range(300)]
+    figures = measure_with_intervals(labels, p_real, groups, resamples=200)
+    assert figures == measure_with_intervals(labels, p_real, groups, resamples=200)
+    for figure in figures.values():
+        assert figure.low <= figure.value <= figure.high and figure.low < figure.high
+
+
+def test_items_that_hang_together_make_intervals_wider_than_as_many_that_do_not():
+    rng = np.random.default_rng(1)
+    labels = np.repeat(rng.integers(0, 2, 20), 50)
+    p_real = np.repeat(np.clip(labels[::50] * 0.4 + rng.random(20) * 0.6, 0, 1), 50)
+
+    def width(groups) -> float:
+        figure = measure_with_intervals(labels, p_real, groups, resamples=300)["accuracy"]
+        return figure.high - figure.low
+
+    assert width([str(i // 50) for i in range(1000)]) > 4 * width([str(i) for i in range(1000)])
+
+
+def test_the_interval_of_a_share_is_about_as_wide_as_the_binomial_one():
+    labels = np.ones(400, int)
+    p_real = np.where(np.arange(400) < 320, 0.9, 0.1)
+    figure = measure_with_intervals(labels, p_real, [str(i) for i in range(400)])["accuracy"]
+    assert figure.high - figure.low == pytest.approx(2 * 1.96 * (0.8 * 0.2 / 400) ** 0.5, rel=0.15)
+
+
+def test_a_method_is_compared_with_all_reals():
+    labels, p_real = [1, 1, 0, 0, 0], [0.9, 0.6, 0.7, 0.1, 0.2]
+    parts = measure_parts(labels, p_real, [None, "", "swap", "swap", "blur"])
+    assert list(parts) == ["blur", "swap"]
+    assert parts["swap"] == pytest.approx({"count": 2, "accuracy": 0.5, "mean_p_real": 0.4, "roc_auc": 0.75})
+    assert parts["blur"] == pytest.approx({"count": 1, "accuracy": 1, "mean_p_real": 0.2, "roc_auc": 1})

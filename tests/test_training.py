@@ -74,6 +74,8 @@ def test_training_writes_everything_that_it_promises_and_nothing_else(run):
         "cnn_preds_values.parquet",
         "history.csv",
         "run.json",
+        "metrics_frames.json",
+        "metrics_frames.txt",
     }
     assert names == expected | set(PICTURES)
     models = {path.name for path in (run[1] / "tmp_checkpoint").iterdir()}

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import astuple, fields
 
 import pandas as pd
 import pyarrow as pa
@@ -11,9 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, run_step
 
-from deepfake.files import UserError
+from deepfake.files import UserError, write_csv
 from deepfake.metrics import score
-from deepfake.verdicts import judge_videos, read_predictions, report_text, start_spark, verdict_table, video_verdicts
+from deepfake.splits import Entry
+from deepfake.verdicts import (
+    ORIGINS,
+    judge_videos,
+    read_predictions,
+    report_text,
+    start_spark,
+    verdict_table,
+    video_verdicts,
+)
 
 ROWS = [
     ["real/a-000-00.png", 0.9],
@@ -61,7 +71,8 @@ def write_parquet(path, rows, **more):
 
 
 def verdicts(spark, path):
-    return video_verdicts(read_predictions(spark, path)).toArrow().to_pandas().set_index("video")
+    result = video_verdicts(read_predictions(spark, path)).toArrow().to_pandas().set_index("video")
+    return result.astype(dict.fromkeys(ORIGINS, "str"))  # a column of nothing has no type
 
 
 @pytest.mark.spark
@@ -186,7 +197,7 @@ def test_the_report_starts_with_the_documented_lines_and_ends_with_a_row_for_eac
 
 
 @pytest.mark.spark
-def test_step_04_writes_its_three_files_and_repeats_that_the_model_knows_only_the_sample(tmp_path):
+def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_sample(tmp_path):
     write_json(tmp_path / "p.json", ROWS)
     (tmp_path / "tmp_checkpoint").mkdir()
     (tmp_path / "tmp_checkpoint" / "best_model.json").write_text('{"sample_only": true}')
@@ -195,11 +206,43 @@ def test_step_04_writes_its_three_files_and_repeats_that_the_model_knows_only_th
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(HEAD) and "never seen a real person" in done.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"video_verdicts.csv", "mapreduce_res.txt", "ConfusionVideo.png"}
+    metrics = {"metrics_videos.json", "metrics_videos.txt"}
+    assert names == {"video_verdicts.csv", "mapreduce_res.txt", "ConfusionVideo.png"} | metrics
+    assert json.loads((tmp_path / "out" / "metrics_videos.json").read_text())["note"].endswith("real person")
     assert (tmp_path / "out" / "mapreduce_res.txt").read_text().startswith(HEAD)
     table = pd.read_csv(tmp_path / "out" / "video_verdicts.csv", index_col="video")
     assert table["average_prediction"].to_dict() == pytest.approx(AVERAGES)
     assert table["verdict"].tolist() == ["REAL", "FAKE", "REAL", "FAKE"]
+
+
+def write_manifest(path, origins):
+    entries = [
+        Entry("test", 0, f"x/{video}-000-00.png", video, group, "", method, 0, 0, "", "", 0)
+        for video, (group, method) in origins.items()
+    ]
+    write_csv(path, [field.name for field in fields(Entry)], map(astuple, entries))
+    return path
+
+
+@pytest.mark.spark
+def test_intervals_are_over_source_groups_where_these_are_known_and_else_over_videos(tmp_path):
+    origins = {"a": ("g1", ""), "b-x": ("g1", "swap"), "c": ("g2", "blur"), "d 1": ("g2", "")}
+    path = write_json(tmp_path / "p.json", ROWS)
+
+    def metrics(predictions, manifest=None) -> dict:
+        judge_videos(predictions, tmp_path / "out", "local[1]", manifest=manifest)
+        return json.loads((tmp_path / "out" / "metrics_videos.json").read_text())
+
+    alone = metrics(path)
+    assert alone["groups"] == 4 and "over videos" in alone["interval"] and alone["by_method"] == {}
+    known = metrics(path, write_manifest(tmp_path / "manifest.csv", origins))
+    assert known["groups"] == 2 and known["interval"].endswith("over source groups")
+    assert {name: part["count"] for name, part in known["by_method"].items()} == {"blur": 1, "swap": 1}
+    assert {name: figure["value"] for name, figure in known["metrics"].items()} == {
+        name: figure["value"] for name, figure in alone["metrics"].items()
+    }
+    with pytest.raises(UserError, match="does not hold the video"):
+        metrics(path, write_manifest(tmp_path / "manifest.csv", {"a": ("g1", "")}))
 
 
 @pytest.mark.spark

@@ -1,0 +1,64 @@
+"""Figures of merit on disk: metrics_frames and metrics_videos, as JSON for programs and as text for people."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.files import whole_file, write_json
+from deepfake.metrics import CONFIDENCE, THRESHOLD, Figure, measure_parts, measure_with_intervals
+from deepfake.videos import LABEL_NAMES
+
+
+def write_metrics(
+    what: str,
+    labels: Sequence[int],
+    p_real: np.ndarray,
+    groups: Sequence[str],
+    methods: Sequence[str | None],
+    out_dir: Path,
+    grouped_by: str = "source groups",
+    note: str | None = None,
+) -> dict[str, Figure]:
+    """Write metrics_<what>.json and .txt about N frames or videos; gives the figures.
+
+    `labels` (1 is real), `p_real`, `groups` (which the intervals are drawn over; `grouped_by` says what they are) and
+    `methods` are of length N.
+    """
+    figures = measure_with_intervals(labels, p_real, groups)
+    parts = {
+        "label": measure_parts(labels, p_real, [LABEL_NAMES[label] for label in labels]),
+        "method": measure_parts(labels, p_real, methods),
+    }
+    head = {"what": what, "count": len(labels), "groups": len(set(groups)), "threshold": THRESHOLD}
+    head |= {"interval": f"{CONFIDENCE:.0%}, bootstrap over {grouped_by}"} | ({"note": note} if note else {})
+    content = head | {"metrics": {name: asdict(figure) for name, figure in figures.items()}}
+    content |= {f"by_{kind}": values for kind, values in parts.items()}
+    write_json(out_dir / f"metrics_{what}.json", _without_nan(content))
+    with whole_file(out_dir / f"metrics_{what}.txt") as temporary:
+        temporary.write_text(metrics_text(head, figures, parts), encoding="utf-8")
+    return figures
+
+
+def metrics_text(head: dict, figures: dict[str, Figure], parts: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The figures as a table, then those of each part."""
+    lines = [f"{key}: {value}" for key, value in head.items()]
+    lines += ["", f"{'':24}   value  interval"]
+    for name, figure in figures.items():
+        lines.append(f"{name:24}  {figure.value:6.4f}  {figure.low:6.4f} to {figure.high:6.4f}")
+    for kind, members in parts.items():
+        if members:
+            lines += ["", f"{'by ' + kind:24}   count  accuracy  mean p_real  roc_auc"]
+        for name, values in members.items():
+            shown = (values["accuracy"], values["mean_p_real"], values["roc_auc"])
+            lines.append(f"{name:24}  {values['count']:6}  {shown[0]:8.4f}  {shown[1]:11.4f}  {shown[2]:7.4f}")
+    return "\n".join(lines) + "\n"
+
+
+def _without_nan(content: object) -> object:
+    """The content with null where a figure is not defined, since JSON has no nan."""
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    return None if isinstance(content, float) and math.isnan(content) else content
