@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from deepfake.files import UserError
-from deepfake.verdicts import check_java
 
 ROOT = Path(__file__).parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests that start Spark where it cannot be: `./test.sh` installs Java, plain pytest does not."""
+    from deepfake.verdicts import check_java  # not above, where every process that a test starts would load Spark
+
     try:
         check_java()
     except UserError as error:
