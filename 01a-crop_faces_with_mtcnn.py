@@ -13,7 +13,7 @@ def main() -> int:
     parser.add_argument(
         "--from-videos", action="store_true", help="step 00 in the same pass, without writing its frames: much faster"
     )
-    parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video, with --from-videos")
+    parser.add_argument("--frames", type=cli.whole_number(1), help="frames a video, with --from-videos (default: 11)")
     parser.add_argument("--min-confidence", type=cli.number(0, 1), default=0.95, help="least confidence of a face")
     parser.add_argument("--margin", type=cli.number(0, 10), default=0.3, help="on each side, as a share of the box")
     parser.add_argument(
@@ -23,6 +23,8 @@ def main() -> int:
     )
     cli.add_run_options(parser)
     args = parser.parse_args()
+    if args.frames and not args.from_videos:
+        parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
 
     from deepfake.faces import Options, crop_all_frames, crop_all_videos
     from deepfake.runner import run_of
@@ -30,7 +32,7 @@ def main() -> int:
     options = Options(args.min_confidence, args.margin, rescue=not args.no_rescue)
     run = run_of("01a", "faces", args)
     if args.from_videos:
-        return crop_all_videos(args.videos_dir, args.frames, options, run, args.overwrite)
+        return crop_all_videos(args.videos_dir, args.frames or 11, options, run, args.overwrite)
     return crop_all_frames(options, run, args.overwrite)
 
 

@@ -60,7 +60,7 @@ def draw_single_frames(folder: Path) -> list[Path]:
     """Two videos of one small frame, with nothing to find."""
     folder.mkdir()
     frame = np.full((64, 64, 3), 128, np.uint8)
-    for name in ("one.mp4",):
+    for name in ("one.mp4", "two.mp4"):
         write_video(folder / name, [frame], 10)
     return sorted(folder.glob("*.mp4"))
 
@@ -82,15 +82,16 @@ def measure(way: str, dataset: Path, scratch: Path) -> tuple[float, float]:
             folders += ["--videos-dir", str(dataset)]
         command = [sys.executable, str(ROOT / name), *options, *folders]
         began = time.monotonic()
+        messages = (scratch / "messages").open("w")  # not a pipe, which could fill
         process = subprocess.Popen(
-            command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=messages
         )
         while process.poll() is None:
             peak = max(peak, memory_of(process.pid))
             time.sleep(0.02)
         seconds += time.monotonic() - began
         if process.returncode not in (0, 2) or (process.returncode == 2 and dataset.name != "startup"):
-            sys.exit(f"{' '.join(command)} failed: {process.stderr.read().decode()[-2000:]}")
+            sys.exit(f"{' '.join(command)} failed: {(scratch / 'messages').read_text()[-2000:]}")
     return seconds, peak
 
 
@@ -113,10 +114,13 @@ def main() -> None:
     parser.add_argument("--ways", default="abcd", help="which ways, such as cd")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
+    given = sorted(args.clips.glob("*")) if args.clips else []
+    given = [path for path in given if path.suffix.lower() in VIDEO_SUFFIXES]
+    if args.clips and not given:
+        parser.error(f"{args.clips}: no videos in it")
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        clips = draw_clips(scratch / "drawn") if args.clips is None else None
-        clips = clips or sorted(path for path in args.clips.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+        clips = given or draw_clips(scratch / "drawn")
         results = compare(clips, args.ways, args.repeat, scratch)
     for line in report(results):
         print(line)

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from deepfake.decoding import Frame
-from deepfake.files import UserError, read_json, whole_folder, write_json
+from deepfake.files import UserError, check_replaceable, read_json, whole_folder, write_json
 from deepfake.frames import (
     FRAMES_PER_VIDEO,
+    check_file,
     folder_of,
     frame_name,
     read_done,
@@ -120,6 +121,7 @@ def crop_frames(id: str, work_dir: Path, options: Options, overwrite: bool = Fal
     done = None if overwrite else read_whole(folder / "faces.json")
     if done and made_of.items() <= done.items():
         return _outcome(done, done_before=True)
+    _clear(id, folder)
     frames = [Frame(file.index, file.time, file.scale, read_png(folder / file.file)) for file in files]
     return _outcome(_write_crops(id, folder, made_of, frames, options))
 
@@ -133,13 +135,20 @@ def crop_video(
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
     folder, recorded = folder_of(video.id, work_dir), _recorded(options, k)
-    if not overwrite and (done := read_done(folder / "faces.json", video, videos_dir, recorded)):
-        return _outcome(done, done_before=True)
-    remove_crops(video.id, folder)
-    source, frames = take_frames(video, videos_dir, k)
-    made_of = {"video": asdict(source), "options": recorded}
-    done = _outcome(_write_crops(video.id, folder, made_of, frames, options))
-    return replace(done, problem=source.problem or done.problem)
+    stat = check_file(video, videos_dir)  # nothing is removed where the video is only out of reach
+    content = None if overwrite else read_done(folder / "faces.json", video, stat, recorded)
+    outcome = _outcome(content, done_before=True) if content else None
+    if not content:
+        _clear(video.id, folder)
+        source, frames = take_frames(video, videos_dir, k)
+        content = _write_crops(video.id, folder, {"video": asdict(source), "options": recorded}, frames, options)
+        outcome = _outcome(content)
+    return replace(outcome, problem=content["video"].get("problem") or outcome.problem)
+
+
+def _clear(id: str, folder: Path) -> None:
+    check_replaceable(folder / "faces", is_crop)
+    remove_crops(id, folder)
 
 
 def _recorded(options: Options, k: int) -> dict:
@@ -245,7 +254,7 @@ def crop_all_frames(options: Options, run: Run, overwrite: bool = False) -> int:
         UserError: step 00 has not been run, or there is no face in any video.
     """
     ids = _folders_with(run.work_dir, "frames.json", step="00")
-    missing = [id for id in ids if not (run.work_dir / id / "faces.json").exists()]
+    missing = [id for id in ids if overwrite or not (run.work_dir / id / "faces.json").exists()]
     warn_of_full_disk(run.work_dir, len(missing) * FRAMES_PER_VIDEO * CROP_BYTES)
     work = partial(crop_frames, work_dir=run.work_dir, options=options, overwrite=overwrite)
     return for_each_video(run, {id: id for id in ids}, work)
@@ -258,7 +267,7 @@ def crop_all_videos(videos_dir: Path, k: int, options: Options, run: Run, overwr
         UserError: the dataset cannot be used, or there is no face in any video.
     """
     videos = {video.id: video for video in read_dataset(videos_dir)}
-    missing = [id for id in videos if not (run.work_dir / id / "faces.json").exists()]
+    missing = [id for id in videos if overwrite or not (run.work_dir / id / "faces.json").exists()]
     warn_of_full_disk(run.work_dir, len(missing) * k * CROP_BYTES)
     work = partial(crop_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, options=options, overwrite=overwrite)
     return for_each_video(run, videos, work)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -103,6 +104,8 @@ def whole_folder(path: Path, contents: Callable[[str], bool]) -> Iterator[Path]:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files and folders in a folder, which a process that was killed has left there."""
     for path in folder.glob(".*.tmp*"):
+        if not re.fullmatch(r"\..+\.tmp(-old)?|\..+(\.\w+)\.tmp\2", path.name):
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

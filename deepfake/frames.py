@@ -1,24 +1,23 @@
 """Step 00: which frames of a video are taken, and their files."""
 
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
-from deepfake.decoding import Frame, open_video, read_frames, scan_video, standard_scale
+from deepfake.decoding import Frame, read_frames, scan_video
 from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video, read_dataset
 
 FRAMES_PER_VIDEO = 11
 
-PNG_BYTES = 1.3  # a pixel, as `write_png` compresses real and drawn frames
-LOOKED_AT = 20  # videos, to estimate what all will take up
+FRAME_BYTES = 300_000  # of a PNG of standard size, about 640 x 360 pixels
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,26 @@ def choose_frames(n: int, k: int) -> list[int]:
     return [(2 * i + 1) * n // (2 * k) for i in range(k)] if n > k else list(range(n))
 
 
+def check_file(video: Video, videos_dir: Path) -> os.stat_result:
+    """The size and modification time of a video's file.
+
+    Raises:
+        VideoError, OSError: it is not there, or is not a file.
+    """
+    path = videos_dir / video.file
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe or device"
+        raise VideoError(f"is {what}, not a video" if path.exists() else "is missing")
+    return path.stat()
+
+
 def take_frames(video: Video, videos_dir: Path, k: int, threads: int = 1) -> tuple[VideoFile, list[Frame]]:
     """k frames of a video, at standard size, and what is recorded of its file.
 
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
-    path = videos_dir / video.file
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "a pipe or device"
-        raise VideoError(f"is {what}, not a video" if path.exists() else "is missing")
-    stat = path.stat()
+    stat, path = check_file(video, videos_dir), videos_dir / video.file
     if not stat.st_size:
         raise VideoError("is empty: 0 bytes")
     scan = scan_video(path)
@@ -70,20 +78,13 @@ def take_frames(video: Video, videos_dir: Path, k: int, threads: int = 1) -> tup
     return VideoFile(video.file, stat.st_size, stat.st_mtime_ns, scan.frames, problem), frames
 
 
-def read_done(record: Path, video: Video, videos_dir: Path, options: dict) -> dict | None:
+def read_done(record: Path, video: Video, stat: os.stat_result, options: dict) -> dict | None:
     """The content of a frames.json or faces.json, if it was made of this very file with these options."""
-    try:
-        stat = (videos_dir / video.file).stat()
-    except OSError:
-        return None
     content = read_whole(record)
-    source = content["video"] if content else {}
-    same = (source.get("file"), source.get("size"), source.get("modified")) == (
-        video.file,
-        stat.st_size,
-        stat.st_mtime_ns,
-    )
-    return content if same and content["options"] == options else None
+    if content is None or not options.items() <= content["options"].items():
+        return None
+    source = [content["video"].get(key) for key in ("file", "size", "modified")]
+    return content if source == [video.file, stat.st_size, stat.st_mtime_ns] else None
 
 
 def read_whole(record: Path) -> dict | None:
@@ -91,10 +92,12 @@ def read_whole(record: Path) -> dict | None:
     folder = record.with_name("faces") if record.name == "faces.json" else record.parent
     try:
         content = read_json(record, remedy="")
-        there = all((folder / item["file"]).is_file() for item in content[record.stem])
-        return content if there and {"video", "options"} <= content.keys() else None
-    except (UserError, KeyError, TypeError, AttributeError):
+        # a power cut can leave files without content
+        there = all((folder / item["file"]).stat().st_size for item in content[record.stem])
+        whole = there and isinstance(content["video"], dict) and isinstance(content["options"], dict)
+    except (UserError, OSError, KeyError, TypeError):
         return None
+    return content if whole else None
 
 
 def folder_of(id: str, work_dir: Path) -> Path:
@@ -104,6 +107,8 @@ def folder_of(id: str, work_dir: Path) -> Path:
         VideoError: the video itself is there.
     """
     folder = work_dir / id
+    if id == "failures.csv":
+        raise VideoError("has the name of the list of failures; rename it")
     if folder.is_file():
         raise VideoError("has no suffix, so that its folder would have its own name; give another --work-dir")
     return folder
@@ -117,16 +122,20 @@ def frame_name(id: str, number: int) -> str:
 def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwrite: bool = False) -> Outcome:
     """Write k frames of a video and its frames.json into `work_dir/<id>/`, unless they are there.
 
-    Older frames there, and the crops that were made of them, are removed.
+    Other frames there are removed, and the crops, unless they are of the same frames. Nothing is removed where the
+    video is only out of reach.
 
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
     folder, options = folder_of(video.id, work_dir), {"frames": k}
-    done = None if overwrite else read_done(folder / "frames.json", video, videos_dir, options)
+    stat = check_file(video, videos_dir)
+    done = None if overwrite else read_done(folder / "frames.json", video, stat, options)
     if done:
-        return Outcome(len(done["frames"]), done["video"]["problem"], done_before=True)
+        return Outcome(len(done["frames"]), done["video"].get("problem"), done_before=True)
     remove_frames(video.id, folder)
+    if not read_done(folder / "faces.json", video, stat, options):
+        remove_crops(video.id, folder)
     source, frames = take_frames(video, videos_dir, k)
     files = []
     for number, frame in enumerate(frames):
@@ -139,9 +148,8 @@ def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwr
 
 
 def remove_frames(id: str, folder: Path) -> None:
-    """Remove a video's frames and, since they are of those, its crops; no file of another name."""
+    """Remove a video's frames and frames.json; no file of another name."""
     (folder / "frames.json").unlink(missing_ok=True)
-    remove_crops(id, folder)
     _remove_numbered(folder.glob("*.png"), rf"{re.escape(id)}-\d{{3,}}\.png")
 
 
@@ -176,7 +184,7 @@ def read_png(path: Path, step: str = "00") -> np.ndarray:
     data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise VideoError(f"{path.name} is missing or not an image; run step {step} again with --overwrite")
+        raise VideoError(f"{path.name} is missing or not an image; delete it and run step {step} again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -194,23 +202,6 @@ def read_frames_json(folder: Path) -> tuple[VideoFile, int, list[FrameFile]]:
         raise VideoError(f"frames.json cannot be used; run step 00 again ({error})") from None
 
 
-def bytes_of_frames(videos: Sequence[Video], videos_dir: Path, k: int) -> float:
-    """About how many bytes k frames of each video will take up as PNGs, from the sizes of some of them."""
-    pixels = [_pixels(videos_dir / video.file) for video in videos[:: max(1, len(videos) // LOOKED_AT)]]
-    known = [count for count in pixels if count]
-    return PNG_BYTES * k * len(videos) * sum(known) / max(1, len(known))
-
-
-def _pixels(path: Path) -> float:
-    """Pixels of a video's frames at standard size; 0 where it cannot be read."""
-    try:
-        with open_video(path) as container:
-            width, height = container.streams.video[0].width, container.streams.video[0].height
-    except (av.FFmpegError, OSError, IndexError):
-        return 0
-    return width * height * standard_scale(width, height) ** 2
-
-
 def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False) -> int:
     """Step 00: k frames of each video of a dataset; returns the exit code.
 
@@ -218,7 +209,7 @@ def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False) 
         UserError: the dataset cannot be used, or no video of it can be read.
     """
     videos = {video.id: video for video in read_dataset(videos_dir)}
-    missing = [video for id, video in videos.items() if not (run.work_dir / id / "frames.json").exists()]
-    warn_of_full_disk(run.work_dir, bytes_of_frames(missing, videos_dir, k))
+    missing = [id for id in videos if overwrite or not (run.work_dir / id / "frames.json").exists()]
+    warn_of_full_disk(run.work_dir, len(missing) * k * FRAME_BYTES)
     work = partial(convert_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, overwrite=overwrite)
     return for_each_video(run, videos, work)

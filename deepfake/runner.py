@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -14,6 +15,7 @@ from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +107,8 @@ def _outcomes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome
     pool = ProcessPool(min(run.workers, len(videos)), initializer=_start_worker, context=context)
     unfinished = set(videos)
     try:
-        ids = {pool.schedule(job, item, timeout=run.timeout): item[0] for item in videos.items()}
+        with _ctrl_c_waits():
+            ids = {pool.schedule(job, item, timeout=run.timeout): item[0] for item in videos.items()}
         for future in as_completed(ids):
             id = ids[future]
             try:
@@ -125,10 +128,23 @@ def _outcomes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome
             remove_leftovers(run.work_dir / id)
 
 
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block, and is for this process to answer: workers started in it never hear it."""
+    resource_tracker.ensure_running()  # started with the first worker, it would unblock the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _start_worker() -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    # ended in the middle of its own ending, Python would print a traceback
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # whoever is killed cannot stop its workers, who would go on beside the next run
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
@@ -143,7 +159,14 @@ def _outcome(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: Any
     except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
         if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EROFS):
             raise _disk_error(work_dir, error) from None
-        return Outcome(0, " ".join(f"{type(error).__name__}: {error}".split()))
+        return Outcome(0, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    text, file = getattr(error, "strerror", None), str(getattr(error, "filename", None) or "")
+    if not text:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return text if not file or file.startswith("file:") else f"{text}: {file}"  # a video itself needs no naming
 
 
 def _disk_error(work_dir: Path, error: OSError) -> UserError:

@@ -2,12 +2,13 @@
 
 import csv
 import json
+import os
 import struct
 
 import av
 import numpy as np
 import pytest
-from conftest import cut_in_half, make_video, number_in, write_metadata
+from conftest import cut_in_half, make_video, number_in, run_step, tree, write_metadata
 
 from deepfake.files import UserError
 from deepfake.frames import (
@@ -167,13 +168,27 @@ def test_a_picture_of_the_users_own_beside_the_frames_is_left_alone(tmp_path):
     assert names == {"a-000.png", "frames.json", "a-poster.png", "a-000-small.png", "mine.png"}
 
 
-def test_a_video_that_has_gone_leaves_no_frames_of_an_older_run(tmp_path):
+def test_a_video_that_is_out_of_reach_is_an_error_and_keeps_what_was_made_of_it(tmp_path):
     path = make_video(tmp_path / "a.mp4")
     convert(tmp_path)
+    before = tree(tmp_path / "work")
     path.unlink()
     with pytest.raises(VideoError, match="missing"):
         convert(tmp_path)
-    assert not list((tmp_path / "work" / "a").iterdir())
+    assert tree(tmp_path / "work") == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "unknown codec"])
+def test_a_strange_file_among_few_neither_holds_up_nor_ends_the_run(tmp_path, kind):
+    make_video(tmp_path / "good.mp4")
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "odd.mp4")
+    else:
+        (tmp_path / "odd.mp4").write_bytes((tmp_path / "good.mp4").read_bytes().replace(b"avc1", b"zzzz"))
+    write_metadata(tmp_path, {"good.mp4": "REAL", "odd.mp4": "FAKE"})
+    shown = run_step("00", "--videos-dir", tmp_path, timeout=60)
+    assert shown.returncode == 0 and "11 frames of 2 videos" in shown.stdout
+    assert list(failures(tmp_path)) == ["odd"]
 
 
 @pytest.mark.parametrize("frames", [1, 4, 10])

@@ -44,5 +44,5 @@ def test_the_picture_is_written(work_dir, tmp_path):
 
 
 def test_a_dataset_without_faces_is_the_users_error(tmp_path):
-    with pytest.raises(UserError, match="run steps 00 and 01a first"):
+    with pytest.raises(UserError, match="run steps 00 and 01a"):
         choose_tiles(VIDEOS, tmp_path, rows=4, columns=3)

@@ -214,6 +214,40 @@ def test_one_pass_agrees_with_two_steps_on_a_truncated_video(drawn, tmp_path):
         assert "truncated" in failures_in(tmp_path / "one")["01a", id]
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_truncated_video_stays_in_the_list_of_failures_when_it_is_done_before(drawn, tmp_path, way):
+    videos_dir = tmp_path / "videos"
+    videos_dir.mkdir()
+    source = sorted(drawn.glob("*.mp4"))[0]
+    remux(source, videos_dir / "cut.mp4")
+    whole = (videos_dir / "cut.mp4").read_bytes()
+    (videos_dir / "cut.mp4").write_bytes(whole[: len(whole) * 3 // 4])
+    (videos_dir / "metadata.json").write_text('{"cut.mp4": {"label": "REAL"}}')
+    lists = []
+    for _ in range(2):
+        WAYS[way](videos_dir, tmp_path / "work")
+        lists.append(failures_in(tmp_path / "work"))
+    assert lists[0] == lists[1] and "truncated" in str(lists[0])
+
+
+def test_crops_of_one_pass_outlive_step_00_with_as_many_frames_and_no_other(videos_dir, tmp_path):
+    crop_in_one_pass(videos_dir, tmp_path / "work")
+    crops = crops_in(tmp_path / "work")
+    convert_videos(videos_dir, 11, Run("00", "frames", tmp_path / "work", quiet=True))
+    assert crops_in(tmp_path / "work") == crops
+    convert_videos(videos_dir, 5, Run("00", "frames", tmp_path / "work", quiet=True))
+    assert not list((tmp_path / "work").glob("*/faces.json"))
+
+
+def test_an_empty_crop_is_cut_again(videos_dir, tmp_path):
+    crop_in_one_pass(videos_dir, tmp_path / "work")
+    before = tree(tmp_path / "work")
+    crop = next((tmp_path / "work").glob("*/faces/*.png"))
+    crop.write_bytes(b"")
+    crop_in_one_pass(videos_dir, tmp_path / "work")
+    assert tree(tmp_path / "work") == before
+
+
 def remux(source: Path, target: Path) -> None:
     import av
 
