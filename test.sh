@@ -9,4 +9,5 @@ ensure_java
 
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check
-"$PYTHON" -m pytest "$@"
+# two files of tests at a time: many wait for processes of their own
+"$PYTHON" -m pytest --numprocesses 2 --dist loadfile "$@"
