@@ -9,5 +9,4 @@ ensure_java
 
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check
-# two files of tests at a time: many wait for processes of their own
-"$PYTHON" -m pytest --numprocesses 2 --dist loadfile "$@"
+"$PYTHON" -m pytest "$@"
