@@ -137,16 +137,17 @@ def crop_video(
     folder, recorded = folder_of(video.id, work_dir), _recorded(options, k)
     stat = check_file(video, videos_dir)  # nothing is removed where the video is only out of reach
     content = None if overwrite else read_done(folder / "faces.json", video, stat, recorded)
-    outcome = _outcome(content, done_before=True) if content else None
-    if not content:
+    done_before = content is not None
+    if content is None:
         _clear(video.id, folder)
         source, frames = take_frames(video, videos_dir, k)
         content = _write_crops(video.id, folder, {"video": asdict(source), "options": recorded}, frames, options)
-        outcome = _outcome(content)
+    outcome = _outcome(content, done_before)
     return replace(outcome, problem=content["video"].get("problem") or outcome.problem)
 
 
 def _clear(id: str, folder: Path) -> None:
+    # without faces.json, crops that a run leaves behind are known to be of another
     check_replaceable(folder / "faces", is_crop)
     remove_crops(id, folder)
 
@@ -165,8 +166,6 @@ def _write_crops(id: str, folder: Path, made_of: dict, frames: Sequence[Frame], 
     kept = [keep_faces(found, options) for found in find_faces([frame.image for frame in frames])]
     records = []
     with whole_folder(folder / "faces", is_crop) as crops:
-        # without faces.json, crops are known to be of another run
-        remove_crops(id, folder)
         for number, (frame, faces) in enumerate(zip(frames, kept, strict=True)):
             for rank, face in enumerate(faces):
                 name = f"{frame_name(id, number)}-{rank:02d}.png"

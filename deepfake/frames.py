@@ -59,7 +59,7 @@ def check_file(video: Video, videos_dir: Path) -> os.stat_result:
     return path.stat()
 
 
-def take_frames(video: Video, videos_dir: Path, k: int, threads: int = 1) -> tuple[VideoFile, list[Frame]]:
+def take_frames(video: Video, videos_dir: Path, k: int) -> tuple[VideoFile, list[Frame]]:
     """k frames of a video, at standard size, and what is recorded of its file.
 
     Raises:
@@ -70,7 +70,7 @@ def take_frames(video: Video, videos_dir: Path, k: int, threads: int = 1) -> tup
         raise VideoError("is empty: 0 bytes")
     scan = scan_video(path)
     wanted = choose_frames(scan.frames, k)
-    frames, problem = read_frames(path, wanted, scan, threads), scan.problem
+    frames, problem = read_frames(path, wanted, scan), scan.problem
     if not frames:
         raise VideoError(problem or "has no frame that can be decoded")
     if len(frames) < len(wanted):

@@ -12,7 +12,6 @@ import numpy as np
 from efficientnet.weights import IMAGENET_WEIGHTS_PATH, NS_WEIGHTS_PATH
 
 from deepfake.files import UserError
-from deepfake.inputs import IMAGE_SIZE
 
 BACKBONE = "efficientnet-b0"
 NAMES = {False: "deepfake", True: "deepfake_sample_only"}
@@ -62,7 +61,7 @@ def knows_sample_only(model: keras.Model) -> bool:
     return model.name == NAMES[True]
 
 
-def check_weights(weights: str, image_size: int = IMAGE_SIZE) -> None:
+def check_weights(weights: str, image_size: int) -> None:
     """Download named weights if they are not in the cache, or try a file: what `build_model` would fail on.
 
     Raises:

@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from conftest import make_video, number_in, picture
+from conftest import cut_by_edit_list, make_video, number_in, picture
 
 from deepfake.decoding import Frame, read_frames, scan_video, standard_scale, to_standard_size
 from deepfake.frames import choose_frames
@@ -67,13 +67,7 @@ def test_frames_are_counted_from_the_packets_where_the_header_lies(tmp_path, cla
 @pytest.mark.parametrize(("skip", "keep"), [(10, 30), (0, 20), (10, 20)], ids=["start", "end", "both"])
 def test_frames_that_an_edit_list_cuts_away_do_not_count(tmp_path, skip, keep):
     path = make_video(tmp_path / "a.mp4", frames=40, fps=25)
-    data = bytearray(path.read_bytes())
-    (movie_ticks,) = struct.unpack_from(">I", data, data.index(b"mvhd") + 16)
-    (media_ticks,) = struct.unpack_from(">I", data, data.index(b"mdhd") + 16)
-    edit = data.index(b"elst") + 12
-    (start,) = struct.unpack_from(">i", data, edit + 4)
-    struct.pack_into(">Ii", data, edit, keep * movie_ticks // 25, start + skip * media_ticks // 25)
-    path.write_bytes(data)
+    cut_by_edit_list(path, skip, keep)
     capture = cv2.VideoCapture(str(path))
     shown = []
     while (picture_read := capture.read())[0]:

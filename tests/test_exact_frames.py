@@ -1,6 +1,5 @@
 """Frames by their numbers are, to the last bit, those of decoding everything: codec by codec."""
 
-import struct
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from conftest import cut_by_edit_list
 
 from deepfake.decoding import _decode_all, _decode_few, read_frames, scan_video, to_standard_size
 from deepfake.frames import choose_frames
@@ -310,13 +310,7 @@ def test_a_stream_that_begins_in_the_middle_is_numbered_by_what_can_be_decoded(t
 def test_frames_that_an_edit_list_cuts_away_have_no_number(tmp_path, skip, keep, key_only):
     options = x264(bframes=3, keyint=8) if key_only else x264(bframes=3)
     path = encode(tmp_path / "a.mp4", "libx264", options)
-    data = bytearray(path.read_bytes())
-    (movie_ticks,) = struct.unpack_from(">I", data, data.index(b"mvhd") + 16)
-    (media_ticks,) = struct.unpack_from(">I", data, data.index(b"mdhd") + 16)
-    edit = data.index(b"elst") + 12
-    (start,) = struct.unpack_from(">i", data, edit + 4)
-    struct.pack_into(">Ii", data, edit, keep * movie_ticks // 25, start + skip * media_ticks // 25)
-    path.write_bytes(data)
+    cut_by_edit_list(path, skip, keep)
     assert len(assert_exact(path, sparse=None)) == keep
 
 
