@@ -253,8 +253,7 @@ def crop_all_frames(options: Options, run: Run, overwrite: bool = False) -> int:
         UserError: step 00 has not been run, or there is no face in any video.
     """
     ids = _folders_with(run.work_dir, "frames.json", step="00")
-    missing = [id for id in ids if overwrite or not (run.work_dir / id / "faces.json").exists()]
-    warn_of_full_disk(run.work_dir, len(missing) * FRAMES_PER_VIDEO * CROP_BYTES)
+    warn_of_full_disk(run, ids, "faces.json", FRAMES_PER_VIDEO * CROP_BYTES, overwrite)
     work = partial(crop_frames, work_dir=run.work_dir, options=options, overwrite=overwrite)
     return for_each_video(run, {id: id for id in ids}, work)
 
@@ -266,8 +265,7 @@ def crop_all_videos(videos_dir: Path, k: int, options: Options, run: Run, overwr
         UserError: the dataset cannot be used, or there is no face in any video.
     """
     videos = {video.id: video for video in read_dataset(videos_dir)}
-    missing = [id for id in videos if overwrite or not (run.work_dir / id / "faces.json").exists()]
-    warn_of_full_disk(run.work_dir, len(missing) * k * CROP_BYTES)
+    warn_of_full_disk(run, videos, "faces.json", k * CROP_BYTES, overwrite)
     work = partial(crop_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, options=options, overwrite=overwrite)
     return for_each_video(run, videos, work)
 

@@ -209,7 +209,6 @@ def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False) 
         UserError: the dataset cannot be used, or no video of it can be read.
     """
     videos = {video.id: video for video in read_dataset(videos_dir)}
-    missing = [id for id in videos if overwrite or not (run.work_dir / id / "frames.json").exists()]
-    warn_of_full_disk(run.work_dir, len(missing) * k * FRAME_BYTES)
+    warn_of_full_disk(run, videos, "frames.json", k * FRAME_BYTES, overwrite)
     work = partial(convert_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, overwrite=overwrite)
     return for_each_video(run, videos, work)

@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -183,13 +183,17 @@ def _disk_errors(work_dir: Path) -> Iterator[None]:
         raise _disk_error(work_dir, error) from None
 
 
-def warn_of_full_disk(work_dir: Path, needed: float) -> None:
-    """Say on standard error if the run will need more bytes than the disk of the work folder has."""
-    folder = next(folder for folder in (work_dir, *work_dir.absolute().parents) if folder.exists())
+def warn_of_full_disk(run: Run, ids: Iterable[str], record: str, each: float, overwrite: bool) -> None:
+    """Say on standard error if the run will need more than the disk of the work folder has.
+
+    It needs `each` bytes for every video that has no `record` in its folder yet, or for all of them to `overwrite`.
+    """
+    needed = each * sum(overwrite or not (run.work_dir / id / record).exists() for id in ids)
+    folder = next(folder for folder in (run.work_dir, *run.work_dir.absolute().parents) if folder.exists())
     free = shutil.disk_usage(folder).free
     if needed > free:
         print(
-            f"warning: {work_dir}: about {needed / 1e6:,.0f} MB will be written, {free / 1e6:,.0f} MB are free",
+            f"warning: {run.work_dir}: about {needed / 1e6:,.0f} MB will be written, {free / 1e6:,.0f} MB are free",
             file=sys.stderr,
         )
 

@@ -155,7 +155,15 @@ def read_manifest(split_dir: Path) -> list[Entry]:
     Raises:
         UserError: it is missing, or not what step 02 writes.
     """
-    path = split_dir / "manifest.csv"
+    return read_entries(split_dir / "manifest.csv")
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Read a manifest.csv, wherever it is.
+
+    Raises:
+        UserError: as `read_manifest`.
+    """
     types = {field.name: field.type for field in fields(Entry)}
     try:
         with path.open(newline="", encoding="utf-8") as file:

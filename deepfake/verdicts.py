@@ -20,7 +20,7 @@ from deepfake.metrics import THRESHOLD, Scores, score
 from deepfake.plots import plot_confusion
 from deepfake.predictions import SAMPLE_ONLY, is_sample_only, mark_of
 from deepfake.reports import write_metrics
-from deepfake.splits import read_manifest
+from deepfake.splits import read_entries
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 JAVA_VERSIONS = "17 or 21"
@@ -239,8 +239,8 @@ def add_origins(verdicts: pd.DataFrame, manifest: Path) -> pd.DataFrame:
     Raises:
         UserError: the manifest is missing, or does not hold a video.
     """
-    rows = read_manifest(manifest.parent if manifest.suffix else manifest)
-    origins = {entry.video: (entry.group, entry.method or None) for entry in rows}
+    entries = read_entries(manifest / "manifest.csv" if manifest.is_dir() else manifest)
+    origins = {entry.video: (entry.group, entry.method or None) for entry in entries}
     unknown = sorted(set(verdicts["video"]) - origins.keys())
     if unknown:
         raise UserError(f"{manifest}: does not hold the video {unknown[0]}; give the manifest.csv of these predictions")
