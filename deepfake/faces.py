@@ -120,7 +120,7 @@ def crop_frames(id: str, work_dir: Path, options: Options, overwrite: bool = Fal
     made_of = {"video": asdict(source), "options": _recorded(options, k)}
     done = None if overwrite else read_whole(folder / "faces.json")
     if done and made_of.items() <= done.items():
-        return _outcome(done, done_before=True)
+        return _outcome(_with_people(folder, done), done_before=True)
     _clear(id, folder)
     frames = [Frame(file.index, file.time, file.scale, read_png(folder / file.file)) for file in files]
     return _outcome(_write_crops(id, folder, made_of, frames, options))
@@ -142,6 +142,8 @@ def crop_video(
         _clear(video.id, folder)
         source, frames = take_frames(video, videos_dir, k)
         content = _write_crops(video.id, folder, {"video": asdict(source), "options": recorded}, frames, options)
+    else:
+        content = _with_people(folder, content)
     outcome = _outcome(content, done_before)
     return replace(outcome, problem=content["video"].get("problem") or outcome.problem)
 
@@ -172,7 +174,34 @@ def _write_crops(id: str, folder: Path, made_of: dict, frames: Sequence[Frame], 
                 crop = crop_box(face.box, options.margin, frame.image.shape[1], frame.image.shape[0])
                 write_png(crops / name, cut(frame.image, crop))
                 records.append(_record(name, frame, face, crop))
-    content = {**made_of, "faces": records}
+    content = {**made_of, "faces": add_people(records)}
+    write_json(folder / "faces.json", content)
+    return content
+
+
+def add_people(records: Sequence[dict]) -> list[dict]:
+    """The faces of a video, as faces.json has them, with the number of each one's `person`, as a string."""
+    # imported here, since sorting and training need the rules of this module without scipy
+    from deepfake.people import join_people
+
+    numbers = [parse_crop_name(record["file"])[1] for record in records]
+    frames = [
+        [record for at, record in zip(numbers, records, strict=True) if at == number]
+        for number in range(max(numbers, default=-1) + 1)
+    ]
+    people = join_people([[record["box"] for record in frame] for frame in frames])
+    return [
+        {**record, "person": str(person)}
+        for frame, persons in zip(frames, people, strict=True)
+        for record, person in zip(frame, persons, strict=True)
+    ]
+
+
+def _with_people(folder: Path, content: dict) -> dict:
+    """The content of a faces.json, which an older version may have written without people; then they are added."""
+    if all("person" in record for record in content["faces"]):
+        return content
+    content = {**content, "faces": add_people(content["faces"])}
     write_json(folder / "faces.json", content)
     return content
 

@@ -167,6 +167,7 @@ def test_the_crops_of_a_video_are_cut_from_its_frames_and_recorded(tmp_path, two
             "landmarks": {key: list(point) for key, point in zip(LANDMARKS, face.landmarks, strict=True)},
             "confidence": face.confidence,
             "rescued": False,
+            "person": name[-5],
         }
 
 
@@ -232,6 +233,21 @@ def test_what_is_done_is_not_done_again_unless_something_changed_or_it_is_asked_
         outcome = crop_frames("a", tmp_path, options, overwrite)
         assert (outcome.count, outcome.done_before) == (1, False)
         assert crop_frames("a", tmp_path, options).done_before
+
+
+def test_a_record_without_people_gets_them_from_its_boxes_and_nothing_else_changes(tmp_path, two, one, nobody):
+    write_frames(tmp_path, "a", [two, nobody, one, two])
+    done = crop_frames("a", tmp_path, Options())
+    record = tmp_path / "a" / "faces.json"
+    before, content = tree(tmp_path), json.loads(record.read_text())
+    assert [face["person"] for face in content["faces"]] == ["0", "1", "0", "0", "1"]
+    for face in content["faces"]:
+        del face["person"]
+    write_json(record, content)
+    write_frames(tmp_path, "a", [nobody] * 4)  # in which nothing would be found
+    assert crop_frames("a", tmp_path, Options()) == replace(done, done_before=True)
+    assert record.read_bytes() == before["a/faces.json"]
+    assert [name for name in crop_names(tmp_path, "a") if f"a/faces/{name}" not in before] == []
 
 
 def test_a_video_without_a_face_is_a_problem_and_leaves_no_older_crops(tmp_path, one, nobody):

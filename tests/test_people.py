@@ -1,0 +1,171 @@
+"""Which faces are whose: made-up tracks, drawn people and real clips."""
+
+import json
+
+import numpy as np
+import pytest
+
+from deepfake.faces import Options, crop_video
+from deepfake.people import join_people
+from deepfake.sample import draw_dataset
+from deepfake.videos import read_dataset
+
+FRAMES = 11
+
+
+def box(x: float, y: float = 100, size: float = 60) -> tuple[int, int, int, int]:
+    """A face of a size around a point."""
+    return round(x - size / 2), round(y - 0.6 * size), round(size), round(1.2 * size)
+
+
+def shuffled(tracks: dict[str, list]) -> tuple[list[list], list[list[str]]]:
+    """The boxes of each frame in any order, and whose they are, from a box or None of each person and frame."""
+    rng = np.random.default_rng(0)
+    faces, names = [], []
+    for row in zip(*tracks.values(), strict=True):
+        there = [(name, face) for name, face in zip(tracks, row, strict=True) if face]
+        there = [there[i] for i in rng.permutation(len(there))]
+        names.append([name for name, _ in there])
+        faces.append([face for _, face in there])
+    return faces, names
+
+
+def people_of(tracks: dict[str, list]) -> dict[str, set[int]]:
+    """The numbers that the faces of each person got."""
+    faces, names = shuffled(tracks)
+    numbers = join_people(faces)
+    assert [len(row) for row in numbers] == [len(row) for row in faces]
+    assert all(len(set(row)) == len(row) for row in numbers), "two faces of a frame were one person's"
+    found: dict[str, set[int]] = {name: set() for name in tracks}
+    for row, whose in zip(numbers, names, strict=True):
+        for number, name in zip(row, whose, strict=True):
+            found[name].add(number)
+    return found
+
+
+def sitting(x: float, size: float = 60, jitter: float = 8, seed: int = 0) -> list:
+    rng = np.random.default_rng(seed)
+    return [box(x + rng.normal(0, jitter), 100 + rng.normal(0, jitter / 2), size) for _ in range(FRAMES)]
+
+
+def without(track: list, *frames: int) -> list:
+    return [None if frame in frames else face for frame, face in enumerate(track)]
+
+
+def only(face: tuple, *frames: int) -> list:
+    return [face if frame in frames else None for frame in range(FRAMES)]
+
+
+def test_no_faces_are_nobodys():
+    assert join_people([]) == []
+    assert join_people([[], []]) == [[], []]
+    assert join_people([[], [box(100)], []]) == [[], [0], []]
+
+
+def test_people_are_numbered_by_their_faces_then_by_time_then_from_the_left():
+    a, b, c = box(100), box(300), box(500)
+    assert join_people([[b, a]]) == [[1, 0]]
+    assert join_people([[c], [b, a]]) == [[0], [2, 1]]
+    assert join_people([[b, a], [a]]) == [[1, 0], [0]]
+    assert join_people([[b, a], [b]]) == [[0, 1], [0]]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_two_people_side_by_side_stay_two_whoever_is_missed(seed):
+    rng = np.random.default_rng(seed)
+    a, b = sitting(200, seed=seed), sitting(320, seed=seed + 100)
+    assert people_of({"a": a, "b": without(b, 0)}) == {"a": {0}, "b": {1}}
+    missed = rng.choice(FRAMES, 4, replace=False)
+    assert people_of({"a": a, "b": without(b, *missed)}) == {"a": {0}, "b": {1}}
+    a, b = without(a, *missed[:2]), without(b, *missed[1:])
+    assert people_of({"a": a, "b": b}) == {"a": {0}, "b": {1}}
+
+
+@pytest.mark.parametrize("step", [12, 20, 35, 50])
+@pytest.mark.parametrize("offset", [0, 5, 10])
+def test_two_people_who_cross_keep_their_numbers(step, offset):
+    right = [box(300 + step * (i - 5) + offset, 100) for i in range(FRAMES)]
+    left = [box(300 - step * (i - 5), 112) for i in range(FRAMES)]
+    found = people_of({"right": right, "left": left})
+    assert found in ({"right": {0}, "left": {1}}, {"right": {1}, "left": {0}})
+
+
+@pytest.mark.parametrize("size", [45, 60, 100])
+def test_one_who_walks_across_the_whole_picture_is_one_person(size):
+    walking = [box(30 + 58 * i, 100, size) for i in range(FRAMES)]
+    assert people_of({"walking": walking}) == {"walking": {0}}
+    assert people_of({"walking": without(walking, 3, 4, 8)}) == {"walking": {0}}
+    # past one who sits
+    found = people_of({"walking": without(walking, 10), "sitting": sitting(330, size * 1.1, jitter=4)})
+    assert found == {"walking": {1}, "sitting": {0}}
+
+
+def test_one_who_comes_nearer_is_one_person():
+    assert people_of({"a": [box(300, 100 + 3 * i, 30 * 1.2**i) for i in range(FRAMES)]}) == {"a": {0}}
+
+
+def test_one_who_is_gone_for_long_is_the_same_person_when_back():
+    assert people_of({"a": without(sitting(300), *range(3, 9))}) == {"a": {0}}
+    moved = [*sitting(200)[:4], None, None, *sitting(330)[6:]]
+    assert people_of({"a": moved}) == {"a": {0}}
+
+
+@pytest.mark.parametrize("frame", range(FRAMES))
+@pytest.mark.parametrize("missed", [True, False])
+def test_a_stray_face_is_a_person_of_its_own_and_takes_nobodys_place(frame, missed):
+    for stray in (box(450), box(300, 230), box(330, 130, 20)):
+        a = sitting(300)
+        found = people_of({"a": without(a, frame) if missed else a, "stray": only(stray, frame)})
+        assert found == {"a": {0}, "stray": {1}}
+
+
+@pytest.mark.parametrize("frame", range(FRAMES - 1))
+def test_one_who_walks_to_where_a_stray_face_was_stays_one_person(frame):
+    walking = [box(30 + 58 * i) for i in range(FRAMES)]
+    stray = box(30 + 58 * (frame + 1) + 10)
+    if frame:
+        assert people_of({"a": walking, "stray": only(stray, frame)}) == {"a": {0}, "stray": {1}}
+
+
+def test_two_places_that_take_turns_are_two_people():
+    a, b = without(sitting(200), *range(1, FRAMES, 2)), without(sitting(340), *range(0, FRAMES, 2))
+    assert people_of({"a": a, "b": b}) == {"a": {0}, "b": {1}}
+
+
+def test_a_crowd_that_comes_and_goes_keeps_its_numbers():
+    rng = np.random.default_rng(5)
+    crowd = {str(i): sitting(60 + 110 * (i % 6), 50, 5, seed=i) for i in range(6)}
+    crowd = {name: without(track, *rng.choice(FRAMES, 2, replace=False)) for name, track in crowd.items()}
+    assert all(len(numbers) == 1 for numbers in people_of(crowd).values())
+
+
+# found faces
+
+
+def recorded(videos_dir, work_dir) -> dict[str, list[dict]]:
+    """The faces of each video of a dataset, as step 01a records them."""
+    faces = {}
+    for video in read_dataset(videos_dir):
+        crop_video(video, videos_dir, work_dir, FRAMES, Options())
+        faces[video.id] = json.loads((work_dir / video.id / "faces.json").read_text())["faces"]
+    return faces
+
+
+@pytest.mark.slow
+def test_two_drawn_people_are_two_people_in_every_video(tmp_path):
+    draw_dataset(tmp_path / "videos", 3, people=2, seconds=1.5, fps=10, fakes=1, quiet=True)
+    for faces in recorded(tmp_path / "videos", tmp_path / "work").values():
+        middle = {True: set(), False: set()}
+        for face in faces:
+            middle[face["box"][0] + face["box"][2] / 2 < 200].add(face["person"])
+        assert sorted(map(len, middle.values())) == [1, 1] and middle[True] != middle[False]
+
+
+@pytest.mark.slow
+def test_the_one_who_speaks_in_a_real_clip_is_person_0_in_every_frame(real_clips, tmp_path):
+    for id, faces in recorded(real_clips, tmp_path).items():
+        speaker = [face for face in faces if face["person"] == "0"]
+        assert len(speaker) == len({face["frame"] for face in faces}) == FRAMES, id
+        centres = [face["box"][0] + face["box"][2] / 2 for face in speaker]
+        assert np.ptp(centres) < 60, id
+        assert all(face["person"] == "0" or id.startswith("004") for face in faces), id
