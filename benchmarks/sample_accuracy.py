@@ -1,17 +1,33 @@
 #!/usr/bin/env python3
 """The accuracy on the drawn sample, pooled over several seeds: each drawn, split and trained anew by run.sh.
 
-Runs that are already there are not repeated. Also prints the share of frames in which MTCNN is sure of a face.
+Runs that are already there are not repeated. Also prints the share of frames in which MTCNN is sure of a face, the
+figures by frame and by video with their 95 % intervals, a video by each way from frames to a verdict (step 04's
+--aggregate), and the log loss by frame before and after calibration.
 """
 
 import argparse
 import json
+import math
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
+AGGREGATES = ("mean", "median", "confident", "per-face")
+FIGURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "fake_recall": "fake recall",
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+}
+
+# of each figure: value, low, high
+Figures = dict[str, dict[str, float | None]]
 
 
 def run_seed(folder: Path, seed: int) -> None:
@@ -38,19 +54,76 @@ def read_run(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+def judge_videos(folder: Path, manifest: Path, model_info: Path) -> dict[str, Figures]:
+    """The figures by video for each aggregate: step 04, once each, on the predictions in a folder."""
+    figures = {}
+    for aggregate in AGGREGATES:
+        out_dir = folder / f"aggregate_{aggregate}"
+        if not (out_dir / "metrics_videos.json").exists():
+            arguments = {
+                "--predictions": folder / "cnn_preds_values.parquet",
+                "--manifest": manifest,
+                "--model-info": model_info,
+                "--aggregate": aggregate,
+                "--out-dir": out_dir,
+            }
+            command = [sys.executable, ROOT / "04-mapreduce_video_preds.py", *sum(arguments.items(), ())]
+            subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+        figures[f"videos, {aggregate}"] = read_figures(out_dir / "metrics_videos.json")
+    return figures
+
+
+def read_figures(path: Path) -> Figures:
+    """The figures in a metrics_frames.json or metrics_videos.json."""
+    return json.loads(path.read_text())["metrics"]
+
+
+def figure_lines(title: str, rows: dict[str, Figures], names: Sequence[str] = tuple(FIGURES)) -> list[str]:
+    """Lines of a table: a row for each key, a column for each name, such as `0.909 (0.85-0.95)`."""
+    lines = [f"{title:20}" + "".join(f"{FIGURES[name]:20}" for name in names)]
+    for head, figures in rows.items():
+        lines.append(f"  {head:18}" + "".join(f"{shown(figures[name]):20}" for name in names))
+    return [line.rstrip() for line in lines]
+
+
+def shown(figure: dict[str, float | None]) -> str:
+    """A figure with its interval; a dash where it is not defined."""
+    value, low, high = (math.nan if figure[key] is None else figure[key] for key in ("value", "low", "high"))
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3f}" + ("" if math.isnan(low) else f" ({low:.2f}-{high:.2f})")
+
+
+def calibration_line(folder: Path) -> str:
+    """The log loss by frame before and after calibration, as step 03 has noted it in run.json."""
+    found = json.loads((folder / "run.json").read_text())["calibration"]
+    losses = (
+        f"{name} {found[f'{name}_log_loss_before']:.3f} before, {found[f'{name}_log_loss_after']:.3f} after"
+        for name in ("val", "test")
+    )
+    return f"  calibration: temperature {found['temperature']:.2f}; log loss {'; '.join(losses)}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--dir", type=Path, default=Path("sample_runs"), help="a folder for each seed goes here")
     args = parser.parse_args()
-    for seed in args.seeds:
-        run_seed(args.dir / f"seed{seed}", seed)
-    runs = {f"seed {seed}": read_run(args.dir / f"seed{seed}") for seed in args.seeds}
+    folders = {seed: args.dir / f"seed{seed}" for seed in args.seeds}
+    for seed, folder in folders.items():
+        run_seed(folder, seed)
+    runs = {f"seed {seed}": read_run(folder) for seed, folder in folders.items()}
     counts = list(runs.values())
     runs["all"] = {key: tuple(map(sum, zip(*(run[key] for run in counts), strict=True))) for key in counts[0]}
     for name, run in runs.items():
         parts = (f"{key} {part}/{whole} = {part / whole:.3f}" for key, (part, whole) in run.items())
         print(f"{name}: {', '.join(parts)}")
+    for seed, folder in folders.items():
+        rows = {"frames": read_figures(folder / "metrics_frames.json")}
+        rows |= judge_videos(
+            folder, folder / "split_dataset" / "manifest.csv", folder / "tmp_checkpoint" / "best_model.json"
+        )
+        print("", *figure_lines(f"seed {seed}", rows), calibration_line(folder), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+"""What the benchmarks share: running the steps as users do, and datasets of which every crop is tested."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from deepfake.splits import find_crops, write_sets
+from deepfake.videos import read_dataset
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_step(script: str, *arguments: object) -> str:
+    """Run a numbered script, or `-m deepfake.<module>`, quietly; gives what it printed.
+
+    Raises:
+        SystemExit: it failed; its last words are shown.
+    """
+    program = script.split() if script.startswith("-m ") else [str(ROOT / script)]
+    done = subprocess.run(
+        [sys.executable, *program, *map(str, arguments), "--quiet"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{script} {' '.join(map(str, arguments))} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout
+
+
+def find_faces(videos_dir: Path) -> None:
+    """Steps 00 and 01a on a dataset, in its own folder."""
+    run_step("00-convert_video_to_image.py", "--videos-dir", videos_dir)
+    run_step("01a-crop_faces_with_mtcnn.py", "--videos-dir", videos_dir)
+
+
+def split_as_test(videos_dir: Path, split_dir: Path) -> None:
+    """Make a split of a dataset's crops that is all test: nothing is balanced or left out."""
+    crops = find_crops(read_dataset(videos_dir), videos_dir, "faces", group_by="source")
+    write_sets({"test": crops}, split_dir.with_name("prepared_dataset"), split_dir, quiet=True)

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Whether one swapped face beside an untouched one is averaged away, for each way from frames to a video's verdict.
+
+A sample with two people in each video is drawn, of whom a fake changes one; the heads are as large as those in the
+sample that the model knows. All of it is tested by a model that was trained on the one-person sample of another seed,
+such as benchmarks/sample_accuracy.py leaves behind.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from sample_accuracy import AGGREGATES, figure_lines, judge_videos
+from test_sets import find_faces, run_step, split_as_test
+
+COLUMNS = ("accuracy", "balanced_accuracy", "fake_recall", "roc_auc")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    model = Path("sample_runs/seed0/tmp_checkpoint/best_model.keras")
+    parser.add_argument("--model", type=Path, default=model, help=f"(default: {model})")
+    parser.add_argument("--dir", type=Path, default=Path("two_people_run"), help="where everything goes")
+    parser.add_argument("--originals", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=100, help="of the sample; not the model's own")
+    parser.add_argument("--size", default="640x340", help="of the frames: wide enough for two")
+    parser.add_argument("--seconds", type=float, default=2, help="the length of each video")
+    args = parser.parse_args()
+    if not args.model.is_file():
+        parser.error(f"{args.model}: not found; run benchmarks/sample_accuracy.py first, or give --model")
+
+    videos_dir, split_dir, out_dir = args.dir / "videos", args.dir / "split_dataset", args.dir / "predictions"
+    drawn = ["--originals", args.originals, "--seed", args.seed, "--size", args.size, "--seconds", args.seconds]
+    run_step("-m deepfake.sample", "--videos-dir", videos_dir, "--people", 2, *drawn)
+    find_faces(videos_dir)
+    split_as_test(videos_dir, split_dir)
+    shutil.rmtree(out_dir, ignore_errors=True)  # perhaps of another model
+    run_step("03a-load_cnn.py", "--model", args.model, "--split-dir", split_dir, "--out-dir", out_dir)
+    figures = judge_videos(out_dir, split_dir / "manifest.csv", args.model.with_suffix(".json"))
+    rows = {aggregate: figures[f"videos, {aggregate}"] for aggregate in AGGREGATES}
+    print("\n".join(figure_lines("aggregate", rows, COLUMNS)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What the benchmarks make and print: worse copies of videos, test sets of all crops, and their tables."""
+
+import json
+import sys
+
+import av
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, make_video
+
+from deepfake.splits import read_manifest
+
+sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
+
+import augmentation
+import sample_accuracy
+import test_sets
+from augmentation import Damage, Result
+
+
+def frames_of(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("damage", augmentation.HARDER.values(), ids=augmentation.HARDER)
+def test_encoding_again_keeps_the_frames_and_loses_detail(tmp_path, damage):
+    source = make_video(tmp_path / "good.mp4", frames=12, size=(98, 74))
+    augmentation.encode_again(source, tmp_path / "worse.mp4", damage)
+    before, after = frames_of(source), frames_of(tmp_path / "worse.mp4")
+    assert len(after) == len(before)
+    assert after[0].shape[:2] == ((74, 98) if damage.shrink == 1 else (36, 48))
+    detail = [
+        np.mean([cv2.Laplacian(cv2.cvtColor(cv2.resize(image, (98, 74)), cv2.COLOR_RGB2GRAY), cv2.CV_64F).std()])
+        for image in (before[5], after[5])
+    ]
+    assert detail[1] < 0.9 * detail[0]
+
+
+def test_encoding_again_gives_the_same_bytes(tmp_path):
+    source = make_video(tmp_path / "good.mp4")
+    for name in ("one.mp4", "two.mp4"):
+        augmentation.encode_again(source, tmp_path / name, Damage(crf=35, shrink=2))
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
+def test_a_damaged_dataset_has_the_chosen_videos_with_their_records(tmp_path):
+    records = {f"{name}.mp4": {"label": "REAL", "sample": True} for name in "ab"}
+    for name in records:
+        make_video(tmp_path / "videos" / name, frames=3)
+    (tmp_path / "videos" / "metadata.json").write_text(json.dumps(records))
+    worse = tmp_path / "worse"
+    augmentation.damage_videos(tmp_path / "videos", {"b"}, Damage(crf=35), worse)
+    assert json.loads((worse / "metadata.json").read_text()) == {"b.mp4": records["b.mp4"]}
+    assert sorted(path.name for path in worse.iterdir()) == ["b.mp4", "metadata.json"]
+
+
+def test_a_test_set_holds_every_crop_and_nothing_else(tmp_path):
+    records = {"a.mp4": {"label": "REAL"}, "b.mp4": {"label": "FAKE", "original": "a.mp4"}}
+    for id, crops in {"a": 1, "b": 3}.items():
+        (tmp_path / "videos" / id / "faces").mkdir(parents=True)
+        for number in range(crops):
+            cv2.imwrite(str(tmp_path / "videos" / id / "faces" / f"{id}-{number:03d}-00.png"), np.zeros((9, 9, 3)))
+    (tmp_path / "videos" / "metadata.json").write_text(json.dumps(records))
+    test_sets.split_as_test(tmp_path / "videos", tmp_path / "split_dataset")
+    entries = read_manifest(tmp_path / "split_dataset")
+    assert [entry.video for entry in entries] == ["a", "b", "b", "b"]
+    assert {(entry.split, entry.group) for entry in entries} == {("test", "a")}
+    assert all((tmp_path / "split_dataset" / "test" / entry.file).is_file() for entry in entries)
+
+
+def test_a_step_that_fails_shows_its_words():
+    with pytest.raises(SystemExit, match="--epochs"):
+        test_sets.run_step("03-train_cnn.py", "--epochs", 0)
+
+
+def test_videos_are_judged_by_the_mean_of_their_frames(tmp_path):
+    table = {"video": list("aaabb"), "label": [1, 1, 1, 0, 0], "p_real": [0.9, 0.8, 0.1, 0.2, 0.7]}
+    pd.DataFrame(table).to_parquet(tmp_path / "predictions.parquet")
+    result = augmentation.judge(tmp_path / "predictions.parquet")
+    assert (result.frames_right, result.frames, result.videos_right, result.videos) == (3, 5, 2, 2)
+    assert result.roc_auc == pytest.approx(4 / 6)
+
+
+def test_results_are_pooled_by_adding_counts():
+    assert augmentation.pool([Result(1, 2, 1, 1, 0.5), Result(8, 8, 0, 1, 1.0)]) == Result(9, 10, 1, 2, 0.75)
+
+
+def test_the_table_has_a_row_for_each_test_and_a_column_for_each_variant():
+    results = {"clean": {"none": Result(9, 10, 1, 2, 0.75), "strong": Result(10, 10, 2, 2, 1.0)}}
+    lines = augmentation.table(results, {"none": 12.0, "strong": 15.5})
+    assert [line.split() for line in lines] == [
+        ["none", "strong"],
+        ["clean", "(10", "crops,", "2", "videos)", "0.900", "0.500", "0.750", "1.000", "1.000", "1.000"],
+        ["seconds", "an", "epoch", "12.0", "15.5"],
+    ]
+
+
+def test_the_seconds_of_the_median_epoch_are_read():
+    printed = "03: training\nEpoch 1/3\n7/7 - 44s - 6s/step - loss\nEpoch 2/3\n7/7 - 12s - 2s/step\n7/7 - 14s - x\n"
+    assert augmentation.seconds_an_epoch(printed) == 14
+
+
+def test_a_variant_is_a_name_and_options():
+    assert augmentation.variant("mixup=--augment standard --mixup 0.2") == ("mixup", "--augment standard --mixup 0.2")
+
+
+def test_figures_are_shown_with_their_intervals():
+    rows = {
+        "frames": {
+            "accuracy": {"value": 0.9, "low": 0.851, "high": 0.95},
+            "roc_auc": {"value": None, "low": None, "high": None},
+        }
+    }
+    head, line = sample_accuracy.figure_lines("seed 0", rows, ("accuracy", "roc_auc"))
+    assert head.split() == ["seed", "0", "accuracy", "ROC", "AUC"]
+    assert line.split() == ["frames", "0.900", "(0.85-0.95)", "-"]
+
+
+def test_the_log_loss_is_shown_before_and_after_calibration(tmp_path):
+    losses = {"val_log_loss_before": 0.4, "val_log_loss_after": 0.3}
+    losses |= {"test_log_loss_before": 0.5, "test_log_loss_after": 0.45}
+    (tmp_path / "run.json").write_text(json.dumps({"calibration": {"temperature": 1.5} | losses}))
+    assert sample_accuracy.calibration_line(tmp_path) == (
+        "  calibration: temperature 1.50; log loss val 0.400 before, 0.300 after; test 0.500 before, 0.450 after"
+    )
