@@ -1,4 +1,4 @@
-"""How good predictions are: the figures of papers and of Kaggle, each with an interval, on scikit-learn."""
+"""How good predictions are: the figures of papers and of Kaggle, each with an interval."""
 
 import math
 import warnings
@@ -72,10 +72,18 @@ def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else math.nan
 
 
-def log_loss(labels: np.ndarray, p_real: np.ndarray, weights: np.ndarray | None = None) -> float:
+def log_loss(labels: np.ndarray, p_real: np.ndarray) -> float:
     """The mean negative logarithm of the probability that was given to the truth, clipped as Kaggle does."""
-    clipped = np.clip(np.where(labels == REAL, p_real, 1 - p_real), LOG_LOSS_CLIP, 1)
-    return float(np.average(-np.log(clipped), weights=weights))
+    return float(_losses(labels, p_real).mean())
+
+
+def _losses(labels: np.ndarray, p_real: np.ndarray) -> np.ndarray:
+    return -np.log(np.clip(np.where(labels == REAL, p_real, 1 - p_real), LOG_LOSS_CLIP, 1))
+
+
+def bin_of(p_real: np.ndarray) -> np.ndarray:
+    """Which of CALIBRATION_BINS equal bins each p_real is in."""
+    return np.minimum((p_real * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
 
 
 def equal_error_rate(false_alarms: np.ndarray, found: np.ndarray) -> float:
@@ -88,14 +96,62 @@ def equal_error_rate(false_alarms: np.ndarray, found: np.ndarray) -> float:
     return float(false_alarms[after - 1] + part * (false_alarms[after] - false_alarms[after - 1]))
 
 
-def calibration_error(labels: np.ndarray, p_real: np.ndarray, weights: np.ndarray) -> float:
-    """The expected calibration error: by how much p_real differs from the share of reals, over ten equal bins.
+class Ranking:
+    """N items sorted once by p_real, the most fake first, to be measured many times with other weights."""
 
-    Naeini et al. 2015, Obtaining Well Calibrated Probabilities Using Bayesian Binning.
-    """
-    bins = np.minimum((p_real * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    differences = np.bincount(bins, weights * (p_real - labels), CALIBRATION_BINS)
-    return float(np.abs(differences).sum() / weights.sum())
+    def __init__(self, labels: np.ndarray, p_real: np.ndarray):
+        labels, p_real = np.asarray(labels), np.asarray(p_real, np.float64)
+        self.order = np.argsort(p_real, kind="stable")
+        self.labels, self.p_real = labels[self.order], p_real[self.order]
+        # items of one p_real cannot be told apart, so that a curve has no point between them
+        self.ends = np.flatnonzero(np.append(np.diff(self.p_real) > 0, True))
+        self.losses = _losses(self.labels, self.p_real)
+        self.errors = self.p_real - self.labels
+        self.bins = bin_of(self.p_real)
+
+    def counts(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """How many fakes, and how many reals, are among the most fake items: from none to all (M + 1 numbers each)."""
+        weights = np.ones(len(self.order)) if weights is None else weights[self.order]
+        fakes = np.cumsum(weights * (self.labels == FAKE))[self.ends]
+        reals = np.cumsum(weights * (self.labels == REAL))[self.ends]
+        return np.append(0, fakes), np.append(0, reals)
+
+    def measure(self, threshold: float, weights: np.ndarray | None = None) -> dict[str, float]:
+        """The figures of merit, as `measure` gives them; `weights` are in the order in which the items were given."""
+        fakes, reals = self.counts(weights)
+        cut = np.searchsorted(self.p_real[self.ends], threshold, side="right")
+        found, alarms = fakes[cut], reals[cut]
+        missed, passed = fakes[-1] - found, reals[-1] - alarms
+        recall, specificity = _share(found, fakes[-1]), _share(passed, reals[-1])
+        weights = np.ones(len(self.order)) if weights is None else weights[self.order]
+        total = weights.sum()
+        return {
+            "accuracy": _share(found + passed, total),
+            "balanced_accuracy": (recall + specificity) / 2,
+            "fake_precision": _share(found, found + alarms),
+            "fake_recall": recall,
+            "fake_specificity": specificity,
+            "fake_f1": _share(2 * found, 2 * found + alarms + missed),
+            **_measure_curves(fakes, reals),
+            "log_loss": _share((weights * self.losses).sum(), total),
+            "brier_score": _share((weights * self.errors**2).sum(), total),
+            "calibration_error": _share(
+                np.abs(np.bincount(self.bins, weights * self.errors, CALIBRATION_BINS)).sum(), total
+            ),
+        }
+
+
+def _measure_curves(fakes: np.ndarray, reals: np.ndarray) -> dict[str, float]:
+    """What needs both labels, from the counts of a Ranking."""
+    if not fakes[-1] or not reals[-1]:
+        return dict.fromkeys(("roc_auc", "fake_average_precision", "equal_error_rate"), math.nan)
+    found, false_alarms = fakes / fakes[-1], reals / reals[-1]
+    precision = np.divide(fakes, fakes + reals, out=np.ones(len(fakes)), where=fakes + reals > 0)
+    return {
+        "roc_auc": float(np.trapezoid(found, false_alarms)),
+        "fake_average_precision": float((np.diff(found) * precision[1:]).sum()),
+        "equal_error_rate": equal_error_rate(false_alarms, found),
+    }
 
 
 def measure(
@@ -103,35 +159,11 @@ def measure(
 ) -> dict[str, float]:
     """The figures of merit of N labels (1 is real) and probabilities of real; nan where one is not defined.
 
-    A name that begins with fake_ says that a fake is what was looked for. Items can have weights (N).
+    A name that begins with fake_ says that a fake is what was looked for. Items can have weights (N). The calibration
+    error is by how much p_real differs from the share of reals, over ten equal bins (Naeini et al. 2015, Obtaining
+    Well Calibrated Probabilities Using Bayesian Binning).
     """
-    labels, p_real = np.asarray(labels), np.asarray(p_real, np.float64)
-    weights = np.ones(len(labels)) if weights is None else weights
-    labels, p_real, weights = labels[weights > 0], p_real[weights > 0], weights[weights > 0]
-    verdicts = is_real(p_real, threshold)
-    counts = sk.confusion_matrix(labels, verdicts, labels=[FAKE, REAL], sample_weight=weights)
-    (found, missed), (alarms, passed) = counts
-    recall, specificity = _share(found, found + missed), _share(passed, alarms + passed)
-    precision = _share(found, found + alarms)
-    figures = {
-        "accuracy": _share(found + passed, counts.sum()),
-        "balanced_accuracy": (recall + specificity) / 2,
-        "fake_precision": precision,
-        "fake_recall": recall,
-        "fake_specificity": specificity,
-        "fake_f1": _share(2 * found, 2 * found + alarms + missed),
-    }
-    figures |= dict.fromkeys(("roc_auc", "fake_average_precision", "equal_error_rate"), math.nan)
-    if len(np.unique(labels)) == 2:
-        curve = sk.roc_curve(1 - labels, 1 - p_real, sample_weight=weights, drop_intermediate=False)[:2]
-        figures["roc_auc"] = float(sk.auc(*curve))
-        figures["fake_average_precision"] = sk.average_precision_score(1 - labels, 1 - p_real, sample_weight=weights)
-        figures["equal_error_rate"] = equal_error_rate(*curve)
-    return figures | {
-        "log_loss": log_loss(labels, p_real, weights),
-        "brier_score": _share((weights * (p_real - labels) ** 2).sum(), weights.sum()),
-        "calibration_error": calibration_error(labels, p_real, weights),
-    }
+    return Ranking(labels, p_real).measure(threshold, weights)
 
 
 def measure_with_intervals(
@@ -147,7 +179,8 @@ def measure_with_intervals(
     Whole groups are drawn with replacement, since the frames of a video, and the fakes of an original, are not
     independent (Efron and Tibshirani 1993, An Introduction to the Bootstrap, the percentile method).
     """
-    values = measure(labels, p_real, threshold)
+    ranking = Ranking(labels, p_real)
+    values = ranking.measure(threshold)
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     count = members.max() + 1
     rng = np.random.default_rng(seed)
@@ -155,7 +188,7 @@ def measure_with_intervals(
     draws = []
     for _ in range(resamples):
         times_drawn = np.bincount(rng.integers(0, count, count), minlength=count)
-        draws.append(list(measure(labels, p_real, threshold, times_drawn[members].astype(float)).values()))
+        draws.append(list(ranking.measure(threshold, times_drawn[members].astype(float)).values()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a figure that no draw defines has no interval
         lows, highs = np.nanpercentile(draws, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)], axis=0)
@@ -163,9 +196,9 @@ def measure_with_intervals(
 
 
 def measure_parts(
-    labels: np.ndarray, p_real: np.ndarray, parts: Sequence[str | None], threshold: float = THRESHOLD
+    labels: np.ndarray, p_real: np.ndarray, parts: Sequence[str | int | None], threshold: float = THRESHOLD
 ) -> dict[str, dict[str, float]]:
-    """Accuracy, mean p_real and count of each part, such as each method of manipulation, sorted by name.
+    """Accuracy, mean p_real and count of each part, such as each method of manipulation, sorted by name or number.
 
     Where a part holds one label only, as methods do, its `roc_auc` is against all items of the other label.
     """
@@ -175,7 +208,7 @@ def measure_parts(
     for part in sorted({part for part in parts if part}):
         inside = parts == part
         compared = inside | (labels != labels[inside][0]) if len(set(labels[inside])) == 1 else inside
-        result[part] = {
+        result[str(part)] = {
             "count": int(inside.sum()),
             "accuracy": float(right[inside].mean()),
             "mean_p_real": float(p_real[inside].mean()),

@@ -1,4 +1,5 @@
 import math
+import time
 
 import numpy as np
 import pytest
@@ -41,6 +42,23 @@ def drawn():
     return labels, p_real, rng.integers(0, 4, 300)
 
 
+def equal_errors(false_alarms, found) -> float:
+    """Where the ROC curve meets the line from (0, 1) to (1, 0)."""
+    x = np.linspace(0, 1, 200_001)
+    return x[np.argmin(np.abs(np.interp(x, false_alarms, found) - (1 - x)))]
+
+
+def calibration_error(labels, p_real, weights) -> float:
+    """The weighted mean over ten bins of |mean p_real - share of reals|."""
+    error = 0
+    for k in range(10):
+        inside = (p_real >= k / 10) & ((p_real < (k + 1) / 10) | (k == 9))
+        if weights[inside].sum():
+            means = [np.average(values[inside], weights=weights[inside]) for values in (p_real, labels)]
+            error += weights[inside].sum() / weights.sum() * abs(means[0] - means[1])
+    return error
+
+
 def test_every_figure_is_scikit_learns_with_and_without_weights(drawn):
     labels, p_real, weights = drawn
     for w in (np.ones(300), weights):
@@ -58,8 +76,8 @@ def test_every_figure_is_scikit_learns_with_and_without_weights(drawn):
                 "fake_average_precision": sk.average_precision_score(fake, p_fake, **given),
                 "log_loss": sk.log_loss(fake, np.clip(p_fake, 1e-15, 1 - 1e-15), **given),
                 "brier_score": sk.brier_score_loss(fake, p_fake, **given),
-                "equal_error_rate": measure(labels, p_real, weights=w.astype(float))["equal_error_rate"],
-                "calibration_error": measure(labels, p_real, weights=w.astype(float))["calibration_error"],
+                "equal_error_rate": equal_errors(*sk.roc_curve(fake, p_fake, **given)[:2]),
+                "calibration_error": calibration_error(labels, p_real, w),
             },
             rel=1e-4,  # 1 - 1e-15 is rounded
         )
@@ -89,6 +107,25 @@ def test_with_one_label_only_what_needs_both_is_not_defined():
     assert figures["accuracy"] == 0.5 and figures["fake_specificity"] == 0.5
     for name in ("roc_auc", "fake_recall", "balanced_accuracy", "equal_error_rate", "fake_average_precision"):
         assert math.isnan(figures[name])
+
+
+def test_verdict_figures_are_those_counted_by_hand_at_any_threshold():
+    labels, p_real = [1, 1, 1, 0, 0, 0, 0], [0.9, 0.7, 0.4, 0.1, 0.5, 0.6, 0.8]
+    # above 0.6 is real: of three reals one is taken for fake, of four fakes three are found
+    figures = measure(labels, p_real, threshold=0.6)
+    expected = {"accuracy": 5 / 7, "balanced_accuracy": (3 / 4 + 2 / 3) / 2, "fake_precision": 3 / 4}
+    expected |= {"fake_recall": 3 / 4, "fake_specificity": 2 / 3, "fake_f1": 3 / 4}
+    assert {name: figures[name] for name in expected} == pytest.approx(expected)
+    assert measure(labels, p_real, threshold=1)["fake_recall"] == 1
+    assert math.isnan(measure(labels, p_real, threshold=0)["fake_precision"])
+
+
+def test_a_hundred_thousand_crops_take_seconds():
+    rng = np.random.default_rng(0)
+    labels, p_real = rng.integers(0, 2, 100_000), rng.random(100_000)
+    began = time.process_time()
+    measure_with_intervals(labels, p_real, [str(i // 100) for i in range(100_000)])
+    assert time.process_time() - began < 20
 
 
 def test_intervals_hold_the_value_and_are_the_same_for_a_seed(drawn):
@@ -124,4 +161,5 @@ def test_a_method_is_compared_with_all_reals():
     parts = measure_parts(labels, p_real, [None, "", "swap", "swap", "blur"])
     assert list(parts) == ["blur", "swap"]
     assert parts["swap"] == pytest.approx({"count": 2, "accuracy": 0.5, "mean_p_real": 0.4, "roc_auc": 0.75})
+    assert list(measure_parts(labels, p_real, [10, 2, 2, None, 1])) == ["1", "2", "10"]
     assert parts["blur"] == pytest.approx({"count": 1, "accuracy": 1, "mean_p_real": 0.2, "roc_auc": 1})

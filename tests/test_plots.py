@@ -1,8 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 
-from deepfake.plots import plot_confusion, plot_history
+from deepfake.metrics import Ranking, measure_with_intervals
+from deepfake.plots import plot_confusion, plot_curves, plot_history
 
 
 @pytest.mark.parametrize(
@@ -23,3 +25,38 @@ def test_a_history_of_any_length_is_drawn_with_the_kept_epoch_in_it(tmp_path, ep
     plot_history(np.linspace(0.5, 0.9, epochs), other, 1, "Accuracy", tmp_path / "b.png")
     same = (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert same == (epochs == 1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("band", [None, (0.3, 0.7)])
+@pytest.mark.parametrize(
+    ("labels", "p_real"),
+    [
+        ([1, 0, 1, 0, 1, 0] * 50, np.linspace(0, 1, 300)),
+        ([1, 0, 1, 0], [0.9, 0.1, 0.2, 0.3]),
+        ([1, 0], [0.1, 0.9]),
+        ([1, 1, 1], [0.1, 0.9, 0.9]),
+        ([0], [0.0]),
+        ([1, 0, 0, 1], [0.5] * 4),
+        ([1, 0, 0, 1], [1.0] * 4),
+    ],
+    ids=["many", "few", "all wrong", "reals only", "one fake", "all equal", "all sure"],
+)
+def test_curves_are_drawn_of_any_predictions(tmp_path, labels, p_real, band):
+    groups = [str(i) for i in range(len(labels))]
+    figures = measure_with_intervals(labels, p_real, groups, resamples=20)
+    plot_curves(np.array(labels), np.array(p_real), figures, "Test videos", tmp_path / "Curves.png", 0.6, band)
+    height, width = cv2.imread(str(tmp_path / "Curves.png")).shape[:2]
+    assert 1000 < height < 2000 and 1000 < width < 2000
+
+
+def test_the_curves_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 500)
+    p_real = np.clip(0.3 * labels + rng.normal(0.4, 0.3, 500), 0, 1).round(2)
+    fakes, reals = Ranking(labels, p_real).counts()
+    false_alarms, found, _ = sk.roc_curve(1 - labels, 1 - p_real, drop_intermediate=False)
+    assert np.allclose(reals / reals[-1], false_alarms) and np.allclose(fakes / fakes[-1], found)
+    precision, recall, _ = sk.precision_recall_curve(1 - labels, 1 - p_real)
+    assert np.allclose(fakes[1:] / (fakes + reals)[1:], precision[-2::-1])
+    assert np.allclose(fakes[1:] / fakes[-1], recall[-2::-1])
