@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Step 03a: the test set's predictions by a saved model, without training.
 
-Reads:  a .keras or .h5 model, of step 03 or of another project built on the efficientnet package;
-        <split-dir>/ with manifest.csv
-Writes: <out-dir>/cnn_preds_values.json and .parquet, metrics_frames.json and .txt, Confusion.png
+Reads:  a .keras or .h5 model, of step 03 or of another project built on the efficientnet package, and the .json
+        beside it, if there is one; <split-dir>/ with manifest.csv
+Writes: <out-dir>/cnn_preds_values.json and .parquet, metrics_frames.json and .txt, Confusion.png, Curves.png
 """
 
 from pathlib import Path
@@ -27,11 +27,16 @@ def main() -> int:
         default=255,
         help="white, as the model knows it: 1 for another project's model that was trained on pixels of 0 to 1",
     )
+    parser.add_argument(
+        "--no-calibration", action="store_true", help="leave the model's numbers as they are, whatever its .json says"
+    )
     args = parser.parse_args()
 
-    from deepfake.training import load_and_predict
+    from deepfake.evaluation import load_and_predict
 
-    return load_and_predict(args.model, args.split_dir, args.out_dir, args.pixel_max, args.quiet)
+    return load_and_predict(
+        args.model, args.split_dir, args.out_dir, args.pixel_max, args.quiet, not args.no_calibration
+    )
 
 
 if __name__ == "__main__":

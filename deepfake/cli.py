@@ -157,8 +157,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except UserError as error:
         print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nstopped; every file that stands is whole, and the same command starts again", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        told = str(stopped) or "every file that stands is whole, and the same command starts again"
+        print(f"\nstopped; {told}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         # the reader of a pipe (head, less) has gone: nothing more to say, and nothing for Python to flush

@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+from collections.abc import Sequence
 
 from deepfake.cli import hushed
 
@@ -14,6 +15,11 @@ with hushed():
     import keras
     import tensorflow as tf
 
+PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+
+# the first compute capability of NVIDIA's with units for float16
+TENSOR_CORES = (7, 0)
+
 
 @functools.cache
 def gpus() -> tuple[str, ...]:
@@ -24,4 +30,29 @@ def gpus() -> tuple[str, ...]:
     return tuple(device.name.removeprefix("/physical_device:") for device in devices)
 
 
-__all__ = ["gpus", "keras", "tf"]
+def strategy_for(devices: Sequence[str]) -> tf.distribute.Strategy:
+    """How to train on some devices: mirrored on all of them where there are several."""
+    return tf.distribute.MirroredStrategy(list(devices)) if len(devices) > 1 else tf.distribute.get_strategy()
+
+
+def choose_precision(wanted: str) -> str:
+    """The precision to train in; `auto` is half precision where all GPUs have the units for it, else float32."""
+    if wanted != "auto":
+        return wanted
+    devices = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(device) for device in devices]
+    generations = [found.get("compute_capability", (0, 0)) for found in details]
+    return "mixed_float16" if generations and min(generations) >= TENSOR_CORES else "float32"
+
+
+def set_precision(model: keras.Model, precision: str) -> None:
+    """Let a model compute in another precision; its weights, its scaling of pixels and its p_real stay float32."""
+    model.dtype_policy = keras.dtype_policies.get(precision)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            set_precision(layer, precision)
+        elif layer.name not in ("scaling", "p_real"):
+            layer.dtype_policy = keras.dtype_policies.get(precision)
+
+
+__all__ = ["PRECISIONS", "choose_precision", "gpus", "keras", "set_precision", "strategy_for", "tf"]

@@ -106,6 +106,30 @@ def draw_gallery(lines: list[list[Tile]], path: Path) -> None:
     save(figure, path)
 
 
+def draw_augmentation(rows: list[np.ndarray], labels: list[int], path: Path) -> None:
+    """Write a picture of crops as training sees them: for each label its row of N x S x S x 3 uint8, the crop first."""
+    columns = len(rows[0])
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(1.3 * columns, 1.36 * len(rows)), squeeze=False, layout="constrained"
+    )
+    for row, images, label in zip(axes, rows, labels, strict=True):
+        for ax, image in zip(row, images, strict=True):
+            ax.imshow(image)
+            _bare(ax, LABEL_COLOURS[label], 2 if ax is row[0] else 0)
+        row[0].set_ylabel(LABEL_NAMES[label].upper(), color=LABEL_COLOURS[label], fontweight="bold", fontsize=9)
+    axes[0][0].set_title("as it is", fontsize=9)
+    title = axes[0][1].set_title("as training sees it, changed anew in each epoch", fontsize=9)
+    title.set_in_layout(False)  # it may reach over the next columns
+    save(figure, path)
+
+
+def _bare(ax: Axes, colour: str, width: float) -> None:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    for side in ax.spines.values():
+        side.set(edgecolor=colour, linewidth=width, visible=width > 0)
+
+
 def main() -> None:
     """Draw a dataset that steps 00 and 01a have been through."""
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")

@@ -1,26 +1,58 @@
-"""Crops as batches for Keras: read, resized the one way that training and inference share, and augmented."""
+"""Crops as batches for Keras: read, resized the one way that training and inference share, cached and augmented."""
 
-import math
+import functools
+import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from deepfake.augmentation import Augmentation, augment, distort
+from deepfake.cli import progress
 from deepfake.devices import tf
 from deepfake.files import UserError
 from deepfake.splits import Entry
+from deepfake.videos import FAKE, REAL
 
 IMAGE_SIZE = 128
 
-# decoded crops stay in memory up to this many bytes in all
-CACHE_BYTES = 4 << 30
+# decoded crops are cached in memory up to this many bytes in all, and else on the disk while it keeps as much free
+MEMORY_BYTES = 4 << 30
+CACHES = ("auto", "memory", "disk", "none")
 
-# the widest changes of the augmentation; each is drawn evenly from its range
-ROTATION = math.radians(10)
-SHIFT = 0.08  # of the image's side
-SHEAR = 0.1
-ZOOM = 0.1
+# where the eyes, the nose and the corners of the mouth are in a crop whose landmarks are not known, in shares of it
+TYPICAL_LANDMARKS = ((0.38, 0.42), (0.62, 0.42), (0.5, 0.55), (0.4, 0.67), (0.6, 0.67))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which crops an epoch takes: all, or of each video at most so many; with `equal`, as many real as fake ones."""
+
+    crops_per_video: int | None = None
+    equal: bool = False
+
+
+@dataclass(frozen=True)
+class CropSet:
+    """N crops: paths, labels (N x 1 float32), video ids, landmarks in pixels of the file (N x 5 x 2, nan: unknown).
+
+    Where they are cached, `pixels` holds them decoded (N x S x S x 3 uint8) and `points` the landmarks in shares of
+    the crop's sides (N x 5 x 2 float32).
+    """
+
+    paths: list[str]
+    labels: np.ndarray
+    videos: np.ndarray
+    landmarks: np.ndarray
+    image_size: int
+    pixels: np.ndarray | None = None
+    points: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
 
 
 def resize_crop(image: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -31,74 +63,220 @@ def resize_crop(image: tf.Tensor, image_size: int) -> tf.Tensor:
 
 def read_crop(path: tf.Tensor, image_size: int) -> tf.Tensor:
     """Read an image file as image_size x image_size x 3 uint8 RGB."""
+    return _read(path, tf.zeros((5, 2)), image_size)[0]
+
+
+def _read(path: tf.Tensor, landmarks: tf.Tensor, image_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The crop as `read_crop` gives it, and its landmarks in shares of its sides."""
     image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
     image.set_shape((None, None, 3))
-    return resize_crop(image, image_size)
+    sides = tf.cast(tf.shape(image)[1::-1], tf.float32)
+    points = tf.where(tf.math.is_nan(landmarks), tf.constant(TYPICAL_LANDMARKS), landmarks / sides)
+    return resize_crop(image, image_size), points
 
 
-def crop_batches(
-    entries: Sequence[Entry],
-    split_dir: Path,
-    image_size: int,
-    batch_size: int,
-    augment_seed: int | None = None,
-) -> tf.data.Dataset:
-    """Batches of crops, B x S x S x 3 (float32, 0 to 255), and labels, B x 1 (float32, 1 is real).
+def crop_set(entries: Sequence[Entry], split_dir: Path, image_size: int) -> CropSet:
+    """The crops that manifest entries name, none of them read yet."""
+    unknown = [[np.nan] * 2] * 5
+    landmarks = [json.loads(entry.landmarks) if entry.landmarks else unknown for entry in entries]
+    return CropSet(
+        paths=[str(split_dir / entry.split / entry.file) for entry in entries],
+        labels=np.array([[entry.label] for entry in entries], np.float32),
+        videos=np.array([entry.video for entry in entries]),
+        landmarks=np.array(landmarks, np.float32),
+        image_size=image_size,
+    )
 
-    In the entries' order; with `augment_seed`, shuffled and augmented anew at each pass, the same for a same seed.
+
+def choose_cache(crops: int, image_size: int, folder: Path) -> str:
+    """Where decoded crops fit: memory, else disk, else none."""
+    size = crops * image_size**2 * 3
+    if size <= MEMORY_BYTES:
+        return "memory"
+    return "disk" if 2 * size <= shutil.disk_usage(folder).free else "none"
+
+
+@contextmanager
+def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterator[CropSet]:
+    """Decode the crops once, into memory or into a file on the disk, which is removed at the end.
+
+    `kind` is one of CACHES.
+
+    Raises:
+        UserError: a crop cannot be read.
     """
-    paths = [str(split_dir / entry.split / entry.file) for entry in entries]
-    labels = np.array([[entry.label] for entry in entries], np.float32)
-    crops = tf.data.Dataset.from_tensor_slices((paths, labels))
-    fits = len(entries) * image_size**2 * 3 <= CACHE_BYTES
-    # names are shuffled where the crops are too many to be
-    if augment_seed is not None and not fits:
-        crops = crops.shuffle(len(entries), seed=augment_seed)
-    crops = crops.map(lambda path, label: (read_crop(path, image_size), label), tf.data.AUTOTUNE)
-    if fits:
-        crops = crops.cache()
-    if augment_seed is not None and fits:
-        crops = crops.shuffle(len(entries), seed=augment_seed)
-    batches = crops.batch(batch_size)
-    if augment_seed is None:
-        batches = batches.map(lambda images, labels: (tf.cast(images, tf.float32), labels), tf.data.AUTOTUNE)
-    else:
-        # seeds come with the batches, not from global state, so that parallel calls give the same result
-        seeds = tf.data.Dataset.random(seed=augment_seed, rerandomize_each_iteration=True).batch(2)
-        batches = tf.data.Dataset.zip((batches, seeds)).map(
-            lambda batch, seed: (augment(batch[0], seed), batch[1]), tf.data.AUTOTUNE
+    kind = choose_cache(len(crops), crops.image_size, file.parent) if kind == "auto" else kind
+    if kind == "none":
+        yield crops
+        return
+    shape = (len(crops), crops.image_size, crops.image_size, 3)
+    pixels = np.memmap(file, np.uint8, "w+", shape=shape) if kind == "disk" else np.empty(shape, np.uint8)
+    points = np.empty((len(crops), 5, 2), np.float32)
+    try:
+        at = 0
+        with progress(None, quiet, desc="reading", total=len(crops), unit="crop", leave=False) as bar:
+            for images, landmarks in _decoded(crops, np.arange(len(crops))).batch(256).as_numpy_iterator():
+                pixels[at : at + len(images)], points[at : at + len(images)] = images, landmarks
+                at += len(images)
+                bar.update(len(images))
+        yield CropSet(**vars(crops) | {"pixels": pixels, "points": points})
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _decoded(crops: CropSet, indices: np.ndarray | tf.data.Dataset) -> tf.data.Dataset:
+    """The crops of some indices, one by one, with their landmarks in shares, from their files."""
+    paths, landmarks = tf.constant(crops.paths), tf.constant(crops.landmarks)
+    indices = tf.data.Dataset.from_tensor_slices(indices) if isinstance(indices, np.ndarray) else indices
+    return indices.map(lambda n: _read(paths[n], landmarks[n], crops.image_size), tf.data.AUTOTUNE)
+
+
+def crop_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
+    """All crops in their order: B x S x S x 3 (float32, 0 to 255) and labels, B x 1 (1 is real)."""
+    if crops.pixels is not None:
+        images = tf.data.Dataset.range(0, len(crops), batch_size).map(
+            lambda start: _rows(crops.pixels, start, batch_size), tf.data.AUTOTUNE
         )
+    else:
+        images = _decoded(crops, np.arange(len(crops))).map(lambda image, _: image).batch(batch_size)
+    labels = tf.data.Dataset.from_tensor_slices(crops.labels).batch(batch_size)
+    batches = tf.data.Dataset.zip((images.map(lambda batch: tf.cast(batch, tf.float32)), labels))
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Flip, rotate, shift, shear and zoom each image of a batch (B x S x S x 3) at random, in one resampling.
+def _rows(pixels: np.ndarray, start: tf.Tensor, count: int) -> tf.Tensor:
+    rows = tf.numpy_function(lambda start: np.asarray(pixels[start : start + count]), [start], tf.uint8, stateful=False)
+    return tf.ensure_shape(rows, (None, *pixels.shape[1:]))
 
-    Gives float32 of the same range; `seed` is two integers.
+
+def epoch_order(crops: CropSet, sampling: Sampling, seed: int, epoch: int) -> np.ndarray:
+    """The indices of the crops of an epoch (counted from 0), shuffled: the same for the same seed and epoch.
+
+    Every epoch has as many. With `crops_per_video` K, a video with more than K crops gives K of them at random; with
+    `equal`, the larger class gives as many as the smaller one has.
     """
-    count, size = tf.shape(images)[0], tf.cast(tf.shape(images)[1], tf.float32)
-    draws = tf.random.stateless_uniform((7, count), seed, -1.0, 1.0)
-    flip = tf.sign(draws[0])
-    angle, shear = draws[1] * ROTATION, draws[2] * SHEAR
-    zoom_x, zoom_y = 1 + draws[3] * ZOOM, 1 + draws[4] * ZOOM
-    # where each output pixel comes from, about the centre: zoom and flip, then shear, then rotation
-    a, b = zoom_x * flip * tf.cos(angle), zoom_y * (shear * tf.cos(angle) - tf.sin(angle))
-    c, d = zoom_x * flip * tf.sin(angle), zoom_y * (shear * tf.sin(angle) + tf.cos(angle))
-    centre = (size - 1) / 2
-    shift_x, shift_y = draws[5] * SHIFT * size, draws[6] * SHIFT * size
-    zeros = tf.zeros_like(a)
-    transforms = tf.stack(
-        [a, b, centre - (a + b) * centre + shift_x, c, d, centre - (c + d) * centre + shift_y, zeros, zeros],
-        axis=1,
-    )
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(images, tf.float32),
-        transforms=transforms,
-        output_shape=tf.shape(images)[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
+    order = np.random.default_rng((seed, epoch)).permutation(len(crops))
+    if sampling.crops_per_video:
+        order = order[_rank(crops.videos[order]) < sampling.crops_per_video]
+    if sampling.equal:
+        labels = crops.labels[order, 0]
+        order = order[_rank(labels) < min((labels == label).sum() for label in (FAKE, REAL))]
+    return order
+
+
+def _rank(keys: np.ndarray) -> np.ndarray:
+    """For each item, how many of its key come before it."""
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    by_key = np.argsort(inverse, kind="stable")
+    ranks = np.empty(len(keys), int)
+    ranks[by_key] = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return ranks
+
+
+def steps_of(crops: CropSet, sampling: Sampling, batch_size: int) -> tuple[int, int]:
+    """How many batches an epoch has, and of how many crops: whole batches only, so what is left over waits."""
+    count = len(epoch_order(crops, sampling, seed=0, epoch=0))
+    size = min(batch_size, count)
+    return count // size, size
+
+
+def training_batches(
+    crops: CropSet,
+    batch_size: int,
+    level: Augmentation | None = None,
+    sampling: Sampling = Sampling(),
+    seed: int = 0,
+    first_epoch: int = 0,
+    on_accelerator: bool = False,
+) -> tf.data.Dataset:
+    """Batches of augmented crops, B x S x S x 3 (float32, 0 to 255), and labels, B x 1 (float32), without end.
+
+    A batch depends on the seed and its number alone, so that what continues from `first_epoch` is what would have
+    followed. With `on_accelerator` crops come with landmarks and seeds, for a model made by `augmenting`.
+    """
+    steps, size = steps_of(crops, sampling, batch_size)
+    order = functools.lru_cache(2)(functools.partial(epoch_order, crops, sampling, seed))
+    numbers = tf.data.Dataset.range(first_epoch * steps, np.iinfo(np.int64).max)
+    indices = numbers.map(lambda number: _indices(order, number, steps, size))
+    labels = tf.constant(crops.labels)
+    if crops.pixels is not None:
+        images = indices.map(lambda rows: _cached_rows(crops, rows), tf.data.AUTOTUNE)
+    else:
+        images = _decoded(crops, indices.unbatch()).batch(size, drop_remainder=True)
+    seeds = numbers.map(lambda number: tf.stack([tf.constant(seed, tf.int64), number]))
+    batches = tf.data.Dataset.zip((images, seeds, indices.map(lambda rows: tf.gather(labels, rows))))
+
+    def changed(images: tuple, seed: tf.Tensor, labels: tf.Tensor) -> tuple:
+        pixels, points = images
+        if level:
+            pixels, points = _distorted(pixels, points, seed, level)
+        if level and on_accelerator:
+            # a seed for each image, so that each replica's part of a batch has one of its own
+            seeds = tf.stack([tf.repeat(seed[0], size), seed[1] * size + tf.range(size, dtype=tf.int64)], axis=1)
+            return (pixels, points, seeds), labels
+        return (augment(pixels, points, seed, level) if level else tf.cast(pixels, tf.float32)), labels
+
+    return batches.map(changed, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _indices(order: functools.partial, number: tf.Tensor, steps: int, size: int) -> tf.Tensor:
+    """The crops of a batch of a number that goes on from epoch to epoch."""
+
+    def take(number: int) -> np.ndarray:
+        epoch, step = divmod(int(number), steps)
+        return order(epoch)[step * size : (step + 1) * size]
+
+    return tf.ensure_shape(tf.numpy_function(take, [number], tf.int64, stateful=False), (size,))
+
+
+def _cached_rows(crops: CropSet, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def take(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return crops.pixels[rows], crops.points[rows]
+
+    pixels, points = tf.numpy_function(take, [indices], (tf.uint8, tf.float32), stateful=False)
+    size = indices.shape[0]
+    return tf.ensure_shape(pixels, (size, *crops.pixels.shape[1:])), tf.ensure_shape(points, (size, 5, 2))
+
+
+def _distorted(
+    images: tf.Tensor, landmarks: tf.Tensor, seed: tf.Tensor, level: Augmentation
+) -> tuple[tf.Tensor, tf.Tensor]:
+    def change(images: np.ndarray, landmarks: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return distort(images, landmarks, tuple(seed.tolist()), level)
+
+    pixels, points = tf.numpy_function(change, [images, landmarks, seed], (tf.uint8, tf.float32), stateful=False)
+    return tf.ensure_shape(pixels, images.shape), tf.ensure_shape(points, landmarks.shape)
+
+
+def show_augmentation(
+    crops: CropSet, level: Augmentation | None, seed: int, examples: int = 3, versions: int = 7
+) -> tuple[list[np.ndarray], list[int]]:
+    """Some real and fake crops, each as it is and then augmented in several versions, and the label of each.
+
+    For each crop 1 + versions x S x S x 3 uint8.
+    """
+    shown, labels = [], []
+    for label in (REAL, FAKE):
+        numbers = np.flatnonzero(crops.labels[:, 0] == label)
+        chosen = numbers[np.linspace(0, len(numbers) - 1, examples).astype(int)]
+        for number, (image, points) in zip(chosen, _decoded(crops, chosen).as_numpy_iterator(), strict=True):
+            images, landmarks = np.repeat(image[None], versions, axis=0), np.repeat(points[None], versions, axis=0)
+            if level:
+                images, landmarks = distort(images, landmarks, (seed, number), level)
+                images = augment(images, landmarks, tf.constant([seed, number], tf.int64), level).numpy()
+            shown.append(np.concatenate([image[None], images.round().astype(np.uint8)]))
+            labels.append(label)
+    return shown, labels
+
+
+def without_augmentation(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Batches of `crop_batches` for a model made by `augmenting`, which leaves them as they are."""
+
+    def extended(images: tf.Tensor, labels: tf.Tensor) -> tuple:
+        count = tf.shape(images)[0]
+        return (tf.cast(images, tf.uint8), tf.zeros((count, 5, 2)), tf.zeros((count, 2), tf.int64)), labels
+
+    return batches.map(extended)
 
 
 @contextmanager

@@ -56,6 +56,11 @@ def build_model(image_size: int, weights: str, sample_only: bool = False) -> ker
     return keras.Model(inputs, outputs, name=NAMES[sample_only])
 
 
+def backbone_of(model: keras.Model) -> keras.Model | None:
+    """The part of a model that comes pretrained."""
+    return next((layer for layer in model.layers if isinstance(layer, keras.Model)), None)
+
+
 def knows_sample_only(model: keras.Model) -> bool:
     """Whether a model, wherever its file has gone, was trained on the drawn sample only."""
     return model.name == NAMES[True]

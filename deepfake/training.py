@@ -1,26 +1,43 @@
-"""Training the frame classifier, and what is kept of it: the best model, its predictions and its pictures."""
+"""Training the frame classifier: in one phase or two, kept epoch by epoch, and continued where it was cut off."""
 
 import importlib.metadata
-import math
 import sys
 import time
-from collections import Counter
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deepfake.devices import gpus, keras, tf
-from deepfake.files import UserError, whole_file, write_csv, write_json
-from deepfake.inputs import IMAGE_SIZE, crop_batches, readable_crops
-from deepfake.metrics import Scores, score
-from deepfake.models import BACKBONE, build_model, knows_sample_only, load_model, predict
-from deepfake.plots import plot_confusion, plot_history
-from deepfake.predictions import NAME, SAMPLE_ONLY, is_sample_only, write_predictions
-from deepfake.reports import write_metrics
-from deepfake.splits import SHARES, Entry, read_manifest
-from deepfake.videos import FAKE, LABEL_NAMES, REAL
+from deepfake.augmentation import LEVELS, augmenting
+from deepfake.checkpoints import Keeper, Progress, read_progress, restore, states_of
+from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
+from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
+from deepfake.files import read_json, whole_file, write_json
+from deepfake.gallery import draw_augmentation
+from deepfake.inputs import (
+    IMAGE_SIZE,
+    CropSet,
+    Sampling,
+    cached,
+    crop_batches,
+    crop_set,
+    readable_crops,
+    show_augmentation,
+    steps_of,
+    training_batches,
+    without_augmentation,
+)
+from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.models import BACKBONE, backbone_of, build_model, knows_sample_only, load_model
+from deepfake.plots import plot_history
+from deepfake.predictions import SAMPLE_ONLY
+from deepfake.splits import Entry
+from deepfake.videos import FAKE, REAL
 
-CHECKPOINT = Path("tmp_checkpoint")
 RECORDED_PACKAGES = ("tensorflow", "keras", "efficientnet", "mtcnn", "numpy", "opencv-python-headless", "av")
+BALANCES = ("none", "weights", "equal")
+
+# of the larger class in the training crops, from which on the user is told how to make up for it
+IMBALANCE = 0.6
 
 
 @dataclass(frozen=True)
@@ -29,83 +46,241 @@ class Options:
 
     weights: str = "imagenet"
     epochs: int = 20
+    head_epochs: int = 2
     batch_size: int = 32
     image_size: int = IMAGE_SIZE
     learning_rate: float = 1e-3
     patience: int = 6
     seed: int = 0
+    augment: str = "standard"
+    balance: str = "none"
+    crops_per_video: int | None = None
+    label_smoothing: float = 0.0
+    precision: str = "auto"
+    cache: str = "auto"
+    calibrate: bool = True
+    fit_threshold: bool = False
 
 
 @dataclass(frozen=True)
-class ModelInfo:
-    """best_model.json: what using the model needs."""
+class Phase:
+    """Some epochs in a row (from `first` up to, not including, `last`) at one rate, with the backbone frozen or not."""
 
-    backbone: str
-    image_size: int
-    sample_only: bool
-
-
-class KeepBest(keras.callbacks.Callback):
-    """Saves the model, whole, after each epoch with a higher validation accuracy (or as high with a lower loss)."""
-
-    def __init__(self, path: Path, info: ModelInfo) -> None:
-        super().__init__()
-        self.path, self.info = path, info
-        self.best, self.best_epoch = (-1.0, 0.0), 0
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        result = logs["val_accuracy"], -logs["val_loss"]
-        if result > self.best:
-            self.best, self.best_epoch = result, epoch + 1
-            with whole_file(self.path) as temporary:
-                self.model.save(temporary)
-            write_json(self.path.with_suffix(".json"), asdict(self.info))
-            # the .h5 of an earlier run is another model; this run's is written at the end
-            self.path.with_suffix(".h5").unlink(missing_ok=True)
+    first: int
+    last: int
+    learning_rate: float
+    frozen: bool = False
 
 
-def train(split_dir: Path, out_dir: Path, options: Options, quiet: bool = False) -> int:
-    """Step 03: train on the split dataset, keep the best epoch, predict the test set; returns the exit code.
+def phases(options: Options) -> list[Phase]:
+    """One phase from scratch; from pretrained weights first the head alone, then all at a tenth of the rate."""
+    if options.weights == "none":
+        return [Phase(0, options.epochs, options.learning_rate)]
+    head = min(options.head_epochs, options.epochs - 1)
+    found = [
+        Phase(0, head, options.learning_rate, frozen=True),
+        Phase(head, options.epochs, options.learning_rate / 10),
+    ]
+    return [phase for phase in found if phase.first < phase.last]
+
+
+def learning_rate(phase: Phase, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Up to the phase's rate over the first tenth of all its steps, then down to nothing along half a cosine.
+
+    `steps` are those of an epoch.
+    """
+    steps *= phase.last - phase.first
+    warm_up = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        phase.learning_rate / 10,
+        max(1, steps - warm_up),
+        warmup_target=phase.learning_rate,
+        warmup_steps=warm_up,
+    )
+
+
+def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False, quiet: bool = False) -> int:
+    """Step 03: train on the split dataset, keep the best epoch, calibrate it, predict the test set.
+
+    With `resume` it goes on where a run with the same options was cut off. Returns the exit code.
 
     Raises:
-        UserError: step 02 has not been run, a crop cannot be read, or the weights cannot be had.
+        UserError: step 02 has not been run, a crop cannot be read, the weights cannot be had, or the run to continue
+            was another.
     """
     started = time.monotonic()
     sets = read_sets(split_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
+    arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
+    if resume and _is_complete(out_dir, arguments):
+        print(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
+        return 0
+    (out_dir / "run.json").unlink(missing_ok=True)
     keras.utils.set_random_seed(options.seed)
+    strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
     device = ", ".join(gpus()) or "CPU"
-    print(f"03: training on {device}, {options.weights} weights, {len(sets['train'])} crops")
-    strategy = tf.distribute.MirroredStrategy() if len(gpus()) > 1 else tf.distribute.get_strategy()
+    print(f"03: training on {device} in {precision}, {options.weights} weights, {len(sets['train'])} crops")
+    _advise(sets["train"], options)
     with strategy.scope():
         model = build_model(options.image_size, options.weights, all(entry.sample for entry in sets["train"]))
-        adam = keras.optimizers.Adam(learning_rate(options, len(sets["train"])))
-        model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"])
     info = ModelInfo(BACKBONE, options.image_size, sample_only=knows_sample_only(model))
-    keeper = KeepBest(out_dir / CHECKPOINT / "best_model.keras", info)
-    history = fit(model, keeper, sets, split_dir, options, quiet)
-    model = load_model(keeper.path)
-    with whole_file(keeper.path.with_suffix(".h5")) as temporary:
+    keeper = Keeper(out_dir, info, options.patience, asdict(options), sets["train"])
+    if resume:
+        keeper.progress = read_progress(keeper.state_path, keeper.made_with)
+    try:
+        fit(model, keeper, sets, split_dir, options, strategy, precision, quiet)
+    except KeyboardInterrupt:
+        kept = f"the best epoch so far is kept in {keeper.model_path}; --resume goes on"
+        raise KeyboardInterrupt(kept if keeper.progress.epochs else "") from None
+    replicas = strategy.num_replicas_in_sync
+    record = {"arguments": arguments, "device": device, "replicas": replicas, "precision": precision}
+    finish(keeper, sets, split_dir, out_dir, options, record, started, quiet)
+    return 0
+
+
+def _is_complete(out_dir: Path, arguments: dict) -> bool:
+    path = out_dir / "run.json"
+    return path.is_file() and read_json(path, "delete it").get("arguments") == arguments
+
+
+def _advise(entries: list[Entry], options: Options) -> None:
+    counts = count_labels(entries)
+    if options.balance == "none" and max(counts.values()) > IMBALANCE * sum(counts.values()):
+        real, fake = counts.values()
+        print(f"03: {real} real and {fake} fake crops to train on; --balance weights or equal makes up for that")
+
+
+def fit(
+    model: keras.Model,
+    keeper: Keeper,
+    sets: dict[str, list[Entry]],
+    split_dir: Path,
+    options: Options,
+    strategy: tf.distribute.Strategy,
+    precision: str = "float32",
+    quiet: bool = False,
+) -> None:
+    """Train a model that was built within the strategy's scope, phase by phase, from where `keeper.progress` is.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    size, folder = options.image_size, keeper.out_dir
+    with ExitStack() as stack:
+        stack.enter_context(readable_crops(split_dir))
+        train_crops, val_crops = (
+            stack.enter_context(
+                cached(crop_set(sets[split], split_dir, size), options.cache, folder / f".{split}.cache", quiet)
+            )
+            for split in ("train", "val")
+        )
+        level = LEVELS[options.augment]
+        draw_augmentation(*show_augmentation(train_crops, level, options.seed), folder / "Augmentation.png")
+        keeper.model_to_keep = model
+        set_precision(model, precision)
+        for phase in phases(options):
+            if keeper.progress.epochs < phase.last and not keeper.progress.stopped:
+                fit_phase(model, keeper, phase, train_crops, val_crops, options, strategy, quiet)
+        set_precision(model, "float32")
+
+
+def fit_phase(
+    model: keras.Model,
+    keeper: Keeper,
+    phase: Phase,
+    train_crops: CropSet,
+    val_crops: CropSet,
+    options: Options,
+    strategy: tf.distribute.Strategy,
+    quiet: bool = False,
+) -> None:
+    """Train for the epochs of a phase that are left."""
+    level, first = LEVELS[options.augment], max(phase.first, keeper.progress.epochs)
+    sampling = Sampling(options.crops_per_video, equal=options.balance == "equal")
+    steps, batch_size = steps_of(train_crops, sampling, options.batch_size)
+    on_accelerator = bool(gpus()) and level is not None
+    with strategy.scope():
+        if backbone := backbone_of(model):
+            backbone.trainable = not phase.frozen  # frozen, its batch norm uses the statistics that it has
+        trained = augmenting(model, level) if on_accelerator else model
+        trained.compile(
+            keras.optimizers.Adam(learning_rate(phase, steps)),
+            loss=keras.losses.BinaryCrossentropy(label_smoothing=options.label_smoothing),
+            metrics=["accuracy"],
+        )
+        trained.optimizer.build(trained.trainable_variables)
+        # the optimizer of a phase that is only beginning knows nothing yet
+        restore(keeper.progress, states_of(model, trained if first > phase.first else None))
+    keeper.states = lambda: states_of(model, trained)
+    val_batches = crop_batches(val_crops, options.batch_size)
+    trained.fit(
+        training_batches(train_crops, batch_size, level, sampling, options.seed, first, on_accelerator),
+        validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
+        steps_per_epoch=steps,
+        initial_epoch=first,
+        epochs=phase.last,
+        class_weight=class_weights(train_crops) if options.balance == "weights" else None,
+        callbacks=[keeper, keras.callbacks.TensorBoard(keeper.out_dir / "logs", write_graph=False)],
+        verbose=1 if sys.stdout.isatty() and not quiet else 2,
+        shuffle=False,  # the batches are shuffled already
+    )
+
+
+def class_weights(crops: CropSet) -> dict[int, float]:
+    """What a crop of each class counts, so that both classes count the same in all and a crop 1 in the mean."""
+    counts = {label: int((crops.labels == label).sum()) for label in (FAKE, REAL)}
+    return {label: len(crops) / (2 * count) for label, count in counts.items()}
+
+
+def finish(
+    keeper: Keeper,
+    sets: dict[str, list[Entry]],
+    split_dir: Path,
+    out_dir: Path,
+    options: Options,
+    record: dict,
+    started: float,
+    quiet: bool = False,
+) -> None:
+    """Calibrate the kept model, predict the test set with it, draw the history and write run.json.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    progress, info = keeper.progress, keeper.info
+    model = load_model(keeper.model_path)
+    with whole_file(keeper.model_path.with_suffix(".h5")) as temporary:
         model.save(temporary)
-    write_history(history, keeper.best_epoch, out_dir)
-    scores = report_test("03", model, sets["test"], split_dir, out_dir, sample_only=info.sample_only, quiet=quiet)
-    record = {
-        "arguments": asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)},
+    plot_progress(progress, out_dir)
+    calibration = None
+    if options.calibrate:
+        info, calibration = calibrate(model, sets["val"], split_dir, info, options.fit_threshold, quiet)
+        write_model_info(info, keeper.model_path.with_suffix(".json"))
+    scores, before = report_test("03", model, sets["test"], split_dir, out_dir, info, quiet=quiet)
+    if calibration:
+        calibration = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
+        print(
+            f"03: temperature {info.temperature:.3f}: log loss {calibration['val_log_loss_before']:.4f} -> "
+            f"{calibration['val_log_loss_after']:.4f} in validation, {before:.4f} -> {scores.log_loss:.4f} in the test"
+        )
+    record |= {
         "versions": {"python": sys.version.split()[0]} | {name: installed(name) for name in RECORDED_PACKAGES},
         "seed": options.seed,
         "crops": {split: count_labels(entries) for split, entries in sets.items()},
-        "device": device,
-        "best_epoch": keeper.best_epoch,
-        "val_accuracy": history["val_accuracy"][keeper.best_epoch - 1],
+        "best_epoch": progress.best_epoch,
+        "val_accuracy": progress.history["val_accuracy"][progress.best_epoch - 1],
         "test_accuracy": scores.accuracy,
+        "calibration": calibration,
+        "threshold": info.threshold,
+        "band": info.band,
         "sample_only": info.sample_only,
         "seconds": round(time.monotonic() - started, 1),
     }
     write_json(out_dir / "run.json", record)
-    print(f"03: epoch {keeper.best_epoch} of {len(history['loss'])} kept, in {keeper.path}")
+    keeper.state_path.unlink(missing_ok=True)
+    print(f"03: epoch {progress.best_epoch} of {progress.epochs} kept, in {keeper.model_path}")
     if info.sample_only:
         print(f"03: {SAMPLE_ONLY}")
-    return 0
 
 
 def installed(package: str) -> str | None:
@@ -116,127 +291,9 @@ def installed(package: str) -> str | None:
         return None
 
 
-def learning_rate(options: Options, crops: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Up to the given rate over the first tenth of all steps, then down to nothing along half a cosine."""
-    steps = options.epochs * math.ceil(crops / options.batch_size)
-    warm_up = max(1, steps // 10)
-    rate = options.learning_rate
-    return keras.optimizers.schedules.CosineDecay(
-        rate / 10, max(1, steps - warm_up), warmup_target=rate, warmup_steps=warm_up
-    )
-
-
-def fit(
-    model: keras.Model,
-    keeper: KeepBest,
-    sets: dict[str, list[Entry]],
-    split_dir: Path,
-    options: Options,
-    quiet: bool = False,
-) -> dict[str, list[float]]:
-    """Fit a compiled model; gives Keras' figures by epoch: loss, accuracy, val_loss, val_accuracy.
-
-    Raises:
-        UserError: a crop cannot be read.
-    """
-    size, batch_size = options.image_size, options.batch_size
-    train_batches = crop_batches(sets["train"], split_dir, size, batch_size, augment_seed=options.seed)
-    stopping = keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=options.patience)
-    with readable_crops(split_dir):
-        history = model.fit(
-            train_batches,
-            validation_data=crop_batches(sets["val"], split_dir, size, batch_size),
-            epochs=options.epochs,
-            callbacks=[keeper, stopping],
-            verbose=_verbose(quiet),
-            shuffle=False,  # the batches are shuffled already
-        )
-    return history.history
-
-
-def read_sets(split_dir: Path) -> dict[str, list[Entry]]:
-    """The manifest's entries by set.
-
-    Raises:
-        UserError: step 02 has not been run, a set lacks a label, or a crop is gone.
-    """
-    entries = read_manifest(split_dir)
-    sets = {split: [entry for entry in entries if entry.split == split] for split in SHARES}
-    for split, members in sets.items():
-        if {entry.label for entry in members} != {FAKE, REAL}:
-            raise UserError(f"{split_dir / 'manifest.csv'}: {split} needs real and fake crops; run step 02 again")
-        for entry in members:
-            if not (file := split_dir / split / entry.file).is_file():
-                raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
-    return sets
-
-
-def count_labels(entries: list[Entry]) -> dict[str, int]:
-    """How many crops are real and fake."""
-    counts = Counter(entry.label for entry in entries)
-    return {LABEL_NAMES[label]: counts[label] for label in (REAL, FAKE)}
-
-
-def write_history(history: dict[str, list[float]], best_epoch: int, out_dir: Path) -> None:
-    """Write history.csv, Loss.png and Accuracy.png."""
-    columns = ["loss", "accuracy", "val_loss", "val_accuracy"]
-    rows = zip(*(history[name] for name in columns), strict=True)
-    write_csv(out_dir / "history.csv", ["epoch", *columns], ([epoch, *row] for epoch, row in enumerate(rows, 1)))
+def plot_progress(progress: Progress, out_dir: Path) -> None:
+    """Draw Loss.png and Accuracy.png."""
     for name in ("loss", "accuracy"):
+        history = progress.history
         path = out_dir / f"{name.capitalize()}.png"
-        plot_history(history[name], history[f"val_{name}"], best_epoch, name.capitalize(), path)
-
-
-def report_test(
-    step: str,
-    model: keras.Model,
-    entries: list[Entry],
-    split_dir: Path,
-    out_dir: Path,
-    pixel_max: float = 255,
-    sample_only: bool = False,
-    quiet: bool = False,
-) -> Scores:
-    """Predict the test crops; write the predictions, their metrics and Confusion.png, and print the accuracy.
-
-    `pixel_max` is what the model knows as white: 255 for ours.
-
-    Raises:
-        UserError: a crop cannot be read.
-    """
-    batches = crop_batches(entries, split_dir, model.input_shape[1] or IMAGE_SIZE, batch_size=64)
-    batches = batches.map(lambda images, labels: (images * (pixel_max / 255), labels))
-    with readable_crops(split_dir):
-        p_real = predict(model, batches, quiet)
-    write_predictions(entries, p_real, out_dir, sample_only)
-    labels = [entry.label for entry in entries]
-    scores = score(labels, p_real)
-    groups, methods = [entry.group for entry in entries], [entry.method for entry in entries]
-    write_metrics("frames", labels, p_real, groups, methods, out_dir, note=SAMPLE_ONLY if sample_only else None)
-    plot_confusion(scores.confusion, "Test crops", out_dir / "Confusion.png")
-    right, total = scores.confusion.trace(), scores.confusion.sum()
-    print(f"{step}: test accuracy by frame {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
-    return scores
-
-
-def load_and_predict(
-    model_path: Path, split_dir: Path, out_dir: Path, pixel_max: float = 255, quiet: bool = False
-) -> int:
-    """Step 03a: the test set's predictions by a saved model; returns the exit code.
-
-    Raises:
-        UserError: the model cannot be loaded, step 02 has not been run, or a crop cannot be read.
-    """
-    sets = read_sets(split_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    model = load_model(model_path)
-    marked = knows_sample_only(model) or is_sample_only(model_path.with_suffix(".json"))
-    report_test("03a", model, sets["test"], split_dir, out_dir, pixel_max, marked, quiet)
-    if marked:
-        print(f"03a: {SAMPLE_ONLY}")
-    return 0
-
-
-def _verbose(quiet: bool) -> int:
-    """Keras' bar on a terminal, else a line an epoch."""
-    return 1 if sys.stdout.isatty() and not quiet else 2
+        plot_history(history[name], history[f"val_{name}"], progress.best_epoch, name.capitalize(), path)

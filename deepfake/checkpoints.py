@@ -1,0 +1,147 @@
+"""What is kept while training: the best model, the history, and all that continuing takes, after every epoch."""
+
+import hashlib
+import json
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.devices import keras, set_precision
+from deepfake.files import UserError, whole_file, write_csv
+from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.splits import Entry
+
+CHECKPOINT = Path("tmp_checkpoint")
+HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+
+
+@dataclass
+class Progress:
+    """How far a training is: the epochs that are done with their figures, the best of them (from 1), and all states.
+
+    `states` are the weights, the seeds of dropout and what the optimizer keeps.
+    """
+
+    history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY})
+    best: tuple[float, float] = (-1.0, 0.0)
+    best_epoch: int = 0
+    stopped: bool = False
+    states: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are done."""
+        return len(self.history["loss"])
+
+
+class Keeper(keras.callbacks.Callback):
+    """After each epoch, keeps the model if it is the best so far, the history, and what `--resume` takes.
+
+    The best has the highest validation accuracy, or as high a one with a lower loss. Training ends after `patience`
+    epochs without a better one.
+    """
+
+    def __init__(
+        self, out_dir: Path, info: ModelInfo, patience: int, options: dict, entries: Sequence[Entry] = ()
+    ) -> None:
+        super().__init__()
+        self.out_dir, self.info, self.patience = out_dir, info, patience
+        self.model_path = out_dir / CHECKPOINT / "best_model.keras"
+        self.state_path = out_dir / CHECKPOINT / "last_epoch.npz"
+        crops = hashlib.sha256("\n".join(entry.file for entry in entries).encode()).hexdigest()
+        self.made_with = options | {"crops": crops[:16]}
+        self.progress = Progress()
+        self.model_to_keep: keras.Model | None = None
+        self.states: Callable[[], list[keras.Variable]] = list
+        self._began = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        progress, seconds = self.progress, time.monotonic() - self._began
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        for name, value in (logs | {"learning_rate": rate, "seconds": round(seconds, 1)}).items():
+            progress.history[name].append(float(value))
+        result = logs["val_accuracy"], -logs["val_loss"]
+        if result > progress.best:
+            progress.best, progress.best_epoch = result, epoch + 1
+            self._keep_model()
+        progress.stopped = progress.epochs - progress.best_epoch >= self.patience
+        self.model.stop_training = progress.stopped
+        rows = zip(*(progress.history[name] for name in HISTORY), strict=True)
+        numbered = ([number, *row] for number, row in enumerate(rows, 1))
+        write_csv(self.out_dir / "history.csv", ["epoch", *HISTORY], numbered)
+        write_progress(progress, self.states(), self.made_with, self.state_path)
+
+    def _keep_model(self) -> None:
+        model = self.model_to_keep or self.model
+        precision = model.dtype_policy.name
+        set_precision(model, "float32")  # what is kept runs anywhere
+        with whole_file(self.model_path) as temporary:
+            model.save(temporary)
+        set_precision(model, precision)
+        write_model_info(self.info, self.model_path.with_suffix(".json"))
+        # the .h5 of an earlier run is another model; this run's is written at the end
+        self.model_path.with_suffix(".h5").unlink(missing_ok=True)
+
+
+def states_of(model: keras.Model, compiled: keras.Model | None) -> list[keras.Variable]:
+    """The weights and the seeds of a model, and all of the optimizer of what was compiled from it, if it is given."""
+    measured = {id(variable) for variable in model.metrics_variables}
+    own = [variable for variable in model.variables if id(variable) not in measured]
+    return own + (list(compiled.optimizer.variables) if compiled else [])
+
+
+def write_progress(progress: Progress, states: list[keras.Variable], made_with: dict, path: Path) -> None:
+    """Write all that continuing takes as one file, whole or not at all."""
+    facts = {name: value for name, value in asdict(progress).items() if name != "states"}
+    arrays = {f"state{number}": keras.ops.convert_to_numpy(state) for number, state in enumerate(states)}
+    with whole_file(path) as temporary:
+        np.savez(temporary, progress=json.dumps(facts), made_with=json.dumps(made_with), **arrays)
+
+
+def read_progress(path: Path, made_with: dict) -> Progress:
+    """Where a training was cut off; its beginning where there is no such file.
+
+    Raises:
+        UserError: it was made with other options or crops, or the file is damaged.
+    """
+    if not path.exists():
+        print("03: no training to resume here; starting anew")
+        return Progress()
+    try:
+        with np.load(path) as file:
+            before = json.loads(str(file["made_with"]))
+            facts = json.loads(str(file["progress"]))
+            states = [file[f"state{number}"] for number in range(len(file.files) - 2)]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: cannot be resumed from ({error}); leave --resume out to start anew") from None
+    changed = [name for name in made_with if before.get(name) != made_with[name]]
+    if changed:
+        name = changed[0]
+        what = "the training crops are others" if name == "crops" else f"{name} was {before.get(name)}"
+        raise UserError(f"{path}: {what}; go on with the same, or leave --resume out to start anew")
+    progress = Progress(**facts | {"best": tuple(facts["best"])}, states=states)
+    print(f"03: resuming after epoch {progress.epochs}")
+    return progress
+
+
+def restore(progress: Progress, variables: list[keras.Variable]) -> None:
+    """Give variables the states that a training had when it was cut off, if it was.
+
+    Raises:
+        UserError: they are another model's.
+    """
+    states, progress.states = progress.states, []
+    if not states:
+        return
+    states = states[: len(variables)]
+    if [state.shape for state in states] != [tuple(variable.shape) for variable in variables]:
+        raise UserError("the training to resume was of another model; leave --resume out to start anew")
+    for variable, state in zip(variables, states, strict=True):
+        variable.assign(state)

@@ -1,0 +1,164 @@
+"""What a trained model is worth: calibrated on validation, its predictions of the test set, their metrics."""
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.calibration import apply_temperature, fit_temperature, fit_threshold, uncertain_band, video_means
+from deepfake.devices import keras
+from deepfake.files import UserError
+from deepfake.inputs import IMAGE_SIZE, crop_batches, crop_set, readable_crops
+from deepfake.metrics import THRESHOLD, Scores, log_loss, score
+from deepfake.modelinfo import ModelInfo, read_model_info
+from deepfake.models import knows_sample_only, load_model, predict
+from deepfake.plots import plot_confusion
+from deepfake.predictions import NAME, SAMPLE_ONLY, write_predictions
+from deepfake.reports import write_metrics
+from deepfake.splits import SHARES, Entry, read_manifest
+from deepfake.videos import FAKE, LABEL_NAMES, REAL
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What calibration did, in log loss by frame; the test figures come when the test set has been predicted."""
+
+    temperature: float
+    val_log_loss_before: float
+    val_log_loss_after: float
+    test_log_loss_before: float | None = None
+    test_log_loss_after: float | None = None
+
+
+def read_sets(split_dir: Path, splits: tuple[str, ...] = tuple(SHARES)) -> dict[str, list[Entry]]:
+    """The manifest's entries of some sets, by set.
+
+    Raises:
+        UserError: step 02 has not been run, a set lacks a label, or a crop is gone.
+    """
+    entries = read_manifest(split_dir)
+    sets = {split: [entry for entry in entries if entry.split == split] for split in splits}
+    for split, members in sets.items():
+        if {entry.label for entry in members} != {FAKE, REAL}:
+            raise UserError(f"{split_dir / 'manifest.csv'}: {split} needs real and fake crops; run step 02 again")
+        for entry in members:
+            if not (file := split_dir / split / entry.file).is_file():
+                raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
+    return sets
+
+
+def count_labels(entries: list[Entry]) -> dict[str, int]:
+    """How many crops are real and fake."""
+    counts = Counter(entry.label for entry in entries)
+    return {LABEL_NAMES[label]: counts[label] for label in (REAL, FAKE)}
+
+
+def calibrate(
+    model: keras.Model, entries: list[Entry], split_dir: Path, info: ModelInfo, fitted_threshold: bool, quiet: bool
+) -> tuple[ModelInfo, Calibration]:
+    """Fit temperature, threshold (0.5 unless `fitted_threshold`) and uncertain band on the validation crops.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    raw = raw_predictions(model, entries, split_dir, quiet=quiet)
+    labels = np.array([entry.label for entry in entries])
+    temperature = fit_temperature(labels, raw)
+    p_real = apply_temperature(raw, temperature)
+    videos, means = video_means(np.array([entry.video for entry in entries]), labels, p_real)
+    threshold = fit_threshold(videos, means) if fitted_threshold else THRESHOLD
+    band = uncertain_band(videos, means, threshold)
+    calibration = Calibration(temperature, log_loss(labels, raw), log_loss(labels, p_real))
+    return dataclasses.replace(info, temperature=temperature, threshold=threshold, band=band), calibration
+
+
+def raw_predictions(
+    model: keras.Model, entries: list[Entry], split_dir: Path, pixel_max: float = 255, quiet: bool = False
+) -> np.ndarray:
+    """p_real of N crops as the model gives it: N float64. `pixel_max` is what the model knows as white.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    batches = crop_batches(crop_set(entries, split_dir, model.input_shape[1] or IMAGE_SIZE), batch_size=64)
+    batches = batches.map(lambda images, labels: (images * (pixel_max / 255), labels))
+    with readable_crops(split_dir):
+        return predict(model, batches, quiet)
+
+
+def report_test(
+    step: str,
+    model: keras.Model,
+    entries: list[Entry],
+    split_dir: Path,
+    out_dir: Path,
+    info: ModelInfo,
+    pixel_max: float = 255,
+    quiet: bool = False,
+) -> tuple[Scores, float]:
+    """Predict the test crops; write the predictions, their metrics and pictures, and print the accuracy.
+
+    Gives the scores, and the log loss before the model's temperature is applied.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    raw = raw_predictions(model, entries, split_dir, pixel_max, quiet)
+    p_real = apply_temperature(raw, info.temperature)
+    write_predictions(entries, p_real, out_dir, info.sample_only)
+    labels = np.array([entry.label for entry in entries])
+    scores, before = score(labels, p_real), log_loss(labels, raw)
+    write_metrics(
+        "frames",
+        labels,
+        p_real,
+        [entry.group for entry in entries],
+        [entry.method for entry in entries],
+        out_dir,
+        note=SAMPLE_ONLY if info.sample_only else None,
+        people=people_of(entries),
+        extra={"temperature": info.temperature, "log_loss_before_calibration": before},
+    )
+    plot_confusion(scores.confusion, "Test crops", out_dir / "Confusion.png")
+    right, total = scores.confusion.trace(), scores.confusion.sum()
+    print(f"{step}: test accuracy by frame {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
+    return scores, before
+
+
+def people_of(entries: list[Entry]) -> list[int | None]:
+    """How many people are in the video of each crop, as far as they are known."""
+    people: dict[str, set[str]] = {}
+    for entry in entries:
+        people.setdefault(entry.video, set()).add(entry.person)
+    return [None if "" in people[entry.video] else len(people[entry.video]) for entry in entries]
+
+
+def load_and_predict(
+    model_path: Path,
+    split_dir: Path,
+    out_dir: Path,
+    pixel_max: float = 255,
+    quiet: bool = False,
+    calibrated: bool = True,
+) -> int:
+    """Step 03a: the test set's predictions by a saved model; returns the exit code.
+
+    Raises:
+        UserError: the model cannot be loaded, step 02 has not been run, or a crop cannot be read.
+    """
+    entries = read_sets(split_dir, ("test",))["test"]
+    out_dir.mkdir(parents=True, exist_ok=True)
+    model = load_model(model_path)
+    info_path = model_path.with_suffix(".json")
+    info = read_model_info(info_path) if info_path.is_file() else ModelInfo()
+    info = dataclasses.replace(info, sample_only=info.sample_only or knows_sample_only(model))
+    if not calibrated:
+        info = dataclasses.replace(info, temperature=1.0)
+    elif not info_path.is_file():
+        print(f"03a: {info_path.name} is not beside the model, so its numbers are taken as they are")
+    report_test("03a", model, entries, split_dir, out_dir, info, pixel_max, quiet)
+    if info.sample_only:
+        print(f"03a: {SAMPLE_ONLY}")
+    return 0
