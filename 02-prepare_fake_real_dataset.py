@@ -17,6 +17,12 @@ def main() -> int:
         default="source",
         help="what is never split: an original with all its fakes (source), or, weaker, each video by itself",
     )
+    parser.add_argument(
+        "--balance",
+        choices=("drop", "none"),
+        default="drop",
+        help="drop: whole videos of the larger class are left out; none: all are kept, for step 03's --balance",
+    )
     args = parser.parse_args()
 
     from deepfake.splits import prepare_dataset
@@ -29,6 +35,7 @@ def main() -> int:
         args.faces,
         args.group_by,
         args.quiet,
+        balanced=args.balance == "drop",
     )
 
 

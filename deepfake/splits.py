@@ -139,14 +139,17 @@ def keep_order(crops: Iterable[Crops]) -> list[Crops]:
     return [item for want in (True, False) for item, is_first in zip(ordered, first, strict=True) if is_first is want]
 
 
-def split_and_balance(crops: Sequence[Crops]) -> dict[str, list[Crops]]:
-    """The videos of each set, with about as many real as fake crops; the same input gives the same result.
+def split_and_balance(crops: Sequence[Crops], balanced: bool = True) -> dict[str, list[Crops]]:
+    """The videos of each set, unless `balanced` is off with about as many real as fake crops.
+
+    The same input gives the same result.
 
     Raises:
         UserError: as `assign_groups`.
     """
     assigned = assign_groups(crops)
-    return {split: balance([item for item in crops if assigned[item.group] == split]) for split in SHARES}
+    sets = {split: [item for item in crops if assigned[item.group] == split] for split in SHARES}
+    return {split: balance(items) if balanced else items for split, items in sets.items()}
 
 
 def read_manifest(split_dir: Path) -> list[Entry]:
@@ -258,8 +261,11 @@ def prepare_dataset(
     faces: str = "faces",
     group_by: str = "source",
     quiet: bool = False,
+    balanced: bool = True,
 ) -> int:
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
+
+    With `balanced` off no crop is left out.
 
     Raises:
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
@@ -273,7 +279,7 @@ def prepare_dataset(
             "02: split by video, the weaker rule: a test video's original may be trained on, which flatters the figures"
         )
     try:
-        sets = split_and_balance(crops)
+        sets = split_and_balance(crops, balanced)
     except UserError as error:
         raise UserError(f"{videos_dir / 'metadata.json'}, {work_dir}: {error}") from None
     entries = write_sets(sets, prepared_dir, split_dir, quiet)
@@ -286,5 +292,6 @@ def prepare_dataset(
             f"of {labels[REAL]} and {labels[FAKE]} videos, {groups} source groups"
         )
     dropped = sum(map(len, crops)) - len(entries)
-    print(f"02: {len(entries)} crops in {split_dir}, {dropped} left out for the balance")
+    left = f"{dropped} left out for the balance" if balanced else "none left out: train with --balance weights or equal"
+    print(f"02: {len(entries)} crops in {split_dir}, {left}")
     return 0

@@ -183,6 +183,17 @@ def test_whole_videos_are_dropped_as_long_as_the_larger_class_stays_the_larger(s
     assert [item.video.id for item in balance(crops_of(sizes))] == kept
 
 
+def test_without_balancing_every_crop_is_kept_and_in_the_same_set():
+    crops = random_crops(seed=1, groups=30)
+    everything, balanced = split_and_balance(crops, balanced=False), split_and_balance(crops)
+    assert sorted(item.video.id for items in everything.values() for item in items) == sorted(
+        item.video.id for item in crops
+    )
+    assert all(
+        {item.video.id for item in balanced[split]} <= {item.video.id for item in everything[split]} for split in SETS
+    )
+
+
 # what is refused
 
 
