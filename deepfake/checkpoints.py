@@ -45,15 +45,11 @@ class Keeper(keras.callbacks.Callback):
     epochs without a better one.
     """
 
-    def __init__(
-        self, out_dir: Path, info: ModelInfo, patience: int, options: dict, entries: Sequence[Entry] = ()
-    ) -> None:
+    def __init__(self, out_dir: Path, info: ModelInfo, patience: int, made_with: dict) -> None:
         super().__init__()
-        self.out_dir, self.info, self.patience = out_dir, info, patience
+        self.out_dir, self.info, self.patience, self.made_with = out_dir, info, patience, made_with
         self.model_path = out_dir / CHECKPOINT / "best_model.keras"
         self.state_path = out_dir / CHECKPOINT / "last_epoch.npz"
-        crops = hashlib.sha256("\n".join(entry.file for entry in entries).encode()).hexdigest()
-        self.made_with = options | {"crops": crops[:16]}
         self.progress = Progress()
         self.model_to_keep: keras.Model | None = None
         self.states: Callable[[], list[keras.Variable]] = list
@@ -90,6 +86,11 @@ class Keeper(keras.callbacks.Callback):
         self.model_path.with_suffix(".h5").unlink(missing_ok=True)
 
 
+def digest(entries: Sequence[Entry]) -> str:
+    """A short text that is another for other crops or another order of them."""
+    return hashlib.sha256("\n".join(entry.file for entry in entries).encode()).hexdigest()[:16]
+
+
 def states_of(model: keras.Model, compiled: keras.Model | None) -> list[keras.Variable]:
     """The weights and the seeds of a model, and all of the optimizer of what was compiled from it, if it is given."""
     measured = {id(variable) for variable in model.metrics_variables}
@@ -120,12 +121,12 @@ def read_progress(path: Path, made_with: dict) -> Progress:
             facts = json.loads(str(file["progress"]))
             states = [file[f"state{number}"] for number in range(len(file.files) - 2)]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be resumed from ({error}); leave --resume out to start anew") from None
+        raise UserError(f"{path}: cannot be resumed from ({error}); delete it to start anew") from None
     changed = [name for name in made_with if before.get(name) != made_with[name]]
     if changed:
         name = changed[0]
         what = "the training crops are others" if name == "crops" else f"{name} was {before.get(name)}"
-        raise UserError(f"{path}: {what}; go on with the same, or leave --resume out to start anew")
+        raise UserError(f"{path}: {what}; go on with the same, or delete it to start anew")
     progress = Progress(**facts | {"best": tuple(facts["best"])}, states=states)
     print(f"03: resuming after epoch {progress.epochs}")
     return progress

@@ -14,6 +14,7 @@ from deepfake.inputs import IMAGE_SIZE, crop_batches, crop_set, readable_crops
 from deepfake.metrics import THRESHOLD, Scores, log_loss, score
 from deepfake.modelinfo import ModelInfo, read_model_info
 from deepfake.models import knows_sample_only, load_model, predict
+from deepfake.people import count_people
 from deepfake.plots import plot_confusion
 from deepfake.predictions import NAME, SAMPLE_ONLY, write_predictions
 from deepfake.reports import write_metrics
@@ -129,10 +130,11 @@ def report_test(
 
 def people_of(entries: list[Entry]) -> list[int | None]:
     """How many people are in the video of each crop, as far as they are known."""
-    people: dict[str, set[str]] = {}
+    faces: dict[str, list[tuple[int, str]]] = {}
     for entry in entries:
-        people.setdefault(entry.video, set()).add(entry.person)
-    return [None if "" in people[entry.video] else len(people[entry.video]) for entry in entries]
+        faces.setdefault(entry.video, []).append((entry.frame, entry.person))
+    people = {video: count_people(members) for video, members in faces.items()}
+    return [people[entry.video] for entry in entries]
 
 
 def load_and_predict(

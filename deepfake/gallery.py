@@ -12,11 +12,9 @@ from deepfake import cli
 from deepfake.faces import read_faces_json
 from deepfake.files import UserError
 from deepfake.frames import read_png
-from deepfake.plots import INK, TRAIN, VALIDATION, save
+from deepfake.plots import INK, LABEL_COLOURS, save
 from deepfake.runner import VideoError
 from deepfake.videos import LABEL_NAMES, REAL, Video, read_dataset, source_groups
-
-LABEL_COLOURS = (VALIDATION, TRAIN)
 
 
 @dataclass(frozen=True)

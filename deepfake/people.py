@@ -1,7 +1,8 @@
 """Which faces of a video are the same person's, by where they are and how large, from frame to frame."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
@@ -15,6 +16,10 @@ FARTHEST = 1.5
 FARTHEST_APART = 3.0
 # over which a person's speed is taken
 MOVES = 3
+
+# a person counts with so many frames, or such a share of the video's, so that one stray detection decides nothing
+LEAST_FRAMES = 3
+LEAST_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,16 @@ def join_people(faces: Sequence[Sequence[Box]]) -> list[list[int]]:
     tracks.sort(key=lambda track: (-len(track.faces), track.spots[0].frame, track.spots[0].x))
     person = {face: number for number, track in enumerate(tracks) for face in track.faces}
     return [[person[frame, face] for face in range(len(boxes))] for frame, boxes in enumerate(faces)]
+
+
+def count_people(faces: Iterable[tuple[int, str]]) -> int | None:
+    """How many people of a video count, from the frame and the person of each of its faces; None if one is unknown."""
+    faces = set(faces)
+    if any(not person for _, person in faces):
+        return None
+    frames = len({frame for frame, _ in faces})
+    least = min(LEAST_FRAMES, LEAST_SHARE * frames)
+    return sum(count >= least for count in Counter(person for _, person in faces).values())
 
 
 def _spot(frame: int, box: Box) -> Spot:

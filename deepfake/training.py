@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deepfake.augmentation import LEVELS, augmenting
-from deepfake.checkpoints import Keeper, Progress, read_progress, restore, states_of
+from deepfake.checkpoints import Keeper, Progress, digest, read_progress, restore, states_of
 from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
 from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
 from deepfake.files import read_json, whole_file, write_json
@@ -56,6 +56,7 @@ class Options:
     balance: str = "none"
     crops_per_video: int | None = None
     label_smoothing: float = 0.0
+    mixup: float = 0.0
     precision: str = "auto"
     cache: str = "auto"
     calibrate: bool = True
@@ -111,8 +112,8 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     started = time.monotonic()
     sets = read_sets(split_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
-    if resume and _is_complete(out_dir, arguments):
+    made_with = asdict(options) | {"crops": digest(sets["train"])}
+    if resume and _is_complete(out_dir, made_with):
         print(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
         return 0
     (out_dir / "run.json").unlink(missing_ok=True)
@@ -124,23 +125,25 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     with strategy.scope():
         model = build_model(options.image_size, options.weights, all(entry.sample for entry in sets["train"]))
     info = ModelInfo(BACKBONE, options.image_size, sample_only=knows_sample_only(model))
-    keeper = Keeper(out_dir, info, options.patience, asdict(options), sets["train"])
+    keeper = Keeper(out_dir, info, options.patience, made_with)
     if resume:
-        keeper.progress = read_progress(keeper.state_path, keeper.made_with)
+        keeper.progress = read_progress(keeper.state_path, made_with)
     try:
         fit(model, keeper, sets, split_dir, options, strategy, precision, quiet)
     except KeyboardInterrupt:
         kept = f"the best epoch so far is kept in {keeper.model_path}; --resume goes on"
         raise KeyboardInterrupt(kept if keeper.progress.epochs else "") from None
     replicas = strategy.num_replicas_in_sync
-    record = {"arguments": arguments, "device": device, "replicas": replicas, "precision": precision}
+    arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
+    record = {"arguments": arguments, "made_with": made_with}
+    record |= {"device": device, "replicas": replicas, "precision": precision}
     finish(keeper, sets, split_dir, out_dir, options, record, started, quiet)
     return 0
 
 
-def _is_complete(out_dir: Path, arguments: dict) -> bool:
+def _is_complete(out_dir: Path, made_with: dict) -> bool:
     path = out_dir / "run.json"
-    return path.is_file() and read_json(path, "delete it").get("arguments") == arguments
+    return path.is_file() and read_json(path, "delete it").get("made_with") == made_with
 
 
 def _advise(entries: list[Entry], options: Options) -> None:
@@ -214,7 +217,7 @@ def fit_phase(
     keeper.states = lambda: states_of(model, trained)
     val_batches = crop_batches(val_crops, options.batch_size)
     trained.fit(
-        training_batches(train_crops, batch_size, level, sampling, options.seed, first, on_accelerator),
+        training_batches(train_crops, batch_size, level, sampling, options.seed, first, on_accelerator, options.mixup),
         validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
         steps_per_epoch=steps,
         initial_epoch=first,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepfake.faces import Options, crop_video
-from deepfake.people import join_people
+from deepfake.people import count_people, join_people
 from deepfake.sample import draw_dataset
 from deepfake.videos import read_dataset
 
@@ -169,3 +169,13 @@ def test_the_one_who_speaks_in_a_real_clip_is_person_0_in_every_frame(real_clips
         centres = [face["box"][0] + face["box"][2] / 2 for face in speaker]
         assert np.ptp(centres) < 60, id
         assert all(face["person"] == "0" or id.startswith("004") for face in faces), id
+
+
+def test_people_count_with_three_frames_or_a_quarter_of_the_videos():
+    everywhere = [(frame, "0") for frame in range(11)]
+    assert count_people(everywhere) == 1
+    assert count_people([*everywhere, (4, "1")]) == 1
+    assert count_people([*everywhere, (4, "1"), (5, "1")]) == 1
+    assert count_people([*everywhere, (4, "1"), (5, "1"), (9, "1")]) == 2
+    assert count_people([(0, "0"), (1, "0"), (2, "1"), (3, "0")]) == 2
+    assert count_people([*everywhere, (4, "")]) is None

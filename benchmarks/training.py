@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""How fast training is fed: images a second of four ways, on the crops of a drawn sample or on your own.
+
+a: Keras' ImageDataGenerator, from the files, with the usual augmentation
+b: the project's pipeline alone, with the same augmentation, its cache warm
+c: fit on tensors that are in memory already, without augmentation
+d: fit on the project's pipeline
+
+Each way is measured once a round, after a round that does not count; the figures are the medians of the rounds.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from test_sets import find_faces, run_step
+
+from deepfake.augmentation import LEVELS, Augmentation, augmenting
+from deepfake.devices import gpus, keras, tf
+from deepfake.evaluation import read_sets
+from deepfake.inputs import CropSet, cached, crop_set, training_batches
+from deepfake.models import build_model
+
+BATCH = 32
+# for about as many seconds of each way on two cores
+BATCHES = {"a": 30, "b": 150, "c": 12, "d": 12}
+WAYS = {"a": "ImageDataGenerator", "b": "our pipeline", "c": "fit on tensors", "d": "fit on our pipeline"}
+
+
+def draw_crops(folder: Path) -> Path:
+    """A split dataset of a small drawn sample."""
+    videos_dir, split_dir = folder / "videos", folder / "split_dataset"
+    run_step("-m deepfake.sample", "--videos-dir", videos_dir, "--originals", 16)
+    find_faces(videos_dir)
+    folders = ("--prepared-dir", folder / "prepared", "--split-dir", split_dir)
+    run_step("02-prepare_fake_real_dataset.py", "--videos-dir", videos_dir, *folders)
+    return split_dir
+
+
+def generator_flow(split_dir: Path, image_size: int, level: Augmentation):
+    """Keras' ImageDataGenerator with the changes of our standard augmentation."""
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(
+        rotation_range=math.degrees(level.rotation),
+        width_shift_range=level.shift,
+        height_shift_range=level.shift,
+        shear_range=math.degrees(level.shear),
+        zoom_range=level.zoom,
+        horizontal_flip=True,
+        fill_mode="reflect",
+    )
+    return generator.flow_from_directory(
+        split_dir / "train",
+        target_size=(image_size, image_size),
+        classes=["fake", "real"],
+        class_mode="binary",
+        interpolation="bilinear",
+        batch_size=BATCH,
+    )
+
+
+def speed(work: Callable[[int], None], batches: int) -> float:
+    """Images a second of a way to go through so many batches."""
+    began = time.perf_counter()
+    work(batches)
+    return batches * BATCH / (time.perf_counter() - began)
+
+
+def ways(split_dir: Path, crops: CropSet, image_size: int) -> dict[str, Callable[[int], None]]:
+    """The four ways, each as a function that goes through so many batches."""
+    level = LEVELS["standard"]
+    flow = generator_flow(split_dir, image_size, level)
+    ours = iter(training_batches(crops, BATCH, level))
+    model = build_model(image_size, "none")
+    trained = augmenting(model, level) if gpus() else model
+    for each in (model, trained):
+        each.compile(keras.optimizers.Adam(1e-3), loss="binary_crossentropy", metrics=["accuracy"])
+    chosen = np.resize(np.arange(len(crops)), BATCHES["c"] * BATCH)
+    images, labels = tf.constant(crops.pixels[chosen], tf.float32), tf.constant(crops.labels[chosen])
+
+    def take(batches: Iterator, count: int) -> None:
+        for _ in range(count):
+            next(batches)
+
+    def fit_ours(count: int) -> None:
+        batches = training_batches(crops, BATCH, level, on_accelerator=bool(gpus()))
+        trained.fit(batches, steps_per_epoch=count, verbose=0)
+
+    return {
+        "a": lambda count: take(flow, count),
+        "b": lambda count: take(ours, count),
+        "c": lambda count: model.fit(images, labels, batch_size=BATCH, verbose=0),
+        "d": fit_ours,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--split-dir", type=Path, help="crops of step 02 (default: a sample is drawn)")
+    parser.add_argument("--image-size", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        split_dir = args.split_dir or draw_crops(Path(folder))
+        crops = crop_set(read_sets(split_dir)["train"], split_dir, args.image_size)
+        with cached(crops, "memory", Path(folder) / "unused") as crops:
+            work = ways(split_dir, crops, args.image_size)
+            speeds: dict[str, list[float]] = {way: [] for way in WAYS}
+            for number in range(args.rounds + 1):
+                for way, run in work.items():
+                    images = speed(run, BATCHES[way])
+                    if number:
+                        speeds[way].append(images)
+    medians = {way: statistics.median(values) for way, values in speeds.items()}
+    ratios = {pair: medians[pair[0]] / medians[pair[2]] for pair in ("b/a", "d/c")}
+    for way, name in WAYS.items():
+        values = ", ".join(f"{value:.0f}" for value in sorted(speeds[way]))
+        print(f"{way} {name:22}{medians[way]:8.1f} images/s   (rounds: {values})")
+    print(", ".join(f"{pair} {value:.2f}" for pair, value in ratios.items()))
+    if args.json:
+        args.json.write_text(
+            json.dumps({"images_a_second": medians, "rounds": speeds, "ratios": ratios}, indent=2) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
