@@ -87,14 +87,16 @@ PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset
 step "00: frames" run 00-convert_video_to_image.py --videos-dir "$VIDEOS" --work-dir "$WORK"
 step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
 step "02: balance and split" run 02-prepare_fake_real_dataset.py --videos-dir "$VIDEOS" --work-dir "$WORK" "${PREPARED[@]}"
+RESUME=
+[ ! -e "$OUT/tmp_checkpoint/last_epoch.npz" ] || RESUME=--resume
 step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" \
-    --weights "$WEIGHTS" --image-size "$SIZE" --epochs "${EPOCHS:-20}" --seed "$SEED"
+    --weights "$WEIGHTS" --image-size "$SIZE" --epochs "${EPOCHS:-20}" --seed "$SEED" $RESUME
 step "04: video verdicts" run 04-mapreduce_video_preds.py --predictions "$OUT/cnn_preds_values.json" \
-    --manifest "$OUT/split_dataset/manifest.csv" --out-dir "$OUT"
+    --manifest "$OUT/split_dataset/manifest.csv" --model-info "$OUT/tmp_checkpoint/best_model.json" --out-dir "$OUT"
 
 echo
 echo "Done in $((SECONDS - TOTAL)) s. Look at:"
-for picture in Loss Accuracy Confusion ConfusionVideo; do
+for picture in Augmentation Loss Accuracy Confusion Curves ConfusionVideo CurvesVideo Errors; do
     echo "  $OUT/$picture.png"
 done
 echo "  $OUT/mapreduce_res.txt, metrics_videos.txt, video_verdicts.csv"
