@@ -33,6 +33,7 @@ from deepfake.predictions import SAMPLE_ONLY
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, REAL
 
+LOGS = "logs"
 RECORDED_PACKAGES = ("tensorflow", "keras", "efficientnet", "mtcnn", "numpy", "opencv-python-headless", "av")
 BALANCES = ("none", "weights", "equal")
 
@@ -128,6 +129,8 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     keeper = Keeper(out_dir, info, options.patience, made_with)
     if resume:
         keeper.progress = read_progress(keeper.state_path, made_with)
+    if not keeper.progress.epochs:
+        _forget(keeper)
     try:
         fit(model, keeper, sets, split_dir, options, strategy, precision, quiet)
     except KeyboardInterrupt:
@@ -144,6 +147,13 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
 def _is_complete(out_dir: Path, made_with: dict) -> bool:
     path = out_dir / "run.json"
     return path.is_file() and read_json(path, "delete it").get("made_with") == made_with
+
+
+def _forget(keeper: Keeper) -> None:
+    """Remove what an earlier run would be resumed from, and its curves."""
+    keeper.state_path.unlink(missing_ok=True)
+    for file in (keeper.out_dir / LOGS).glob("*/events.out.tfevents.*"):
+        file.unlink()
 
 
 def _advise(entries: list[Entry], options: Options) -> None:
@@ -223,7 +233,7 @@ def fit_phase(
         initial_epoch=first,
         epochs=phase.last,
         class_weight=class_weights(train_crops) if options.balance == "weights" else None,
-        callbacks=[keeper, keras.callbacks.TensorBoard(keeper.out_dir / "logs", write_graph=False)],
+        callbacks=[keeper, keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False)],
         verbose=1 if sys.stdout.isatty() and not quiet else 2,
         shuffle=False,  # the batches are shuffled already
     )
