@@ -31,10 +31,12 @@ def fit_temperature(labels: np.ndarray, p_real: np.ndarray) -> float:
     labels = np.asarray(labels)
     counts = np.array([(labels != REAL).sum(), (labels == REAL).sum()])
     targets = np.where(labels == REAL, (counts[1] + 1) / (counts[1] + 2), 1 / (counts[0] + 2))
+    logits = logit(np.clip(p_real, SMALLEST, 1 - SMALLEST))
 
     def loss(log_temperature: float) -> float:
-        p = apply_temperature(p_real, np.exp(log_temperature))
-        return float(-np.mean(targets * np.log(p) + (1 - targets) * np.log1p(-p)))
+        scaled = logits / np.exp(log_temperature)
+        # the log loss of expit(scaled), which stays finite where that rounds to 0 or 1
+        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 

@@ -1,5 +1,6 @@
 """best_model.json: what using a model needs, beside the model."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -41,11 +42,18 @@ def read_model_info(path: Path) -> ModelInfo:
     known = {field.name: content[field.name] for field in fields(ModelInfo) if field.name in content}
     try:
         info = ModelInfo(**known | {"band": tuple(map(float, known["band"])) if known.get("band") else None})
-        within = 0 <= info.threshold <= 1 and info.temperature > 0
-        if not within or (info.band and not 0 <= info.band[0] <= info.threshold <= info.band[1] <= 1):
-            raise ValueError("temperature, threshold or band out of range")
-        if info.band and len(info.band) != 2:
-            raise ValueError("a band has two ends")
+        _check(info)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: not what step 03 writes ({error}); {REMEDY}") from None
     return info
+
+
+def _check(info: ModelInfo) -> None:
+    kinds = {"backbone": str, "image_size": int, "sample_only": bool}
+    for name, kind in kinds.items():
+        if not isinstance(getattr(info, name), kind):
+            raise TypeError(f"{name} is {getattr(info, name)!r}")
+    if info.image_size < 0 or not 0 < info.temperature < math.inf or not 0 <= info.threshold <= 1:
+        raise ValueError("image_size, temperature or threshold out of range")
+    if info.band and (len(info.band) != 2 or not 0 <= info.band[0] <= info.threshold <= info.band[1] <= 1):
+        raise ValueError("band is not two ends around the threshold")

@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from deepfake.files import UserError
+from deepfake.modelinfo import ModelInfo, read_model_info, write_model_info
+
+INFO = ModelInfo("efficientnet-b0", 128, True, temperature=1.7, threshold=0.45, band=(0.3, 0.6))
+
+
+@pytest.mark.parametrize("info", [ModelInfo(), INFO, ModelInfo("efficientnet-b0", 32, threshold=0.0, band=(0.0, 0.2))])
+def test_what_is_written_is_read_again(tmp_path, info):
+    write_model_info(info, tmp_path / "best_model.json")
+    assert read_model_info(tmp_path / "best_model.json") == info
+
+
+def test_of_an_older_file_what_is_missing_has_its_default(tmp_path):
+    path = tmp_path / "best_model.json"
+    path.write_text('{"backbone": "efficientnet-b0", "image_size": 64, "sample_only": true}')
+    assert read_model_info(path) == ModelInfo("efficientnet-b0", 64, sample_only=True)
+    path.write_text("{}")
+    assert read_model_info(path) == ModelInfo()
+
+
+def test_what_a_newer_file_adds_is_passed_over(tmp_path):
+    (tmp_path / "best_model.json").write_text('{"image_size": 64, "colour": "blue"}')
+    assert read_model_info(tmp_path / "best_model.json").image_size == 64
+
+
+@pytest.mark.parametrize("text", ["", "{", '"text"', "[]", "null", "3"])
+def test_a_damaged_file_is_the_users_error(tmp_path, text):
+    path = tmp_path / "best_model.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match="run step 03 again") as error:
+        read_model_info(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file_is_the_users_error(tmp_path):
+    with pytest.raises(UserError, match="not found"):
+        read_model_info(tmp_path / "best_model.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"temperature": 0},
+        {"temperature": -1},
+        {"temperature": "warm"},
+        {"temperature": None},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": [1.5]},
+        {"threshold": 1.5},
+        {"threshold": "0.5"},
+        {"threshold": None},
+        {"band": 0.3},
+        {"band": [0.3]},
+        {"band": [0.3, 0.5, 0.7]},
+        {"band": [0.6, 0.4]},
+        {"band": [0.1, 0.2]},
+        {"band": [-0.1, 0.7]},
+        {"band": ["low", "high"]},
+        {"band": {"low": 0.1}},
+        {"image_size": "large"},
+        {"image_size": -3},
+        {"sample_only": "no"},
+        {"backbone": 3},
+    ],
+    ids=str,
+)
+def test_values_of_the_wrong_kind_or_range_are_the_users_error(tmp_path, content):
+    path = tmp_path / "best_model.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="not what step 03 writes") as error:
+        read_model_info(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
