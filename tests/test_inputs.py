@@ -1,23 +1,48 @@
+import json
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 
+from deepfake import inputs
+from deepfake.augmentation import LEVELS, augment, augmenting
+from deepfake.devices import keras, tf
 from deepfake.files import UserError
-from deepfake.inputs import augment, crop_batches, readable_crops, resize_crop
+from deepfake.inputs import (
+    TYPICAL_LANDMARKS,
+    Sampling,
+    cached,
+    choose_cache,
+    crop_batches,
+    crop_set,
+    epoch_order,
+    readable_crops,
+    resize_crop,
+    show_augmentation,
+    steps_of,
+    training_batches,
+    without_augmentation,
+)
 from deepfake.splits import Entry
 
 SIZE = 32
+CACHES = ("memory", "disk", "none")
+STRONG = LEVELS["strong"]
 
 
-def entry(number: int, label: int) -> Entry:
-    name = f"{'real' if label else 'fake'}/v{number}-000-00.png"
-    return Entry("train", label, name, f"v{number}", f"v{number}", "", "", 0, 0, "", "", 0)
+def entry(number, label, video, landmarks=""):
+    name = f"{'real' if label else 'fake'}/{video}-{number:03d}-00.png"
+    return Entry("train", label, name, video, video, "", "", number, 0, "", landmarks, 0)
 
 
 @pytest.fixture
-def crops(tmp_path):
-    """Real crops are white and fake ones black, each with its number as the level of blue."""
-    entries = [entry(number, number % 2) for number in range(20)]
+def split(tmp_path):
+    """A folder of 20 crops and their entries: real ones are white and fake ones black, the number is the blue.
+
+    There are 12 fake crops, of the videos a (9) and b (3), and 8 real ones, of c (5) and d (3).
+    """
+    entries = [entry(n, int(video in "cd"), video) for n, video in enumerate("acabacadabacadabcdca")]
     for number, item in enumerate(entries):
         path = tmp_path / "train" / item.file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,50 +52,238 @@ def crops(tmp_path):
     return tmp_path, entries
 
 
-def collect(batches):
-    pairs = list(batches.as_numpy_iterator())
-    return np.concatenate([images for images, _ in pairs]), np.concatenate([labels for _, labels in pairs])
+@pytest.fixture
+def crops(split):
+    return crop_set(split[1], split[0], SIZE)
 
 
-def test_without_augmentation_crops_come_in_order_with_their_labels_and_pixels(crops):
-    images, labels = collect(crop_batches(crops[1], crops[0], SIZE, batch_size=8))
+def numbers_in(images):
+    return images[:, 5, 5, 2].round().astype(int).tolist()  # blue is last in RGB
+
+
+def take(batches, count):
+    """The images and the labels of the first batches of a dataset without end."""
+    images, labels = zip(*batches.take(count).as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def epochs(crops, count, batch_size=5, **options):
+    """The numbers of the crops of each of some epochs."""
+    steps, _ = steps_of(crops, options.get("sampling", Sampling()), batch_size)
+    images, _ = take(training_batches(crops, batch_size, **options), steps * count)
+    return np.array(numbers_in(images)).reshape(count, -1).tolist()
+
+
+# in order
+
+
+@pytest.mark.parametrize("kind", CACHES)
+def test_all_crops_come_in_order_with_their_labels_and_pixels(crops, split, tmp_path, kind):
+    with cached(crops, kind, tmp_path / "cache") as held:
+        batches = list(crop_batches(held, batch_size=8).as_numpy_iterator())
+    assert [len(images) for images, _ in batches] == [8, 8, 4]
+    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert images.shape == (20, SIZE, SIZE, 3) and images.dtype == np.float32
-    assert labels[:, 0].tolist() == [item.label for item in crops[1]]
-    assert images[:, 0, 0, 2].tolist() == list(range(20))  # blue is last in RGB
-    assert images[:, 5, 5, 0].tolist() == [255.0 * item.label for item in crops[1]]
+    assert labels[:, 0].tolist() == [item.label for item in split[1]]
+    assert numbers_in(images) == list(range(20))
+    assert images[:, 5, 5, 0].tolist() == [255.0 * item.label for item in split[1]]
 
 
-def test_shuffling_and_augmentation_keep_each_label_with_its_crop(crops):
-    images, labels = collect(crop_batches(crops[1], crops[0], SIZE, batch_size=8, augment_seed=1))
-    assert sorted(images[:, 5, 5, 2].round()) == list(range(20))
-    assert images[:, 5, 5, 2].round().tolist() != list(range(20))
-    assert (images[:, 5, 5, 0].round() == 255 * labels[:, 0]).all()
+# epochs
 
 
-def test_the_same_seed_gives_the_same_batches_and_each_pass_gives_others(crops):
-    first, second, other = (crop_batches(crops[1], crops[0], SIZE, 8, augment_seed=seed) for seed in (3, 3, 4))
-    passes = [collect(first)[0], collect(first)[0]]
-    assert np.array_equal(passes[0], collect(second)[0])
-    assert not np.array_equal(passes[0], passes[1])
-    assert not np.array_equal(passes[0], collect(other)[0])
+def test_every_crop_of_an_epoch_comes_once(crops):
+    assert all(sorted(epoch) == list(range(20)) for epoch in epochs(crops, 3))
 
 
-def test_augmentation_flips_half_of_the_images_and_moves_them_only_a_little():
-    image = np.zeros((SIZE, SIZE, 3), np.float32)
-    image[12:20, 4:10] = 200  # a patch on the left
-    augmented = augment(np.repeat(image[None], 400, axis=0), (1, 2)).numpy()
-    weights = augmented[..., 0] / augmented[..., 0].sum(axis=(1, 2), keepdims=True)
-    x = (weights * np.arange(SIZE)).sum(axis=(1, 2))
-    y = (weights * np.arange(SIZE)[:, None]).sum(axis=(1, 2))
-    flipped = x > SIZE / 2
-    assert 0.4 < flipped.mean() < 0.6
-    assert abs(np.where(flipped, SIZE - 1 - x, x) - 6.5).max() < 6
-    assert abs(y - 15.5).max() < 6 and y.std() > 0.5
-    assert augmented.min() >= 0 and augmented.max() <= 200
+def test_epochs_are_of_whole_batches_and_what_is_left_over_comes_in_another(crops):
+    assert steps_of(crops, Sampling(), 8) == (2, 8)
+    found = epochs(crops, 8, batch_size=8)
+    assert all(len(set(epoch)) == 16 for epoch in found)
+    assert set(np.ravel(found)) == set(range(20))
 
 
-def test_augmentation_leaves_no_empty_border():
-    assert np.allclose(augment(np.full((50, SIZE, SIZE, 3), 130, np.uint8), (1, 2)), 130)
+def test_a_batch_larger_than_the_set_is_as_large_as_the_set(crops):
+    assert steps_of(crops, Sampling(), 64) == (1, 20)
+    assert sorted(epochs(crops, 1, batch_size=64)[0]) == list(range(20))
+
+
+def test_each_epoch_has_another_order_the_same_for_the_same_seed(crops):
+    first, again, other = (epochs(crops, 3, seed=seed) for seed in (3, 3, 4))
+    assert first == again and first != other
+    assert first[0] != first[1] != first[2] != list(range(20))
+
+
+def test_of_each_video_come_as_many_crops_as_asked_and_others_each_time(crops, split):
+    sampling = Sampling(crops_per_video=4)
+    found = [epoch_order(crops, sampling, seed=0, epoch=epoch) for epoch in range(30)]
+    for epoch in found:
+        videos = crops.videos[epoch].tolist()
+        assert {video: videos.count(video) for video in "abcd"} == {"a": 4, "b": 3, "c": 4, "d": 3}
+        assert len(set(epoch)) == 14
+    assert set(np.concatenate(found)) == set(range(20))
+    assert steps_of(crops, sampling, 7) == (2, 7)
+    assert sorted(epochs(crops, 1, batch_size=7, sampling=sampling)[0]) == sorted(found[0])
+
+
+def test_equal_classes_give_as_many_crops_each_and_every_crop_in_time(crops):
+    found = [epoch_order(crops, Sampling(equal=True), seed=0, epoch=epoch) for epoch in range(30)]
+    for epoch in found:
+        assert len(set(epoch)) == 16 and crops.labels[epoch].sum() == 8
+    assert set(np.concatenate(found)) == set(range(20))
+
+
+def test_classes_are_made_equal_after_the_crops_of_a_video_are_chosen(crops):
+    order = epoch_order(crops, Sampling(crops_per_video=2, equal=True), seed=0, epoch=0)
+    videos = crops.videos[order].tolist()
+    assert {video: videos.count(video) for video in "abcd"} == dict.fromkeys("abcd", 2)
+
+
+# batches
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(crops_per_video=3), Sampling(equal=True)])
+@pytest.mark.parametrize("level", ["none", "standard", "strong"])
+def test_each_label_stays_with_its_crop(crops, level, sampling):
+    batches = training_batches(crops, 4, LEVELS[level], sampling, seed=1)
+    images, labels = take(batches, 12)
+    assert images.shape == (48, SIZE, SIZE, 3) and images.dtype == labels.dtype == np.float32
+    assert labels.shape == (48, 1)
+    assert ((np.median(images[..., 0], axis=(1, 2)) > 127) == labels[:, 0]).all()
+    if level != "strong":
+        assert (labels[:, 0] == crops.labels[numbers_in(images), 0]).all()
+
+
+def test_without_augmentation_pixels_are_those_of_the_file(crops):
+    images, _ = take(training_batches(crops, 5), 4)
+    whole = {number: image for image, number in zip(images, numbers_in(images), strict=True)}
+    expected = np.concatenate([images for images, _ in crop_batches(crops, 8).as_numpy_iterator()])
+    assert np.array_equal(np.stack([whole[number] for number in range(20)]), expected)
+
+
+def test_memory_disk_and_none_give_the_same_batches(crops, tmp_path):
+    found = []
+    for kind in CACHES:
+        with cached(crops, kind, tmp_path / "cache") as held:
+            assert (held.pixels is None) == (kind == "none")
+            found.append(take(training_batches(held, 4, STRONG, Sampling(equal=True), seed=2), 10))
+    for images, labels in found[1:]:
+        assert np.array_equal(images, found[0][0]) and np.array_equal(labels, found[0][1])
+
+
+@pytest.mark.parametrize("kind", ["memory", "none"])
+def test_what_starts_at_a_later_epoch_is_what_would_have_followed(crops, tmp_path, kind):
+    with cached(crops, kind, tmp_path / "cache") as held:
+        whole, _ = take(training_batches(held, 6, STRONG, seed=7), 5 * 3)
+        later, _ = take(training_batches(held, 6, STRONG, seed=7, first_epoch=2), 3 * 3)
+    assert np.array_equal(whole[2 * 18 :], later)
+
+
+def test_each_epoch_changes_a_crop_in_another_way(crops):
+    images, _ = take(training_batches(crops, 20, STRONG), 2)
+    flat = [image.tobytes() for image in images]
+    assert len(set(flat)) > 30  # the crops are of one colour, which moving does not change
+
+
+# on the accelerator
+
+
+def test_for_the_accelerator_crops_are_distorted_already_and_bring_landmarks_and_seeds(crops):
+    level = LEVELS["standard"]  # has no part for the accelerator, so that both ways end with the same pixels
+    expected, labels = take(training_batches(crops, 5, level, seed=3), 4)
+    batches = list(training_batches(crops, 5, level, seed=3, on_accelerator=True).take(4).as_numpy_iterator())
+    pixels = np.concatenate([pixels for (pixels, _, _), _ in batches])
+    seeds = np.concatenate([seeds for (_, _, seeds), _ in batches])
+    assert pixels.dtype == np.uint8 and np.array_equal(pixels, expected)
+    assert np.array_equal(np.concatenate([labels for _, labels in batches]), labels)
+    assert all(points.shape == (5, 5, 2) for (_, points, _), _ in batches)
+    # each replica's part of a batch begins with a seed of its own
+    assert seeds.shape == (20, 2) and len(np.unique(seeds, axis=0)) == 20
+
+
+def test_an_augmenting_model_sees_what_augment_makes_of_the_same_seed(crops):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    model = augmenting(keras.Model(inputs, keras.layers.Identity()(inputs)), STRONG)
+    batches = training_batches(crops, 5, STRONG, seed=3, on_accelerator=True)
+    for (pixels, points, seeds), _ in batches.take(3):
+        seen = model([pixels, points, seeds], training=True)
+        assert np.allclose(seen, augment(pixels, points, seeds[0], STRONG), atol=0.01)
+        assert not np.allclose(seen, tf.cast(pixels, tf.float32), atol=1)
+
+
+def test_an_augmenting_model_leaves_validation_as_it_is(crops):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    model = augmenting(keras.Model(inputs, keras.layers.Identity()(inputs)), STRONG)
+    batches = crop_batches(crops, 8)
+    seen = model.predict(without_augmentation(batches), verbose=0)
+    assert np.array_equal(seen, np.concatenate([images for images, _ in batches.as_numpy_iterator()]))
+
+
+# landmarks
+
+
+def test_landmarks_are_shares_of_the_crop_and_typical_where_they_are_unknown(split, tmp_path):
+    folder, entries = split
+    known = json.dumps([[10, 10], [30, 10], [20, 20], [12.5, 40], [25, 40]])
+    some = [entries[0], Entry(**vars(entries[1]) | {"landmarks": known})]  # 50 x 40 and 50 x 41 pixels
+    with cached(crop_set(some, folder, SIZE), "memory", tmp_path / "cache") as held:
+        assert np.allclose(held.points[0], TYPICAL_LANDMARKS)
+        assert np.allclose(held.points[1] * [50, 41], json.loads(known), atol=1e-4)
+    batch = next(iter(training_batches(crop_set(some, folder, SIZE), 2, LEVELS["standard"], on_accelerator=True)))
+    assert np.isfinite(batch[0][1]).all()
+
+
+# the cache
+
+
+def test_the_cache_is_memory_then_disk_then_none_by_size(tmp_path, monkeypatch):
+    size, free = 128 * 128 * 3, shutil.disk_usage(tmp_path).free
+    assert choose_cache(inputs.MEMORY_BYTES // size, 128, tmp_path) == "memory"
+    monkeypatch.setattr(inputs, "MEMORY_BYTES", 1000)
+    assert choose_cache(1, 128, tmp_path) == "disk"
+    assert choose_cache(free // (3 * size), 128, tmp_path) == "disk"
+    assert choose_cache(free // size, 128, tmp_path) == "none"
+
+
+def test_the_cache_is_chosen_where_auto_is_asked(crops, tmp_path, monkeypatch):
+    for limit, kind in ((inputs.MEMORY_BYTES, np.ndarray), (1000, np.memmap)):
+        monkeypatch.setattr(inputs, "MEMORY_BYTES", limit)
+        with cached(crops, "auto", tmp_path / "cache") as held:
+            assert type(held.pixels) is kind
+
+
+def test_the_cache_file_is_on_the_disk_while_it_is_needed_and_gone_after(crops, tmp_path):
+    file = tmp_path / ".train.cache"
+    with cached(crops, "disk", file) as held:
+        assert file.stat().st_size == held.pixels.nbytes == 20 * SIZE * SIZE * 3
+    assert not file.exists()
+
+
+def test_the_cache_file_is_gone_after_an_error_too(crops, split, tmp_path):
+    file = tmp_path / ".train.cache"
+    with pytest.raises(RuntimeError), cached(crops, "disk", file):
+        raise RuntimeError
+    assert not file.exists()
+    (split[0] / "train" / split[1][3].file).write_text("not an image")
+    with pytest.raises(UserError), readable_crops(split[0]), cached(crops, "disk", file):
+        pass
+    assert not file.exists()
+
+
+# files
+
+
+@pytest.mark.parametrize("kind", CACHES)
+@pytest.mark.parametrize("content", [b"not an image", b"", None])
+def test_a_file_that_is_no_image_is_named_as_the_users_error(split, tmp_path, kind, content):
+    folder, entries = split
+    path = folder / "train" / entries[3].file
+    path.unlink() if content is None else path.write_bytes(content)
+    crops = crop_set(entries, folder, SIZE)
+    refused = pytest.raises(UserError, match="not an image")
+    with refused as error, readable_crops(folder), cached(crops, kind, tmp_path / "cache") as held:
+        take(training_batches(held, 5, LEVELS["standard"]), 4)
+    assert str(folder) in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("shape", [(300, 200, 3), (20, 90, 3), (1, 1, 3), (SIZE, SIZE, 3)])
@@ -86,8 +299,14 @@ def test_shrinking_averages_rather_than_skips_pixels():
     assert abs(resize_crop(stripes, SIZE).numpy().astype(int) - 100).max() <= 6
 
 
-def test_a_file_that_is_no_image_is_named_as_the_users_error(crops):
-    (crops[0] / "train" / crops[1][3].file).write_text("not an image")
-    with pytest.raises(UserError, match="not an image") as error, readable_crops(crops[0]):
-        collect(crop_batches(crops[1], crops[0], SIZE, 8))
-    assert str(crops[0]) in str(error.value)
+# the picture
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_picture_shows_real_and_fake_crops_as_they_are_and_changed(crops, level):
+    rows, labels = show_augmentation(crops, LEVELS[level], seed=0, examples=3, versions=4)
+    assert labels == [1, 1, 1, 0, 0, 0]
+    assert all(row.shape == (5, SIZE, SIZE, 3) and row.dtype == np.uint8 for row in rows)
+    assert [int(row[0, 5, 5, 0] > 127) for row in rows] == labels
+    if level == "none":
+        assert all((row == row[0]).all() for row in rows)
