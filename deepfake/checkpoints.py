@@ -120,14 +120,14 @@ def read_progress(path: Path, made_with: dict) -> Progress:
             before = json.loads(str(file["made_with"]))
             facts = json.loads(str(file["progress"]))
             states = [file[f"state{number}"] for number in range(len(file.files) - 2)]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        progress = Progress(**facts | {"best": tuple(facts["best"])}, states=states)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be resumed from ({error}); delete it to start anew") from None
     changed = [name for name in made_with if before.get(name) != made_with[name]]
     if changed:
         name = changed[0]
         what = "the training crops are others" if name == "crops" else f"{name} was {before.get(name)}"
         raise UserError(f"{path}: {what}; go on with the same, or delete it to start anew")
-    progress = Progress(**facts | {"best": tuple(facts["best"])}, states=states)
     print(f"03: resuming after epoch {progress.epochs}")
     return progress
 
