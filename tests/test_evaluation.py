@@ -1,0 +1,194 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from test_training import SIZE, write_split
+
+from deepfake.calibration import apply_temperature
+from deepfake.devices import keras
+from deepfake.evaluation import (
+    calibrate,
+    count_labels,
+    load_and_predict,
+    people_of,
+    raw_predictions,
+    read_sets,
+    report_test,
+)
+from deepfake.files import UserError
+from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.models import load_model
+from deepfake.splits import Entry
+
+INFO = ModelInfo("none", SIZE, temperature=2.0)
+
+
+def by_brightness(pixel_max=255, outputs=1):
+    """A model whose logit is how much brighter a crop is than middle grey: real ones of `write_split` are brighter."""
+    inputs = keras.Input((SIZE, SIZE, 3))
+    mean = keras.layers.GlobalAveragePooling2D()(inputs)
+    kind = {"units": 1, "activation": "sigmoid"} if outputs == 1 else {"units": 2, "activation": "softmax"}
+    last = keras.layers.Dense(**kind, name="p_real")
+    model = keras.Model(inputs, last(mean))
+    weights = np.full((3, 1), 10 / pixel_max)
+    bias = np.array([-15.0])
+    if outputs == 2:
+        weights, bias = np.hstack([0 * weights, weights]), np.array([0, bias[0]])
+    last.set_weights([weights, bias])
+    return model
+
+
+@pytest.fixture(scope="module")
+def split_dir(tmp_path_factory):
+    return write_split(tmp_path_factory.mktemp("evaluation") / "split_dataset")
+
+
+@pytest.fixture
+def model_path(tmp_path):
+    by_brightness().save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+def predicted(out_dir):
+    return np.array([p for _, p in json.loads((out_dir / "cnn_preds_values.json").read_text())])
+
+
+# reading the sets
+
+
+def test_each_set_has_its_crops_of_the_manifest(split_dir):
+    sets = read_sets(split_dir)
+    assert list(sets) == ["train", "val", "test"]
+    for split, entries in sets.items():
+        assert {entry.split for entry in entries} == {split}
+        assert count_labels(entries) == {"real": 8, "fake": 8}
+    assert list(read_sets(split_dir, ("test",))) == ["test"]
+
+
+def test_a_crop_that_is_gone_is_named(tmp_path):
+    split_dir = write_split(tmp_path / "split")
+    gone = split_dir / "val" / "real" / "val-real-0-001-00.png"
+    gone.unlink()
+    with pytest.raises(UserError, match="run step 02 again") as error:
+        read_sets(split_dir)
+    assert str(gone) in str(error.value)
+    assert read_sets(split_dir, ("test",))
+
+
+def test_a_set_without_one_of_the_labels_is_named(tmp_path):
+    split_dir = write_split(tmp_path / "split")
+    manifest = split_dir / "manifest.csv"
+    lines = [line for line in manifest.read_text().splitlines() if not line.startswith("val,1")]
+    manifest.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserError, match="val needs real and fake crops"):
+        read_sets(split_dir)
+
+
+def test_people_are_counted_by_video_where_all_are_known():
+    faces = [("a", 0, "a-0"), ("a", 0, "a-1"), ("a", 1, "a-0"), ("a", 1, "a-1"), ("b", 0, "b-0"), ("c", 0, "")]
+    entries = [Entry("test", 1, "", video, "", "", "", frame, 0, person, "", 0) for video, frame, person in faces]
+    assert people_of(entries) == [2, 2, 2, 2, 1, None]
+
+
+# predicting
+
+
+def test_raw_predictions_are_the_models_own_in_the_order_of_the_crops(split_dir):
+    entries = read_sets(split_dir)["test"]
+    forth, back = (raw_predictions(by_brightness(), part, split_dir) for part in (entries, entries[::-1]))
+    assert forth.dtype == np.float64 and np.allclose(forth, back[::-1], atol=1e-6)
+    assert ((forth > 0.5) == [entry.label == 1 for entry in entries]).all()
+
+
+def test_the_crops_are_brought_to_the_models_size_and_pixels(split_dir):
+    entries = read_sets(split_dir)["test"]
+    expected = raw_predictions(by_brightness(), entries, split_dir)
+    assert np.allclose(raw_predictions(by_brightness(1), entries, split_dir, pixel_max=1), expected, atol=1e-5)
+    assert np.allclose(raw_predictions(by_brightness(outputs=2), entries, split_dir), expected, atol=1e-5)
+
+
+def test_the_reported_predictions_are_calibrated_and_what_they_were_before_is_told(split_dir, tmp_path, capsys):
+    entries = read_sets(split_dir)["test"]
+    raw = raw_predictions(by_brightness(), entries, split_dir)
+    scores, before = report_test("03", by_brightness(), entries, split_dir, tmp_path, INFO)
+    assert np.allclose(predicted(tmp_path), apply_temperature(raw, 2.0), atol=1e-6)
+    metrics = json.loads((tmp_path / "metrics_frames.json").read_text())
+    assert metrics["temperature"] == 2 and metrics["log_loss_before_calibration"] == pytest.approx(before)
+    assert metrics["metrics"]["log_loss"]["value"] == pytest.approx(scores.log_loss)
+    labels = np.array([entry.label for entry in entries])
+    assert before == pytest.approx(-np.log(np.where(labels == 1, raw, 1 - raw)).mean(), rel=1e-4)
+    assert "03: test accuracy by frame 1.0000 (16 of 16)" in capsys.readouterr().out
+
+
+# calibrating
+
+
+def test_a_model_that_exaggerates_is_calibrated_on_validation(split_dir):
+    model = by_brightness()
+    last = model.get_layer("p_real")
+    last.set_weights([last.get_weights()[0] * -8, last.get_weights()[1] * -8])  # sure, and always wrong
+    info, calibration = calibrate(model, read_sets(split_dir)["val"], split_dir, INFO, False, quiet=True)
+    assert info.temperature == calibration.temperature > 5
+    assert calibration.val_log_loss_after < calibration.val_log_loss_before / 5
+    assert info.threshold == 0.5 and info.band[0] < 0.5 < info.band[1]
+    assert dataclasses.replace(info, temperature=2.0, band=None) == INFO
+    assert calibration.test_log_loss_before is None
+
+
+def test_the_threshold_is_fitted_only_where_asked(split_dir):
+    model = by_brightness()
+    last = model.get_layer("p_real")
+    last.set_weights([last.get_weights()[0], last.get_weights()[1] + 12])  # all look real
+    entries = read_sets(split_dir)["val"]
+    thresholds = [
+        calibrate(model, entries, split_dir, INFO, fitted, quiet=True)[0].threshold for fitted in (True, False)
+    ]
+    assert thresholds[1] == 0.5 < thresholds[0] < 1
+
+
+# step 03a
+
+
+def test_a_loaded_model_is_calibrated_by_the_file_beside_it(model_path, split_dir, tmp_path, capsys):
+    write_model_info(INFO, model_path.with_suffix(".json"))
+    raw = raw_predictions(load_model(model_path), read_sets(split_dir)["test"], split_dir)
+    assert load_and_predict(model_path, split_dir, tmp_path / "out") == 0
+    assert np.allclose(predicted(tmp_path / "out"), apply_temperature(raw, 2.0), atol=1e-6)
+    assert load_and_predict(model_path, split_dir, tmp_path / "raw", calibrated=False) == 0
+    assert np.allclose(predicted(tmp_path / "raw"), raw, atol=1e-6)
+    assert "taken as they are" not in capsys.readouterr().out
+
+
+def test_without_that_file_numbers_are_taken_as_they_are_and_it_is_said(model_path, split_dir, tmp_path, capsys):
+    load_and_predict(model_path, split_dir, tmp_path / "out")
+    raw = raw_predictions(load_model(model_path), read_sets(split_dir)["test"], split_dir)
+    assert np.allclose(predicted(tmp_path / "out"), raw, atol=1e-6)
+    assert "03a: model.json is not beside the model, so its numbers are taken as they are" in capsys.readouterr().out
+
+
+def test_another_projects_model_gets_the_pixels_that_it_knows(model_path, split_dir, tmp_path):
+    by_brightness(pixel_max=1).save(tmp_path / "other.h5")
+    load_and_predict(tmp_path / "other.h5", split_dir, tmp_path / "other", pixel_max=1)
+    load_and_predict(model_path, split_dir, tmp_path / "ours")
+    assert np.allclose(predicted(tmp_path / "other"), predicted(tmp_path / "ours"), atol=1e-5)
+
+
+@pytest.mark.parametrize("sample_only", [True, False])
+def test_the_mark_of_the_sample_is_repeated(model_path, split_dir, tmp_path, capsys, sample_only):
+    write_model_info(dataclasses.replace(INFO, sample_only=sample_only), model_path.with_suffix(".json"))
+    load_and_predict(model_path, split_dir, tmp_path / "out")
+    assert ("never seen a real person" in capsys.readouterr().out) == sample_only
+
+
+def test_a_damaged_file_beside_the_model_is_the_users_error(model_path, split_dir, tmp_path):
+    model_path.with_suffix(".json").write_text('{"temperature": "warm"}')
+    with pytest.raises(UserError, match=r"model\.json: not what step 03 writes"):
+        load_and_predict(model_path, split_dir, tmp_path / "out")
+
+
+def test_a_crop_that_is_no_image_is_the_users_error(model_path, tmp_path):
+    split_dir = write_split(tmp_path / "split")
+    (split_dir / "test" / "real" / "test-real-0-001-00.png").write_text("not an image")
+    with pytest.raises(UserError, match="not an image"):
+        load_and_predict(model_path, split_dir, tmp_path / "out")
