@@ -135,7 +135,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         fit(model, keeper, sets, split_dir, options, strategy, precision, quiet)
     except KeyboardInterrupt:
         kept = f"the best epoch so far is kept in {keeper.model_path}; --resume goes on"
-        raise KeyboardInterrupt(kept if keeper.progress.epochs else "") from None
+        raise KeyboardInterrupt(kept if keeper.state_path.exists() else "") from None
     replicas = strategy.num_replicas_in_sync
     arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
     record = {"arguments": arguments, "made_with": made_with}
