@@ -1,5 +1,7 @@
 import csv
+import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -7,14 +9,20 @@ import cv2
 import numpy as np
 import pytest
 
+from deepfake.checkpoints import Keeper, read_progress
+from deepfake.devices import keras, strategy_for
+from deepfake.evaluation import load_and_predict, read_sets
 from deepfake.files import UserError
+from deepfake.inputs import crop_batches, crop_set
+from deepfake.modelinfo import ModelInfo, read_model_info
+from deepfake.models import backbone_of, build_model, load_model
 from deepfake.predictions import mark_of
-from deepfake.training import KeepBest, ModelInfo, Options, learning_rate, load_and_predict, read_sets, train
-
-from deepfake.devices import keras  # isort: skip
+from deepfake.splits import Entry
+from deepfake.training import Options, Phase, class_weights, fit, fit_phase, learning_rate, phases, train
 
 SIZE = 32
-PICTURES = ("Loss.png", "Accuracy.png", "Confusion.png")
+PICTURES = ("Augmentation.png", "Loss.png", "Accuracy.png", "Confusion.png", "Curves.png")
+COLUMNS = [field.name for field in dataclasses.fields(Entry)]
 
 
 def write_split(folder, videos_a_set=2, sample=1):
@@ -31,56 +39,253 @@ def write_split(folder, videos_a_set=2, sample=1):
                     image = rng.integers(0, 100, (40, 36, 3)) + (150 if label == "real" else 0)
                     cv2.imwrite(str(folder / split / file), image.astype(np.uint8))
                     rows.append([split, int(label == "real"), file, id, id, "", "", frame, 0, "", "", sample])
-    columns = [
-        "split",
-        "label",
-        "file",
-        "video",
-        "group",
-        "original",
-        "method",
-        "frame",
-        "face",
-        "person",
-        "landmarks",
-        "sample",
-    ]
     with (folder / "manifest.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
+        csv.writer(file).writerows([COLUMNS, *rows])
     return folder
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The folders of one short training: the split dataset and all that step 03 wrote."""
-    folder = tmp_path_factory.mktemp("training")
-    split_dir = write_split(folder / "split_dataset")
-    options = Options(weights="none", epochs=2, batch_size=8, image_size=SIZE, seed=5)
-    assert train(split_dir, folder / "out", options) == 0
-    return split_dir, folder / "out"
+def small_model(seed=0, size=SIZE):
+    """A model that is built as ours is, with a backbone of one convolution, batch norm and dropout."""
+    keras.utils.set_random_seed(seed)
+    crop = keras.Input((size, size, 3))
+    features = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, strides=4)(crop))
+    backbone = keras.Model(crop, keras.layers.GlobalAveragePooling2D()(features), name="backbone")
+    inputs = keras.Input((size, size, 3), name="crop")
+    x = backbone(keras.layers.Rescaling(1 / 255, name="scaling")(inputs))
+    x = keras.layers.Dropout(0.3)(keras.layers.Dense(8, activation="relu")(x))
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="p_real")(x), name="deepfake")
+
+
+def read_history(out_dir):
+    """The rows of history.csv without the seconds."""
+    with (out_dir / "history.csv").open() as file:
+        return [{name: row[name] for name in row if name != "seconds"} for row in csv.DictReader(file)]
 
 
 def predictions(out_dir):
     return json.loads((out_dir / "cnn_preds_values.json").read_text())
 
 
+# planning
+
+
+def test_from_scratch_all_is_trained_in_one_phase():
+    assert phases(Options(weights="none", epochs=7, learning_rate=0.01)) == [Phase(0, 7, 0.01)]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "head_epochs", "expected"),
+    [
+        (10, 2, [Phase(0, 2, 0.01, frozen=True), Phase(2, 10, 0.001)]),
+        (10, 0, [Phase(0, 10, 0.001)]),
+        (3, 5, [Phase(0, 2, 0.01, frozen=True), Phase(2, 3, 0.001)]),  # the last epoch trains all
+        (1, 2, [Phase(0, 1, 0.001)]),
+    ],
+)
+def test_from_pretrained_weights_the_head_comes_first_and_then_all_at_a_tenth(epochs, head_epochs, expected):
+    planned = phases(Options(weights="imagenet", epochs=epochs, head_epochs=head_epochs, learning_rate=0.01))
+    assert planned == [
+        dataclasses.replace(phase, learning_rate=pytest.approx(phase.learning_rate)) for phase in expected
+    ]
+
+
+def test_the_learning_rate_rises_quickly_and_falls_to_nothing():
+    schedule = learning_rate(Phase(2, 12, 1e-3), steps=10)
+    rates = [float(schedule(step)) for step in range(101)]
+    assert max(rates) == pytest.approx(1e-3) and rates.index(max(rates)) == 10
+    assert rates[0] == pytest.approx(1e-4) and rates[100] == pytest.approx(0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_a_phase_of_a_single_step_has_a_rate_too():
+    rate = float(learning_rate(Phase(0, 1, 1e-3), steps=1)(0))
+    assert 0 < rate <= 1e-3
+
+
+def test_classes_weigh_the_same_in_all_and_a_crop_one_in_the_mean(tmp_path):
+    entries = read_sets(write_split(tmp_path / "split"))["train"]
+    crops = crop_set([entry for entry in entries if entry.label == 0 or entry.frame == 0], tmp_path, SIZE)
+    weights = class_weights(crops)  # 8 fake and 2 real ones
+    assert weights == pytest.approx({0: 10 / 16, 1: 10 / 4})
+
+
+def test_training_before_step_02_says_so(tmp_path):
+    with pytest.raises(UserError, match=r"manifest\.csv: not found; run step 02 first"):
+        train(tmp_path, tmp_path, Options())
+
+
+# a small model
+
+
+class Stopped(Keeper):
+    """Ends a training as Ctrl-C does, when some epochs are done."""
+
+    last = 0
+
+    def on_epoch_end(self, epoch, logs):
+        super().on_epoch_end(epoch, logs)
+        if epoch + 1 == self.last:
+            raise KeyboardInterrupt
+
+
+def fit_small(folder, split_dir, stop_after=0, resume=False, **options):
+    """Train the small model in two phases; gives it and its Keeper."""
+    options = Options(
+        **{"weights": "file.h5", "epochs": 4, "batch_size": 4, "image_size": SIZE, "augment": "strong"} | options
+    )
+    folder.mkdir(exist_ok=True)
+    model, keeper = small_model(options.seed), Stopped(folder, ModelInfo(), options.patience, {})
+    keeper.last = stop_after
+    if resume:
+        keeper.progress = read_progress(keeper.state_path, {})
+    try:
+        fit(model, keeper, read_sets(split_dir), split_dir, options, strategy_for([]), quiet=True)
+    except KeyboardInterrupt:
+        assert stop_after
+    return model, keeper
+
+
+@pytest.fixture(scope="module")
+def split_dir(tmp_path_factory):
+    return write_split(tmp_path_factory.mktemp("small") / "split_dataset")
+
+
+@pytest.fixture(scope="module")
+def fitted(split_dir, tmp_path_factory):
+    """The folder of an uninterrupted training of the small model, and its weights at the end."""
+    folder = tmp_path_factory.mktemp("small") / "out"
+    return folder, fit_small(folder, split_dir)[0].get_weights()
+
+
+def same_weights(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
 @pytest.mark.slow
-def test_training_writes_everything_that_it_promises_and_nothing_else(run):
-    names = {path.name for path in run[1].iterdir()}
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_the_same_seed_gives_the_same_history_and_weights_whatever_the_cache(fitted, split_dir, tmp_path, cache):
+    model, _ = fit_small(tmp_path, split_dir, cache=cache)
+    assert read_history(tmp_path) == read_history(fitted[0]) and len(read_history(tmp_path)) == 4
+    assert same_weights(model.get_weights(), fitted[1])
+    assert not list(tmp_path.glob("*.cache"))
+
+
+@pytest.mark.slow
+def test_another_seed_gives_another_history(fitted, split_dir, tmp_path):
+    fit_small(tmp_path, split_dir, seed=1)
+    assert read_history(tmp_path) != read_history(fitted[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stops", [[1], [2], [3], [1, 2, 3], [4]], ids=str)
+def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been(fitted, split_dir, tmp_path, stops):
+    fit_small(tmp_path, split_dir, stop_after=stops[0])
+    for stop in [*stops[1:], 0]:
+        assert not list(tmp_path.glob(".*cache"))
+        model, keeper = fit_small(tmp_path, split_dir, stop_after=stop, resume=True)
+    assert read_history(tmp_path) == read_history(fitted[0])
+    if stops != [4]:  # where no epoch is left, the model that is kept is all that counts
+        assert same_weights(model.get_weights(), fitted[1])
+    kept = [keras.saving.load_model(folder / "tmp_checkpoint" / "best_model.keras") for folder in (tmp_path, fitted[0])]
+    assert same_weights(kept[0].get_weights(), kept[1].get_weights())
+    assert keeper.progress.epochs == 4
+
+
+@pytest.mark.slow
+def test_patience_ends_a_training_that_gets_no_better(split_dir, tmp_path):
+    _, keeper = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9)
+    assert keeper.progress.epochs == keeper.progress.best_epoch + 2 < 30
+    _, keeper = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9, resume=True)
+    assert keeper.progress.stopped and len(read_history(tmp_path)) == keeper.progress.epochs
+
+
+@pytest.mark.slow
+def test_the_loss_is_against_smoothed_labels_where_asked(split_dir, tmp_path):
+    model, _ = fit_small(tmp_path, split_dir, epochs=1, label_smoothing=0.1)
+    crops = crop_set(read_sets(split_dir)["val"], split_dir, SIZE)
+    p = np.clip(model.predict(crop_batches(crops, 16), verbose=0).astype(float), 1e-7, 1 - 1e-7)
+    targets = np.where(crops.labels == 1, 0.95, 0.05)
+    expected = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean()
+    assert model.evaluate(crop_batches(crops, 16), verbose=0)[0] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [{"balance": "equal"}, {"balance": "weights"}, {"crops_per_video": 2}, {"mixup": 0.4}]
+)
+def test_every_way_to_draw_crops_trains(split_dir, tmp_path, options):
+    fit_small(tmp_path, split_dir, epochs=2, **options)
+    assert all(math.isfinite(float(row["loss"])) for row in read_history(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_crop_that_cannot_be_read_ends_training_with_the_users_error(tmp_path):
+    split_dir = write_split(tmp_path / "split")
+    (split_dir / "train" / "real" / "train-real-0-001-00.png").write_text("not an image")
+    for cache in ("disk", "none"):
+        with pytest.raises(UserError, match="not an image"):
+            fit_small(tmp_path / "out", split_dir, cache=cache)
+    assert not list((tmp_path / "out").glob(".*cache"))
+
+
+# the real model
+
+
+@pytest.fixture(scope="module")
+def run(split_dir, tmp_path_factory):
+    """The folders of one short training from scratch: the split dataset and all that step 03 wrote."""
+    out_dir = tmp_path_factory.mktemp("training") / "out"
+    options = Options(weights="none", epochs=2, batch_size=8, image_size=SIZE, seed=5)
+    assert train(split_dir, out_dir, options, resume=True) == 0  # there is nothing to resume
+    return split_dir, out_dir
+
+
+@pytest.fixture(scope="module")
+def backbone_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "backbone.h5"
+    backbone_of(build_model(SIZE, "none")).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tuned(split_dir, backbone_file, tmp_path_factory):
+    """What step 03 wrote when it trained from a backbone's weights, with nearly every option."""
+    out_dir = tmp_path_factory.mktemp("training") / "out"
+    options = Options(
+        weights=str(backbone_file),
+        epochs=2,
+        head_epochs=1,
+        batch_size=8,
+        image_size=SIZE,
+        augment="strong",
+        balance="weights",
+        label_smoothing=0.1,
+        precision="mixed_bfloat16",
+        cache="disk",
+        fit_threshold=True,
+    )
+    assert train(split_dir, out_dir, options, quiet=True) == 0
+    return out_dir
+
+
+@pytest.mark.slow
+def test_training_writes_everything_that_it_promises_and_nothing_else(run, tuned):
     expected = {
         "tmp_checkpoint",
         "_cnn_preds_values.json",
         "cnn_preds_values.json",
         "cnn_preds_values.parquet",
         "history.csv",
+        "logs",
         "run.json",
         "metrics_frames.json",
         "metrics_frames.txt",
     }
-    assert names == expected | set(PICTURES)
-    models = {path.name for path in (run[1] / "tmp_checkpoint").iterdir()}
-    assert models == {"best_model.keras", "best_model.h5", "best_model.json"}
-    assert all(cv2.imread(str(run[1] / name)) is not None for name in PICTURES)
+    for out_dir in (run[1], tuned):
+        assert {path.name for path in out_dir.iterdir()} == expected | set(PICTURES)
+        models = {path.name for path in (out_dir / "tmp_checkpoint").iterdir()}
+        assert models == {"best_model.keras", "best_model.h5", "best_model.json"}
+        assert all(cv2.imread(str(out_dir / name)) is not None for name in PICTURES)
 
 
 @pytest.mark.slow
@@ -90,10 +295,23 @@ def test_the_record_of_a_run_says_what_was_done(run):
     assert record["crops"]["test"] == {"real": 8, "fake": 8}
     assert record["versions"]["tensorflow"].startswith("2.")
     assert record["device"] and record["seconds"] > 0 and 1 <= record["best_epoch"] <= 2
-    with (run[1] / "history.csv").open() as file:
-        history = list(csv.DictReader(file))
+    assert record["precision"] == "float32" and record["replicas"] == 1
+    history = read_history(run[1])
     assert [row["epoch"] for row in history] == ["1", "2"]
     assert float(history[record["best_epoch"] - 1]["val_accuracy"]) == record["val_accuracy"]
+
+
+@pytest.mark.slow
+def test_what_calibration_did_is_in_the_record_and_beside_the_model(run):
+    record = json.loads((run[1] / "run.json").read_text())
+    info = read_model_info(run[1] / "tmp_checkpoint" / "best_model.json")
+    calibration = record["calibration"]
+    assert info.temperature == calibration["temperature"] != 1
+    assert (info.threshold, record["threshold"]) == (0.5, 0.5)
+    assert list(info.band or []) == (record["band"] or [])
+    metrics = json.loads((run[1] / "metrics_frames.json").read_text())
+    assert calibration["test_log_loss_after"] == pytest.approx(metrics["metrics"]["log_loss"]["value"])
+    assert calibration["test_log_loss_before"] == pytest.approx(metrics["log_loss_before_calibration"])
 
 
 @pytest.mark.slow
@@ -105,15 +323,15 @@ def test_every_test_crop_gets_one_prediction_in_the_manifests_order(run):
 
 @pytest.mark.slow
 def test_a_model_trained_on_the_drawn_sample_alone_is_marked(run):
-    info = json.loads((run[1] / "tmp_checkpoint" / "best_model.json").read_text())
-    assert info == {"backbone": "efficientnet-b0", "image_size": SIZE, "sample_only": True}
+    info = read_model_info(run[1] / "tmp_checkpoint" / "best_model.json")
+    assert (info.backbone, info.image_size, info.sample_only) == ("efficientnet-b0", SIZE, True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_loaded_model_predicts_what_training_predicted(run, tmp_path, suffix, capsys):
-    model = run[1] / "tmp_checkpoint" / f"best_model{suffix}"
-    assert load_and_predict(model, run[0], tmp_path) == 0
+    shutil.copytree(run[1] / "tmp_checkpoint", tmp_path / "models")
+    assert load_and_predict(tmp_path / "models" / f"best_model{suffix}", run[0], tmp_path) == 0
     assert (tmp_path / "Confusion.png").is_file() and (tmp_path / "cnn_preds_values.parquet").is_file()
     names, values = zip(*predictions(tmp_path), strict=True)
     trained_names, trained_values = zip(*predictions(run[1]), strict=True)
@@ -138,57 +356,47 @@ def test_the_mark_goes_wherever_the_model_and_the_predictions_go(run, tmp_path, 
 
 
 @pytest.mark.slow
-def test_another_projects_model_gets_the_pixels_that_it_knows(run, tmp_path):
-    ours = keras.saving.load_model(run[1] / "tmp_checkpoint" / "best_model.keras")
-    inputs = keras.Input((SIZE, SIZE, 3))
-    keras.Model(inputs, ours(keras.layers.Rescaling(255.0)(inputs))).save(tmp_path / "other.h5")
-    load_and_predict(tmp_path / "other.h5", run[0], tmp_path, pixel_max=1)
-    assert np.allclose([p for _, p in predictions(tmp_path)], [p for _, p in predictions(run[1])], atol=1e-5)
+def test_resuming_a_complete_run_says_so_and_changes_nothing(run, capsys):
+    before = {path: path.stat().st_mtime_ns for path in run[1].rglob("*")}
+    options = Options(weights="none", epochs=2, batch_size=8, image_size=SIZE, seed=5)
+    assert train(*run, options, resume=True) == 0
+    assert "this run is complete; nothing to resume" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in run[1].rglob("*")} == before
 
 
-def keep_best(tmp_path, epochs):
-    """Show a KeepBest some epochs' (val_accuracy, val_loss); gives it and the bias of the model that it kept."""
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    keeper = KeepBest(tmp_path / "best_model.keras", ModelInfo("efficientnet-b0", SIZE, sample_only=False))
-    keeper.set_model(model)
-    for epoch, (accuracy, loss) in enumerate(epochs):
-        model.layers[0].set_weights([np.zeros((1, 1)), np.array([epoch + 1.0])])
-        keeper.on_epoch_end(epoch, {"val_accuracy": accuracy, "val_loss": loss})
-    return keeper, keras.saving.load_model(keeper.path).layers[0].get_weights()[1][0]
+@pytest.mark.slow
+def test_a_run_in_half_precision_keeps_a_model_of_float32(tuned, split_dir, tmp_path):
+    record = json.loads((tuned / "run.json").read_text())
+    assert record["precision"] == "mixed_bfloat16"
+    path = tuned / "tmp_checkpoint" / "best_model.keras"
+    model = load_model(path)
+    layers = [*model.layers, *backbone_of(model).layers]
+    assert {layer.dtype_policy.name for layer in layers if layer.weights} == {"float32"}
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    load_and_predict(path, split_dir, tmp_path)
+    assert np.allclose([p for _, p in predictions(tmp_path)], [p for _, p in predictions(tuned)], atol=1e-5)
 
 
-def test_the_epoch_with_the_best_validation_accuracy_is_kept(tmp_path):
-    keeper, kept = keep_best(tmp_path, [(0.5, 0.9), (0.8, 0.7), (0.7, 0.1)])
-    assert keeper.best_epoch == kept == 2
+@pytest.mark.slow
+def test_pretrained_weights_are_trained_at_a_tenth_of_the_rate(tuned):
+    rates = [float(row["learning_rate"]) for row in read_history(tuned)]
+    assert len(rates) == 2 and all(math.isfinite(rate) for rate in rates)
+    record = json.loads((tuned / "run.json").read_text())
+    assert record["arguments"]["head_epochs"] == 1 and record["best_epoch"] in (1, 2)
 
 
-def test_of_two_epochs_as_accurate_the_one_with_less_loss_is_kept(tmp_path):
-    keeper, kept = keep_best(tmp_path, [(0.8, 0.5), (0.8, 0.4), (0.8, 0.45)])
-    assert keeper.best_epoch == kept == 2
-
-
-def test_the_best_model_is_replaced_whole_and_described_beside(tmp_path):
-    keep_best(tmp_path, [(0.5, 0.9), (0.8, 0.7)])
-    assert {path.name for path in tmp_path.iterdir()} == {"best_model.keras", "best_model.json"}
-
-
-def test_the_learning_rate_rises_quickly_and_falls_to_nothing():
-    schedule = learning_rate(Options(epochs=10, batch_size=32, learning_rate=1e-3), crops=320)
-    rates = [float(schedule(step)) for step in range(101)]
-    assert max(rates) == pytest.approx(1e-3) and rates.index(max(rates)) == 10
-    assert rates[0] == pytest.approx(1e-4) and rates[100] == pytest.approx(0)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-
-
-def test_a_crop_that_is_gone_is_named(tmp_path):
-    split_dir = write_split(tmp_path / "split")
-    gone = split_dir / "val" / "real" / "val-real-0-001-00.png"
-    gone.unlink()
-    with pytest.raises(UserError, match="run step 02 again") as error:
-        read_sets(split_dir)
-    assert str(gone) in str(error.value)
-
-
-def test_training_before_step_02_says_so(tmp_path):
-    with pytest.raises(UserError, match=r"manifest\.csv: not found; run step 02 first"):
-        train(tmp_path, tmp_path, Options())
+@pytest.mark.slow
+def test_while_the_head_learns_nothing_of_the_backbone_changes_and_then_all_does(split_dir, backbone_file, tmp_path):
+    options = Options(weights=str(backbone_file), epochs=2, head_epochs=1, batch_size=8, image_size=SIZE)
+    model = build_model(SIZE, options.weights)
+    head = model.get_layer("p_real")
+    sets = read_sets(split_dir)
+    crops = [crop_set(sets[split], split_dir, SIZE) for split in ("train", "val")]
+    keeper = Keeper(tmp_path, ModelInfo(), 9, {})
+    before, head_before = backbone_of(model).get_weights(), head.get_weights()
+    for phase, expected in zip(phases(options), (True, False), strict=True):
+        fit_phase(model, keeper, phase, *crops, options, strategy_for([]), quiet=True)
+        assert same_weights(backbone_of(model).get_weights(), before) == expected
+        assert not same_weights(head.get_weights(), head_before)
+    after = backbone_of(model).get_weights()
+    assert not any(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
