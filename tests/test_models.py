@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from deepfake.files import UserError
-from deepfake.models import IMAGENET_MEAN, IMAGENET_STD, NAMED_WEIGHTS, build_model, knows_sample_only, load_model
+from deepfake.models import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    NAMED_WEIGHTS,
+    backbone_of,
+    build_model,
+    knows_sample_only,
+    load_model,
+)
 
 from deepfake.devices import keras  # isort: skip
 import efficientnet.model
@@ -59,6 +67,13 @@ def test_the_head_is_the_documented_one(model):
     assert [getattr(layer, "units", None) or layer.rate for layer in layers] == [512, 0.5, 128, 1]
     assert [layer.activation.__name__ for layer in layers if hasattr(layer, "units")] == ["relu", "relu", "sigmoid"]
     assert model.get_layer("efficientnet-b0").layers[-1].name == "max_pool"
+
+
+def test_the_backbone_is_found_in_a_model_and_none_where_there_is_none(model, tmp_path):
+    assert backbone_of(model) is model.get_layer("efficientnet-b0")
+    model.save(tmp_path / "model.keras")
+    assert same_weights(backbone_of(load_model(tmp_path / "model.keras")).get_weights(), backbone_weights(model))
+    assert backbone_of(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])) is None
 
 
 def test_a_new_model_is_undecided(crops):

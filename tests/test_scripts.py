@@ -78,6 +78,13 @@ def test_step_02_before_01a_names_the_step_to_run(tmp_path):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "options"), [("03", ["--weights", "none"]), ("03", ["--resume"]), ("03a", [])])
+def test_steps_03_and_03a_before_02_name_the_step_to_run_and_write_nothing(tmp_path, step, options):
+    assert "run step 02 first" in one_line(run_step(step, *options, cwd=tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("step", "arguments"),
     [
@@ -88,6 +95,11 @@ def test_step_02_before_01a_names_the_step_to_run(tmp_path):
         ("01a", ["--min-confidence", "95"]),
         ("01a", ["--margin", "-1"]),
         ("02", ["--group-by", "person"]),
+        ("03", ["--label-smoothing", "0.9"]),
+        ("03", ["--crops-per-video", "0"]),
+        ("03", ["--precision", "float8"]),
+        ("03", ["--cache", "tape"]),
+        ("03a", ["--pixel-max", "100"]),
     ],
 )
 def test_an_option_out_of_its_range_is_refused(tmp_path, step, arguments):
