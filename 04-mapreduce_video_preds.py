@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Step 04: the mean of each video's frame predictions, and a verdict: REAL above 0.5, else FAKE. A Spark job.
+"""Step 04: each video's frame predictions as one number, and a verdict: REAL above the threshold, else FAKE.
+
+A Spark job. The threshold, and the band in which a verdict is uncertain, are those of --model-info, else 0.5 and none.
 
 Reads:  <predictions> of step 03 or 03a: JSON or Parquet, a file or a folder
-Writes: <out-dir>/video_verdicts.csv, mapreduce_res.txt, ConfusionVideo.png, metrics_videos.json and .txt
+Writes: <out-dir>/video_verdicts.csv, mapreduce_res.txt, ConfusionVideo.png, CurvesVideo.png,
+        metrics_videos.json and .txt
 """
 
 from pathlib import Path
@@ -17,19 +20,25 @@ def main() -> int:
         "--model-info",
         type=Path,
         metavar="FILE",
-        help="best_model.json of the model that made the predictions (default: what 03 and 03a wrote beside them)",
+        help="best_model.json of the model that made the predictions: its threshold, band and mark",
     )
     parser.add_argument(
         "--manifest",
         type=Path,
         metavar="FILE",
-        help="the split's manifest.csv, for the source groups and methods that JSON predictions do not hold",
+        help="the split's manifest.csv, for the source groups, methods and people that JSON predictions do not hold",
+    )
+    parser.add_argument(
+        "--aggregate",
+        choices=("mean", "median", "confident", "per-face"),
+        default="mean",
+        help="mean or median of the frames; confident: the sure ones, if enough; per-face: the least real person",
     )
     args = parser.parse_args()
 
     from deepfake.verdicts import judge_videos
 
-    return judge_videos(args.predictions, args.out_dir, args.master, args.model_info, args.manifest)
+    return judge_videos(args.predictions, args.out_dir, args.master, args.model_info, args.manifest, args.aggregate)
 
 
 if __name__ == "__main__":

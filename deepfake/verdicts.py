@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,13 +16,16 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from deepfake.cli import hushed
+from deepfake.aggregates import AGGREGATES, ORIGINS, aggregate_videos
+from deepfake.cli import cores, hushed
 from deepfake.files import UserError, whole_file
 from deepfake.metrics import THRESHOLD, Scores, score
+from deepfake.modelinfo import ModelInfo, read_model_info
 from deepfake.plots import plot_confusion
-from deepfake.predictions import SAMPLE_ONLY, is_sample_only, mark_of
+from deepfake.predictions import SAMPLE_ONLY, mark_of
 from deepfake.reports import write_metrics
-from deepfake.splits import read_entries
+from deepfake.spark_predictions import add_people, malformed_row, read_predictions, scratch_folder
+from deepfake.splits import Entry, read_entries
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 JAVA_VERSIONS = "17 or 21"
@@ -29,14 +34,42 @@ JAVA_REMEDY = (
     "`conda install openjdk=17`, or set JAVA_HOME to one that is there"
 )
 
-# what is known of where a video comes from
-ORIGINS = ("group", "method")
+# of Spark on one machine
+LOCAL = {
+    # a laptop whose name does not resolve has no other address
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    # more partitions than cores, and planning anew between the stages, take longer than the stages themselves
+    "spark.sql.shuffle.partitions": str(cores()),
+    "spark.sql.adaptive.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+    # millions of verdicts are more than the 1 GB that Spark allows
+    "spark.driver.maxResultSize": "0",
+}
 
-# real/<id>-FFF-NN.png, parsed from the right since an id may hold dashes
-CROP_NAME = r"(?s)^(?:.*/)?(real|fake)/(.+)-(\d+)-(\d+)\.\w+$"
+YES_NO = {True: "yes", False: "no"}
+
+NO_PEOPLE = (
+    "does not say which person a face is, as --aggregate per-face needs; run steps 01a, 02 and 03 again, "
+    "and give --manifest, or the .parquet as --predictions"
+)
 
 # PySpark 4.3 warns of pandas 3 wherever it may meet it; verdicts leave Spark as Arrow, which it does not touch
 warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a video's predictions become its verdict: the aggregate, real above `threshold`, uncertain in `band`."""
+
+    aggregate: str = "mean"
+    threshold: float = THRESHOLD
+    band: tuple[float, float] | None = None
+
+    def is_certain(self, average: pd.Series) -> pd.Series:
+        """Whether aggregates of p_real lie outside the band, both ends of which belong to it."""
+        return ~average.between(*self.band) if self.band else pd.Series(True, average.index)
 
 
 def check_java() -> None:
@@ -69,9 +102,8 @@ def start_spark(master: str) -> SparkSession:
         .config("spark.ui.showConsoleProgress", "false")
     )
     if master.startswith("local"):
-        # a laptop whose name does not resolve has no other address, and few rows need few partitions
-        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-        builder = builder.config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "8")
+        for name, value in LOCAL.items():
+            builder = builder.config(name, value)
     # Ctrl-C waits until Spark has started: half started, it would live on without us
     pressed: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
@@ -89,113 +121,68 @@ def start_spark(master: str) -> SparkSession:
     return session
 
 
-def read_predictions(spark: SparkSession, path: Path) -> DataFrame:
-    """Read frame predictions, JSON or Parquet, a file or a folder.
+def video_verdicts(frames: DataFrame, aggregate: str = "mean", threshold: float = THRESHOLD) -> DataFrame:
+    """Aggregate the frame predictions of each video, and judge it: real above the threshold.
 
-    Columns video, label (int, 1 is real), p_real, and group and method, null where the predictions do not say.
+    From the columns of `read_predictions` to those of `aggregate_videos` and is_real and correct; in no order.
+    """
+    return (
+        aggregate_videos(frames, aggregate)
+        .withColumn("is_real", F.col("average") > threshold)
+        .withColumn("correct", F.col("is_real") == (F.col("label") == REAL))
+    )
+
+
+def collect_verdicts(frames: DataFrame, predictions: Path, rule: Rule) -> pd.DataFrame:
+    """The verdicts of all videos, sorted by video.
 
     Raises:
-        UserError: nothing is there, or a row is malformed.
+        UserError: there is none, a row is malformed, the rows of a video contradict each other, or people are asked
+            for and unknown.
     """
-    if not path.exists():
-        raise UserError(f"{path}: not found; run step 03 or 03a first, or give --predictions")
-    files = (
-        sorted(file for file in path.rglob("*") if not file.name.startswith((".", "_"))) if path.is_dir() else [path]
-    )
-    kinds = {file.suffix for file in files} & {".json", ".parquet"}
-    if len(kinds) != 1:
-        raise UserError(f"{path}: holds {' and '.join(sorted(kinds)) or 'no .json or .parquet'}; give one kind")
-    read = {".json": _read_json, ".parquet": _read_parquet}[kinds.pop()]
-    frames = read(spark, path)
-    _check_rows(frames, path)
-    return frames.select("video", "label", "p_real", "group", "method")
+    # to pandas through Arrow, and sorted there: Spark would aggregate a second time to sort
+    verdicts = video_verdicts(frames, rule.aggregate, rule.threshold).toArrow().to_pandas()
+    if verdicts.empty:
+        raise UserError(f"{predictions}: holds no prediction; run step 03 or 03a again")
+    if verdicts["malformed"].any():
+        raise malformed_row(predictions, frames.where("malformed is not null").first().malformed)
+    verdicts = verdicts.sort_values("video", ignore_index=True).drop(columns="malformed")
+    _check_agreement(verdicts, predictions)
+    if rule.aggregate == "per-face" and verdicts["people"].isna().all():
+        raise UserError(f"{predictions}: {NO_PEOPLE}")
+    return verdicts
 
 
-def _spark_path(path: Path) -> str:
-    """A path of this machine as Spark reads it: not HDFS, whatever the cluster's default is, and no pattern."""
-    return "file://" + re.sub(r"([\\{}\[\]*?,])", r"\\\1", str(path.resolve()))
+def _check_agreement(verdicts: pd.DataFrame, predictions: Path) -> None:
+    twice = verdicts[verdicts["video"].duplicated()]
+    if twice.empty:
+        return
+    video = twice["video"].iloc[0]
+    rows = verdicts[verdicts["video"] == video]
+    if rows["label"].nunique() > 1:
+        raise UserError(f"{predictions}: {video} is listed both as real and as fake")
+    differing = next(name for name in ORIGINS if rows[name].nunique(dropna=False) > 1)
+    raise UserError(f"{predictions}: {video} is listed with more than one {differing}; run step 03 or 03a again")
 
 
-def _read_json(spark: SparkSession, path: Path) -> DataFrame:
-    texts = spark.read.text(_spark_path(path), wholetext=True, pathGlobFilter="*.json", recursiveFileLookup=True)
-    # elements of any kind become their text, so that each row is judged by itself
-    rows = texts.select(F.from_json("value", "array<string>").alias("rows"))
-    if rows.isEmpty() or not rows.where("rows is null").isEmpty():
-        raise UserError(f'{path}: not a JSON list like [["real/name-000-00.png", 0.75], ...]')
-    row, name = F.from_json("text", "array<string>"), F.get("row", F.lit(0))
-    return (
-        rows.select(F.posexplode("rows").alias("number", "text"))
-        .withColumn("row", row)
-        .select(
-            F.regexp_extract(name, CROP_NAME, 2).alias("video"),
-            F.when(F.regexp_extract(name, CROP_NAME, 1) == LABEL_NAMES[REAL], REAL).otherwise(FAKE).alias("label"),
-            F.when(F.size("row") == 2, F.get("row", F.lit(1)).try_cast("double")).alias("p_real"),
-            F.lit(None).cast("string").alias("group"),
-            F.lit(None).cast("string").alias("method"),
-            F.concat(F.lit("row "), F.col("number") + 1, F.lit(": "), F.coalesce("text", F.lit("null"))).alias("shown"),
-        )
-    )
-
-
-def _read_parquet(spark: SparkSession, path: Path) -> DataFrame:
-    frames = spark.read.parquet(_spark_path(path), pathGlobFilter="*.parquet", recursiveFileLookup=True)
-    missing = sorted({"video", "label", "p_real"} - set(frames.columns))
-    if missing:
-        raise UserError(f"{path}: has no column {', '.join(missing)}; steps 03 and 03a write one that has")
-    return frames.select(
-        F.col("video").cast("string"),
-        F.when(F.col("label").try_cast("double") % 1 == 0, F.col("label").try_cast("int")).alias("label"),
-        F.col("p_real").try_cast("double").alias("p_real"),
-        *(F.col(name).cast("string") if name in frames.columns else F.lit(None).alias(name) for name in ORIGINS),
-        F.to_json(F.struct("video", "label", "p_real")).alias("shown"),
-    )
-
-
-def _check_rows(frames: DataFrame, path: Path) -> None:
-    good = (F.col("video") != "") & F.col("label").isin(FAKE, REAL) & F.col("p_real").between(0, 1)
-    bad = frames.where(~F.coalesce(good, F.lit(False))).select("shown").first()
-    if bad:
-        raise UserError(f"{path}: malformed {bad.shown}; a row is a crop's name below real/ or fake/, and p_real")
-
-
-def video_verdicts(frames: DataFrame) -> DataFrame:
-    """Average the frame predictions of each video.
-
-    From columns video, label, p_real, group and method to video, label, average, frames, group, method, is_real and
-    correct, sorted by video; the verdict is real above 0.5.
-    """
-    return (
-        frames.groupBy("video")
-        .agg(
-            F.min("label").alias("label"),
-            F.max("label").alias("other_label"),
-            F.avg("p_real").alias("average"),
-            F.count("*").alias("frames"),
-            *(F.min(name).alias(name) for name in ORIGINS),
-        )
-        .withColumn("is_real", F.col("average") > THRESHOLD)
-        .withColumn("correct", F.col("is_real") == (F.col("label") == REAL))
-        .sort("video")
-    )
-
-
-def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The verdicts as people read them: video, label, average prediction, verdict, correct, frames."""
+def verdict_table(verdicts: pd.DataFrame, rule: Rule = Rule()) -> pd.DataFrame:
+    """The verdicts as people read them: video, label, average prediction, verdict, certain, correct, frames."""
     names = [name.upper() for name in LABEL_NAMES]
     return pd.DataFrame(
         {
             "video": verdicts["video"],
-            "label": [names[label] for label in verdicts["label"]],
+            "label": verdicts["label"].map(names.__getitem__),
             "average prediction": verdicts["average"],
-            "verdict": [names[is_real] for is_real in verdicts["is_real"].astype(int)],
-            "correct": ["yes" if correct else "no" for correct in verdicts["correct"]],
+            "verdict": verdicts["is_real"].astype(int).map(names.__getitem__),
+            "certain": rule.is_certain(verdicts["average"]).map(YES_NO),
+            "correct": verdicts["correct"].map(YES_NO),
             "frames": verdicts["frames"],
         }
     )
 
 
-def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None) -> str:
-    """The text of mapreduce_res.txt."""
+def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None, rule: Rule = Rule()) -> str:
+    """The text of mapreduce_res.txt; without a band every verdict is certain, and nothing is said of it."""
     lines = [
         f"videos: {len(table)}",
         f"frames: {table['frames'].sum()}",
@@ -205,6 +192,9 @@ def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None) -
         f"average prediction (real videos): {scores.mean_real:.4f}",
         f"average prediction (fake videos): {scores.mean_fake:.4f}",
         f"log loss: {scores.log_loss:.4f}",
+        f"aggregate: {rule.aggregate}, {AGGREGATES[rule.aggregate]}",
+        f"threshold: {rule.threshold:.4f}",
+        *(_band_lines(table, rule.band) if rule.band else ["band: none"]),
         "",
         *(
             f"{LABEL_NAMES[truth]} videos taken for {LABEL_NAMES[verdict]}: {scores.confusion[truth, verdict]}"
@@ -213,12 +203,22 @@ def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None) -
         ),
         "",
         *([SAMPLE_ONLY, ""] if sample_only else []),
-        table.to_string(index=False, float_format="%.4f"),
+        (table if rule.band else table.drop(columns="certain")).to_string(index=False, float_format="%.4f"),
     ]
     return "\n".join(lines) + "\n"
 
 
-def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool | None) -> None:
+def _band_lines(table: pd.DataFrame, band: tuple[float, float]) -> list[str]:
+    certain = table[table["certain"] == YES_NO[True]]
+    right = (certain["correct"] == YES_NO[True]).sum()
+    return [
+        f"band: {band[0]:.4f} to {band[1]:.4f}",
+        f"uncertain videos: {len(table) - len(certain)}",
+        f"certain videos that are right: {right} of {len(certain)}",
+    ]
+
+
+def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool | None, rule: Rule) -> None:
     """Write metrics_videos.json and .txt; without source groups the intervals are over videos, and say so."""
     grouped = verdicts["group"].notna().all()
     write_metrics(
@@ -230,16 +230,19 @@ def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool
         out_dir,
         grouped_by="source groups" if grouped else "videos (no source groups known; --manifest gives them)",
         note=SAMPLE_ONLY if sample_only else None,
+        threshold=rule.threshold,
+        people=[None if pd.isna(count) else int(count) for count in verdicts["people"]],
+        extra={"aggregate": rule.aggregate},
+        band=rule.band,
     )
 
 
-def add_origins(verdicts: pd.DataFrame, manifest: Path) -> pd.DataFrame:
-    """The verdicts with the source group and the method of each video as manifest.csv has them.
+def add_origins(verdicts: pd.DataFrame, entries: Sequence[Entry], manifest: Path) -> pd.DataFrame:
+    """The verdicts with the source group and the method of each video as the entries of a manifest have them.
 
     Raises:
-        UserError: the manifest is missing, or does not hold a video.
+        UserError: the manifest does not hold a video.
     """
-    entries = read_entries(manifest / "manifest.csv" if manifest.is_dir() else manifest)
     origins = {entry.video: (entry.group, entry.method or None) for entry in entries}
     unknown = sorted(set(verdicts["video"]) - origins.keys())
     if unknown:
@@ -248,52 +251,71 @@ def add_origins(verdicts: pd.DataFrame, manifest: Path) -> pd.DataFrame:
     return verdicts.assign(group=[group for group, _ in found], method=[method for _, method in found])
 
 
+def rule_of(aggregate: str, model: ModelInfo) -> Rule:
+    """The rule for an aggregate: a model's threshold and band were fitted on the mean, and hold for nothing else."""
+    return Rule(aggregate, model.threshold, model.band) if aggregate == "mean" else Rule(aggregate)
+
+
 def judge_videos(
     predictions: Path,
     out_dir: Path,
     master: str = "local[*]",
     model_info: Path | None = None,
     manifest: Path | None = None,
+    aggregate: str = "mean",
 ) -> int:
     """Step 04: video verdicts from frame predictions; returns the exit code.
 
     Raises:
-        UserError: there is no Java, or the predictions are missing or malformed.
+        UserError: there is no Java, or a file is missing or malformed, or does not hold what the aggregate needs.
     """
-    if model_info and not model_info.is_file():
-        raise UserError(f"{model_info}: not found; --model-info wants the best_model.json of step 03")
-    sample_only = is_sample_only(model_info) if model_info else mark_of(predictions)
+    model = read_model_info(model_info) if model_info else None
+    rule = rule_of(aggregate, model or ModelInfo())
+    sample_only = model.sample_only if model else mark_of(predictions)
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir}: is a file; give another --out-dir")
+    entries = read_entries(manifest / "manifest.csv" if manifest.is_dir() else manifest) if manifest else []
+    verdicts = run_spark(predictions, master, entries, rule)
+    if manifest:
+        verdicts = add_origins(verdicts, entries, manifest)
+    scores = score(verdicts["label"], verdicts["average"], rule.threshold)
+    table = verdict_table(verdicts, rule)
+    text = report_text(scores, table, sample_only, rule)
+    write_table(table, verdicts["people"], sample_only, out_dir / "video_verdicts.csv")
+    with whole_file(out_dir / "mapreduce_res.txt") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
+    write_video_metrics(verdicts, out_dir, sample_only, rule)
+    print(text.split("\n\n")[0])
+    if model and aggregate != "mean":
+        print(f"04: the threshold and band of {model_info} hold for the mean; {aggregate} has 0.5 and no band")
+    print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
+    if sample_only:
+        print(f"04: {SAMPLE_ONLY}")
+    return 0
+
+
+def run_spark(predictions: Path, master: str, entries: Sequence[Entry], rule: Rule) -> pd.DataFrame:
+    """The verdicts of `collect_verdicts`, in a Spark session of their own; `entries` tell the people, if they do.
+
+    Raises:
+        UserError: there is no Java, or Spark cannot read the predictions, or as `collect_verdicts`.
+    """
     spark = start_spark(master)
     try:
-        with hushed():  # after Ctrl-C py4j prints a traceback of its own
-            verdicts = video_verdicts(read_predictions(spark, predictions)).toArrow().to_pandas()
+        with hushed(), scratch_folder(master, predictions) as scratch:  # after Ctrl-C py4j prints its own traceback
+            frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
+            return collect_verdicts(frames, predictions, rule)
     except (PySparkException, Py4JError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{predictions}: Spark cannot read it ({reason})") from None
     finally:
         spark.stop()
-    if verdicts.empty:
-        raise UserError(f"{predictions}: holds no prediction; run step 03 or 03a again")
-    mixed = verdicts[verdicts["label"] != verdicts["other_label"]]
-    if len(mixed):
-        raise UserError(f"{predictions}: {mixed['video'].iloc[0]} is listed both as real and as fake")
-    if manifest:
-        verdicts = add_origins(verdicts, manifest)
-    scores, table = score(verdicts["label"], verdicts["average"]), verdict_table(verdicts)
-    text = report_text(scores, table, sample_only)
-    with whole_file(out_dir / "video_verdicts.csv") as temporary:
-        columns = table.rename(columns={"average prediction": "average_prediction"})
-        columns.assign(sample_only={True: "yes", False: "no", None: "unknown"}[sample_only]).to_csv(
-            temporary, index=False
-        )
-    with whole_file(out_dir / "mapreduce_res.txt") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
-    write_video_metrics(verdicts, out_dir, sample_only)
-    print(text.split("\n\n")[0])
-    print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
-    if sample_only:
-        print(f"04: {SAMPLE_ONLY}")
-    return 0
+
+
+def write_table(table: pd.DataFrame, people: pd.Series, sample_only: bool | None, path: Path) -> None:
+    """Write video_verdicts.csv: the table, and for each video how many people are in it and the model's mark."""
+    columns = table.rename(columns={"average prediction": "average_prediction"})
+    columns = columns.assign(people=people.astype("Int64"), sample_only={**YES_NO, None: "unknown"}[sample_only])
+    with whole_file(path) as temporary:
+        columns.to_csv(temporary, index=False)

@@ -17,12 +17,13 @@ from deepfake.metrics import score
 from deepfake.splits import Entry
 from deepfake.verdicts import (
     ORIGINS,
+    Rule,
+    collect_verdicts,
     judge_videos,
     read_predictions,
     report_text,
     start_spark,
     verdict_table,
-    video_verdicts,
 )
 
 ROWS = [
@@ -71,7 +72,7 @@ def write_parquet(path, rows, **more):
 
 
 def verdicts(spark, path):
-    result = video_verdicts(read_predictions(spark, path)).toArrow().to_pandas().set_index("video")
+    result = collect_verdicts(read_predictions(spark, path), path, Rule()).set_index("video")
     return result.astype(dict.fromkeys(ORIGINS, "str"))  # a column of nothing has no type
 
 
@@ -156,7 +157,7 @@ def test_parquet_with_a_hole_a_wrong_range_or_without_a_column_is_the_users_erro
     for name, value in (("hole", None), ("range", 1.01), ("nan", float("nan"))):
         path = write_parquet(tmp_path / f"{name}.parquet", [*ROWS, ["real/e-000-00.png", value]])
         with pytest.raises(UserError, match="malformed") as error:
-            read_predictions(spark, path)
+            verdicts(spark, path)
         assert '"e"' in str(error.value)
     pq.write_table(pa.table({"video": ["a"], "label": [1]}), tmp_path / "column.parquet")
     with pytest.raises(UserError, match="has no column p_real"):
@@ -207,7 +208,7 @@ def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_samp
     assert done.stdout.startswith(HEAD) and "never seen a real person" in done.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
     metrics = {"metrics_videos.json", "metrics_videos.txt"}
-    assert names == {"video_verdicts.csv", "mapreduce_res.txt", "ConfusionVideo.png"} | metrics
+    assert names == {"video_verdicts.csv", "mapreduce_res.txt", "ConfusionVideo.png", "CurvesVideo.png"} | metrics
     assert json.loads((tmp_path / "out" / "metrics_videos.json").read_text())["note"].endswith("real person")
     assert (tmp_path / "out" / "mapreduce_res.txt").read_text().startswith(HEAD)
     table = pd.read_csv(tmp_path / "out" / "video_verdicts.csv", index_col="video")
@@ -243,6 +244,62 @@ def test_intervals_are_over_source_groups_where_these_are_known_and_else_over_vi
     }
     with pytest.raises(UserError, match="does not hold the video"):
         metrics(path, write_manifest(tmp_path / "manifest.csv", {"a": ("g1", "")}))
+
+
+PEOPLE = [("a", "0", 0.9), ("a", "1", 0.3), ("b-x", "0", 0.2), ("c", "0", 0.8), ("c", "", 0.1)]
+
+
+def write_people(path, people=PEOPLE):
+    names = ["real/a", "real/a", "fake/b-x", "real/c", "real/c"]
+    rows = [
+        [f"{name}-{frame:03d}-00.png", p] for name, (_, _, p) in zip(names, people, strict=True) for frame in range(4)
+    ]
+    columns = {"frame": pa.array([*range(4)] * 5, pa.int32()), "group": [name[-1] for name in names for _ in range(4)]}
+    return write_parquet(path, rows, **columns, person=[person for _, person, _ in people for _ in range(4)])
+
+
+@pytest.mark.spark
+def test_the_models_threshold_and_band_hold_for_the_mean_and_the_uncertain_are_named(tmp_path, capsys):
+    path, info = write_people(tmp_path / "p.parquet"), tmp_path / "best_model.json"
+    info.write_text(json.dumps({"sample_only": False, "threshold": 0.4, "band": [0.4, 0.6]}))
+    judge_videos(path, tmp_path, "local[1]", model_info=info)
+    table = pd.read_csv(tmp_path / "video_verdicts.csv", index_col="video")
+    assert table["verdict"].to_dict() == {"a": "REAL", "b-x": "FAKE", "c": "REAL"}
+    assert table["certain"].to_dict() == {"a": "no", "b-x": "yes", "c": "no"}  # a is 0.6, the end of the band
+    assert table["people"].to_dict() == {"a": 2, "b-x": 1, "c": 1}
+    text = (tmp_path / "mapreduce_res.txt").read_text()
+    for line in ("threshold: 0.4000", "band: 0.4000 to 0.6000", "uncertain videos: 2", "that are right: 1 of 1"):
+        assert line in text
+    assert text.split("\n\n")[-1].split("\n")[1].split() == ["a", "REAL", "0.6000", "REAL", "no", "yes", "8"]
+    assert json.loads((tmp_path / "metrics_videos.json").read_text())["threshold"] == 0.4
+    assert "hold for the mean" not in capsys.readouterr().out
+
+    judge_videos(path, tmp_path, "local[1]", model_info=info, aggregate="per-face")
+    table = pd.read_csv(tmp_path / "video_verdicts.csv", index_col="video")
+    assert table["average_prediction"].to_dict() == pytest.approx({"a": 0.3, "b-x": 0.2, "c": 0.8})
+    assert set(table["certain"]) == {"yes"} and table["verdict"]["a"] == "FAKE"
+    text = (tmp_path / "mapreduce_res.txt").read_text()
+    assert "aggregate: per-face" in text and "threshold: 0.5000\nband: none" in text
+    assert capsys.readouterr().out.count("hold for the mean; per-face has 0.5 and no band") == 1
+
+
+@pytest.mark.spark
+def test_per_face_without_people_says_what_to_do(tmp_path):
+    nobody = [(video, "", p) for video, _, p in PEOPLE]
+    for path in (write_json(tmp_path / "p.json", ROWS), write_people(tmp_path / "p.parquet", nobody)):
+        with pytest.raises(UserError, match="run steps 01a, 02 and 03 again, and give --manifest"):
+            judge_videos(path, tmp_path / "out", "local[1]", aggregate="per-face")
+    judge_videos(write_people(tmp_path / "q.parquet", nobody), tmp_path / "out", "local[1]")
+    assert pd.read_csv(tmp_path / "out" / "video_verdicts.csv")["people"].isna().all()
+
+
+@pytest.mark.spark
+def test_a_video_of_two_source_groups_is_the_users_error(spark, tmp_path):
+    path = write_parquet(tmp_path / "p.parquet", ROWS, group=["g"] * 6 + ["h"])
+    assert len(verdicts(spark, path)) == 4
+    path = write_parquet(tmp_path / "q.parquet", ROWS, group=["g", "h"] + ["g"] * 5)
+    with pytest.raises(UserError, match="a is listed with more than one group"):
+        verdicts(spark, path)
 
 
 @pytest.mark.spark
