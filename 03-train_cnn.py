@@ -57,7 +57,6 @@ def main() -> int:
     parser.add_argument(
         "--label-smoothing", type=cli.number(0, 0.5), default=0.0, help="0.1: learn 0.95 and 0.05 instead of 1 and 0"
     )
-    parser.add_argument("--mixup", type=cli.number(0, 10), default=0.0, help="blend crops, by shares of Beta(M, M)")
     parser.add_argument(
         "--precision",
         choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),

@@ -161,7 +161,7 @@ def variant(text: str) -> tuple[str, str]:
     """An argparse type: NAME=OPTIONS of step 03."""
     name, equals, options = text.partition("=")
     if not (re.fullmatch(r"[\w.+-]+", name) and equals):
-        raise argparse.ArgumentTypeError(f'{text!r} is not like mixup="--augment standard --mixup 0.2"')
+        raise argparse.ArgumentTypeError(f'{text!r} is not like long="--augment strong --epochs 12"')
     return name, options
 
 

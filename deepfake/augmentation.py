@@ -182,17 +182,6 @@ def _chosen(draws: tf.Tensor, share: float) -> tf.Tensor:
     return tf.cast((draws + 1) / 2 < share, tf.float32)
 
 
-def mix_up(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Blend each image and its label (B x 1) with another of the batch, by a share from Beta(alpha, alpha).
-
-    Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization.
-    """
-    one, other = tf.unstack(tf.random.stateless_gamma((2, tf.shape(images)[0]), seed, alpha))
-    share = one / (one + other)
-    mixed = share[:, None, None, None] * images + (1 - share)[:, None, None, None] * images[::-1]
-    return mixed, share[:, None] * labels + (1 - share)[:, None] * labels[::-1]
-
-
 class Augment(keras.layers.Layer):
     """`augment` as a part of the training step, where the accelerator does it; changes nothing while evaluating."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake.augmentation import Augmentation, augment, distort, mix_up
+from deepfake.augmentation import Augmentation, augment, distort
 from deepfake.cli import progress
 from deepfake.devices import tf
 from deepfake.files import UserError
@@ -188,7 +188,6 @@ def training_batches(
     seed: int = 0,
     first_epoch: int = 0,
     on_accelerator: bool = False,
-    mixup: float = 0.0,
 ) -> tf.data.Dataset:
     """Batches of augmented crops, B x S x S x 3 (float32, 0 to 255), and labels, B x 1 (float32), without end.
 
@@ -212,11 +211,11 @@ def training_batches(
         if level:
             pixels, points = _distorted(pixels, points, seed, level)
         if level and on_accelerator:
-            # a seed for each image, so that each replica's part of a batch has one of its own
-            seeds = tf.stack([tf.repeat(seed[0], size), seed[1] * size + tf.range(size, dtype=tf.int64)], axis=1)
+            # a seed for each image, so that each replica's part of a batch has one of its own; the first is the batch's
+            images_before = tf.range(size, dtype=tf.int64) * 2**32
+            seeds = tf.stack([seed[0] + images_before, tf.repeat(seed[1], size)], axis=1)
             return (pixels, points, seeds), labels
-        pixels = augment(pixels, points, seed, level) if level else tf.cast(pixels, tf.float32)
-        return mix_up(pixels, labels, seed, mixup) if mixup else (pixels, labels)
+        return (augment(pixels, points, seed, level) if level else tf.cast(pixels, tf.float32)), labels
 
     return batches.map(changed, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 

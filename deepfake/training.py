@@ -57,7 +57,6 @@ class Options:
     balance: str = "none"
     crops_per_video: int | None = None
     label_smoothing: float = 0.0
-    mixup: float = 0.0
     precision: str = "auto"
     cache: str = "auto"
     calibrate: bool = True
@@ -131,22 +130,22 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         keeper.progress = read_progress(keeper.state_path, made_with)
     if not keeper.progress.epochs:
         _forget(keeper)
+    arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
+    record = {"arguments": arguments, "made_with": made_with, "device": device}
+    record |= {"replicas": strategy.num_replicas_in_sync, "precision": precision}
     try:
         fit(model, keeper, sets, split_dir, options, strategy, precision, quiet)
+        finish(keeper, sets, split_dir, out_dir, options, record, started, quiet)
     except KeyboardInterrupt:
         kept = f"the best epoch so far is kept in {keeper.model_path}; --resume goes on"
         raise KeyboardInterrupt(kept if keeper.state_path.exists() else "") from None
-    replicas = strategy.num_replicas_in_sync
-    arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
-    record = {"arguments": arguments, "made_with": made_with}
-    record |= {"device": device, "replicas": replicas, "precision": precision}
-    finish(keeper, sets, split_dir, out_dir, options, record, started, quiet)
     return 0
 
 
 def _is_complete(out_dir: Path, made_with: dict) -> bool:
     path = out_dir / "run.json"
-    return path.is_file() and read_json(path, "delete it").get("made_with") == made_with
+    record = read_json(path, "delete it") if path.is_file() else {}
+    return isinstance(record, dict) and record.get("made_with") == made_with
 
 
 def _forget(keeper: Keeper) -> None:
@@ -227,7 +226,7 @@ def fit_phase(
     keeper.states = lambda: states_of(model, trained)
     val_batches = crop_batches(val_crops, options.batch_size)
     trained.fit(
-        training_batches(train_crops, batch_size, level, sampling, options.seed, first, on_accelerator, options.mixup),
+        training_batches(train_crops, batch_size, level, sampling, options.seed, first, on_accelerator),
         validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
         steps_per_epoch=steps,
         initial_epoch=first,

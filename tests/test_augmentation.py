@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from deepfake.augmentation import LEVELS, Augment, Augmentation, augment, augmenting, distort, mix_up
+from deepfake.augmentation import LEVELS, Augment, Augmentation, augment, augmenting, distort
 from deepfake.devices import keras, tf
 
 SIZE = 32
@@ -167,14 +167,6 @@ def test_the_same_seed_gives_the_same_result_and_another_another():
 def test_images_of_a_batch_are_changed_differently():
     changed = change(stripes(), **dataclasses.asdict(LEVELS["strong"]))
     assert len({image.tobytes() for image in changed}) > 95
-
-
-def test_mixing_blends_labels_as_it_blends_images():
-    labels = np.array([[1], [0], [1], [0]], np.float32)
-    images = labels[:, :, None, None] * np.full((4, SIZE, SIZE, 3), 255, np.float32)
-    mixed, shares = mix_up(images, labels, tf.constant(SEED, tf.int64), alpha=1.0)
-    assert np.allclose(mixed / 255, shares[:, :, None, None], atol=1e-6)
-    assert ((shares.numpy() > 0) & (shares.numpy() < 1)).all()
 
 
 # on the accelerator

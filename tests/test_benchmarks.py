@@ -104,7 +104,7 @@ def test_the_seconds_of_the_median_epoch_are_read():
 
 
 def test_a_variant_is_a_name_and_options():
-    assert augmentation.variant("mixup=--augment standard --mixup 0.2") == ("mixup", "--augment standard --mixup 0.2")
+    assert augmentation.variant("long=--augment strong --epochs 12") == ("long", "--augment strong --epochs 12")
 
 
 def test_figures_are_shown_with_their_intervals():

@@ -210,9 +210,7 @@ def test_the_loss_is_against_smoothed_labels_where_asked(split_dir, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options", [{"balance": "equal"}, {"balance": "weights"}, {"crops_per_video": 2}, {"mixup": 0.4}]
-)
+@pytest.mark.parametrize("options", [{"balance": "equal"}, {"balance": "weights"}, {"crops_per_video": 2}])
 def test_every_way_to_draw_crops_trains(split_dir, tmp_path, options):
     fit_small(tmp_path, split_dir, epochs=2, **options)
     assert all(math.isfinite(float(row["loss"])) for row in read_history(tmp_path))
