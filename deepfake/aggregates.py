@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from deepfake.people import LEAST_FRAMES, LEAST_SHARE
 from deepfake.spark_predictions import FEW
 
 AGGREGATES = {
@@ -23,10 +24,6 @@ VIDEO = ("video", "label", *ORIGINS)
 SURE = 0.8
 FAKE_SHARE = 0.4
 REAL_SHARE = 0.9
-
-# of a person who counts: a stray detection decides nothing
-PERSON_FRAMES = 3
-PERSON_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -90,8 +87,8 @@ def _people(sets: FrameSets) -> tuple[Column, Column]:
     in_video, of_person = sets.size(sets.merge(F.col("seen"))), sets.size(F.col("seen"))
     known, mean = F.col("person").isNotNull(), F.col("total") / F.col("rows")
     # which persons, and whether such a one counts in this video: in many frames always, in n where that is its share
-    kinds = [(known & (of_person >= PERSON_FRAMES), F.lit(True))]
-    kinds += [(known & (of_person == n), in_video * PERSON_SHARE <= n) for n in range(1, PERSON_FRAMES)]
+    kinds = [(known & (of_person >= LEAST_FRAMES), F.lit(True))]
+    kinds += [(known & (of_person == n), in_video * LEAST_SHARE <= n) for n in range(1, LEAST_FRAMES)]
     count = sum(F.when(counts, F.count_if(kind)).otherwise(0) for kind, counts in kinds)
     least_real = F.least(*(F.when(counts, F.min(F.when(kind, mean))) for kind, counts in kinds))
     return F.when(F.count("person") > 0, count), least_real

@@ -170,7 +170,7 @@ def _write_crops(id: str, folder: Path, made_of: dict, frames: Sequence[Frame], 
     with whole_folder(folder / "faces", is_crop) as crops:
         for number, (frame, faces) in enumerate(zip(frames, kept, strict=True)):
             for rank, face in enumerate(faces):
-                name = f"{frame_name(id, number)}-{rank:02d}.png"
+                name = crop_name(id, number, rank)
                 crop = crop_box(face.box, options.margin, frame.image.shape[1], frame.image.shape[0])
                 write_png(crops / name, cut(frame.image, crop))
                 records.append(_record(name, frame, face, crop))
@@ -204,6 +204,11 @@ def _with_people(folder: Path, content: dict) -> dict:
     content = {**content, "faces": add_people(content["faces"])}
     write_json(folder / "faces.json", content)
     return content
+
+
+def crop_name(id: str, frame: int, face: int) -> str:
+    """What the crop of a face of a frame is called, `<id>-FFF-NN.png`."""
+    return f"{frame_name(id, frame)}-{face:02d}.png"
 
 
 def parse_crop_name(name: str) -> tuple[str, int, int]:

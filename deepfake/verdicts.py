@@ -13,11 +13,13 @@ from pathlib import Path
 import pandas as pd
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from deepfake.aggregates import AGGREGATES, ORIGINS, aggregate_videos
 from deepfake.cli import cores, hushed
+from deepfake.errors import draw_errors, most_wrong
+from deepfake.faces import crop_name
 from deepfake.files import UserError, whole_file
 from deepfake.metrics import THRESHOLD, Scores, score
 from deepfake.modelinfo import ModelInfo, read_model_info
@@ -275,7 +277,7 @@ def judge_videos(
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir}: is a file; give another --out-dir")
     entries = read_entries(manifest / "manifest.csv" if manifest.is_dir() else manifest) if manifest else []
-    verdicts = run_spark(predictions, master, entries, rule)
+    verdicts, worst = run_spark(predictions, master, entries, rule)
     if manifest:
         verdicts = add_origins(verdicts, entries, manifest)
     scores = score(verdicts["label"], verdicts["average"], rule.threshold)
@@ -286,6 +288,11 @@ def judge_videos(
         temporary.write_text(text, encoding="utf-8")
     plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
     write_video_metrics(verdicts, out_dir, sample_only, rule)
+    crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
+    if crops and (crops / "test").is_dir():
+        draw_errors(verdicts, worst, crops, out_dir / "Errors.png", rule.threshold)
+    else:
+        print("04: no Errors.png; --manifest in the folder of the crops would give one")
     print(text.split("\n\n")[0])
     if model and aggregate != "mean":
         print(f"04: the threshold and band of {model_info} hold for the mean; {aggregate} has 0.5 and no band")
@@ -295,8 +302,12 @@ def judge_videos(
     return 0
 
 
-def run_spark(predictions: Path, master: str, entries: Sequence[Entry], rule: Rule) -> pd.DataFrame:
+def run_spark(
+    predictions: Path, master: str, entries: Sequence[Entry], rule: Rule
+) -> tuple[pd.DataFrame, list[tuple[str, float]]]:
     """The verdicts of `collect_verdicts`, in a Spark session of their own; `entries` tell the people, if they do.
+
+    And the crops of the videos that were judged most wrong, by name, with the p_real of each.
 
     Raises:
         UserError: there is no Java, or Spark cannot read the predictions, or as `collect_verdicts`.
@@ -305,12 +316,18 @@ def run_spark(predictions: Path, master: str, entries: Sequence[Entry], rule: Ru
     try:
         with hushed(), scratch_folder(master, predictions) as scratch:  # after Ctrl-C py4j prints its own traceback
             frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
-            return collect_verdicts(frames, predictions, rule)
+            verdicts = collect_verdicts(frames, predictions, rule)
+            worst = frames.where(F.col("video").isin(most_wrong(verdicts)) & F.col("frame").isNotNull()).collect()
     except (PySparkException, Py4JError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{predictions}: Spark cannot read it ({reason})") from None
     finally:
         spark.stop()
+    return verdicts, [(_file_of(row), row.p_real) for row in worst]
+
+
+def _file_of(row: Row) -> str:
+    return f"{LABEL_NAMES[row.label]}/{crop_name(row.video, row.frame, row.face or 0)}"
 
 
 def write_table(table: pd.DataFrame, people: pd.Series, sample_only: bool | None, path: Path) -> None:

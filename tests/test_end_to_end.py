@@ -9,6 +9,17 @@ from conftest import run_step
 
 from deepfake.sample import draw_dataset
 
+PICTURES = (
+    "Augmentation",
+    "Loss",
+    "Accuracy",
+    "Confusion",
+    "Curves",
+    "ConfusionVideo",
+    "CurvesVideo",
+    "Errors",
+)
+
 
 def step(folder, number, *options):
     done = run_step(number, *options, cwd=folder, timeout=600)
@@ -22,7 +33,8 @@ def run_line(folder, *dataset):
     step(folder, "01b", *dataset)
     step(folder, "02", *dataset)
     step(folder, "03", "--weights", "none", "--epochs", 1, "--image-size", 32)
-    return step(folder, "04", "--master", "local[1]")
+    files = ("--manifest", "split_dataset/manifest.csv", "--model-info", "tmp_checkpoint/best_model.json")
+    return step(folder, "04", "--master", "local[1]", *files)
 
 
 def check_results(folder, sample_only):
@@ -39,7 +51,9 @@ def check_results(folder, sample_only):
         assert verdicts[video]["verdict"] == ("REAL" if average > 0.5 else "FAKE")
         assert int(verdicts[video]["frames"]) == len(values)
         assert verdicts[video]["sample_only"] == sample_only
-    for name in ("Loss", "Accuracy", "Confusion", "ConfusionVideo"):
+    info = json.loads((folder / "tmp_checkpoint" / "best_model.json").read_text())
+    assert info["temperature"] > 0 and info["threshold"] == 0.5
+    for name in PICTURES:
         assert cv2.imread(str(folder / f"{name}.png")) is not None
 
 
