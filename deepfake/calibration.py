@@ -10,7 +10,7 @@ from deepfake.videos import REAL
 # a sigmoid in float32 gives nothing between this and 0 or 1
 SMALLEST = 1e-7
 
-TEMPERATURES = (0.1, 20.0)
+HIGHEST = 20.0  # temperature
 
 # the share of right verdicts below which scores are uncertain
 SURE = 0.8
@@ -24,21 +24,19 @@ def apply_temperature(p_real: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def fit_temperature(labels: np.ndarray, p_real: np.ndarray) -> float:
-    """The temperature that gives N validation crops the least log loss (Guo et al. 2017).
+    """The temperature, of at least 1, that gives N validation crops the least log loss (Guo et al. 2017).
 
-    Against smoothed labels (Platt 1999), since a model that makes no mistake on a few crops would be called certain.
+    Not below 1, since a model that makes hardly a mistake on a few validation crops would be called certain.
     """
-    labels = np.asarray(labels)
-    counts = np.array([(labels != REAL).sum(), (labels == REAL).sum()])
-    targets = np.where(labels == REAL, (counts[1] + 1) / (counts[1] + 2), 1 / (counts[0] + 2))
-    logits = logit(np.clip(p_real, SMALLEST, 1 - SMALLEST))
+    logits, real = logit(np.clip(p_real, SMALLEST, 1 - SMALLEST)), np.asarray(labels) == REAL
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
         # the log loss of expit(scaled), which stays finite where that rounds to 0 or 1
-        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
+        return float(np.mean(np.logaddexp(0, scaled) - real * scaled))
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+    best = minimize_scalar(loss, bounds=(0, np.log(HIGHEST)), method="bounded")
+    return float(np.exp(best.x)) if best.fun < loss(0) else 1.0
 
 
 def fit_threshold(labels: np.ndarray, p_real: np.ndarray) -> float:

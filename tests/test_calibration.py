@@ -38,25 +38,22 @@ def test_even_what_is_certain_stays_a_probability_and_in_order():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
 def test_the_temperature_of_a_simulated_model_is_found(temperature):
     assert fit_temperature(*overconfident(temperature)) == pytest.approx(temperature, rel=0.1)
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
 @pytest.mark.parametrize("count", [30, 300, 3000])
-def test_the_validation_loss_never_becomes_notably_worse(temperature, count):
+def test_the_validation_loss_never_becomes_worse(temperature, count):
     labels, p = overconfident(temperature, count)
     after = log_loss(labels, apply_temperature(p, fit_temperature(labels, p)))
-    assert after < log_loss(labels, p) + 0.01
+    assert after <= log_loss(labels, p)
 
 
-@pytest.mark.filterwarnings("error")
-def test_a_model_without_a_mistake_is_not_called_certain():
-    labels = np.repeat([0, 1], 50)
-    p = np.where(labels == 1, 0.999999, 0.000001)
-    made_softer = apply_temperature(p, fit_temperature(labels, p))
-    assert made_softer[-1] == pytest.approx(51 / 52, abs=1e-3)
+def test_a_model_is_never_made_surer_than_it_is():
+    assert fit_temperature(*overconfident(0.5)) == 1
+    assert fit_temperature(np.repeat([0, 1], 50), np.repeat([0.2, 0.8], 50)) == 1
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 0.7, 1.0])
