@@ -1,9 +1,12 @@
-"""From the frames of a video to one number: the ways to aggregate predictions, as Spark expressions."""
+"""From the frames of a video to one number: the ways to aggregate predictions, as Spark expressions.
 
-from collections.abc import Callable
+The expressions are SQL texts, since each call of a Python function for one goes to Java and back several times: built
+of functions, they take longer than a million frames.
+"""
+
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from deepfake.people import LEAST_FRAMES, LEAST_SHARE
@@ -30,16 +33,36 @@ REAL_SHARE = 0.9
 class FrameSets:
     """How to hold which frames of a video somebody is in: gathered from rows, merged, and counted."""
 
-    gather: Callable[[], Column]
-    merge: Callable[[Column], Column]
-    size: Callable[[Column], Column]
+    gather: str
+    merge: str
+    size: str
 
 
-# only sums of numbers, as longs are, can be updated in place, which is several times faster
-BITS = FrameSets(lambda: F.bit_or(F.expr("shiftleft(1L, frame)")), F.bit_or, F.bit_count)
-LISTS = FrameSets(
-    lambda: F.collect_set("frame"), lambda sets: F.array_distinct(F.flatten(F.collect_list(sets))), F.size
-)
+# of all that holds a set, only a long can be updated in place, which is several times faster
+BITS = FrameSets("bit_or(shiftleft(1L, frame))", "bit_or(seen)", "bit_count")
+LISTS = FrameSets("collect_set(frame)", "array_distinct(flatten(collect_list(seen)))", "size")
+
+MEAN = "total / rows"
+
+# sums over the frames
+SUMS = {"rows": "count(*)", "total": "sum(p_real)", "malformed": "count(malformed)"}
+SURE_SUMS = {
+    "fake_rows": f"count_if(1 - p_real > {SURE}D)",
+    "fake_total": f"sum(if(1 - p_real > {SURE}D, p_real, 0D))",
+    "real_rows": f"count_if(p_real > {SURE}D)",
+    "real_total": f"sum(if(p_real > {SURE}D, p_real, 0D))",
+}
+
+# of a video: what each aggregate is, from its sums. `confident` is after Seferbekov 2020, the winner of the DeepFake
+# Detection Challenge (github.com/selimsef/dfdc_deepfake_challenge)
+VALUES = {
+    "mean": MEAN,
+    "median": "median",
+    "confident": f"""CASE WHEN fake_rows / rows > {FAKE_SHARE}D THEN fake_total / fake_rows
+                     WHEN real_rows / rows > {REAL_SHARE}D THEN real_total / real_rows
+                     ELSE {MEAN} END""",
+    "per-face": f"coalesce(least_real, {MEAN})",
+}
 
 
 def aggregate_videos(frames: DataFrame, aggregate: str = "mean") -> DataFrame:
@@ -50,65 +73,42 @@ def aggregate_videos(frames: DataFrame, aggregate: str = "mean") -> DataFrame:
     has several rows.
     """
     sets = BITS if frames.schema["frame"].metadata.get(FEW) else LISTS
-    fake, real = 1 - F.col("p_real") > SURE, F.col("p_real") > SURE
-    sums = {
-        "rows": F.count("*"),
-        "total": F.sum("p_real"),
-        "malformed": F.count("malformed"),
-    }
-    if aggregate == "confident":
-        sums |= {"fake_rows": F.count_if(fake), "fake_total": F.sum(F.when(fake, F.col("p_real")))}
-        sums |= {"real_rows": F.count_if(real), "real_total": F.sum(F.when(real, F.col("p_real")))}
+    sums = SUMS | (SURE_SUMS if aggregate == "confident" else {})
     # by person first: then every later step has a row for each, not one for each frame
-    persons = frames.groupBy(*VIDEO, "person").agg(
-        *(column.alias(name) for name, column in sums.items()), sets.gather().alias("seen")
-    )
-    people, least_real = _people(sets)
-    videos = persons.groupBy(*VIDEO).agg(
-        *(F.sum(name).alias(name) for name in sums), people.alias("people"), least_real.alias("least_real")
-    )
-    if aggregate == "median":
-        medians = frames.groupBy("video").agg(F.median("p_real").alias("median"))
-        videos = videos.join(medians, "video", "left")
-    return videos.select(
-        *VIDEO,
-        _value(aggregate).alias("average"),
-        F.col("rows").cast("int").alias("frames"),
-        F.col("people").cast("int"),
-        F.col("malformed").cast("int"),
-    )
-
-
-def _people(sets: FrameSets) -> tuple[Column, Column]:
-    """How many people count in a video, and the mean p_real of the least real of them; null where nobody does.
-
-    Aggregates over the persons of a video, by their columns person, seen, total and rows.
-    """
-    in_video, of_person = sets.size(sets.merge(F.col("seen"))), sets.size(F.col("seen"))
-    known, mean = F.col("person").isNotNull(), F.col("total") / F.col("rows")
-    # which persons, and whether such a one counts in this video: in many frames always, in n where that is its share
-    kinds = [(known & (of_person >= LEAST_FRAMES), F.lit(True))]
-    kinds += [(known & (of_person == n), in_video * LEAST_SHARE <= n) for n in range(1, LEAST_FRAMES)]
-    count = sum(F.when(counts, F.count_if(kind)).otherwise(0) for kind, counts in kinds)
-    least_real = F.least(*(F.when(counts, F.min(F.when(kind, mean))) for kind, counts in kinds))
-    return F.when(F.count("person") > 0, count), least_real
-
-
-def _value(aggregate: str) -> Column:
-    """The number of a video, from its sums.
-
-    `confident` is after Seferbekov 2020, the winner of the DeepFake Detection Challenge
-    (github.com/selimsef/dfdc_deepfake_challenge), whose counts are out of 32 frames.
-    """
-    mean = F.col("total") / F.col("rows")
-    if aggregate == "median":
-        return F.col("median")
+    persons = _group(frames, (*VIDEO, "person"), sums | {"seen": sets.gather})
+    of_video = {name: f"sum({name})" for name in sums} | {"people": people(sets)}
     if aggregate == "per-face":
-        return F.coalesce("least_real", mean)
-    if aggregate == "confident":
-        return (
-            F.when(F.col("fake_rows") / F.col("rows") > FAKE_SHARE, F.col("fake_total") / F.col("fake_rows"))
-            .when(F.col("real_rows") / F.col("rows") > REAL_SHARE, F.col("real_total") / F.col("real_rows"))
-            .otherwise(mean)
-        )
-    return mean
+        of_video |= {"least_real": least_real(sets)}
+    videos = _group(persons, VIDEO, of_video)
+    if aggregate == "median":
+        videos = videos.join(_group(frames, ("video",), {"median": "median(p_real)"}), "video", "left")
+    value = f"{VALUES[aggregate]} AS average"
+    return videos.selectExpr(
+        *VIDEO, value, "int(rows) AS frames", "int(people) AS people", "int(malformed) AS malformed"
+    )
+
+
+def _group(rows: DataFrame, keys: tuple[str, ...], aggregates: dict[str, str]) -> DataFrame:
+    return rows.groupBy(*keys).agg(*(F.expr(f"{text} AS {name}") for name, text in aggregates.items()))
+
+
+def _kinds(sets: FrameSets) -> list[tuple[str, str]]:
+    """Who counts: conditions on a person, each with the condition on the video in which such a one does.
+
+    In many frames a person counts always, in n where n is its share of the frames.
+    """
+    of_person, in_video = f"person IS NOT NULL AND {sets.size}(seen)", f"{sets.size}({sets.merge})"
+    few = [(f"{of_person} = {n}", f"{in_video} * {LEAST_SHARE}D <= {n}") for n in range(1, LEAST_FRAMES)]
+    return [(f"{of_person} >= {LEAST_FRAMES}", "true"), *few]
+
+
+def people(sets: FrameSets) -> str:
+    """How many people count in a video, null where none is known: an aggregate over its persons."""
+    counts = " + ".join(f"if({enough}, count_if({person}), 0)" for person, enough in _kinds(sets))
+    return f"if(count(person) > 0, {counts}, null)"
+
+
+def least_real(sets: FrameSets) -> str:
+    """The mean p_real of the least real who counts in a video, null where nobody does: as `people`."""
+    means = (f"if({enough}, min(if({person}, {MEAN}, null)), null)" for person, enough in _kinds(sets))
+    return f"least({', '.join(means)})"

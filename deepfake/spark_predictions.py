@@ -13,7 +13,7 @@ import pyarrow.csv as pcsv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark import SparkFiles
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from deepfake.files import UserError, read_json
@@ -87,26 +87,35 @@ def _spark_path(path: Path) -> str:
 
 def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFrame:
     frames = spark.read.parquet(*map(_spark_path, files))
-    missing = sorted({"video", "label", "p_real"} - set(frames.columns))
+    types = dict(frames.dtypes)
+    missing = sorted({"video", "label", "p_real"} - types.keys())
     if missing:
         raise UserError(f"{path}: has no column {', '.join(missing)}; steps 03 and 03a write one that has")
-    few = "frame" in frames.columns and has_few_frames(files)
-    read = frames.select(
-        F.col("video").cast("string"),
-        F.when(F.col("label").try_cast("double") % 1 == 0, F.col("label").try_cast("int")).alias("label"),
-        F.col("p_real").try_cast("double").alias("p_real"),
-        *(_optional(frames, name, {FEW: few} if name == "frame" else {}) for name in OPTIONAL),
-        F.to_json(F.struct("video", "label", "p_real")).alias("shown"),
-    )
-    good = (F.col("video") != "") & F.col("label").isin(FAKE, REAL) & F.col("p_real").between(0, 1)
-    malformed = F.when(~F.coalesce(good, F.lit(False)), F.col("shown")).alias("malformed")
-    return read.select("video", "label", "p_real", *OPTIONAL, malformed)
+    few = "frame" in types and has_few_frames(files)
+    label, p_real = "label", _typed("p_real", "double", types)
+    if types["label"] not in ("tinyint", "smallint", "int"):
+        label = "if(try_cast(label AS double) % 1 = 0, try_cast(label AS int), null)"
+    good = f"video != '' AND {label} IN ({FAKE}, {REAL}) AND {p_real} BETWEEN 0 AND 1"
+    columns = {
+        "video": _typed("video", "string", types),
+        "label": label,
+        "p_real": p_real,
+        **{name: _optional(name, types) for name in OPTIONAL},
+        "malformed": f"if(coalesce({good}, false), null, to_json(struct(video, label, p_real)))",
+    }
+    # SQL texts, as in aggregates.py
+    facts = {"frame": {"metadata": {FEW: few}}}
+    return frames.select(*(F.expr(text).alias(name, **facts.get(name, {})) for name, text in columns.items()))
 
 
-def _optional(frames: DataFrame, name: str, facts: dict) -> Column:
+def _typed(name: str, kind: str, types: dict[str, str]) -> str:
+    return f"`{name}`" if types[name] == kind else f"try_cast(`{name}` AS {kind})"
+
+
+def _optional(name: str, types: dict[str, str]) -> str:
     kind = OPTIONAL[name]
-    column = F.col(name).try_cast(kind) if name in frames.columns else F.lit(None).cast(kind)
-    return F.nullif(column, F.lit("")).alias(name) if kind == "string" else column.alias(name, metadata=facts)
+    column = _typed(name, kind, types) if name in types else f"cast(null AS {kind})"
+    return f"nullif({column}, '')" if kind == "string" else column
 
 
 def has_few_frames(files: list[Path]) -> bool:
@@ -140,7 +149,7 @@ def json_to_parquet(source: Path, target: Path) -> Path:
 
 
 def _write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(path, schema, use_dictionary=["video"]) as writer:
         for batch in batches:
             writer.write_batch(batch)
 

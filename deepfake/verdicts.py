@@ -128,10 +128,9 @@ def video_verdicts(frames: DataFrame, aggregate: str = "mean", threshold: float 
 
     From the columns of `read_predictions` to those of `aggregate_videos` and is_real and correct; in no order.
     """
-    return (
-        aggregate_videos(frames, aggregate)
-        .withColumn("is_real", F.col("average") > threshold)
-        .withColumn("correct", F.col("is_real") == (F.col("label") == REAL))
+    is_real = f"average > {threshold!r}D"
+    return aggregate_videos(frames, aggregate).selectExpr(
+        "*", f"{is_real} AS is_real", f"({is_real}) = (label = {REAL}) AS correct"
     )
 
 
@@ -288,12 +287,12 @@ def judge_videos(
         temporary.write_text(text, encoding="utf-8")
     plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
     write_video_metrics(verdicts, out_dir, sample_only, rule)
+    print(text.split("\n\n")[0])
     crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
     if crops and (crops / "test").is_dir():
         draw_errors(verdicts, worst, crops, out_dir / "Errors.png", rule.threshold)
     else:
         print("04: no Errors.png; --manifest in the folder of the crops would give one")
-    print(text.split("\n\n")[0])
     if model and aggregate != "mean":
         print(f"04: the threshold and band of {model_info} hold for the mean; {aggregate} has 0.5 and no band")
     print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
