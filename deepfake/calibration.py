@@ -4,13 +4,13 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
-from deepfake.metrics import THRESHOLD, is_real, measure
+from deepfake.metrics import THRESHOLD, is_real
 from deepfake.videos import REAL
 
 # a sigmoid in float32 gives nothing between this and 0 or 1
 SMALLEST = 1e-7
 
-HIGHEST = 20.0  # temperature
+TEMPERATURES = (0.1, 20.0)
 
 # the share of right verdicts below which scores are uncertain
 SURE = 0.8
@@ -24,31 +24,42 @@ def apply_temperature(p_real: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def fit_temperature(labels: np.ndarray, p_real: np.ndarray) -> float:
-    """The temperature, of at least 1, that gives N validation crops the least log loss (Guo et al. 2017).
+    """The temperature that gives N validation crops the least log loss (Guo et al. 2017).
 
-    Not below 1, since a model that makes hardly a mistake on a few validation crops would be called certain.
+    Below 1 only as far as smoothed labels (Platt 1999) ask for it, since a model that makes hardly a mistake on a few
+    crops would else be called certain; with many crops that is no matter.
     """
-    logits, real = logit(np.clip(p_real, SMALLEST, 1 - SMALLEST)), np.asarray(labels) == REAL
+    real = np.asarray(labels) == REAL
+    best = _least_loss(real.astype(float), p_real)
+    if best > 1:
+        return best
+    smoothed = np.where(real, (real.sum() + 1) / (real.sum() + 2), 1 / ((~real).sum() + 2))
+    return min(1.0, _least_loss(smoothed, p_real))
+
+
+def _least_loss(targets: np.ndarray, p_real: np.ndarray) -> float:
+    logits = logit(np.clip(p_real, SMALLEST, 1 - SMALLEST))
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
         # the log loss of expit(scaled), which stays finite where that rounds to 0 or 1
-        return float(np.mean(np.logaddexp(0, scaled) - real * scaled))
+        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
 
-    best = minimize_scalar(loss, bounds=(0, np.log(HIGHEST)), method="bounded")
-    return float(np.exp(best.x)) if best.fun < loss(0) else 1.0
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 
 
 def fit_threshold(labels: np.ndarray, p_real: np.ndarray) -> float:
     """The threshold with the best balanced accuracy on N validation videos; of several the one nearest to 0.5."""
-    scores = np.unique(p_real)
-    candidates = [THRESHOLD, *((scores[1:] + scores[:-1]) / 2)]
-    return float(
-        max(
-            candidates,
-            key=lambda threshold: (measure(labels, p_real, threshold)["balanced_accuracy"], -abs(threshold - 0.5)),
-        )
-    )
+    scores, number = np.unique(p_real, return_inverse=True)
+    real = np.asarray(labels) == REAL
+    # of each label, how many have at most each score
+    reals, fakes = (np.cumsum(np.bincount(number, which, len(scores))) for which in (real, ~real))
+    candidates = np.append((scores[1:] + scores[:-1]) / 2, THRESHOLD)
+    below = np.append(np.arange(len(scores) - 1), np.searchsorted(scores, THRESHOLD, "right") - 1)
+    missed = np.where(below < 0, 0, reals[below]) / max(1, real.sum())
+    found = np.where(below < 0, 0, fakes[below]) / max(1, (~real).sum())
+    best = found - missed  # twice the balanced accuracy, less one
+    return float(min(candidates[best > best.max() - 1e-12], key=lambda threshold: abs(threshold - THRESHOLD)))
 
 
 def uncertain_band(labels: np.ndarray, p_real: np.ndarray, threshold: float) -> tuple[float, float] | None:
@@ -61,9 +72,11 @@ def uncertain_band(labels: np.ndarray, p_real: np.ndarray, threshold: float) -> 
     ends = []
     for side in (~is_real(p_real, threshold), is_real(p_real, threshold)):
         outwards = np.argsort(np.abs(p_real[side] - threshold), kind="stable")
+        scores = p_real[side][outwards]
         share = np.cumsum(right[side][outwards]) / np.arange(1, side.sum() + 1)
-        poor = np.flatnonzero(share < SURE)
-        ends.append(float(p_real[side][outwards][poor[-1]]) if len(poor) else threshold)
+        last_of_tie = np.append(scores[1:] != scores[:-1], True)[: len(scores)]
+        poor = np.flatnonzero((share < SURE) & last_of_tie)
+        ends.append(float(scores[poor[-1]]) if len(poor) else threshold)
     return (ends[0], ends[1]) if ends[0] < ends[1] else None
 
 

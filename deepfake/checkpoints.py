@@ -19,6 +19,16 @@ CHECKPOINT = Path("tmp_checkpoint")
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs in a row (from `first` up to, not including, `last`) at one rate, with the backbone frozen or not."""
+
+    first: int
+    last: int
+    learning_rate: float
+    frozen: bool = False
+
+
 @dataclass
 class Progress:
     """How far a training is: the epochs that are done with their figures, the best of them (from 1), and all states.
@@ -53,6 +63,7 @@ class Keeper(keras.callbacks.Callback):
         self.progress = Progress()
         self.model_to_keep: keras.Model | None = None
         self.states: Callable[[], list[keras.Variable]] = list
+        self.phase = Phase(0, 0, 0.0)
         self._began = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -67,7 +78,9 @@ class Keeper(keras.callbacks.Callback):
         if result > progress.best:
             progress.best, progress.best_epoch = result, epoch + 1
             self._keep_model()
-        progress.stopped = progress.epochs - progress.best_epoch >= self.patience
+        # the head alone never ends a training, nor does what it reached before all began to learn
+        since = max(progress.best_epoch, self.phase.first)
+        progress.stopped = not self.phase.frozen and progress.epochs - since >= self.patience
         self.model.stop_training = progress.stopped
         rows = zip(*(progress.history[name] for name in HISTORY), strict=True)
         numbered = ([number, *row] for number, row in enumerate(rows, 1))
@@ -123,13 +136,18 @@ def read_progress(path: Path, made_with: dict) -> Progress:
         progress = Progress(**facts | {"best": tuple(facts["best"])}, states=states)
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be resumed from ({error}); delete it to start anew") from None
+    check_same_run(path, before, made_with)
+    print(f"03: resuming after epoch {progress.epochs}")
+    return progress
+
+
+def check_same_run(path: Path, before: dict, made_with: dict) -> None:
+    """Raise a UserError that names what differs, if a run was made with something else."""
     changed = [name for name in made_with if before.get(name) != made_with[name]]
     if changed:
         name = changed[0]
-        what = "the training crops are others" if name == "crops" else f"{name} was {before.get(name)}"
+        what = "the crops are others" if name == "crops" else f"{name} was {before.get(name)}"
         raise UserError(f"{path}: {what}; go on with the same, or delete it to start anew")
-    print(f"03: resuming after epoch {progress.epochs}")
-    return progress
 
 
 def restore(progress: Progress, variables: list[keras.Variable]) -> None:

@@ -106,7 +106,7 @@ def _describe(axes: Axes, row: object) -> None:
         (0.80, _shortened(row.video), INK, "bold"),
         (0.56, f"is {LABEL_NAMES[truth].upper()}{method}", LABEL_COLOURS[truth], "normal"),
         (0.34, f"judged {LABEL_NAMES[verdict].upper()}", LABEL_COLOURS[verdict], "normal"),
-        (0.12, f"mean p_real {row.average:.3f}", INK, "normal"),
+        (0.12, f"p_real {row.average:.3f}", INK, "normal"),
     ]
     for height, text, colour, weight in lines:
         axes.text(0, height, text, color=colour, weight=weight, fontsize=9, transform=axes.transAxes)

@@ -57,16 +57,22 @@ def count_labels(entries: list[Entry]) -> dict[str, int]:
 
 
 def calibrate(
-    model: keras.Model, entries: list[Entry], split_dir: Path, info: ModelInfo, fitted_threshold: bool, quiet: bool
+    model: keras.Model,
+    entries: list[Entry],
+    split_dir: Path,
+    info: ModelInfo,
+    fitted_temperature: bool = True,
+    fitted_threshold: bool = False,
+    quiet: bool = False,
 ) -> tuple[ModelInfo, Calibration]:
-    """Fit temperature, threshold (0.5 unless `fitted_threshold`) and uncertain band on the validation crops.
+    """Fit temperature (unless it is to be 1), threshold (unless 0.5) and uncertain band on the validation crops.
 
     Raises:
         UserError: a crop cannot be read.
     """
     raw = raw_predictions(model, entries, split_dir, quiet=quiet)
     labels = np.array([entry.label for entry in entries])
-    temperature = fit_temperature(labels, raw)
+    temperature = fit_temperature(labels, raw) if fitted_temperature else 1.0
     p_real = apply_temperature(raw, temperature)
     videos, means = video_means(np.array([entry.video for entry in entries]), labels, p_real)
     threshold = fit_threshold(videos, means) if fitted_threshold else THRESHOLD

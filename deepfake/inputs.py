@@ -2,6 +2,8 @@
 
 import functools
 import json
+import math
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +21,7 @@ from deepfake.videos import FAKE, REAL
 
 IMAGE_SIZE = 128
 
-# decoded crops are cached in memory up to this many bytes in all, and else on the disk while it keeps as much free
+# decoded crops of a set are cached in memory up to this many bytes, and else on the disk while it keeps as much free
 MEMORY_BYTES = 4 << 30
 CACHES = ("auto", "memory", "disk", "none")
 
@@ -110,9 +112,9 @@ def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterat
         yield crops
         return
     shape = (len(crops), crops.image_size, crops.image_size, 3)
-    pixels = np.memmap(file, np.uint8, "w+", shape=shape) if kind == "disk" else np.empty(shape, np.uint8)
     points = np.empty((len(crops), 5, 2), np.float32)
     try:
+        pixels = _on_disk(file, shape) if kind == "disk" else np.empty(shape, np.uint8)
         at = 0
         with progress(None, quiet, desc="reading", total=len(crops), unit="crop", leave=False) as bar:
             for images, landmarks in _decoded(crops, np.arange(len(crops))).batch(256).as_numpy_iterator():
@@ -122,6 +124,13 @@ def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterat
         yield CropSet(**vars(crops) | {"pixels": pixels, "points": points})
     finally:
         file.unlink(missing_ok=True)
+
+
+def _on_disk(file: Path, shape: tuple[int, ...]) -> np.ndarray:
+    with file.open("wb") as opened:
+        # a disk that turns out to be full while writing into a map would end the process without a word
+        os.posix_fallocate(opened.fileno(), 0, math.prod(shape))
+    return np.memmap(file, np.uint8, "r+", shape=shape)
 
 
 def _decoded(crops: CropSet, indices: np.ndarray | tf.data.Dataset) -> tf.data.Dataset:
@@ -173,11 +182,19 @@ def _rank(keys: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def steps_of(crops: CropSet, sampling: Sampling, batch_size: int) -> tuple[int, int]:
-    """How many batches an epoch has, and of how many crops: whole batches only, so what is left over waits."""
+def steps_of(crops: CropSet, sampling: Sampling, batch_size: int, replicas: int = 1) -> tuple[int, int]:
+    """How many batches an epoch has, and of how many crops: whole batches only, so what is left over waits.
+
+    Each replica gets as many crops of a batch.
+    """
     count = len(epoch_order(crops, sampling, seed=0, epoch=0))
-    size = min(batch_size, count)
+    size = shared_evenly(min(batch_size, count), replicas)
     return count // size, size
+
+
+def shared_evenly(batch_size: int, replicas: int) -> int:
+    """The batch size, or the next smaller one that replicas can share; Keras fails where a first batch cannot be."""
+    return max(1, batch_size // replicas) * replicas
 
 
 def training_batches(

@@ -183,6 +183,8 @@ def measure_with_intervals(
     values = ranking.measure(threshold)
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     count = members.max() + 1
+    if count < 2:  # one group alone would always be drawn, and seem certain
+        return {name: Figure(value) for name, value in values.items()}
     rng = np.random.default_rng(seed)
     resamples = min(resamples, max(100, MOST_DRAWS // len(members)))
     draws = []
@@ -205,7 +207,7 @@ def measure_parts(
     labels, p_real, parts = np.asarray(labels), np.asarray(p_real, np.float64), np.asarray(parts, object)
     right = is_real(p_real, threshold) == (labels == REAL)
     result = {}
-    for part in sorted({part for part in parts if part}):
+    for part in sorted({part for part in parts if part not in (None, "")}):
         inside = parts == part
         compared = inside | (labels != labels[inside][0]) if len(set(labels[inside])) == 1 else inside
         result[str(part)] = {

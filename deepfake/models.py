@@ -98,9 +98,16 @@ def load_model(path: Path) -> keras.Model:
 
 
 def predict(model: keras.Model, batches: tf.data.Dataset, quiet: bool = False) -> np.ndarray:
-    """p_real of each crop: N float64. Of two outputs the second counts, as folders in the order fake, real give it."""
+    """p_real of each crop: N float64. Of two outputs the second counts, as folders in the order fake, real give it.
+
+    Raises:
+        UserError: they are not probabilities.
+    """
     bar = sys.stdout.isatty() and not quiet
-    return model.predict(batches, verbose=int(bar))[:, -1].astype(np.float64)
+    p_real = model.predict(batches, verbose=int(bar))[:, -1].astype(np.float64)
+    if not ((p_real >= 0) & (p_real <= 1)).all():
+        raise UserError(f"the model {model.name} gives {p_real.min():.3g} to {p_real.max():.3g}, not probabilities")
+    return p_real
 
 
 def weights_cache() -> Path:

@@ -29,6 +29,7 @@ sns.set_theme(
     style="whitegrid",
     rc={
         "figure.dpi": 150,
+        "text.parse_math": False,  # a $ in a file's name is a $
         "text.color": INK,
         "axes.labelcolor": INK,
         "axes.edgecolor": MUTED,

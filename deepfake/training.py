@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deepfake.augmentation import LEVELS, augmenting
-from deepfake.checkpoints import Keeper, Progress, digest, read_progress, restore, states_of
+from deepfake.checkpoints import Keeper, Phase, Progress, check_same_run, digest, read_progress, restore, states_of
 from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
 from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
 from deepfake.files import read_json, whole_file, write_json
@@ -21,6 +21,7 @@ from deepfake.inputs import (
     crop_batches,
     crop_set,
     readable_crops,
+    shared_evenly,
     show_augmentation,
     steps_of,
     training_batches,
@@ -63,16 +64,6 @@ class Options:
     fit_threshold: bool = False
 
 
-@dataclass(frozen=True)
-class Phase:
-    """Some epochs in a row (from `first` up to, not including, `last`) at one rate, with the backbone frozen or not."""
-
-    first: int
-    last: int
-    learning_rate: float
-    frozen: bool = False
-
-
 def phases(options: Options) -> list[Phase]:
     """One phase from scratch; from pretrained weights first the head alone, then all at a tenth of the rate."""
     if options.weights == "none":
@@ -112,11 +103,10 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     started = time.monotonic()
     sets = read_sets(split_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    made_with = asdict(options) | {"crops": digest(sets["train"])}
+    made_with = asdict(options) | {"crops": digest(sets["train"] + sets["val"])}
     if resume and _is_complete(out_dir, made_with):
         print(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
         return 0
-    (out_dir / "run.json").unlink(missing_ok=True)
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
     device = ", ".join(gpus()) or "CPU"
@@ -130,6 +120,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         keeper.progress = read_progress(keeper.state_path, made_with)
     if not keeper.progress.epochs:
         _forget(keeper)
+    (out_dir / "run.json").unlink(missing_ok=True)
     arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
     record = {"arguments": arguments, "made_with": made_with, "device": device}
     record |= {"replicas": strategy.num_replicas_in_sync, "precision": precision}
@@ -143,9 +134,17 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
 
 
 def _is_complete(out_dir: Path, made_with: dict) -> bool:
+    """Whether the same run has been here and come to its end.
+
+    Raises:
+        UserError: another has, which resuming would overwrite.
+    """
     path = out_dir / "run.json"
     record = read_json(path, "delete it") if path.is_file() else {}
-    return isinstance(record, dict) and record.get("made_with") == made_with
+    before = record.get("made_with") if isinstance(record, dict) else None
+    if isinstance(before, dict):
+        check_same_run(path, before, made_with)
+    return before is not None
 
 
 def _forget(keeper: Keeper) -> None:
@@ -209,7 +208,8 @@ def fit_phase(
     """Train for the epochs of a phase that are left."""
     level, first = LEVELS[options.augment], max(phase.first, keeper.progress.epochs)
     sampling = Sampling(options.crops_per_video, equal=options.balance == "equal")
-    steps, batch_size = steps_of(train_crops, sampling, options.batch_size)
+    replicas = strategy.num_replicas_in_sync
+    steps, batch_size = steps_of(train_crops, sampling, options.batch_size, replicas)
     on_accelerator = bool(gpus()) and level is not None
     with strategy.scope():
         if backbone := backbone_of(model):
@@ -224,7 +224,8 @@ def fit_phase(
         # the optimizer of a phase that is only beginning knows nothing yet
         restore(keeper.progress, states_of(model, trained if first > phase.first else None))
     keeper.states = lambda: states_of(model, trained)
-    val_batches = crop_batches(val_crops, options.batch_size)
+    keeper.phase = phase
+    val_batches = crop_batches(val_crops, shared_evenly(min(options.batch_size, len(val_crops)), replicas))
     trained.fit(
         training_batches(train_crops, batch_size, level, sampling, options.seed, first, on_accelerator),
         validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
@@ -264,13 +265,11 @@ def finish(
     with whole_file(keeper.model_path.with_suffix(".h5")) as temporary:
         model.save(temporary)
     plot_progress(progress, out_dir)
-    calibration = None
-    if options.calibrate:
-        info, calibration = calibrate(model, sets["val"], split_dir, info, options.fit_threshold, quiet)
-        write_model_info(info, keeper.model_path.with_suffix(".json"))
+    info, calibration = calibrate(model, sets["val"], split_dir, info, options.calibrate, options.fit_threshold, quiet)
+    write_model_info(info, keeper.model_path.with_suffix(".json"))
     scores, before = report_test("03", model, sets["test"], split_dir, out_dir, info, quiet=quiet)
-    if calibration:
-        calibration = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
+    calibration = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
+    if options.calibrate:
         print(
             f"03: temperature {info.temperature:.3f}: log loss {calibration['val_log_loss_before']:.4f} -> "
             f"{calibration['val_log_loss_after']:.4f} in validation, {before:.4f} -> {scores.log_loss:.4f} in the test"

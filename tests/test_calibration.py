@@ -51,9 +51,21 @@ def test_the_validation_loss_never_becomes_worse(temperature, count):
     assert after <= log_loss(labels, p)
 
 
-def test_a_model_is_never_made_surer_than_it_is():
-    assert fit_temperature(*overconfident(0.5)) == 1
-    assert fit_temperature(np.repeat([0, 1], 50), np.repeat([0.2, 0.8], 50)) == 1
+def test_only_many_crops_make_a_model_surer_than_it_is():
+    assert fit_temperature(*overconfident(0.5)) == pytest.approx(0.5, rel=0.1)
+    assert fit_temperature(np.repeat([0, 1], 50), np.repeat([0.03, 0.97], 50)) > 0.8
+    assert fit_temperature(np.repeat([0, 1], 50), np.repeat([0.001, 0.999], 50)) == 1
+
+
+def test_tied_scores_give_the_same_band_in_any_order():
+    labels, scores = np.array([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), np.append(np.full(10, 0.3), 0.9)
+    bands = {uncertain_band(np.roll(labels[:10], turn).tolist() + [1], scores, 0.5) for turn in range(10)}
+    assert bands == {None}
+
+
+def test_the_threshold_is_found_in_ten_thousands_of_videos():
+    labels, p = overconfident(1.0, count=50_000)
+    assert fit_threshold(labels, p) == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 0.7, 1.0])

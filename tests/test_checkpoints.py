@@ -132,7 +132,7 @@ def test_without_a_file_training_starts_anew_and_says_so(tmp_path, capsys):
     [
         ({"seed": 4}, "seed was 3"),
         ({"weights": "imagenet"}, "weights was none"),
-        ({"crops": "4567"}, "the training crops are others"),
+        ({"crops": "4567"}, "the crops are others"),
         ({"new": 1}, "new was None"),
     ],
 )

@@ -44,7 +44,8 @@ def train(devices, build, **options):
 split_dir, folder = map(Path, sys.argv[2:])
 both = ["CPU:0", "CPU:1"]
 plain = {"weights": "none", "epochs": 3, "batch_size": 8, "augment": "none", "learning_rate": 1e-3}
-phased = {"weights": "file.h5", "epochs": 2, "head_epochs": 1, "batch_size": 8, "augment": "strong"}
+# a batch of 7, which two cannot share
+phased = {"weights": "file.h5", "epochs": 2, "head_epochs": 1, "batch_size": 7, "augment": "strong"}
 runs = {
     "one": lambda: train(both[:1], plain_model, **plain),
     "two": lambda: train(both, plain_model, **plain),

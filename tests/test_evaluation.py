@@ -128,7 +128,7 @@ def test_a_model_that_exaggerates_is_calibrated_on_validation(split_dir):
     model = by_brightness()
     last = model.get_layer("p_real")
     last.set_weights([last.get_weights()[0] * -8, last.get_weights()[1] * -8])  # sure, and always wrong
-    info, calibration = calibrate(model, read_sets(split_dir)["val"], split_dir, INFO, False, quiet=True)
+    info, calibration = calibrate(model, read_sets(split_dir)["val"], split_dir, INFO, quiet=True)
     assert info.temperature == calibration.temperature > 5
     assert calibration.val_log_loss_after < calibration.val_log_loss_before / 5
     assert info.threshold == 0.5 and info.band[0] < 0.5 < info.band[1]
@@ -142,9 +142,18 @@ def test_the_threshold_is_fitted_only_where_asked(split_dir):
     last.set_weights([last.get_weights()[0], last.get_weights()[1] + 12])  # all look real
     entries = read_sets(split_dir)["val"]
     thresholds = [
-        calibrate(model, entries, split_dir, INFO, fitted, quiet=True)[0].threshold for fitted in (True, False)
+        calibrate(model, entries, split_dir, INFO, fitted_threshold=fitted, quiet=True)[0].threshold
+        for fitted in (True, False)
     ]
     assert thresholds[1] == 0.5 < thresholds[0] < 1
+
+
+def test_without_a_temperature_threshold_and_band_are_fitted_all_the_same(split_dir):
+    model = by_brightness()
+    last = model.get_layer("p_real")
+    last.set_weights([last.get_weights()[0] * -8, last.get_weights()[1] * -8])
+    info, _ = calibrate(model, read_sets(split_dir)["val"], split_dir, INFO, fitted_temperature=False, quiet=True)
+    assert info.temperature == 1 and info.band
 
 
 # step 03a

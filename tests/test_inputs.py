@@ -19,6 +19,7 @@ from deepfake.inputs import (
     epoch_order,
     readable_crops,
     resize_crop,
+    shared_evenly,
     show_augmentation,
     steps_of,
     training_batches,
@@ -183,6 +184,11 @@ def test_each_epoch_changes_a_crop_in_another_way(crops):
     images, _ = take(training_batches(crops, 20, STRONG), 2)
     flat = [image.tobytes() for image in images]
     assert len(set(flat)) > 30  # the crops are of one colour, which moving does not change
+
+
+def test_replicas_share_a_batch_evenly(crops):
+    assert [shared_evenly(size, 2) for size in (1, 2, 7, 8)] == [2, 2, 6, 8]
+    assert steps_of(crops, Sampling(), 7, replicas=3) == (len(crops) // 6, 6)
 
 
 # on the accelerator
