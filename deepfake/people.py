@@ -79,13 +79,13 @@ def join_people(faces: Sequence[Sequence[Box]]) -> list[list[int]]:
 
 
 def count_people(faces: Iterable[tuple[int, str]]) -> int | None:
-    """How many people of a video count, from the frame and the person of each of its faces; None if one is unknown."""
+    """How many people of a video count, from the frame and the person of each of its faces; None if none is known."""
     faces = set(faces)
-    if any(not person for _, person in faces):
+    if not any(person for _, person in faces):
         return None
     frames = len({frame for frame, _ in faces})
     least = min(LEAST_FRAMES, LEAST_SHARE * frames)
-    return sum(count >= least for count in Counter(person for _, person in faces).values())
+    return sum(count >= least for count in Counter(person for _, person in faces if person).values())
 
 
 def _spot(frame: int, box: Box) -> Spot:

@@ -20,8 +20,9 @@ from deepfake.files import UserError, read_json
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
-# real/<id>-FFF-NN.png, parsed from the right since an id may hold dashes
-CROP_NAME = re.compile(r"(?:.*/)?(real|fake)/(.+)-(\d{1,9})-(\d{1,9})\.\w+", re.DOTALL)
+# real/<id>-FFF-NN.png, parsed from the right since an id may hold dashes,
+# and no half of a character, which JSON can hold and UTF-8 cannot
+CROP_NAME = re.compile(r"(?:.*/)?(real|fake)/([^\ud800-\udfff]+)-(\d{1,9})-(\d{1,9})\.\w+", re.DOTALL)
 
 # the same and its number, as `write_json` writes them: a row a line, split at the quotes
 PLAIN_NAME = r"^(real|fake)/[^/\\]+-\d{1,9}-\d{1,9}\.png$"

@@ -292,6 +292,7 @@ def judge_videos(
     if crops and (crops / "test").is_dir():
         draw_errors(verdicts, worst, crops, out_dir / "Errors.png", rule.threshold)
     else:
+        (out_dir / "Errors.png").unlink(missing_ok=True)  # of other predictions
         print("04: no Errors.png; --manifest in the folder of the crops would give one")
     if model and aggregate != "mean":
         print(f"04: the threshold and band of {model_info} hold for the mean; {aggregate} has 0.5 and no band")

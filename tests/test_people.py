@@ -178,4 +178,5 @@ def test_people_count_with_three_frames_or_a_quarter_of_the_videos():
     assert count_people([*everywhere, (4, "1"), (5, "1")]) == 1
     assert count_people([*everywhere, (4, "1"), (5, "1"), (9, "1")]) == 2
     assert count_people([(0, "0"), (1, "0"), (2, "1"), (3, "0")]) == 2
-    assert count_people([*everywhere, (4, "")]) is None
+    assert count_people([*everywhere, (4, ""), (5, ""), (6, "")]) == 1
+    assert count_people([(4, ""), (5, "")]) is None

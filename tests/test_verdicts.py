@@ -119,6 +119,15 @@ def test_many_frames_agree_with_pandas(spark, tmp_path):
 
 
 @pytest.mark.spark
+def test_a_video_of_two_source_groups_is_the_users_error(spark, tmp_path):
+    path = write_parquet(tmp_path / "p.parquet", ROWS, group=["g"] * 6 + ["h"])
+    assert len(verdicts(spark, path)) == 4
+    path = write_parquet(tmp_path / "q.parquet", ROWS, group=["g", "h"] + ["g"] * 5)
+    with pytest.raises(UserError, match="a is listed with more than one group"):
+        verdicts(spark, path)
+
+
+@pytest.mark.spark
 @pytest.mark.parametrize(
     ("bad", "shown"),
     [
@@ -291,15 +300,6 @@ def test_per_face_without_people_says_what_to_do(tmp_path):
             judge_videos(path, tmp_path / "out", "local[1]", aggregate="per-face")
     judge_videos(write_people(tmp_path / "q.parquet", nobody), tmp_path / "out", "local[1]")
     assert pd.read_csv(tmp_path / "out" / "video_verdicts.csv")["people"].isna().all()
-
-
-@pytest.mark.spark
-def test_a_video_of_two_source_groups_is_the_users_error(spark, tmp_path):
-    path = write_parquet(tmp_path / "p.parquet", ROWS, group=["g"] * 6 + ["h"])
-    assert len(verdicts(spark, path)) == 4
-    path = write_parquet(tmp_path / "q.parquet", ROWS, group=["g", "h"] + ["g"] * 5)
-    with pytest.raises(UserError, match="a is listed with more than one group"):
-        verdicts(spark, path)
 
 
 @pytest.mark.spark
