@@ -16,6 +16,7 @@ from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from deepfake.cli import cores
 from deepfake.files import UserError, read_json
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
@@ -40,6 +41,7 @@ FEW_FRAMES = 64  # frame numbers below it fit into the bits of a long
 FEW = "few"  # what the column `frame` says of itself
 
 BLOCK_BYTES = 1 << 24
+PARTITION_BYTES = 1 << 25
 
 
 class _NotPlainError(Exception):
@@ -87,6 +89,10 @@ def _spark_path(path: Path) -> str:
 
 
 def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFrame:
+    if spark.sparkContext.master.startswith("local"):
+        # each partition more costs a task of its own, and each byte more in one some memory
+        parts = max(cores(), sum(file.stat().st_size for file in files) // PARTITION_BYTES)
+        spark.conf.set("spark.sql.shuffle.partitions", parts)
     frames = spark.read.parquet(*map(_spark_path, files))
     types = dict(frames.dtypes)
     missing = sorted({"video", "label", "p_real"} - types.keys())
