@@ -89,7 +89,7 @@ def ways(split_dir: Path, crops: CropSet, image_size: int) -> dict[str, Callable
 
     def fit_ours(count: int) -> None:
         batches = training_batches(crops, BATCH, level, on_accelerator=bool(gpus()))
-        trained.fit(batches, steps_per_epoch=count, verbose=0)
+        trained.fit(batches, steps_per_epoch=count, verbose=0, shuffle=False)
 
     return {
         "a": lambda count: take(flow, count),

@@ -116,8 +116,9 @@ def draw_augmentation(rows: list[np.ndarray], labels: list[int], path: Path) -> 
             _bare(ax, LABEL_COLOURS[label], 2 if ax is row[0] else 0)
         row[0].set_ylabel(LABEL_NAMES[label].upper(), color=LABEL_COLOURS[label], fontweight="bold", fontsize=9)
     axes[0][0].set_title("as it is", fontsize=9)
-    title = axes[0][1].set_title("as training sees it, changed anew in each epoch", fontsize=9)
-    title.set_in_layout(False)  # it may reach over the next columns
+    # text that reaches over the next columns, and is not to push them apart
+    told = "as training sees it, changed anew in each epoch"
+    axes[0][1].text(0, 1.05, told, transform=axes[0][1].transAxes, fontsize=9, fontweight="bold", in_layout=False)
     save(figure, path)
 
 
