@@ -43,7 +43,8 @@ def write_metrics(
     }
     head = {"what": what, "count": len(labels), "groups": len(set(groups)), "threshold": threshold}
     head |= {"band": list(band)} if band else {}
-    head |= {"interval": f"{CONFIDENCE:.0%}, bootstrap over {grouped_by}"} | ({"note": note} if note else {})
+    head |= {"interval": f"{CONFIDENCE:.0%}, bootstrap over {grouped_by}"}
+    head |= {"note": note.removeprefix("note: ")} if note else {}
     head |= extra or {}
     content = head | {"metrics": {name: asdict(figure) for name, figure in figures.items()}}
     content |= {f"by_{kind}": values for kind, values in parts.items()}
