@@ -194,7 +194,8 @@ def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been(fitte
 @pytest.mark.slow
 def test_patience_ends_a_training_that_gets_no_better(split_dir, tmp_path):
     _, keeper = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9)
-    assert keeper.progress.epochs == keeper.progress.best_epoch + 2 < 30
+    # what the head reached in its two epochs ends nothing
+    assert keeper.progress.epochs == max(keeper.progress.best_epoch, 2) + 2 < 30
     _, keeper = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9, resume=True)
     assert keeper.progress.stopped and len(read_history(tmp_path)) == keeper.progress.epochs
 
