@@ -1,8 +1,10 @@
 """Training the frame classifier: in one phase or two, kept epoch by epoch, and continued where it was cut off."""
 
+import gc
 import importlib.metadata
 import sys
 import time
+import traceback
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -127,7 +129,10 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     try:
         fit(model, keeper, sets, split_dir, options, strategy, precision, quiet)
         finish(keeper, sets, split_dir, out_dir, options, record, started, quiet)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        # the threads that make batches call Python, and must have ended before Python does
+        traceback.clear_frames(stopped.__traceback__)
+        gc.collect()
         kept = f"the best epoch so far is kept in {keeper.model_path}; --resume goes on"
         raise KeyboardInterrupt(kept if keeper.state_path.exists() else "") from None
     return 0
