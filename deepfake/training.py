@@ -238,7 +238,8 @@ def fit_phase(
         initial_epoch=first,
         epochs=phase.last,
         class_weight=class_weights(train_crops) if options.balance == "weights" else None,
-        callbacks=[keeper, keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False)],
+        # the keeper last: whatever stops training after it has what can be resumed
+        callbacks=[keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False), keeper],
         verbose=1 if sys.stdout.isatty() and not quiet else 2,
         shuffle=False,  # the batches are shuffled already
     )
