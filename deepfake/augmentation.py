@@ -46,7 +46,7 @@ class Augmentation:
 LEVELS: dict[str, Augmentation | None] = {
     "none": None,
     "standard": Augmentation(),
-    # what Seferbekov's (2020) and other winners of the DFDC trained with
+    # of the kinds that the winner of the DFDC trained with (Seferbekov 2020)
     "strong": Augmentation(coloured=0.5, grey=0.1, blurred=0.2, shrunk=0.3, noisy=0.2, cut=0.2, compressed=0.5),
 }
 

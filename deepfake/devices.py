@@ -15,8 +15,6 @@ with hushed():
     import keras
     import tensorflow as tf
 
-PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
-
 # the first compute capability of NVIDIA's with units for float16
 TENSOR_CORES = (7, 0)
 
@@ -55,4 +53,4 @@ def set_precision(model: keras.Model, precision: str) -> None:
             layer.dtype_policy = keras.dtype_policies.get(precision)
 
 
-__all__ = ["PRECISIONS", "choose_precision", "gpus", "keras", "set_precision", "strategy_for", "tf"]
+__all__ = ["choose_precision", "gpus", "keras", "set_precision", "strategy_for", "tf"]

@@ -23,7 +23,6 @@ IMAGE_SIZE = 128
 
 # decoded crops of a set are cached in memory up to this many bytes, and else on the disk while it keeps as much free
 MEMORY_BYTES = 4 << 30
-CACHES = ("auto", "memory", "disk", "none")
 
 # where the eyes, the nose and the corners of the mouth are in a crop whose landmarks are not known, in shares of it
 TYPICAL_LANDMARKS = ((0.38, 0.42), (0.62, 0.42), (0.5, 0.55), (0.4, 0.67), (0.6, 0.67))
@@ -102,7 +101,7 @@ def choose_cache(crops: int, image_size: int, folder: Path) -> str:
 def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterator[CropSet]:
     """Decode the crops once, into memory or into a file on the disk, which is removed at the end.
 
-    `kind` is one of CACHES.
+    `kind` is auto, memory, disk or none.
 
     Raises:
         UserError: a crop cannot be read.

@@ -38,7 +38,6 @@ from deepfake.videos import FAKE, REAL
 
 LOGS = "logs"
 RECORDED_PACKAGES = ("tensorflow", "keras", "efficientnet", "mtcnn", "numpy", "opencv-python-headless", "av")
-BALANCES = ("none", "weights", "equal")
 
 # of the larger class in the training crops, from which on the user is told how to make up for it
 IMBALANCE = 0.6

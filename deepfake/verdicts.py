@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from deepfake.aggregates import AGGREGATES, ORIGINS, aggregate_videos
-from deepfake.cli import cores, hushed
+from deepfake.cli import hushed
 from deepfake.errors import draw_errors, most_wrong
 from deepfake.faces import crop_name
 from deepfake.files import UserError, whole_file
@@ -42,8 +42,7 @@ LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.ui.enabled": "false",
-    # more partitions than cores, and planning anew between the stages, take longer than the stages themselves
-    "spark.sql.shuffle.partitions": str(cores()),
+    # planning anew between the stages takes longer than the stages themselves
     "spark.sql.adaptive.enabled": "false",
     "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
     # millions of verdicts are more than the 1 GB that Spark allows
