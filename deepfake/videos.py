@@ -12,12 +12,16 @@ from deepfake.files import UserError, read_json
 FAKE, REAL = 0, 1
 LABEL_NAMES = ("fake", "real")
 
+Node = tuple[str, str]  # of the graph of source groups: its kind, and its name
+
 
 @dataclass(frozen=True)
 class Video:
     """One video of a dataset, whether its file is there or not.
 
     `original` is the id of the video that a fake was made from (in the folder or not), None for an original.
+    `split` is the set that the dataset itself puts the video in (train, val or test), if it does. `ties` are whatever
+    else ties it to other videos: the identities of a fake's target and source, or of the person in an original.
     `sample` marks a video of the drawn sample dataset, in which no real person appears.
     """
 
@@ -27,6 +31,8 @@ class Video:
     original: str | None = None
     method: str | None = None
     sample: bool = False
+    split: str | None = None
+    ties: tuple[str, ...] = ()
 
 
 def read_dataset(videos_dir: Path) -> list[Video]:
@@ -136,25 +142,28 @@ def unique_ids(files: Iterable[str]) -> dict[str, str]:
 def source_groups(videos: Iterable[Video]) -> dict[str, str]:
     """Map each video's id to its source group: an original and every fake made from it.
 
-    Groups are the connected components of videos and originals, an original counting whether it is listed or
+    Groups are the connected components of videos, originals and ties, an original counting whether it is listed or
     not. A group is called after its first original.
     """
-    neighbours: dict[str, set[str]] = defaultdict(set)
-    parents = {video.id: video.original for video in videos}
-    for id, original in parents.items():
-        neighbours[id].add(original or id)
-        neighbours[original or id].add(id)
+    neighbours: dict[Node, set[Node]] = defaultdict(set)
+    parents: dict[str, str | None] = {}
+    for video in videos:
+        parents[video.id] = video.original
+        own = ("video", video.id)
+        for other in [("video", video.original or video.id), *(("tie", tie) for tie in video.ties)]:
+            neighbours[own].add(other)
+            neighbours[other].add(own)
     groups: dict[str, str] = {}
-    for start in sorted(neighbours):
+    for start in sorted(parents):
         if start in groups:
             continue
-        component = _reachable(start, neighbours)
+        component = [name for kind, name in _reachable(("video", start), neighbours) if kind == "video"]
         roots = [id for id in component if parents.get(id) is None]
         groups.update(dict.fromkeys(component, min(roots or component)))
     return {id: groups[id] for id in parents}
 
 
-def _reachable(start: str, neighbours: dict[str, set[str]]) -> set[str]:
+def _reachable(start: Node, neighbours: dict[Node, set[Node]]) -> set[Node]:
     found, border = {start}, [start]
     while border:
         new = neighbours[border.pop()] - found

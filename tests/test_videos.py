@@ -267,3 +267,20 @@ def test_of_any_file_come_videos_or_the_one_documented_error(tmp_path_factory, d
         assert str(folder / "metadata.json") in str(error)
         return
     assert videos
+
+
+def test_a_tie_joins_videos_that_share_no_original():
+    videos = [
+        Video("id0_0000", "id0_0000.mp4", REAL, ties=("id0",)),
+        Video("id1_0000", "id1_0000.mp4", REAL, ties=("id1",)),
+        Video("id2_0000", "id2_0000.mp4", REAL, ties=("id2",)),
+        Video("id0_id1_0000", "id0_id1_0000.mp4", FAKE, original="id0_0000", ties=("id0", "id1")),
+    ]
+    groups = source_groups(videos)
+    assert groups.pop("id2_0000") == "id2_0000"
+    assert set(groups.values()) == {"id0_0000"}
+
+
+def test_a_tie_that_is_called_as_a_video_is_another_thing():
+    groups = source_groups([Video("a", "a.mp4", REAL), Video("b", "b.mp4", REAL, ties=("a",))])
+    assert groups == {"a": "a", "b": "b"}
