@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 MIN_CONFIDENCE = 0.95
 MARGIN = 0.3
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+# where those are in a crop whose landmarks are not known, in shares of it
+TYPICAL_LANDMARKS = ((0.38, 0.42), (0.62, 0.42), (0.5, 0.55), (0.4, 0.67), (0.6, 0.67))
+BORDER = 1 / 3  # around the crops of others, in shares of their sides
 RED = (255, 0, 0)
 CROP_BYTES = 40_000  # of a crop, in real and drawn videos
 
@@ -69,6 +72,19 @@ def _mtcnn() -> "Mtcnn":
 def find_faces(frames: Sequence[np.ndarray]) -> list[list[Face]]:
     """Find the faces of H x W x 3 uint8 RGB frames; a list for each frame."""
     return [_faces(detections) for detections in _mtcnn().detect(frames)]
+
+
+def find_landmarks(image: np.ndarray) -> list[tuple[int, int]] | None:
+    """The five landmarks, in pixels, of the surest face in a crop that another tool made, or None if there is none.
+
+    `image` is H x W x 3 uint8 RGB, of any size. A face that fills its crop is seldom found without some border.
+    """
+    for border in (0, round(BORDER * max(image.shape[:2]))):
+        (faces,) = find_faces([cv2.copyMakeBorder(image, *[border] * 4, cv2.BORDER_REPLICATE)])
+        if faces:
+            surest = max(faces, key=lambda face: face.confidence)
+            return [(x - border, y - border) for x, y in surest.landmarks]
+    return None
 
 
 def _faces(found: "Detections") -> list[Face]:

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import asdict, replace
 
+import cv2
 import numpy as np
 import pytest
 from conftest import make_video, tree, write_metadata
@@ -20,6 +21,7 @@ from deepfake.faces import (
     crop_video,
     cut,
     find_faces,
+    find_landmarks,
     keep_faces,
     landmarks_in_crop,
     mark_all_landmarks,
@@ -189,6 +191,20 @@ def test_the_landmarks_of_a_crop_are_where_its_eyes_nose_and_mouth_are(tmp_path,
         assert all(0 < x < width and 0 < y < height for x, y in points)
         assert left_eye[0] < nose[0] < right_eye[0] and mouth_left[0] < mouth_right[0]
         assert max(left_eye[1], right_eye[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
+
+
+@pytest.mark.parametrize(("margin", "side"), [(0.3, 160), (0, 160), (-0.14, 160), (0.3, 40), (0.1, 700)])
+def test_the_landmarks_of_a_crop_of_any_size_that_another_tool_made_are_found(one, margin, side):
+    (face,) = find_faces([one])[0]
+    left, top, width, height = crop_box(face.box, margin, *one.shape[1::-1])
+    crop = cv2.resize(cut(one, (left, top, width, height)), (side, side), interpolation=cv2.INTER_AREA)
+    expected = (np.array(face.landmarks) - (left, top)) * side / (width, height)
+    assert abs(np.array(find_landmarks(crop)) - expected).max() < 0.1 * side
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 300, 3), (160, 160, 3)])
+def test_a_crop_without_a_face_has_no_landmarks(shape):
+    assert find_landmarks(np.full(shape, 90, np.uint8)) is None
 
 
 def test_landmarks_are_recorded_in_the_frame_and_given_in_the_crop():
