@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Step 03: train the frame classifier, EfficientNetB0 on face crops, and predict the test set.
+"""Step 03: train a classifier on face crops, of single frames or of sequences, and predict the test set.
 
 Reads:  <split-dir>/ with manifest.csv
 Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_values.json and .parquet, and what the
@@ -11,19 +11,55 @@ from dataclasses import fields
 
 from deepfake import cli
 
+# named here too, since importing TensorFlow for --help takes seconds
+MODELS = (
+    *(f"efficientnet-b{number}" for number in range(8)),
+    *("xception", "mobilenet-v3", "resnet50", "small-cnn", "meso4"),
+)
+
 
 def main() -> int:
     parser = cli.parser(__doc__, "--split-dir", "--out-dir")
     parser.add_argument(
+        "--model",
+        choices=MODELS,
+        metavar="NAME",
+        help=f"{', '.join(MODELS)} (default: {MODELS[0]}, or that of the FILE to start from)",
+    )
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--weights",
-        default="imagenet",
         metavar="imagenet|noisy-student|none|FILE",
-        help="where training starts; FILE: a backbone's weights or a whole model of ours",
+        help="where training starts; FILE: a backbone's weights or a whole model of ours "
+        "(default: imagenet, or none for a model that has no weights)",
+    )
+    start.add_argument(
+        "--init-from", metavar="FILE", help="start from the backbone of a whole model of ours, with a new head"
+    )
+    parser.add_argument(
+        "--sequence",
+        choices=("lstm", "gru", "transformer"),
+        help="judge the frames of a person together, by such a head on the backbone",
+    )
+    parser.add_argument(
+        "--sequence-frames", type=cli.whole_number(2), default=10, metavar="N", help="of a person, with --sequence"
+    )
+    parser.add_argument(
+        "--freeze-backbone",
+        action="store_true",
+        help="with --sequence: compute what the backbone sees in each crop once, and train the head on that: "
+        "minutes instead of hours, without augmentation",
     )
     parser.add_argument("--epochs", type=cli.whole_number(1), default=20, help="at most")
     parser.add_argument("--patience", type=cli.whole_number(1), default=6, help="epochs to wait for a better one")
-    parser.add_argument("--batch-size", type=cli.whole_number(1), default=32, help="crops a step")
-    parser.add_argument("--image-size", type=cli.whole_number(32), default=128, help="pixels, both sides")
+    parser.add_argument(
+        "--batch-size", type=cli.whole_number(1), help="crops a step, or sequences (default: 32, or 8 sequences)"
+    )
+    parser.add_argument(
+        "--image-size",
+        type=cli.whole_number(32),
+        help="pixels, both sides (default: the model's own; 128 for efficientnet-b0)",
+    )
     parser.add_argument(
         "--learning-rate",
         type=cli.number(1e-9, 1),
@@ -44,6 +80,16 @@ def main() -> int:
         default="standard",
         help="standard: flipped, turned, shifted, sheared, zoomed; strong: also colours, greyscale, blur, noise, "
         "smaller and back, JPEG, parts of the face cut out",
+    )
+    parser.add_argument(
+        "--self-blend",
+        action="store_true",
+        help="train on real crops alone, with fakes that are made from them on the fly (Shiohara and Yamasaki 2022)",
+    )
+    parser.add_argument(
+        "--leave-out-method",
+        metavar="NAME",
+        help="train without the fakes of a method, and test on them: how well unseen manipulations are found",
     )
     parser.add_argument(
         "--balance",
@@ -75,10 +121,18 @@ def main() -> int:
     )
     parser.add_argument("--resume", action="store_true", help="go on where this very run was cut off, if it was")
     args = parser.parse_args()
+    if args.freeze_backbone and not (args.sequence and (args.init_from or args.weights != "none")):
+        parser.error("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")
+    if args.self_blend and args.sequence:
+        parser.error("--self-blend is for frame models; --sequence --init-from can start from one that was trained so")
+    if args.self_blend and args.balance != "none":
+        parser.error("--self-blend makes as many fakes as there are real crops; leave --balance out")
 
-    from deepfake.training import Options, train
+    from deepfake.options import Options
+    from deepfake.training import train
 
-    given = vars(args) | {"calibrate": not args.no_calibration}
+    given = vars(args) | {"calibrate": not args.no_calibration, "new_head": args.init_from is not None}
+    given["weights"] = args.weights or args.init_from
     options = Options(**{field.name: given[field.name] for field in fields(Options)})
     return train(args.split_dir, args.out_dir, options, args.resume, args.quiet)
 

@@ -1,6 +1,7 @@
 """Crops changed at random while training, so that the model learns faces and not what is easier.
 
-All of it works on whole batches and is the same for a same seed. Images are B x S x S x 3, of 0 to 255.
+All of it works on whole batches and is the same for a same seed. Images are B x S x S x 3, of 0 to 255; `draws` are
+random numbers of -1 to 1, a row of B for each choice.
 """
 
 import math
@@ -52,17 +53,19 @@ LEVELS: dict[str, Augmentation | None] = {
 
 
 def distort(
-    images: np.ndarray, landmarks: np.ndarray, seed: tuple[int, ...], level: Augmentation
+    images: np.ndarray, landmarks: np.ndarray, seed: tuple[int, ...], level: Augmentation, alike: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Warp, shrink and compress uint8 images at random, in OpenCV: no accelerator is as fast as it is there.
 
-    `landmarks` are B x 5 x 2 float32, in shares of the crop's sides; they move along.
+    `landmarks` are B x 5 x 2 float32, in shares of the crop's sides; they move along. So many images in a row are
+    changed `alike`: the frames of a sequence.
     """
     rng = np.random.default_rng(seed)
-    count, size = images.shape[:2]
+    size, count = images.shape[1], len(images) // alike
     matrices = random_warps(rng, count, size, level)
     shrunk = np.where(rng.random(count) < level.shrunk, rng.uniform(1, level.shrink, count), 1)
     quality = np.where(rng.random(count) < level.compressed, rng.integers(level.quality, 96, count), 0)
+    matrices, shrunk, quality = (np.repeat(values, alike, axis=0) for values in (matrices, shrunk, quality))
     distorted = np.empty_like(images)
     for image, matrix, factor, jpeg, result in zip(images, matrices, shrunk, quality, distorted, strict=True):
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -99,28 +102,33 @@ def warp_points(points: np.ndarray, matrices: np.ndarray, size: int) -> np.ndarr
     return ((moved + 0.5) / size).astype(np.float32)
 
 
-def augment(images: tf.Tensor, landmarks: tf.Tensor, seed: tf.Tensor, level: Augmentation) -> tf.Tensor:
+def augment(images: tf.Tensor, landmarks: tf.Tensor, seed: tf.Tensor, level: Augmentation, alike: int = 1) -> tf.Tensor:
     """Change the pixels of a distorted batch at random: uint8 in, float32 out; `seed` is two integers.
 
-    Batched, so that it can run on the accelerator, where there is one.
+    Batched, so that it can run on the accelerator, where there is one. So many images in a row are changed `alike`.
     """
     images = tf.cast(images, tf.float32)
     seeds = tf.random.split(seed, 4)
     if level.cut:
-        images = cut_out(images, landmarks, seeds[0], level)
+        images = cut_out(images, landmarks, _draw(2, images, seeds[0], alike), level)
     if level.coloured or level.grey:
-        images = recolour(images, seeds[1], level)
+        images = recolour(images, _draw(6, images, seeds[1], alike), level)
     if level.blurred:
-        images = blur(images, seeds[2], level)
+        images = blur(images, _draw(2, images, seeds[2], alike), level)
     if level.noisy:
-        images = add_noise(images, seeds[3], level)
+        images = add_noise(images, _draw(2, images, seeds[3], alike), seeds[3] + 1, level)
     return images
 
 
-def recolour(images: tf.Tensor, seed: tf.Tensor, level: Augmentation) -> tf.Tensor:
+def _draw(count: int, images: tf.Tensor, seed: tf.Tensor, alike: int) -> tf.Tensor:
+    """So many numbers of -1 to 1 for each of B images: count x B."""
+    draws = tf.random.stateless_uniform((count, tf.shape(images)[0] // alike), seed, -1.0, 1.0)
+    return tf.repeat(draws, alike, axis=1)
+
+
+def recolour(images: tf.Tensor, draws: tf.Tensor, level: Augmentation) -> tf.Tensor:
     """Change brightness, contrast, saturation and hue of some images, and take the colour from a few."""
     count = tf.shape(images)[0]
-    draws = tf.random.stateless_uniform((6, count), seed, -1.0, 1.0)
     some = _chosen(draws[0], level.coloured)
     contrast = 1 + some * draws[1] * level.contrast
     saturation = (1 + some * draws[2] * level.saturation) * (1 - _chosen(draws[5], level.grey))
@@ -137,9 +145,8 @@ def recolour(images: tf.Tensor, seed: tf.Tensor, level: Augmentation) -> tf.Tens
     return tf.reshape(tf.clip_by_value(changed, 0.0, 255.0), tf.shape(images))
 
 
-def blur(images: tf.Tensor, seed: tf.Tensor, level: Augmentation) -> tf.Tensor:
+def blur(images: tf.Tensor, draws: tf.Tensor, level: Augmentation) -> tf.Tensor:
     """Blur some images, each by its own Gaussian."""
-    draws = tf.random.stateless_uniform((2, tf.shape(images)[0]), seed, -1.0, 1.0)
     deviation = tf.where(_chosen(draws[0], level.blurred) > 0, level.blur * (draws[1] + 1.2) / 2.2, 1e-3)
     places = tf.range(-BLUR_RADIUS, BLUR_RADIUS + 1, dtype=tf.float32)
     weights = tf.nn.softmax(-(places**2) / (2 * deviation[:, None] ** 2))
@@ -153,17 +160,15 @@ def blur(images: tf.Tensor, seed: tf.Tensor, level: Augmentation) -> tf.Tensor:
     return tf.transpose(tf.reshape(stacked, (shape[1], shape[2], shape[0], 3)), (2, 0, 1, 3))
 
 
-def add_noise(images: tf.Tensor, seed: tf.Tensor, level: Augmentation) -> tf.Tensor:
+def add_noise(images: tf.Tensor, draws: tf.Tensor, seed: tf.Tensor, level: Augmentation) -> tf.Tensor:
     """Add Gaussian noise to some images."""
-    draws = tf.random.stateless_uniform((2, tf.shape(images)[0]), seed, -1.0, 1.0)
     deviation = _chosen(draws[0], level.noisy) * level.noise * (draws[1] + 1) / 2
-    noise = tf.random.stateless_normal(tf.shape(images), seed + 1)
+    noise = tf.random.stateless_normal(tf.shape(images), seed)
     return tf.clip_by_value(images + deviation[:, None, None, None] * noise, 0.0, 255.0)
 
 
-def cut_out(images: tf.Tensor, landmarks: tf.Tensor, seed: tf.Tensor, level: Augmentation) -> tf.Tensor:
+def cut_out(images: tf.Tensor, landmarks: tf.Tensor, draws: tf.Tensor, level: Augmentation) -> tf.Tensor:
     """Black out the eyes, the nose or the mouth of some faces, so that no single part decides (Seferbekov 2020)."""
-    draws = tf.random.stateless_uniform((2, tf.shape(images)[0]), seed, -1.0, 1.0)
     left_eye, right_eye, nose, left_mouth, right_mouth = tf.unstack(landmarks, axis=1)
     unit = tf.norm(right_eye - left_eye, axis=1, keepdims=True)
     centres = tf.stack([(left_eye + right_eye) / 2, left_eye, right_eye, nose, (left_mouth + right_mouth) / 2], axis=1)

@@ -16,7 +16,7 @@ from deepfake.modelinfo import ModelInfo, write_model_info
 from deepfake.splits import Entry
 
 CHECKPOINT = Path("tmp_checkpoint")
-HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "seconds_per_step")
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,23 @@ class Keeper(keras.callbacks.Callback):
         self.model_to_keep: keras.Model | None = None
         self.states: Callable[[], list[keras.Variable]] = list
         self.phase = Phase(0, 0, 0.0)
-        self._began = time.monotonic()
+        self._began = self._trained = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._began = time.monotonic()
 
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._trained = time.monotonic()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        progress, seconds = self.progress, time.monotonic() - self._began
+        progress = self.progress
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        for name, value in (logs | {"learning_rate": rate, "seconds": round(seconds, 1)}).items():
+        measured = {
+            "learning_rate": rate,
+            "seconds": round(time.monotonic() - self._began, 1),
+            "seconds_per_step": round((self._trained - self._began) / self.params["steps"], 4),
+        }
+        for name, value in (logs | measured).items():
             progress.history[name].append(float(value))
         result = logs["val_accuracy"], -logs["val_loss"]
         if result > progress.best:

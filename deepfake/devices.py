@@ -44,12 +44,16 @@ def choose_precision(wanted: str) -> str:
 
 
 def set_precision(model: keras.Model, precision: str) -> None:
-    """Let a model compute in another precision; its weights, its scaling of pixels and its p_real stay float32."""
+    """Let a model compute in another precision; its weights, its scaling of pixels and its p_real stay float32.
+
+    So does what a sequence model does with the features of its frames: it is small, and its memory is long.
+    """
     model.dtype_policy = keras.dtype_policies.get(precision)
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            set_precision(layer, precision)
-        elif layer.name not in ("scaling", "p_real"):
+        inner = getattr(layer, "layer", layer)
+        if isinstance(inner, keras.Model):
+            set_precision(inner, precision)
+        elif layer.name not in ("scaling", "p_real") and len(model.input_shape) == 4:
             layer.dtype_policy = keras.dtype_policies.get(precision)
 
 

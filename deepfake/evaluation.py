@@ -13,13 +13,16 @@ from deepfake.files import UserError
 from deepfake.inputs import IMAGE_SIZE, crop_batches, crop_set, readable_crops
 from deepfake.metrics import THRESHOLD, Scores, log_loss, score
 from deepfake.modelinfo import ModelInfo, read_model_info
-from deepfake.models import knows_sample_only, load_model, predict
+from deepfake.models import frames_of, knows_sample_only, load_model, predict
 from deepfake.people import count_people
 from deepfake.plots import plot_confusion
 from deepfake.predictions import NAME, SAMPLE_ONLY, write_predictions
 from deepfake.reports import write_metrics
+from deepfake.sequences import judged
 from deepfake.splits import SHARES, Entry, read_manifest
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
+
+CROPS_AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,33 @@ class Calibration:
     test_log_loss_after: float | None = None
 
 
-def read_sets(split_dir: Path, splits: tuple[str, ...] = tuple(SHARES)) -> dict[str, list[Entry]]:
-    """The manifest's entries of some sets, by set.
+def read_sets(
+    split_dir: Path,
+    splits: tuple[str, ...] = tuple(SHARES),
+    left_out: str | None = None,
+    needed: tuple[int, ...] = (FAKE, REAL),
+) -> dict[str, list[Entry]]:
+    """The manifest's entries of some sets, by set; each must have the `needed` labels.
+
+    A method that is `left_out` is in none of them but the test set, which has no fakes of others then.
 
     Raises:
-        UserError: step 02 has not been run, a set lacks a label, or a crop is gone.
+        UserError: step 02 has not been run, a set lacks a label, no fake is of the method, or a crop is gone.
     """
-    entries = read_manifest(split_dir)
+    manifest, entries = split_dir / "manifest.csv", read_manifest(split_dir)
+    if left_out is not None:
+        methods = sorted({entry.method for entry in entries} - {""})
+        if left_out not in methods:
+            raise UserError(f"{manifest}: no fake by the method {left_out}; there are {', '.join(methods) or 'none'}")
+        entries = [
+            entry for entry in entries if entry.label == REAL or (entry.method == left_out) == (entry.split == "test")
+        ]
     sets = {split: [entry for entry in entries if entry.split == split] for split in splits}
     for split, members in sets.items():
-        if {entry.label for entry in members} != {FAKE, REAL}:
-            raise UserError(f"{split_dir / 'manifest.csv'}: {split} needs real and fake crops; run step 02 again")
+        lacking = [LABEL_NAMES[label] for label in needed if label not in {entry.label for entry in members}]
+        if lacking:
+            without = f" where {left_out} is left out" if left_out else "; run step 02 again"
+            raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{without}")
         for entry in members:
             if not (file := split_dir / split / entry.file).is_file():
                 raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
@@ -71,6 +90,7 @@ def calibrate(
         UserError: a crop cannot be read.
     """
     raw = raw_predictions(model, entries, split_dir, quiet=quiet)
+    entries = judged(entries, frames_of(model))
     labels = np.array([entry.label for entry in entries])
     temperature = fit_temperature(labels, raw) if fitted_temperature else 1.0
     p_real = apply_temperature(raw, temperature)
@@ -84,12 +104,16 @@ def calibrate(
 def raw_predictions(
     model: keras.Model, entries: list[Entry], split_dir: Path, pixel_max: float = 255, quiet: bool = False
 ) -> np.ndarray:
-    """p_real of N crops as the model gives it: N float64. `pixel_max` is what the model knows as white.
+    """p_real of N crops, or of their `judged` sequences, as the model gives it: N float64.
+
+    `pixel_max` is what the model knows as white.
 
     Raises:
         UserError: a crop cannot be read.
     """
-    batches = crop_batches(crop_set(entries, split_dir, model.input_shape[1] or IMAGE_SIZE), batch_size=64)
+    frames = frames_of(model)
+    crops = crop_set(entries, split_dir, model.input_shape[-2] or IMAGE_SIZE, frames)
+    batches = crop_batches(crops, batch_size=max(1, CROPS_AT_A_TIME // (frames or 1)))
     batches = batches.map(lambda images, labels: (images * (pixel_max / 255), labels))
     with readable_crops(split_dir):
         return predict(model, batches, quiet)
@@ -113,6 +137,7 @@ def report_test(
         UserError: a crop cannot be read.
     """
     raw = raw_predictions(model, entries, split_dir, pixel_max, quiet)
+    entries = judged(entries, frames_of(model))
     p_real = apply_temperature(raw, info.temperature)
     write_predictions(entries, p_real, out_dir, info.sample_only)
     labels = np.array([entry.label for entry in entries])

@@ -1,4 +1,7 @@
-"""Crops as batches for Keras: read, resized the one way that training and inference share, cached and augmented."""
+"""Crops as batches for Keras: read, resized the one way that training and inference share, cached and augmented.
+
+An item is what a model judges: a crop, or a sequence of them.
+"""
 
 import functools
 import json
@@ -7,15 +10,18 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from deepfake.augmentation import Augmentation, augment, distort
+from deepfake.blending import self_blend
 from deepfake.cli import progress
-from deepfake.devices import tf
+from deepfake.devices import keras, tf
+from deepfake.faces import TYPICAL_LANDMARKS
 from deepfake.files import UserError
+from deepfake.sequences import NO_CROP, NO_FRAME, join_sequences, places
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, REAL
 
@@ -24,24 +30,27 @@ IMAGE_SIZE = 128
 # decoded crops of a set are cached in memory up to this many bytes, and else on the disk while it keeps as much free
 MEMORY_BYTES = 4 << 30
 
-# where the eyes, the nose and the corners of the mouth are in a crop whose landmarks are not known, in shares of it
-TYPICAL_LANDMARKS = ((0.38, 0.42), (0.62, 0.42), (0.5, 0.55), (0.4, 0.67), (0.6, 0.67))
-
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which crops an epoch takes: all, or of each video at most so many; with `equal`, as many real as fake ones."""
+    """Which items an epoch takes: all, or of each video at most so many; with `equal`, as many real as fake ones.
+
+    With `self_blend` the real ones only, each of them with a fake that is made from it.
+    """
 
     crops_per_video: int | None = None
     equal: bool = False
+    self_blend: bool = False
 
 
 @dataclass(frozen=True)
 class CropSet:
-    """N crops: paths, labels (N x 1 float32), video ids, landmarks in pixels of the file (N x 5 x 2, nan: unknown).
+    """N items with their labels (N x 1 float32) and video ids, made of M crops: a crop each, or a sequence.
 
-    Where they are cached, `pixels` holds them decoded (N x S x S x 3 uint8) and `points` the landmarks in shares of
-    the crop's sides (N x 5 x 2 float32).
+    Of the crops, the paths and the landmarks in pixels of the file (M x 5 x 2, nan: unknown). `places` tells which
+    crops a sequence is made of (N x T, NO_CROP for none). Where they are cached, `pixels` holds the crops decoded
+    (M x S x S x 3 uint8), or the features that a backbone gives for them (M x F float32), and `points` the landmarks
+    in shares of the crop's sides (M x 5 x 2 float32).
     """
 
     paths: list[str]
@@ -51,9 +60,10 @@ class CropSet:
     image_size: int
     pixels: np.ndarray | None = None
     points: np.ndarray | None = None
+    places: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.labels)
 
 
 def resize_crop(image: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -76,16 +86,19 @@ def _read(path: tf.Tensor, landmarks: tf.Tensor, image_size: int) -> tuple[tf.Te
     return resize_crop(image, image_size), points
 
 
-def crop_set(entries: Sequence[Entry], split_dir: Path, image_size: int) -> CropSet:
-    """The crops that manifest entries name, none of them read yet."""
+def crop_set(entries: Sequence[Entry], split_dir: Path, image_size: int, frames: int | None = None) -> CropSet:
+    """The crops that manifest entries name, or sequences of so many frames of them; none of them read yet."""
+    sequences = join_sequences(entries, frames) if frames else [[entry] for entry in entries]
+    crops = [entry for sequence in sequences for entry in sequence]
     unknown = [[np.nan] * 2] * 5
-    landmarks = [json.loads(entry.landmarks) if entry.landmarks else unknown for entry in entries]
+    landmarks = [json.loads(entry.landmarks) if entry.landmarks else unknown for entry in crops]
     return CropSet(
-        paths=[str(split_dir / entry.split / entry.file) for entry in entries],
-        labels=np.array([[entry.label] for entry in entries], np.float32),
-        videos=np.array([entry.video for entry in entries]),
+        paths=[str(split_dir / entry.split / entry.file) for entry in crops],
+        labels=np.array([[sequence[0].label] for sequence in sequences], np.float32),
+        videos=np.array([sequence[0].video for sequence in sequences]),
         landmarks=np.array(landmarks, np.float32),
         image_size=image_size,
+        places=places(sequences, frames) if frames else None,
     )
 
 
@@ -106,17 +119,18 @@ def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterat
     Raises:
         UserError: a crop cannot be read.
     """
-    kind = choose_cache(len(crops), crops.image_size, file.parent) if kind == "auto" else kind
+    count = len(crops.paths)
+    kind = choose_cache(count, crops.image_size, file.parent) if kind == "auto" else kind
     if kind == "none":
         yield crops
         return
-    shape = (len(crops), crops.image_size, crops.image_size, 3)
-    points = np.empty((len(crops), 5, 2), np.float32)
+    shape = (count, crops.image_size, crops.image_size, 3)
+    points = np.empty((count, 5, 2), np.float32)
     try:
         pixels = _on_disk(file, shape) if kind == "disk" else np.empty(shape, np.uint8)
         at = 0
-        with progress(None, quiet, desc="reading", total=len(crops), unit="crop", leave=False) as bar:
-            for images, landmarks in _decoded(crops, np.arange(len(crops))).batch(256).as_numpy_iterator():
+        with progress(None, quiet, desc="reading", total=count, unit="crop", leave=False) as bar:
+            for images, landmarks in _decoded(crops, np.arange(count)).batch(256).as_numpy_iterator():
                 pixels[at : at + len(images)], points[at : at + len(images)] = images, landmarks
                 at += len(images)
                 bar.update(len(images))
@@ -140,30 +154,58 @@ def _decoded(crops: CropSet, indices: np.ndarray | tf.data.Dataset) -> tf.data.D
 
 
 def crop_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
-    """All crops in their order: B x S x S x 3 (float32, 0 to 255) and labels, B x 1 (1 is real)."""
-    if crops.pixels is not None:
-        images = tf.data.Dataset.range(0, len(crops), batch_size).map(
-            lambda start: _rows(crops.pixels, start, batch_size), tf.data.AUTOTUNE
-        )
-    else:
-        images = _decoded(crops, np.arange(len(crops))).map(lambda image, _: image).batch(batch_size)
+    """All items in their order: B x S x S x 3 (float32, 0 to 255) or B x T x S x S x 3, and labels, B x 1."""
+    images = _crops_of(crops, tf.data.Dataset.range(len(crops)).batch(batch_size), batch_size)
     labels = tf.data.Dataset.from_tensor_slices(crops.labels).batch(batch_size)
-    batches = tf.data.Dataset.zip((images.map(lambda batch: tf.cast(batch, tf.float32)), labels))
-    return batches.prefetch(tf.data.AUTOTUNE)
+    batches = tf.data.Dataset.zip((images, labels))
+    batches = batches.map(lambda read, labels: (joined(crops, read[0], read[2]), labels)).prefetch(tf.data.AUTOTUNE)
+    # crops that are read one by one come in batches whose number tf.data does not see
+    return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(len(crops) / batch_size)))
 
 
-def _rows(pixels: np.ndarray, start: tf.Tensor, count: int) -> tf.Tensor:
-    rows = tf.numpy_function(lambda start: np.asarray(pixels[start : start + count]), [start], tf.uint8, stateful=False)
-    return tf.ensure_shape(rows, (None, *pixels.shape[1:]))
+def _crops_of(crops: CropSet, indices: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    """For each batch of items the pixels of its crops, their landmarks in shares, and which crops (NO_CROP: none)."""
+    rows = indices
+    if crops.places is not None:
+        all_places = tf.constant(crops.places)
+        rows = indices.map(lambda items: tf.reshape(tf.gather(all_places, items), (-1,)))
+        batch_size *= crops.places.shape[1]
+    readable = rows.map(lambda numbers: tf.maximum(numbers, 0))
+    if crops.pixels is not None:
+        pixels = readable.map(lambda numbers: _cached_rows(crops, numbers), tf.data.AUTOTUNE)
+    else:
+        pixels = _decoded(crops, readable.unbatch()).batch(batch_size)
+    return tf.data.Dataset.zip((pixels, rows)).map(lambda read, numbers: (*read, numbers))
+
+
+def features_of(encoder: keras.Model, crops: CropSet) -> CropSet:
+    """The same items of what a model (B x S x S x 3 to B x F) makes of each of their crops, computed once."""
+    count = len(crops.paths)
+    single = replace(crops, labels=np.zeros((count, 1), np.float32), places=None)
+    features = encoder.predict(crop_batches(single, batch_size=64), verbose=0)
+    return replace(crops, pixels=features, points=np.zeros((count, 5, 2), np.float32))
+
+
+def joined(crops: CropSet, pixels: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """The crops of a batch as float32, those of a sequence together; a frame that is not there is NO_FRAME, or 0."""
+    pixels = tf.cast(pixels, tf.float32)
+    if crops.places is None:
+        return pixels
+    nothing = NO_FRAME if len(pixels.shape) == 4 else 0.0
+    is_there = tf.reshape(rows != NO_CROP, (-1, *[1] * (len(pixels.shape) - 1)))
+    pixels = tf.where(is_there, pixels, nothing)
+    return tf.reshape(pixels, (-1, crops.places.shape[1], *pixels.shape[1:]))
 
 
 def epoch_order(crops: CropSet, sampling: Sampling, seed: int, epoch: int) -> np.ndarray:
-    """The indices of the crops of an epoch (counted from 0), shuffled: the same for the same seed and epoch.
+    """The indices of the items of an epoch (counted from 0), shuffled: the same for the same seed and epoch.
 
     Every epoch has as many. With `crops_per_video` K, a video with more than K crops gives K of them at random; with
     `equal`, the larger class gives as many as the smaller one has.
     """
     order = np.random.default_rng((seed, epoch)).permutation(len(crops))
+    if sampling.self_blend:
+        order = order[crops.labels[order, 0] == REAL]
     if sampling.crops_per_video:
         order = order[_rank(crops.videos[order]) < sampling.crops_per_video]
     if sampling.equal:
@@ -182,12 +224,12 @@ def _rank(keys: np.ndarray) -> np.ndarray:
 
 
 def steps_of(crops: CropSet, sampling: Sampling, batch_size: int, replicas: int = 1) -> tuple[int, int]:
-    """How many batches an epoch has, and of how many crops: whole batches only, so what is left over waits.
+    """How many batches an epoch has, and of how many items: whole batches only, so what is left over waits.
 
-    Each replica gets as many crops of a batch.
+    Each replica gets as many items of a batch; a fake that is made from a real crop counts as one.
     """
-    count = len(epoch_order(crops, sampling, seed=0, epoch=0))
-    size = shared_evenly(min(batch_size, count), replicas)
+    count = len(epoch_order(crops, sampling, seed=0, epoch=0)) * (1 + sampling.self_blend)
+    size = shared_evenly(min(batch_size, count), math.lcm(replicas, 1 + sampling.self_blend))
     return count // size, size
 
 
@@ -205,35 +247,53 @@ def training_batches(
     first_epoch: int = 0,
     on_accelerator: bool = False,
 ) -> tf.data.Dataset:
-    """Batches of augmented crops, B x S x S x 3 (float32, 0 to 255), and labels, B x 1 (float32), without end.
+    """Batches of augmented items without end: B x S x S x 3 or B x T x S x S x 3 (float32, 0 to 255), labels B x 1.
 
     A batch depends on the seed and its number alone, so that what continues from `first_epoch` is what would have
     followed. With `on_accelerator` crops come with landmarks and seeds, for a model made by `augmenting`.
     """
     steps, size = steps_of(crops, sampling, batch_size)
+    taken = size // (1 + sampling.self_blend)
     order = functools.lru_cache(2)(functools.partial(epoch_order, crops, sampling, seed))
     numbers = tf.data.Dataset.range(first_epoch * steps, np.iinfo(np.int64).max)
-    indices = numbers.map(lambda number: _indices(order, number, steps, size))
-    labels = tf.constant(crops.labels)
-    if crops.pixels is not None:
-        images = indices.map(lambda rows: _cached_rows(crops, rows), tf.data.AUTOTUNE)
-    else:
-        images = _decoded(crops, indices.unbatch()).batch(size, drop_remainder=True)
+    indices = numbers.map(lambda number: _indices(order, number, steps, taken))
     seeds = numbers.map(lambda number: tf.stack([tf.constant(seed, tf.int64), number]))
-    batches = tf.data.Dataset.zip((images, seeds, indices.map(lambda rows: tf.gather(labels, rows))))
+    labels = tf.constant(crops.labels)
+    batches = tf.data.Dataset.zip(
+        (_crops_of(crops, indices, taken), seeds, indices.map(lambda items: tf.gather(labels, items)))
+    )
+    alike = 1 if crops.places is None else crops.places.shape[1]
 
-    def changed(images: tuple, seed: tf.Tensor, labels: tf.Tensor) -> tuple:
-        pixels, points = images
+    def changed(read: tuple, seed: tf.Tensor, labels: tf.Tensor) -> tuple:
+        pixels, points, rows = read
+        if sampling.self_blend:
+            pixels, points, labels = _with_fakes(pixels, points, labels, seed)
         if level:
-            pixels, points = _distorted(pixels, points, seed, level)
+            pixels, points = _distorted(pixels, points, seed, level, alike)
         if level and on_accelerator:
             # a seed for each image, so that each replica's part of a batch has one of its own; the first is the batch's
             images_before = tf.range(size, dtype=tf.int64) * 2**32
             seeds = tf.stack([seed[0] + images_before, tf.repeat(seed[1], size)], axis=1)
             return (pixels, points, seeds), labels
-        return (augment(pixels, points, seed, level) if level else tf.cast(pixels, tf.float32)), labels
+        pixels = augment(pixels, points, seed, level, alike) if level else pixels
+        return joined(crops, pixels, rows), labels
 
     return batches.map(changed, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _with_fakes(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple:
+    """Real crops, each followed by a fake that is made from it."""
+
+    def blend(images: np.ndarray, landmarks: np.ndarray, seed: np.ndarray) -> np.ndarray:
+        return self_blend(images, landmarks, tuple(seed.tolist()))
+
+    fakes = tf.numpy_function(blend, [pixels, points, seed], tf.uint8, stateful=False)
+    pairs = [
+        (pixels, tf.ensure_shape(fakes, pixels.shape)),
+        (points, points),
+        (labels, tf.fill(labels.shape, float(FAKE))),
+    ]
+    return tuple(tf.reshape(tf.stack(pair, axis=1), (-1, *pair[0].shape[1:])) for pair in pairs)
 
 
 def _indices(order: functools.partial, number: tf.Tensor, steps: int, size: int) -> tf.Tensor:
@@ -250,34 +310,43 @@ def _cached_rows(crops: CropSet, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     def take(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return crops.pixels[rows], crops.points[rows]
 
-    pixels, points = tf.numpy_function(take, [indices], (tf.uint8, tf.float32), stateful=False)
+    pixels, points = tf.numpy_function(take, [indices], (crops.pixels.dtype, tf.float32), stateful=False)
     size = indices.shape[0]
     return tf.ensure_shape(pixels, (size, *crops.pixels.shape[1:])), tf.ensure_shape(points, (size, 5, 2))
 
 
 def _distorted(
-    images: tf.Tensor, landmarks: tf.Tensor, seed: tf.Tensor, level: Augmentation
+    images: tf.Tensor, landmarks: tf.Tensor, seed: tf.Tensor, level: Augmentation, alike: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     def change(images: np.ndarray, landmarks: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return distort(images, landmarks, tuple(seed.tolist()), level)
+        return distort(images, landmarks, tuple(seed.tolist()), level, alike)
 
     pixels, points = tf.numpy_function(change, [images, landmarks, seed], (tf.uint8, tf.float32), stateful=False)
     return tf.ensure_shape(pixels, images.shape), tf.ensure_shape(points, landmarks.shape)
 
 
 def show_augmentation(
-    crops: CropSet, level: Augmentation | None, seed: int, examples: int = 3, versions: int = 7
+    crops: CropSet,
+    level: Augmentation | None,
+    seed: int,
+    examples: int = 3,
+    versions: int = 7,
+    self_blended: bool = False,
 ) -> tuple[list[np.ndarray], list[int]]:
     """Some real and fake crops, each as it is and then augmented in several versions, and the label of each.
 
-    For each crop 1 + versions x S x S x 3 uint8.
+    For each crop 1 + versions x S x S x 3 uint8. Fakes that are `self_blended` are made of real crops, each anew.
     """
     shown, labels = [], []
     for label in (REAL, FAKE):
-        numbers = np.flatnonzero(crops.labels[:, 0] == label)
+        blended = self_blended and label == FAKE
+        numbers = np.flatnonzero(crops.labels[:, 0] == (REAL if blended else label))
         chosen = numbers[np.linspace(0, len(numbers) - 1, examples).astype(int)]
-        for number, (image, points) in zip(chosen, _decoded(crops, chosen).as_numpy_iterator(), strict=True):
+        rows = chosen if crops.places is None else crops.places[chosen, 0]
+        for number, (image, points) in zip(chosen, _decoded(crops, rows).as_numpy_iterator(), strict=True):
             images, landmarks = np.repeat(image[None], versions, axis=0), np.repeat(points[None], versions, axis=0)
+            if blended:
+                images = self_blend(images, landmarks, (seed, number))
             if level:
                 images, landmarks = distort(images, landmarks, (seed, number), level)
                 images = augment(images, landmarks, tf.constant([seed, number], tf.int64), level).numpy()

@@ -13,12 +13,15 @@ REMEDY = "give the best_model.json of step 03, or run step 03 again"
 class ModelInfo:
     """What a model is, and how its numbers become verdicts.
 
-    The logits of its frame predictions are divided by `temperature`. A video is real where the mean of its frames is
-    above `threshold`; it is uncertain where the mean lies within `band` (both ends included), if there is one.
+    `sequence` names the head of a model that judges `frames` crops together. The logits of its predictions are divided
+    by `temperature`. A video is real where the mean of its frames is above `threshold`; it is uncertain where the mean
+    lies within `band` (both ends included), if there is one.
     """
 
     backbone: str = ""
     image_size: int = 0
+    sequence: str | None = None
+    frames: int | None = None
     sample_only: bool = False
     temperature: float = 1.0
     threshold: float = 0.5
@@ -49,7 +52,7 @@ def read_model_info(path: Path) -> ModelInfo:
 
 
 def _check(info: ModelInfo) -> None:
-    kinds = {"backbone": str, "image_size": int, "sample_only": bool}
+    kinds = {"backbone": str, "image_size": int, "sequence": str | None, "frames": int | None, "sample_only": bool}
     for name, kind in kinds.items():
         if not isinstance(getattr(info, name), kind):
             raise TypeError(f"{name} is {getattr(info, name)!r}")

@@ -1,64 +1,163 @@
-"""The frame classifier: EfficientNetB0 and a small head; raw crops go in, the probability of real comes out."""
+"""The classifiers: a backbone and a small head; raw crops go in, the probability of real comes out.
 
-import os
+A frame model takes one crop, a sequence model the crops of one person in the order of the frames.
+"""
+
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-
-from deepfake.devices import keras, tf  # isort: skip  (first, since it hushes what efficientnet imports)
-import efficientnet.tfkeras as efficientnet  # also registers what its saved models need to load
 import numpy as np
-from efficientnet.weights import IMAGENET_WEIGHTS_PATH, NS_WEIGHTS_PATH
 
+from deepfake.backbones import BACKBONES, build_backbone
+from deepfake.devices import keras, tf
 from deepfake.files import UserError
+from deepfake.sequences import NO_FRAME
 
-BACKBONE = "efficientnet-b0"
+layers = keras.layers
+
 NAMES = {False: "deepfake", True: "deepfake_sample_only"}
-NAMED_WEIGHTS = {
-    "imagenet": IMAGENET_WEIGHTS_PATH + f"{BACKBONE}_weights_tf_dim_ordering_tf_kernels_autoaugment_notop.h5",
-    "noisy-student": NS_WEIGHTS_PATH + f"{BACKBONE}_noisy-student_notop.h5",
-}
-
-# the pixel statistics that EfficientNet's published weights were trained with
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
-IMAGENET_STD = np.array([0.229, 0.224, 0.225])
-
-# Keras' 0.99 needs thousands of steps before validation means anything; a small dataset has hundreds
-FROM_SCRATCH_MOMENTUM = 0.9
-
-# nor is there time to learn while blocks of the backbone are dropped at random (0.2 in the published training)
-FROM_SCRATCH_DROP = 0.0
+DEFAULT = "efficientnet-b0"
 
 
-def build_model(image_size: int, weights: str, sample_only: bool = False) -> keras.Model:
-    """EfficientNetB0 with the project's head: B x S x S x 3 RGB of 0 to 255 in, B x 1 p_real out.
+@dataclass(frozen=True)
+class SequenceKind:
+    """Which head of SEQUENCE_HEADS looks at how many `frames` of a person; shorter sequences are masked."""
 
-    `weights` is imagenet, noisy-student, none, or a file: a backbone's weights or a whole model of ours. A model that
-    is to learn the drawn sample only bears that in its name, unless it starts from one that has learnt more.
+    head: str
+    frames: int
+
+
+def build_model(
+    image_size: int,
+    weights: str,
+    sample_only: bool = False,
+    name: str = DEFAULT,
+    sequence: SequenceKind | None = None,
+    new_head: bool = False,
+) -> keras.Model:
+    """A model of BACKBONES with its head: B x S x S x 3 RGB of 0 to 255 in, B x 1 p_real out.
+
+    `weights` is none, one of the backbone's own, or a file: a backbone's weights or a whole model of ours, of which
+    the head is left out with `new_head`. A sequence model takes B x T x S x S x 3. A model that is to learn the drawn
+    sample only bears that in its name, unless it starts from one that has learnt more.
 
     Raises:
         UserError: the weights cannot be downloaded or do not fit.
     """
-    if _is_whole_model(weights):
-        model = _own_model(Path(weights), image_size)
-        return keras.Model(model.inputs, model.outputs, name=NAMES[sample_only and knows_sample_only(model)])
-    backbone = _backbone(image_size, weights)
-    inputs = keras.Input((image_size, image_size, 3), name="crop")
-    scale, offset = 1 / (255 * IMAGENET_STD), -IMAGENET_MEAN / IMAGENET_STD
-    x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="scaling")(inputs)
-    x = backbone(x)
-    x = keras.layers.Dense(512, activation="relu")(x)
-    x = keras.layers.Dropout(0.5)(x)
-    x = keras.layers.Dense(128, activation="relu")(x)
+    if is_whole_model(weights):
+        whole = _own_model(Path(weights), image_size, name)
+        sample_only = sample_only and knows_sample_only(whole)
+        if not new_head and not sequence:
+            return keras.Model(whole.inputs, whole.outputs, name=NAMES[sample_only])
+        backbone = backbone_of(whole)
+    else:
+        backbone = build_backbone(name, image_size, weights)
+    crop = keras.Input((image_size, image_size, 3), name="crop")
+    features = backbone(BACKBONES[name].scale(crop))
+    if sequence:
+        inputs = keras.Input((sequence.frames, image_size, image_size, 3), name="crops")
+        each_frame = EachFrame(keras.Model(crop, features, name="encoder"), name=FEATURES)
+        x = SEQUENCE_HEADS[sequence.head](layers.Masking(0.0)(each_frame(inputs)))
+    else:
+        inputs, x = crop, dense_head(features, BACKBONES[name].head)
     # max pooling gives large features: a random last layer starts with sure errors, which take epochs to unlearn
-    outputs = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros", name="p_real")(x)
+    outputs = layers.Dense(1, activation="sigmoid", kernel_initializer="zeros", name="p_real")(x)
     return keras.Model(inputs, outputs, name=NAMES[sample_only])
+
+
+def dense_head(x: keras.KerasTensor, units: tuple[int, ...]) -> keras.KerasTensor:
+    """Dense layers with dropout between them: B x F features in, B x units[-1] out."""
+    for number, count in enumerate(units):
+        if number:
+            x = layers.Dropout(0.5)(x)
+        x = layers.Dense(count, activation="relu")(x)
+    return x
+
+
+FEATURES = "each_frame"  # the layer of a sequence model that gives the features of its frames
+
+
+@keras.saving.register_keras_serializable("deepfake")
+class EachFrame(layers.Wrapper):
+    """A model of frames, applied to each frame of B x T x ...: as TimeDistributed, but in one large batch.
+
+    Frames of NO_FRAME give zeros, which Masking leaves out.
+    """
+
+    def call(self, sequences: tf.Tensor, training: bool = False) -> tf.Tensor:
+        shape = keras.ops.shape(sequences)
+        frames = keras.ops.reshape(sequences, (-1, *shape[2:]))
+        features = keras.ops.cast(self.layer(frames, training=training), "float32")
+        is_there = keras.ops.any(frames != NO_FRAME, axis=(1, 2, 3))
+        features = keras.ops.where(is_there[:, None], features, 0.0)
+        return keras.ops.reshape(features, (-1, shape[1], features.shape[-1]))
+
+    def compute_output_shape(self, shape: tuple) -> tuple:
+        return (*shape[:2], *self.layer.compute_output_shape((None, *shape[2:]))[1:])
+
+
+@keras.saving.register_keras_serializable("deepfake")
+class Positions(layers.Layer):
+    """Adds to each place of a sequence, B x T x F, a vector that is learnt for it."""
+
+    supports_masking = True
+
+    def build(self, shape: tuple) -> None:
+        self.places = self.add_weight(shape=shape[1:], initializer="zeros", name="places")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return x + self.places
+
+    def compute_output_shape(self, shape: tuple) -> tuple:
+        return shape
+
+
+def lstm_head(x: keras.KerasTensor) -> keras.KerasTensor:
+    """A long short-term memory over the frames: B x T x F features in, B x 128 out."""
+    return layers.Dropout(0.5)(layers.LSTM(128)(layers.LayerNormalization()(x)))
+
+
+def gru_head(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Gated recurrent units over the frames: B x T x F features in, B x 128 out."""
+    return layers.Dropout(0.5)(layers.GRU(128)(layers.LayerNormalization()(x)))
+
+
+def transformer_head(x: keras.KerasTensor) -> keras.KerasTensor:
+    """One block of attention between the frames (Vaswani et al. 2017), and their mean: B x T x F in, B x 128 out."""
+    x = Positions()(layers.Dense(128)(layers.LayerNormalization()(x)))
+    normed = layers.LayerNormalization()(x)
+    x = layers.Add()([x, layers.MultiHeadAttention(4, 32, dropout=0.1)(normed, normed)])
+    changed = layers.Dense(128)(layers.Dense(256, activation="gelu")(layers.LayerNormalization()(x)))
+    x = layers.LayerNormalization()(layers.Add()([x, changed]))
+    return layers.Dropout(0.5)(layers.GlobalAveragePooling1D()(x))
+
+
+SEQUENCE_HEADS: dict[str, Callable[[keras.KerasTensor], keras.KerasTensor]] = {
+    "lstm": lstm_head,
+    "gru": gru_head,
+    "transformer": transformer_head,
+}
 
 
 def backbone_of(model: keras.Model) -> keras.Model | None:
     """The part of a model that comes pretrained."""
-    return next((layer for layer in model.layers if isinstance(layer, keras.Model)), None)
+    inner = [getattr(layer, "layer", layer) for layer in model.layers]
+    found = next((layer for layer in inner if isinstance(layer, keras.Model)), None)
+    return backbone_of(found) if found is not None and found.name == "encoder" else found
+
+
+def on_features(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The two parts of a sequence model: of crops to features, and of the features (B x T x F) to p_real."""
+    each_frame = model.get_layer(FEATURES)
+    return each_frame.layer, keras.Model(each_frame.output, model.output)
+
+
+def frames_of(model: keras.Model) -> int | None:
+    """How many frames a sequence model takes; None for a frame model."""
+    return model.input_shape[1] if len(model.input_shape) == 5 else None
 
 
 def knows_sample_only(model: keras.Model) -> bool:
@@ -66,13 +165,13 @@ def knows_sample_only(model: keras.Model) -> bool:
     return model.name == NAMES[True]
 
 
-def check_weights(weights: str, image_size: int) -> None:
+def check_weights(weights: str, image_size: int, name: str = DEFAULT) -> None:
     """Download named weights if they are not in the cache, or try a file: what `build_model` would fail on.
 
     Raises:
         UserError: as `build_model`.
     """
-    build_model(image_size, weights)
+    build_model(image_size, weights, name=name)
 
 
 def load_model(path: Path) -> keras.Model:
@@ -90,7 +189,7 @@ def load_model(path: Path) -> keras.Model:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a Keras model that can be loaded ({type(error).__name__}: {reason})") from None
     shape = model.inputs[0].shape
-    if len(model.inputs) != 1 or len(shape) != 4 or shape[-1] != 3 or shape[1] != shape[2]:
+    if len(model.inputs) != 1 or len(shape) not in (4, 5) or shape[-1] != 3 or shape[-2] != shape[-3]:
         raise UserError(f"{path}: takes {model.input_shape}, not batches of square RGB images")
     if len(model.outputs) != 1 or model.outputs[0].shape[1:] not in ((1,), (2,)):
         raise UserError(f"{path}: gives {model.output_shape}, not one probability (or fake and real) an image")
@@ -110,50 +209,7 @@ def predict(model: keras.Model, batches: tf.data.Dataset, quiet: bool = False) -
     return p_real
 
 
-def weights_cache() -> Path:
-    """The folder where Keras keeps downloaded weights."""
-    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-
-
-def _backbone(image_size: int, weights: str) -> keras.Model:
-    # with input_tensor the package would reach into a part of TensorFlow that Keras 3 has left
-    backbone = efficientnet.EfficientNetB0(
-        include_top=False, weights=None, pooling="max", input_shape=(image_size, image_size, 3)
-    )
-    if weights == "none":
-        for layer in backbone.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = FROM_SCRATCH_MOMENTUM
-            elif isinstance(layer, keras.layers.Dropout):
-                layer.rate = FROM_SCRATCH_DROP
-        return backbone
-    if weights in NAMED_WEIGHTS:
-        return _with_named_weights(image_size, weights)
-    if not Path(weights).is_file():
-        raise UserError(f"--weights {weights}: neither a file nor one of {', '.join([*NAMED_WEIGHTS, 'none'])}")
-    try:
-        backbone.load_weights(weights)
-    except Exception as error:  # as in load_model
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{weights}: not the weights of {BACKBONE} without its top ({reason})") from None
-    return backbone
-
-
-def _with_named_weights(image_size: int, weights: str) -> keras.Model:
-    try:
-        return efficientnet.EfficientNetB0(
-            include_top=False, weights=weights, pooling="max", input_shape=(image_size, image_size, 3)
-        )
-    except Exception as error:  # Keras raises a bare Exception where a download fails
-        url = NAMED_WEIGHTS[weights]
-        reason = " ".join(str(error).replace(url, "it").split())[:120]
-        raise UserError(
-            f"{url}: no download ({reason}); put {url.rsplit('/', 1)[1]}, whole, "
-            f"into {weights_cache()}, or train from scratch with --weights none"
-        ) from None
-
-
-def _is_whole_model(weights: str) -> bool:
+def is_whole_model(weights: str) -> bool:
     """Whether a file holds a model with our head, rather than a backbone's weights."""
     path = Path(weights)
     if path.suffix == ".keras" or not h5py.is_hdf5(path):
@@ -165,11 +221,13 @@ def _is_whole_model(weights: str) -> bool:
         raise UserError(f"{path}: damaged ({error})") from None
 
 
-def _own_model(path: Path, image_size: int) -> keras.Model:
+def _own_model(path: Path, image_size: int, name: str) -> keras.Model:
     model = load_model(path)
-    if model.layers[-1].name != "p_real":
-        raise UserError(f"{path}: not a model of this project; --weights takes those, or the weights of {BACKBONE}")
-    if model.input_shape[1:3] != (image_size, image_size):
+    if model.layers[-1].name != "p_real" or frames_of(model):
+        raise UserError(f"{path}: not a frame model of this project; --weights takes those, or the weights of {name}")
+    if backbone_of(model).name != name:
+        raise UserError(f"{path}: a model of {backbone_of(model).name}; give --model {backbone_of(model).name}")
+    if model.input_shape[1] != image_size:
         raise UserError(
             f"{path}: takes images of {model.input_shape[1]} pixels; give --image-size {model.input_shape[1]}"
         )

@@ -2,26 +2,27 @@
 
 import gc
 import importlib.metadata
+import statistics
 import sys
 import time
 import traceback
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from deepfake.augmentation import LEVELS, augmenting
+from deepfake.augmentation import LEVELS, Augmentation, augmenting
 from deepfake.checkpoints import Keeper, Phase, Progress, check_same_run, digest, read_progress, restore, states_of
 from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
 from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
 from deepfake.files import read_json, whole_file, write_json
 from deepfake.gallery import draw_augmentation
 from deepfake.inputs import (
-    IMAGE_SIZE,
     CropSet,
     Sampling,
     cached,
     crop_batches,
     crop_set,
+    features_of,
     readable_crops,
     shared_evenly,
     show_augmentation,
@@ -30,9 +31,11 @@ from deepfake.inputs import (
     without_augmentation,
 )
 from deepfake.modelinfo import ModelInfo, write_model_info
-from deepfake.models import BACKBONE, backbone_of, build_model, knows_sample_only, load_model
+from deepfake.models import backbone_of, build_model, knows_sample_only, load_model, on_features
+from deepfake.options import Options, learning_rate, phases, resolved
 from deepfake.plots import plot_history
 from deepfake.predictions import SAMPLE_ONLY
+from deepfake.pseudo_fakes import without_fakes
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, REAL
 
@@ -41,55 +44,6 @@ RECORDED_PACKAGES = ("tensorflow", "keras", "efficientnet", "mtcnn", "numpy", "o
 
 # of the larger class in the training crops, from which on the user is told how to make up for it
 IMBALANCE = 0.6
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train; `patience` is the epochs without a better validation accuracy after which training ends."""
-
-    weights: str = "imagenet"
-    epochs: int = 20
-    head_epochs: int = 2
-    batch_size: int = 32
-    image_size: int = IMAGE_SIZE
-    learning_rate: float = 1e-3
-    patience: int = 6
-    seed: int = 0
-    augment: str = "standard"
-    balance: str = "none"
-    crops_per_video: int | None = None
-    label_smoothing: float = 0.0
-    precision: str = "auto"
-    cache: str = "auto"
-    calibrate: bool = True
-    fit_threshold: bool = False
-
-
-def phases(options: Options) -> list[Phase]:
-    """One phase from scratch; from pretrained weights first the head alone, then all at a tenth of the rate."""
-    if options.weights == "none":
-        return [Phase(0, options.epochs, options.learning_rate)]
-    head = min(options.head_epochs, options.epochs - 1)
-    found = [
-        Phase(0, head, options.learning_rate, frozen=True),
-        Phase(head, options.epochs, options.learning_rate / 10),
-    ]
-    return [phase for phase in found if phase.first < phase.last]
-
-
-def learning_rate(phase: Phase, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Up to the phase's rate over the first tenth of all its steps, then down to nothing along half a cosine.
-
-    `steps` are those of an epoch.
-    """
-    steps *= phase.last - phase.first
-    warm_up = max(1, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        phase.learning_rate / 10,
-        max(1, steps - warm_up),
-        warmup_target=phase.learning_rate,
-        warmup_steps=warm_up,
-    )
 
 
 def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False, quiet: bool = False) -> int:
@@ -102,8 +56,9 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
             was another.
     """
     started = time.monotonic()
-    sets = read_sets(split_dir)
+    options = resolved(options)
     out_dir.mkdir(parents=True, exist_ok=True)
+    sets, folders = training_sets(split_dir, out_dir, options, quiet)
     made_with = asdict(options) | {"crops": digest(sets["train"] + sets["val"])}
     if resume and _is_complete(out_dir, made_with):
         print(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
@@ -111,11 +66,21 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
     device = ", ".join(gpus()) or "CPU"
-    print(f"03: training on {device} in {precision}, {options.weights} weights, {len(sets['train'])} crops")
+    name = f"{options.model}{f' and {options.sequence}' if options.sequence else ''}"
+    print(f"03: training {name} on {device} in {precision}, {options.weights} weights, {len(sets['train'])} crops")
     _advise(sets["train"], options)
     with strategy.scope():
-        model = build_model(options.image_size, options.weights, all(entry.sample for entry in sets["train"]))
-    info = ModelInfo(BACKBONE, options.image_size, sample_only=knows_sample_only(model))
+        model = build_model(
+            options.image_size,
+            options.weights,
+            all(entry.sample for entry in sets["train"]),
+            options.model,
+            options.sequence_kind,
+            options.new_head,
+        )
+    info = ModelInfo(
+        options.model, options.image_size, options.sequence, options.frames, sample_only=knows_sample_only(model)
+    )
     keeper = Keeper(out_dir, info, options.patience, made_with)
     if resume:
         keeper.progress = read_progress(keeper.state_path, made_with)
@@ -123,11 +88,12 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         _forget(keeper)
     (out_dir / "run.json").unlink(missing_ok=True)
     arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
-    record = {"arguments": arguments, "made_with": made_with, "device": device}
+    record = {"model": name.replace(" and ", "+"), "parameters": model.count_params()}
+    record |= {"arguments": arguments, "made_with": made_with, "device": device}
     record |= {"replicas": strategy.num_replicas_in_sync, "precision": precision}
     try:
-        fit(model, keeper, sets, split_dir, options, strategy, precision, quiet)
-        finish(keeper, sets, split_dir, out_dir, options, record, started, quiet)
+        fit(model, keeper, sets, folders, options, strategy, precision, quiet)
+        finish(keeper, sets, folders, out_dir, options, record, started, quiet)
     except KeyboardInterrupt as stopped:
         # the threads that make batches call Python, and must have ended before Python does
         traceback.clear_frames(stopped.__traceback__)
@@ -135,6 +101,21 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         kept = f"the best epoch so far is kept in {keeper.model_path}; --resume goes on"
         raise KeyboardInterrupt(kept if keeper.state_path.exists() else "") from None
     return 0
+
+
+def training_sets(
+    split_dir: Path, out_dir: Path, options: Options, quiet: bool = False
+) -> tuple[dict[str, list[Entry]], dict[str, Path]]:
+    """The entries of each set, and the folder in which its crops are.
+
+    Raises:
+        UserError: as `read_sets` and `without_fakes`.
+    """
+    needed = (REAL,) if options.self_blend else (FAKE, REAL)
+    sets = read_sets(split_dir, left_out=options.leave_out_method, needed=needed)
+    if options.self_blend:
+        return without_fakes(sets, split_dir, out_dir, options.image_size, options.seed, quiet)
+    return sets, dict.fromkeys(sets, split_dir)
 
 
 def _is_complete(out_dir: Path, made_with: dict) -> bool:
@@ -160,7 +141,7 @@ def _forget(keeper: Keeper) -> None:
 
 def _advise(entries: list[Entry], options: Options) -> None:
     counts = count_labels(entries)
-    if options.balance == "none" and max(counts.values()) > IMBALANCE * sum(counts.values()):
+    if options.balance == "none" and not options.self_blend and max(counts.values()) > IMBALANCE * sum(counts.values()):
         real, fake = counts.values()
         print(f"03: {real} real and {fake} fake crops to train on; --balance weights or equal makes up for that")
 
@@ -169,7 +150,7 @@ def fit(
     model: keras.Model,
     keeper: Keeper,
     sets: dict[str, list[Entry]],
-    split_dir: Path,
+    folders: dict[str, Path],
     options: Options,
     strategy: tf.distribute.Strategy,
     precision: str = "float32",
@@ -180,45 +161,57 @@ def fit(
     Raises:
         UserError: a crop cannot be read.
     """
-    size, folder = options.image_size, keeper.out_dir
+    folder, level = keeper.out_dir, LEVELS[options.augment]
     with ExitStack() as stack:
-        stack.enter_context(readable_crops(split_dir))
-        train_crops, val_crops = (
-            stack.enter_context(
-                cached(crop_set(sets[split], split_dir, size), options.cache, folder / f".{split}.cache", quiet)
+        stack.enter_context(readable_crops(folders["train"]))
+        crops = {
+            split: stack.enter_context(
+                cached(
+                    crop_set(sets[split], folders[split], options.image_size, options.frames),
+                    options.cache,
+                    folder / f".{split}.cache",
+                    quiet,
+                )
             )
             for split in ("train", "val")
-        )
-        level = LEVELS[options.augment]
-        draw_augmentation(*show_augmentation(train_crops, level, options.seed), folder / "Augmentation.png")
+        }
+        trained = model
+        if options.freeze_backbone:
+            encoder, trained = on_features(model)
+            crops = {split: features_of(encoder, members) for split, members in crops.items()}
+            level = None
+        else:
+            shown = show_augmentation(crops["train"], level, options.seed, self_blended=options.self_blend)
+            draw_augmentation(*shown, folder / "Augmentation.png")
         keeper.model_to_keep = model
         set_precision(model, precision)
         for phase in phases(options):
             if keeper.progress.epochs < phase.last and not keeper.progress.stopped:
-                fit_phase(model, keeper, phase, train_crops, val_crops, options, strategy, quiet)
+                fit_phase(model, trained, keeper, phase, crops, level, options, strategy, quiet)
         set_precision(model, "float32")
 
 
 def fit_phase(
     model: keras.Model,
+    trained: keras.Model,
     keeper: Keeper,
     phase: Phase,
-    train_crops: CropSet,
-    val_crops: CropSet,
+    crops: dict[str, CropSet],
+    level: Augmentation | None,
     options: Options,
     strategy: tf.distribute.Strategy,
     quiet: bool = False,
 ) -> None:
-    """Train for the epochs of a phase that are left."""
-    level, first = LEVELS[options.augment], max(phase.first, keeper.progress.epochs)
-    sampling = Sampling(options.crops_per_video, equal=options.balance == "equal")
+    """Train for the epochs of a phase that are left: `trained`, which is `model` or the part of it that learns."""
+    first = max(phase.first, keeper.progress.epochs)
+    sampling = Sampling(options.crops_per_video, options.balance == "equal", options.self_blend)
     replicas = strategy.num_replicas_in_sync
-    steps, batch_size = steps_of(train_crops, sampling, options.batch_size, replicas)
-    on_accelerator = bool(gpus()) and level is not None
+    steps, batch_size = steps_of(crops["train"], sampling, options.batch_size, replicas)
+    on_accelerator = bool(gpus()) and level is not None and not options.sequence
     with strategy.scope():
         if backbone := backbone_of(model):
             backbone.trainable = not phase.frozen  # frozen, its batch norm uses the statistics that it has
-        trained = augmenting(model, level) if on_accelerator else model
+        trained = augmenting(model, level) if on_accelerator else trained
         trained.compile(
             keras.optimizers.Adam(learning_rate(phase, steps)),
             loss=keras.losses.BinaryCrossentropy(label_smoothing=options.label_smoothing),
@@ -229,14 +222,14 @@ def fit_phase(
         restore(keeper.progress, states_of(model, trained if first > phase.first else None))
     keeper.states = lambda: states_of(model, trained)
     keeper.phase = phase
-    val_batches = crop_batches(val_crops, shared_evenly(min(options.batch_size, len(val_crops)), replicas))
+    val_batches = crop_batches(crops["val"], shared_evenly(min(options.batch_size, len(crops["val"])), replicas))
     trained.fit(
-        training_batches(train_crops, batch_size, level, sampling, options.seed, first, on_accelerator),
+        training_batches(crops["train"], batch_size, level, sampling, options.seed, first, on_accelerator),
         validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
         steps_per_epoch=steps,
         initial_epoch=first,
         epochs=phase.last,
-        class_weight=class_weights(train_crops) if options.balance == "weights" else None,
+        class_weight=class_weights(crops["train"]) if options.balance == "weights" else None,
         # the keeper last: whatever stops training after it has what can be resumed
         callbacks=[keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False), keeper],
         verbose=1 if sys.stdout.isatty() and not quiet else 2,
@@ -253,7 +246,7 @@ def class_weights(crops: CropSet) -> dict[int, float]:
 def finish(
     keeper: Keeper,
     sets: dict[str, list[Entry]],
-    split_dir: Path,
+    folders: dict[str, Path],
     out_dir: Path,
     options: Options,
     record: dict,
@@ -270,9 +263,11 @@ def finish(
     with whole_file(keeper.model_path.with_suffix(".h5")) as temporary:
         model.save(temporary)
     plot_progress(progress, out_dir)
-    info, calibration = calibrate(model, sets["val"], split_dir, info, options.calibrate, options.fit_threshold, quiet)
+    info, calibration = calibrate(
+        model, sets["val"], folders["val"], info, options.calibrate, options.fit_threshold, quiet
+    )
     write_model_info(info, keeper.model_path.with_suffix(".json"))
-    scores, before = report_test("03", model, sets["test"], split_dir, out_dir, info, quiet=quiet)
+    scores, before = report_test("03", model, sets["test"], folders["test"], out_dir, info, quiet=quiet)
     calibration = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
     if options.calibrate:
         print(
@@ -291,6 +286,7 @@ def finish(
         "band": info.band,
         "sample_only": info.sample_only,
         "seconds": round(time.monotonic() - started, 1),
+        "seconds_per_step": statistics.median(progress.history["seconds_per_step"]),
     }
     write_json(out_dir / "run.json", record)
     keeper.state_path.unlink(missing_ok=True)

@@ -6,11 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from deepfake.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD
 from deepfake.files import UserError
 from deepfake.models import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    NAMED_WEIGHTS,
     backbone_of,
     build_model,
     knows_sample_only,
@@ -121,7 +119,7 @@ def test_training_does_not_start_from_another_projects_model(tmp_path):
     inputs = keras.Input((SIZE, SIZE, 3))
     outputs = keras.layers.Dense(2, activation="softmax")(keras.layers.GlobalAveragePooling2D()(inputs))
     keras.Model(inputs, outputs).save(tmp_path / "other.keras")
-    with pytest.raises(UserError, match="not a model of this project"):
+    with pytest.raises(UserError, match="not a frame model of this project"):
         build_model(SIZE, str(tmp_path / "other.keras"))
 
 
@@ -160,7 +158,7 @@ def test_a_file_that_is_no_model_is_the_users_error(tmp_path, model):
 
 
 def test_weights_that_are_neither_a_name_nor_a_file_are_the_users_error(tmp_path):
-    with pytest.raises(UserError, match="neither a file nor one of imagenet, noisy-student, none"):
+    with pytest.raises(UserError, match="neither a file nor one of those of efficientnet-b0: imagenet, noisy"):
         build_model(SIZE, "imagnet")
     (tmp_path / "w.h5").write_text("not weights")
     with pytest.raises(UserError, match="not the weights of efficientnet-b0"):
@@ -171,7 +169,7 @@ def test_weights_that_are_neither_a_name_nor_a_file_are_the_users_error(tmp_path
 def server(backbone_file):
     """A web server on this machine that holds the backbone's weights under the names of the published ones."""
     folder = backbone_file.parent
-    for url in NAMED_WEIGHTS.values():
+    for url in BACKBONES["efficientnet-b0"].urls.values():
         (folder / url.rsplit("/", 1)[1]).write_bytes(backbone_file.read_bytes())
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -209,6 +207,6 @@ def test_a_failed_download_names_the_file_its_place_and_the_way_without(weights,
     with pytest.raises(UserError) as error:
         build_model(SIZE, weights)
     message = str(error.value)
-    assert NAMED_WEIGHTS[weights] in message and "--weights none" in message
+    assert BACKBONES["efficientnet-b0"].urls[weights] in message and "--weights none" in message
     assert str(tmp_path / "models") in message
     assert "\n" not in message

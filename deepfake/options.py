@@ -1,0 +1,108 @@
+"""How to train: the options of step 03, what the model brings of them, and the phases and rates that follow."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deepfake.backbones import BACKBONES
+from deepfake.checkpoints import Phase
+from deepfake.devices import keras
+from deepfake.models import DEFAULT, SequenceKind, backbone_of, is_whole_model, load_model
+
+CROPS_A_STEP = 32
+SEQUENCES_A_STEP = 8
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train; `patience` is the epochs without a better validation accuracy after which training ends.
+
+    What is None is the model's own: see `resolved`.
+    """
+
+    model: str | None = None
+    weights: str | None = None
+    new_head: bool = False
+    sequence: str | None = None
+    sequence_frames: int = 10
+    freeze_backbone: bool = False
+    epochs: int = 20
+    head_epochs: int = 2
+    batch_size: int | None = None
+    image_size: int | None = None
+    learning_rate: float = 1e-3
+    patience: int = 6
+    seed: int = 0
+    augment: str = "standard"
+    self_blend: bool = False
+    leave_out_method: str | None = None
+    balance: str = "none"
+    crops_per_video: int | None = None
+    label_smoothing: float = 0.0
+    precision: str = "auto"
+    cache: str = "auto"
+    calibrate: bool = True
+    fit_threshold: bool = False
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames the model judges together; None where it judges each by itself."""
+        return self.sequence_frames if self.sequence else None
+
+    @property
+    def sequence_kind(self) -> SequenceKind | None:
+        return SequenceKind(self.sequence, self.sequence_frames) if self.sequence else None
+
+
+def resolved(options: Options) -> Options:
+    """The options with all that was left to the model: its name, weights, image size and batch size.
+
+    A trained model to start from brings its name and image size along.
+
+    Raises:
+        UserError: there is no such model, or it cannot be loaded.
+    """
+    name, image_size = options.model, options.image_size
+    if options.weights and is_whole_model(options.weights):
+        known = load_model(Path(options.weights))
+        backbone = backbone_of(known)
+        name = name or (backbone.name if backbone is not None else DEFAULT)
+        image_size = image_size or known.input_shape[-2]
+    name = name or DEFAULT
+    kind = BACKBONES[name]
+    return replace(
+        options,
+        model=name,
+        weights=options.weights or ("imagenet" if "imagenet" in kind.urls else "none"),
+        batch_size=options.batch_size or (SEQUENCES_A_STEP if options.sequence else CROPS_A_STEP),
+        image_size=image_size or kind.image_size,
+    )
+
+
+def phases(options: Options) -> list[Phase]:
+    """One phase from scratch; from pretrained weights first the head alone, then all at a tenth of the rate.
+
+    One as well where the head alone is trained, on features.
+    """
+    if options.weights == "none" or options.freeze_backbone:
+        return [Phase(0, options.epochs, options.learning_rate)]
+    head = min(options.head_epochs, options.epochs - 1)
+    found = [
+        Phase(0, head, options.learning_rate, frozen=True),
+        Phase(head, options.epochs, options.learning_rate / 10),
+    ]
+    return [phase for phase in found if phase.first < phase.last]
+
+
+def learning_rate(phase: Phase, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Up to the phase's rate over the first tenth of all its steps, then down to nothing along half a cosine.
+
+    `steps` are those of an epoch.
+    """
+    steps *= phase.last - phase.first
+    warm_up = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        phase.learning_rate / 10,
+        max(1, steps - warm_up),
+        warmup_target=phase.learning_rate,
+        warmup_steps=warm_up,
+    )

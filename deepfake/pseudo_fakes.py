@@ -1,0 +1,112 @@
+"""Training without fakes: the real crops of a split, and fakes made from them to validate and test on."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.blending import self_blend
+from deepfake.cli import progress
+from deepfake.faces import crop_name, find_landmarks, parse_crop_name
+from deepfake.files import UserError, whole_folder
+from deepfake.frames import read_png, write_png
+from deepfake.inputs import cached, crop_set, readable_crops
+from deepfake.runner import VideoError
+from deepfake.splits import Entry
+from deepfake.splits import _is_prepared as is_prepared
+from deepfake.splits import _link as link
+from deepfake.videos import FAKE, LABEL_NAMES, REAL
+
+METHOD = "self-blend"
+FOLDER = "self_blended"
+
+
+def with_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = False) -> list[Entry]:
+    """The entries with landmarks, looked for in the crop where the manifest has none; without one, it is left out.
+
+    Raises:
+        UserError: a crop cannot be read, or no face is found in any.
+    """
+    unknown = [entry for entry in entries if not entry.landmarks]
+    if not unknown:
+        return list(entries)
+    found = {}
+    for entry in progress(unknown, quiet, desc="landmarks", unit="crop", leave=False):
+        found[entry.file] = find_landmarks(_read(split_dir, entry))
+    lost = sum(points is None for points in found.values())
+    if lost == len(entries):
+        raise UserError(f"{split_dir}: no face is found in any real crop, and self-blending needs to know where it is")
+    if lost:
+        print(f"03: {lost} of {len(entries)} real crops are left out: no face is found in them")
+    known = [
+        replace(entry, landmarks=json.dumps(found[entry.file])) if found.get(entry.file) else entry for entry in entries
+    ]
+    return [entry for entry in known if entry.landmarks]
+
+
+def blend_set(
+    entries: Sequence[Entry], split_dir: Path, folder: Path, image_size: int, seed: int, quiet: bool = False
+) -> list[Entry]:
+    """Write a set of real crops, and of each a fake that is made from it, into a folder; gives its entries.
+
+    The entries must have landmarks. As in training, a crop is brought to the size of the model before it is blended.
+    A fake's video is called `<id>_self-blend`.
+
+    Raises:
+        UserError: a crop cannot be read, or other files are in the folder.
+    """
+    split, made = entries[0].split, []
+    unused = folder / f".{split}.cache"
+    with (
+        readable_crops(split_dir),
+        cached(crop_set(entries, split_dir, image_size), "memory", unused, quiet) as crops,
+        whole_folder(folder / split, is_prepared) as part,
+    ):
+        for label in LABEL_NAMES:
+            (part / label).mkdir()
+        for number, entry in enumerate(progress(entries, quiet, desc="blending", unit="crop", leave=False)):
+            fake, one = _fake_of(entry), slice(number, number + 1)
+            write_png(part / fake.file, self_blend(crops.pixels[one], crops.points[one], (seed, number))[0])
+            link(split_dir / split / entry.file, part / entry.file)
+            made += [entry, fake]
+    return made
+
+
+def _fake_of(entry: Entry) -> Entry:
+    _, frame, face = parse_crop_name(Path(entry.file).name)
+    video = f"{entry.video}_{METHOD}"
+    file = f"{LABEL_NAMES[FAKE]}/{crop_name(video, frame, face)}"
+    return replace(entry, label=FAKE, file=file, video=video, original=entry.video, method=METHOD)
+
+
+def _read(split_dir: Path, entry: Entry) -> np.ndarray:
+    try:
+        return read_png(split_dir / entry.split / entry.file, step="02")
+    except VideoError as error:
+        raise UserError(f"{split_dir}: {error}") from None
+
+
+def without_fakes(
+    sets: dict[str, list[Entry]], split_dir: Path, out_dir: Path, image_size: int, seed: int, quiet: bool = False
+) -> tuple[dict[str, list[Entry]], dict[str, Path]]:
+    """The sets for training on real crops alone, and the folder of each.
+
+    Training has the real crops only; validation, and the test where there are no fakes to test on, have fakes that
+    are made from theirs.
+
+    Raises:
+        UserError: as `with_landmarks` and `blend_set`.
+    """
+    real = {
+        split: [entry for entry in entries if entry.label == REAL] for split, entries in sets.items() if split != "test"
+    }
+    folders = dict.fromkeys(sets, split_dir)
+    if all(entry.label == REAL for entry in sets["test"]):
+        real["test"] = sets["test"]
+    real = {split: with_landmarks(entries, split_dir, quiet) for split, entries in real.items()}
+    for split in real.keys() - {"train"}:
+        real[split] = blend_set(real[split], split_dir, out_dir / FOLDER, image_size, seed, quiet)
+        folders[split] = out_dir / FOLDER
+    return sets | real, folders
