@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """Step 02: the crops by label, balanced, and split into train, val and test without a leak.
 
+A dataset that brings its own test set keeps it; any other is divided 80/10/10 by source group.
+
 Reads:  <videos-dir>/metadata.json, <work-dir>/<id>/faces/*.png, and faces.json where it is there
 Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, <split-dir>/manifest.csv
 """
+
+from pathlib import Path
 
 from deepfake import cli
 
@@ -23,6 +27,14 @@ def main() -> int:
         default="drop",
         help="drop: whole videos of the larger class are left out; none: all are kept, for step 03's --balance",
     )
+    parser.add_argument(
+        "--split",
+        choices=("official", "own"),
+        default="official",
+        help="official: the dataset's own test and val sets, where it has them; own: 80/10/10 by source group",
+    )
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="a csv whose column video names ids to leave out")
+    parser.add_argument("--real-only", action="store_true", help="no fakes, for training that makes its own")
     args = parser.parse_args()
 
     from deepfake.splits import prepare_dataset
@@ -36,6 +48,9 @@ def main() -> int:
         args.group_by,
         args.quiet,
         balanced=args.balance == "drop",
+        split=args.split,
+        exclude=args.exclude,
+        real_only=args.real_only,
     )
 
 

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deepfake.splits import find_crops, write_sets
+from deepfake.crops import find_crops
+from deepfake.splits import write_sets
 from deepfake.videos import read_dataset
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,21 +1,19 @@
-"""Which crops train, which ones validate, which ones test: split by source group, then balanced by whole videos."""
+"""Which crops train, which ones validate, which ones test: divided, balanced by whole videos, and written."""
 
 import csv
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from deepfake.assignment import LABELS, SHARES, divide
 from deepfake.cli import progress
+from deepfake.crops import Crops, find_crops, link, put_crop
 from deepfake.faces import is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.runner import VideoError
-from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, read_dataset, source_groups
-
-SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
+from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, read_dataset
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,7 @@ class Entry:
     """A row of manifest.csv: one crop, the set it is in, and all that is known of it.
 
     `file` is its path below the set's folder (`real/<id>-FFF-NN.png`), `frame` and `face` its FFF and NN;
+    `group` is the video's source group, or, where that was taken apart, the identity of its target;
     `landmarks` are five [x, y] in pixels of the crop, as JSON, or empty.
     """
 
@@ -40,79 +39,6 @@ class Entry:
     sample: int
 
 
-@dataclass(frozen=True)
-class Crops:
-    """A video with its source group and the paths of its crops, sorted by name."""
-
-    video: Video
-    group: str
-    paths: tuple[Path, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-
-def find_crops(videos: Iterable[Video], work_dir: Path, faces: str, group_by: str) -> list[Crops]:
-    """List the crops of each video that has any, in `work_dir/<id>/<faces>/`; `group_by` is "source" or "video"."""
-    videos = list(videos)
-    groups = source_groups(videos) if group_by == "source" else {video.id: video.id for video in videos}
-    found = []
-    for video in videos:
-        paths = sorted((work_dir / video.id / faces).glob("*.png"))
-        own = tuple(path for path in paths if is_crop(path.name) and parse_crop_name(path.name)[0] == video.id)
-        if own:
-            found.append(Crops(video, groups[video.id], own))
-    return found
-
-
-def assign_groups(crops: Iterable[Crops]) -> dict[str, str]:
-    """Assign each source group to train, val or test, so that each set gets both labels.
-
-    The sets get about SHARES of the crops of either label. First every set gets the group that fits its share best;
-    the others follow, the largest first, each to the set that lacks most.
-
-    Raises:
-        UserError: fewer than three groups have real crops, or fake crops.
-    """
-    sizes: dict[str, Counter] = {}
-    for item in crops:
-        sizes.setdefault(item.group, Counter())[item.video.label] += len(item)
-    totals = sum(sizes.values(), Counter())
-    _check_groups(sizes)
-    assigned: dict[str, str] = {}
-    have = {split: Counter() for split in SHARES}
-
-    def assign(group: str, split: str) -> None:
-        assigned[group] = split
-        have[split] += sizes[group]
-
-    def missing(split: str, group: str) -> float:
-        """How much of its share the set lacks, by the labels that the group has."""
-        return min(1 - have[split][label] / (SHARES[split] * totals[label]) for label in sizes[group])
-
-    for label in (REAL, FAKE):
-        # the small sets choose first: they can take a group that is too large less well than train
-        for split in sorted(SHARES, key=SHARES.__getitem__):
-            if not have[split][label]:
-                target = SHARES[split] * totals[label]
-                free = [group for group in sizes if group not in assigned and sizes[group][label]]
-                assign(min(free, key=lambda group: (abs(sizes[group][label] - target), group)), split)
-    for group in sorted(sizes.keys() - assigned, key=lambda group: (-sizes[group].total(), group)):
-        assign(group, max(SHARES, key=lambda split: missing(split, group)))
-    return assigned
-
-
-def _check_groups(sizes: dict[str, Counter]) -> None:
-    for label in (REAL, FAKE):
-        groups = sum(size[label] > 0 for size in sizes.values())
-        if groups < len(SHARES):
-            name = LABEL_NAMES[label]
-            raise UserError(
-                f"{groups or 'no'} source group{'s' * (groups != 1)} with {name} crops; train, val and test need one "
-                f"each, so at least {len(SHARES)} (a source group is an original and the fakes made from it)"
-            )
-
-
 def balance(crops: Sequence[Crops]) -> list[Crops]:
     """Drop whole videos of the larger class, as long as it stays the larger one; sorted by video id.
 
@@ -127,6 +53,14 @@ def balance(crops: Sequence[Crops]) -> list[Crops]:
     return sorted([*larger, *smaller], key=lambda item: item.video.id)
 
 
+def balance_sets(sets: dict[str, list[Crops]], keep_test: bool = False) -> dict[str, list[Crops]]:
+    """Balance each set; with `keep_test` all but the test set.
+
+    A figure on a part of a dataset's own test set could not be held against those that others publish.
+    """
+    return {split: items if keep_test and split == "test" else balance(items) for split, items in sets.items()}
+
+
 def keep_order(crops: Iterable[Crops]) -> list[Crops]:
     """The order in which videos are kept: the first fake of each original (by name), then the others by name."""
     ordered = sorted(crops, key=lambda item: item.video.id)
@@ -139,17 +73,29 @@ def keep_order(crops: Iterable[Crops]) -> list[Crops]:
     return [item for want in (True, False) for item, is_first in zip(ordered, first, strict=True) if is_first is want]
 
 
-def split_and_balance(crops: Sequence[Crops], balanced: bool = True) -> dict[str, list[Crops]]:
-    """The videos of each set, unless `balanced` is off with about as many real as fake crops.
-
-    The same input gives the same result.
+def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
+    """The videos without those that a csv lists in its column `video`; prints how many it took out.
 
     Raises:
-        UserError: as `assign_groups`.
+        UserError: the file is missing or has no such column, or lists every video.
     """
-    assigned = assign_groups(crops)
-    sets = {split: [item for item in crops if assigned[item.group] == split] for split in SHARES}
-    return {split: balance(items) if balanced else items for split, items in sets.items()}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            named = "video" in (rows.fieldnames or ())
+            listed = {row["video"] for row in rows if row["video"]} if named else set()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); --exclude takes a csv with a column video") from None
+    if not named:
+        raise UserError(f"{path}: has no column video, the ids of the videos to leave out")
+    kept = [video for video in videos if video.id not in listed]
+    print(f"02: videos left out by {path}: {len(videos) - len(kept)}")
+    unknown = sorted(listed - {video.id for video in videos})
+    if unknown:
+        print(f"02: warning: ids of {path} that the dataset does not have: {len(unknown)}, the first {unknown[0]}")
+    if not kept:
+        raise UserError(f"{path}: lists every video of the dataset, so nothing is left")
+    return kept
 
 
 def read_manifest(split_dir: Path) -> list[Entry]:
@@ -183,18 +129,18 @@ def read_entries(path: Path) -> list[Entry]:
 def _entries(split: str, item: Crops) -> list[Entry]:
     video = item.video
     try:
-        records = {record["file"]: record for record in read_faces_json(item.paths[0].parent.parent)}
+        records = {} if item.foreign else {record["file"]: record for record in read_faces_json(_folder_of(item))}
     except VideoError:  # crops alone are enough; then there are no landmarks
         records = {}
     entries = []
-    for path in item.paths:
-        _, frame, face = parse_crop_name(path.name)
-        record = records.get(path.name)
+    for _, name in item.named():
+        _, frame, face = parse_crop_name(name)
+        record = records.get(name)
         entries.append(
             Entry(
                 split=split,
                 label=video.label,
-                file=f"{LABEL_NAMES[video.label]}/{path.name}",
+                file=f"{LABEL_NAMES[video.label]}/{name}",
                 video=video.id,
                 group=item.group,
                 original=video.original or "",
@@ -209,12 +155,8 @@ def _entries(split: str, item: Crops) -> list[Entry]:
     return entries
 
 
-def _link(source: Path, target: Path) -> None:
-    """Put a file into a set: a hard link where the disk allows it, else a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _folder_of(item: Crops) -> Path:
+    return item.paths[0].parent.parent
 
 
 def _is_prepared(name: str) -> bool:
@@ -231,26 +173,39 @@ def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path
     """Write both folders and the manifest, whole or not at all, in place of older ones.
 
     Raises:
-        UserError: one of the folders holds files that are not step 02's.
+        UserError: one of the folders holds files that are not step 02's, or all crops of a label are unreadable.
     """
     one, other = prepared_dir.resolve(), split_dir.resolve()
     if one == other or one in other.parents or other in one.parents:
         raise UserError(f"{prepared_dir} and {split_dir} are one within the other; give two separate folders")
     items = [(split, item) for split, videos in sets.items() for item in videos]
-    entries = []
+    entries, unreadable = [], []
     with whole_folder(prepared_dir, _is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
         for label in LABEL_NAMES:
             (prepared / label).mkdir()
             for split in SHARES:
                 (folder / split / label).mkdir(parents=True)
         for split, item in progress(items, quiet, desc="02", unit="video"):
-            for path, entry in zip(item.paths, new := _entries(split, item), strict=True):
-                _link(path, prepared / entry.file)
-                _link(path, folder / split / entry.file)
-            entries.extend(new)
+            for path, entry in zip(item.paths, _entries(split, item), strict=True):
+                if put_crop(path, prepared / entry.file, item.foreign):
+                    link(prepared / entry.file, folder / split / entry.file)
+                    entries.append(entry)
+                else:
+                    unreadable.append(path)
+        _check_unreadable(unreadable, sets, entries)
         columns = [field.name for field in fields(Entry)]
         write_csv(folder / "manifest.csv", columns, ([getattr(entry, key) for key in columns] for entry in entries))
     return entries
+
+
+def _check_unreadable(paths: Sequence[Path], sets: dict[str, list[Crops]], entries: Iterable[Entry]) -> None:
+    """Warn of images that were left out, and raise a UserError if a set has lost a label by it."""
+    if not paths:
+        return
+    wanted = {(split, item.video.label) for split, items in sets.items() for item in items}
+    for split, label in sorted(wanted - {(entry.split, entry.label) for entry in entries}):
+        raise UserError(f"{paths[0]}: not a readable image, nor is any other {LABEL_NAMES[label]} crop of {split}")
+    print(f"02: warning: images left out that cannot be read: {len(paths)}, the first {paths[0]}")
 
 
 def prepare_dataset(
@@ -262,36 +217,74 @@ def prepare_dataset(
     group_by: str = "source",
     quiet: bool = False,
     balanced: bool = True,
+    split: str = "official",
+    exclude: Path | None = None,
+    real_only: bool = False,
+    crops_of_others: bool = False,
 ) -> int:
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
 
-    With `balanced` off no crop is left out.
+    With `balanced` off no crop is left out for the balance. `split` is "official" (the dataset's own test set, where
+    it has one, which is then not balanced either) or "own". `exclude` is a csv of videos to leave out. With
+    `real_only` no fake is used. With `crops_of_others` the crops are the images in `videos_dir/<video.file>/`.
 
     Raises:
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
     """
-    work_dir = work_dir or videos_dir
-    crops = find_crops(read_dataset(videos_dir), work_dir, faces, group_by)
+    videos = _chosen(read_dataset(videos_dir), exclude, real_only)
+    folder = videos_dir if crops_of_others else work_dir or videos_dir
+    crops = find_crops(videos, folder, faces, group_by, crops_of_others)
     if not crops:
-        raise UserError(f"{work_dir}: no crops in <id>/{faces}/ of any video of {videos_dir}; run step 01a first")
+        nothing = "no images in the folder" if crops_of_others else f"no crops in <id>/{faces}/"
+        remedy = "--videos-dir must hold a folder of images for each" if crops_of_others else "run step 01a first"
+        raise UserError(f"{folder}: {nothing} of any video of {videos_dir}; {remedy}")
+    official = split == "official" and any(video.split == "test" for video in videos)
+    _print_rule(official, group_by)
+    try:
+        sets = divide(crops, official, (REAL,) if real_only else LABELS)
+    except UserError as error:
+        raise UserError(f"{videos_dir}, {folder}: {error}") from None
+    divided = _total(sets)
+    if balanced and not real_only:
+        sets = balance_sets(sets, keep_test=official)
+    entries = write_sets(sets, prepared_dir, split_dir, quiet)
+    _print_counts(entries)
+    left = f"{divided - _total(sets)} left out for the balance"
+    if real_only or not balanced:
+        left = "real ones only" if real_only else "none left out: train with --balance weights or equal"
+    print(f"02: {len(entries)} crops in {split_dir}, {left}")
+    return 0
+
+
+def _chosen(videos: list[Video], exclude: Path | None, real_only: bool) -> list[Video]:
+    if exclude:
+        videos = leave_out(videos, exclude)
+    if real_only:
+        print(f"02: real crops only; fakes left out: {sum(video.label == FAKE for video in videos)}")
+        videos = [video for video in videos if video.label == REAL]
+    return videos
+
+
+def _print_rule(official: bool, group_by: str) -> None:
     if group_by == "video":
         print(
             "02: split by video, the weaker rule: a test video's original may be trained on, which flatters the figures"
         )
-    try:
-        sets = split_and_balance(crops, balanced)
-    except UserError as error:
-        raise UserError(f"{videos_dir / 'metadata.json'}, {work_dir}: {error}") from None
-    entries = write_sets(sets, prepared_dir, split_dir, quiet)
-    for split, items in sets.items():
-        counts = Counter(entry.label for entry in entries if entry.split == split)
-        labels = Counter(item.video.label for item in items)
-        groups = len({item.group for item in items})
+    rule = "the dataset's own, its test set whole" if official else f"our own, 80/10/10 by {group_by}"
+    print(f"02: split: {rule}")
+
+
+def _total(sets: dict[str, list[Crops]]) -> int:
+    return sum(len(item) for items in sets.values() for item in items)
+
+
+def _print_counts(entries: Iterable[Entry]) -> None:
+    for split in SHARES:
+        members = [entry for entry in entries if entry.split == split]
+        crops = Counter(entry.label for entry in members)
+        videos = Counter({entry.video: entry.label for entry in members}.values())
+        groups = len({entry.group for entry in members})
         print(
-            f"02: {split}: {counts[REAL]} real and {counts[FAKE]} fake crops, "
-            f"of {labels[REAL]} and {labels[FAKE]} videos, {groups} source groups"
+            f"02: {split}: {crops[REAL]} real and {crops[FAKE]} fake crops, "
+            f"of {videos[REAL]} and {videos[FAKE]} videos, {groups} source groups"
         )
-    dropped = sum(map(len, crops)) - len(entries)
-    left = f"{dropped} left out for the balance" if balanced else "none left out: train with --balance weights or equal"
-    print(f"02: {len(entries)} crops in {split_dir}, {left}")
-    return 0

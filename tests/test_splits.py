@@ -5,23 +5,16 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from conftest import make_crops, tree, write_metadata
+from conftest import make_crops, picture, run_step, tree, write_metadata
 
-from deepfake.faces import LANDMARKS
+from deepfake.assignment import assign_groups, divide
+from deepfake.crops import Crops, find_crops
+from deepfake.faces import LANDMARKS, parse_crop_name
 from deepfake.files import UserError
-from deepfake.splits import (
-    Crops,
-    assign_groups,
-    balance,
-    find_crops,
-    keep_order,
-    parse_crop_name,
-    prepare_dataset,
-    read_manifest,
-    split_and_balance,
-)
+from deepfake.splits import balance, balance_sets, keep_order, prepare_dataset, read_manifest
 from deepfake.videos import FAKE, REAL, Video, read_dataset, source_groups
 
 SETS = ("train", "val", "test")
@@ -39,6 +32,11 @@ def crops_of(sizes: dict[str, tuple[str | None, int]]) -> list[Crops]:
         for video in videos
         if sizes[video.id][1]
     ]
+
+
+def split_and_balance(crops: list[Crops], balanced: bool = True) -> dict[str, list[Crops]]:
+    sets = divide(crops)
+    return balance_sets(sets) if balanced else sets
 
 
 def random_crops(seed: int, groups: int) -> list[Crops]:
@@ -192,6 +190,13 @@ def test_without_balancing_every_crop_is_kept_and_in_the_same_set():
     assert all(
         {item.video.id for item in balanced[split]} <= {item.video.id for item in everything[split]} for split in SETS
     )
+
+
+def test_the_test_set_of_a_dataset_itself_is_not_balanced():
+    sets = split_and_balance(random_crops(seed=1, groups=30), balanced=False)
+    kept = balance_sets(sets, keep_test=True)
+    assert kept["test"] == sets["test"] != balance_sets(sets)["test"]
+    assert kept["val"] == balance(sets["val"]) and kept["train"] == balance(sets["train"])
 
 
 # what is refused
@@ -378,6 +383,120 @@ def test_grouping_by_video_separates_fakes_of_one_original_and_says_that_it_is_w
     assert {entry.split for entry in entries if entry.original == "o-0"} == set(SETS)
     for id in ("o-0", "o-1", "o-2", "f-0", "f-1", "f-2"):
         assert len({entry.split for entry in entries if entry.video == id}) == 1
+
+
+# videos and crops of the user's choice
+
+
+def test_videos_of_a_csv_are_left_out_and_those_that_are_not_there_named(dataset, capsys):
+    path = dataset.parent / "outliers.csv"
+    rows = ["why,video", "dark,o-0", "tiny,f-0-000", "twice,f-0-000", "none,", "old,gone-2", "old,gone-1"]
+    path.write_text("\n".join(rows), encoding="utf-8-sig")  # with the mark that Excel puts first
+    entries = read_manifest(prepare(dataset, exclude=path))
+    assert {entry.group for entry in entries} == {"o-1", "o-2", "o-3"}
+    out = capsys.readouterr().out
+    assert f"02: videos left out by {path}: 2\n" in out
+    assert f"02: warning: ids of {path} that the dataset does not have: 2, the first gone-1\n" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "outliers.csv: cannot be read.*No such file"),
+        (b"", "outliers.csv: has no column video"),
+        (b"file,why\na.mp4,dark\n", "outliers.csv: has no column video"),
+        (b"video\n\xff\xfe\n", "outliers.csv: cannot be read.*csv with a column video"),
+        (("video\n" + "\n".join(name.removesuffix(".mp4") for name in RECORDS)).encode(), "lists every video"),
+    ],
+    ids=["missing", "empty", "no column", "no text", "every video"],
+)
+def test_a_csv_that_cannot_be_left_out_by_is_an_error(dataset, content, says):
+    path = dataset.parent / "outliers.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        prepare(dataset, exclude=path)
+
+
+def test_real_crops_alone_can_be_split(tmp_path, capsys):
+    dataset = write_metadata(tmp_path / "videos", {f"o-{n}.mp4": "REAL" for n in range(3)} | {"f.mp4": "FAKE"})
+    for id in ("o-0", "o-1", "o-2", "f"):
+        make_crops(dataset, id)
+    split_dir = prepare(dataset, real_only=True)
+    assert sorted((entry.split, entry.label) for entry in read_manifest(split_dir)) == [
+        (split, REAL) for split in sorted(SETS) for _ in range(3)
+    ]
+    fakes = [tmp_path / "prepared" / "fake", *(split_dir / split / "fake" for split in SETS)]
+    assert all(folder.is_dir() and not list(folder.iterdir()) for folder in fakes)
+    assert "02: real crops only; fakes left out: 1\n" in capsys.readouterr().out
+
+
+@pytest.fixture
+def crops_of_others(tmp_path) -> Path:
+    """A folder of images a video, of three formats and two ways of naming."""
+    folder = write_metadata(tmp_path / "videos", RECORDS)
+    for number, name in enumerate(RECORDS):
+        (folder / name).mkdir()
+        for frame in range(3):
+            file = f"{frame}_0.png" if number % 2 else f"frame{frame}.{'jpg' if number % 4 else 'webp'}"
+            cv2.imwrite(str(folder / name / file), picture(10 * number + frame, 160, 120))
+    return folder
+
+
+def test_images_that_someone_else_made_become_crops(crops_of_others):
+    before = tree(crops_of_others)
+    split_dir = prepare(crops_of_others, crops_of_others=True)
+    entries = read_manifest(split_dir)
+    assert len(entries) == 24 and {entry.split for entry in entries} == set(SETS)
+    for entry in entries:
+        path = split_dir / entry.split / entry.file
+        assert path.name == f"{entry.video}-{entry.frame:03d}-00.png" and entry.landmarks == entry.person == ""
+        folder = crops_of_others / f"{entry.video}.mp4"
+        (source,) = [*folder.glob(f"{entry.frame}_0.*"), *folder.glob(f"frame{entry.frame}.*")]
+        np.testing.assert_array_equal(cv2.imread(str(path)), cv2.imread(str(source)))
+        assert path.samefile(split_dir.parent / "prepared" / entry.file)
+        assert path.samefile(source) == (source.suffix == ".png")
+    assert tree(crops_of_others) == before
+
+
+def test_images_that_cannot_be_read_are_left_out_with_a_warning(crops_of_others, capsys):
+    for file in ("o-1.mp4/1_0.png", "o-2.mp4/frame2.jpg"):
+        assert (crops_of_others / file).is_file()
+        (crops_of_others / file).write_text("no image")
+    assert len(read_manifest(prepare(crops_of_others, crops_of_others=True))) == 22
+    out = capsys.readouterr().out
+    assert f"02: warning: images left out that cannot be read: 2, the first {crops_of_others}/o-" in out
+    assert f"22 crops in {crops_of_others.parent / 'split'}, 0 left out for the balance" in out
+
+
+def test_a_set_whose_images_cannot_be_read_is_an_error_and_nothing_is_written(crops_of_others):
+    for path in crops_of_others.glob("f-*/*"):
+        path.write_text("no image")
+    with pytest.raises(UserError, match="not a readable image, nor is any other fake crop of "):
+        prepare(crops_of_others, crops_of_others=True)
+    assert [path.name for path in crops_of_others.parent.iterdir()] == ["videos"]
+
+
+def test_a_dataset_of_crops_without_any_image_is_an_error(tmp_path):
+    dataset = write_metadata(tmp_path / "videos", RECORDS)
+    with pytest.raises(UserError, match="no images in the folder of any video"):
+        prepare(dataset, crops_of_others=True)
+
+
+def test_the_options_of_the_script_reach_the_split(dataset):
+    (dataset / "out.csv").write_text("video\no-3\n")
+    folders = ["--prepared-dir", dataset.parent / "prepared", "--split-dir", dataset.parent / "split"]
+    options = ["--exclude", dataset / "out.csv", "--real-only", "--split", "own"]
+    done = run_step("02", "--videos-dir", dataset, *folders, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[:2] == [
+        f"02: videos left out by {dataset / 'out.csv'}: 1",
+        "02: real crops only; fakes left out: 4",
+    ]
+    assert "02: split: our own, 80/10/10 by source\n" in done.stdout
+    assert {entry.video for entry in read_manifest(dataset.parent / "split")} == {"o-0", "o-1", "o-2"}
+    done = run_step("02", "--videos-dir", dataset, *folders, "--exclude", "away.csv")
+    assert done.returncode == 2 and done.stderr.startswith("error: away.csv: cannot be read")
 
 
 @pytest.mark.parametrize("faces", ["faces", "marked_faces"])

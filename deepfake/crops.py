@@ -1,0 +1,142 @@
+"""The crops of a dataset's videos: those of step 01a, or images that someone else cut, which enter at step 02."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+
+from deepfake.cli import hushed
+from deepfake.faces import crop_name, is_crop, parse_crop_name
+from deepfake.videos import Video, source_groups
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MOST_DIGITS = 9  # of a frame number: predictions hold 32 bits, and longer ones are dates or hashes
+
+
+@dataclass(frozen=True)
+class Crops:
+    """A video with its source group and the paths of its crops, in order.
+
+    `names` are what the crops are called in the sets, where someone else made them; those of step 01a keep theirs.
+    """
+
+    video: Video
+    group: str
+    paths: tuple[Path, ...]
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether someone else made the crops: of any format and size, some perhaps not readable."""
+        return bool(self.names)
+
+    def named(self) -> Iterator[tuple[Path, str]]:
+        """The path of each crop, and its name in the sets."""
+        return zip(self.paths, self.names or [path.name for path in self.paths], strict=True)
+
+
+def find_crops(
+    videos: Iterable[Video], folder: Path, faces: str, group_by: str, crops_of_others: bool = False
+) -> list[Crops]:
+    """List the crops of each video that has any; `group_by` is "source" or "video".
+
+    They are the PNGs of step 01a in `folder/<id>/<faces>/`, or, with `crops_of_others`, the images in
+    `folder/<video.file>/`, whatever they are called.
+    """
+    videos = list(videos)
+    groups = source_groups(videos) if group_by == "source" else {video.id: video.id for video in videos}
+    found = []
+    for video in videos:
+        if crops_of_others:
+            names = number_images(video, images_in(folder / video.file))
+            item = Crops(video, groups[video.id], tuple(names.values()), tuple(names))
+        else:
+            paths = sorted((folder / video.id / faces).glob("*.png"))
+            own = (path for path in paths if is_crop(path.name) and parse_crop_name(path.name)[0] == video.id)
+            item = Crops(video, groups[video.id], tuple(own))
+        if item.paths:
+            found.append(item)
+    return found
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The images right in a folder, `f2.jpg` before `f10.jpg`; none where there is no folder."""
+    files = folder.iterdir() if folder.is_dir() else []
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+    return sorted((path for path in images if path.is_file()), key=lambda path: (_natural(path.name), path.name))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    parts = re.split(r"([0-9]+)", name.lower())
+    return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts]
+
+
+def number_images(video: Video, paths: list[Path]) -> dict[str, Path]:
+    """Name images of a video `<id>-FFF-NN.png`, in the order of frame and face.
+
+    Two numbers at the end of a file's name are its frame and its face, one number is the frame of face 0. Where an
+    image has no number, or two have the same, all of the video are counted in the order of `paths` instead.
+    """
+    numbers = [_numbers(path.stem, video) for path in paths]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        numbers = [(frame, 0) for frame in range(len(paths))]
+    return {crop_name(video.id, *pair): path for pair, path in sorted(zip(numbers, paths, strict=True))}
+
+
+def _numbers(stem: str, video: Video) -> tuple[int, int] | None:
+    # the numbers of the video's own name, as in 000_003/000_003_12.jpg, are none of its frames
+    for own in (video.id, PurePosixPath(video.file).name):
+        stem = stem.removeprefix(own)
+    found = re.findall("[0-9]+", stem)[-2:]
+    if not found or max(map(len, found)) > MOST_DIGITS:
+        return None
+    return (int(found[0]), int(found[1]) if len(found) == 2 else 0)
+
+
+def put_crop(source: Path, target: Path, foreign: bool = False) -> bool:
+    """Put a crop into a set; of a `foreign` one, which may be of any format, first see that it can be read.
+
+    Returns:
+        Whether the crop is there now: False for a foreign file that is no image or a damaged one.
+    """
+    if not foreign:
+        link(source, target)
+        return True
+    try:
+        data = np.fromfile(source, np.uint8)
+    except OSError:
+        return False
+    image = _decode(data)
+    if image is None:
+        return False
+    if data.tobytes().startswith(PNG_SIGNATURE):
+        link(source, target)
+    else:
+        target.write_bytes(cv2.imencode(".png", image)[1])
+    return True
+
+
+def _decode(data: np.ndarray) -> np.ndarray | None:
+    """The image in the bytes of a file, H x W x 3 uint8 BGR, or None."""
+    with hushed():  # OpenCV and libpng tell the terminal about each damaged file
+        try:
+            return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except cv2.error:  # a header that claims a picture beyond all bounds
+            return None
+
+
+def link(source: Path, target: Path) -> None:
+    """Put a file somewhere else too: a hard link where the disk allows it, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
