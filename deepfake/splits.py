@@ -159,14 +159,15 @@ def _folder_of(item: Crops) -> Path:
     return item.paths[0].parent.parent
 
 
-def _is_prepared(name: str) -> bool:
+def is_prepared(name: str) -> bool:
+    """Whether a path belongs into a folder of real/ and fake/ crops."""
     label, _, crop = name.partition("/")
     return label in LABEL_NAMES and (not crop or is_crop(crop))
 
 
 def _is_split(name: str) -> bool:
     split, _, rest = name.partition("/")
-    return name == "manifest.csv" or (split in SHARES and (not rest or _is_prepared(rest)))
+    return name == "manifest.csv" or (split in SHARES and (not rest or is_prepared(rest)))
 
 
 def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path, quiet: bool = False) -> list[Entry]:
@@ -180,7 +181,7 @@ def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path
         raise UserError(f"{prepared_dir} and {split_dir} are one within the other; give two separate folders")
     items = [(split, item) for split, videos in sets.items() for item in videos]
     entries, unreadable = [], []
-    with whole_folder(prepared_dir, _is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
+    with whole_folder(prepared_dir, is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
         for label in LABEL_NAMES:
             (prepared / label).mkdir()
             for split in SHARES:
