@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""How well manipulations are found that training has never shown: each method of the drawn sample left out in turn.
+
+For each seed a sample is drawn to train on, and another one, of other people, to test on: every original of it has a
+fake by each method. For each way of training (plain: standard augmentation; strong augmentation; self-blending, which
+sees no fake at all) and each method a model is trained without the method, and tested on the originals and the fakes by
+that method: ROC AUC by video, the mean over the seeds. "seen" is the same model trained with all methods.
+Samples and runs that are there whole are not made again.
+"""
+
+import argparse
+import csv
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from test_sets import find_faces, run_step, split_as_test
+
+from deepfake.drawing.swaps import METHODS
+from deepfake.files import read_json, write_json
+from deepfake.metrics import measure
+from deepfake.videos import REAL
+
+SEEN = "seen"  # instead of a method that is left out
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of training: options of step 03, and whether it learns from fakes, so that leaving some out matters."""
+
+    options: str
+    sees_fakes: bool = True
+    longer: int = 1  # times as many epochs: what is harder to learn takes longer
+
+
+WAYS = {
+    "plain": Way("--augment standard --balance equal"),
+    "strong": Way("--augment strong --balance equal", longer=2),
+    "self-blend": Way("--self-blend", sees_fakes=False, longer=3),
+}
+
+
+def prepare_seed(folder: Path, seed: int, originals: int, tested: int) -> tuple[Path, Path]:
+    """Draw a seed's sample and its test; gives the split folder of each."""
+    train, test = folder / "train", folder / "test"
+    if not (train / "split_dataset" / "manifest.csv").exists():
+        draw(train / "videos", seed, originals, fakes=2)
+        folders = ["--prepared-dir", train / "prepared_dataset", "--split-dir", train / "split_dataset"]
+        run_step("02-prepare_fake_real_dataset.py", "--videos-dir", train / "videos", "--balance", "none", *folders)
+    if not (test / "split_dataset" / "manifest.csv").exists():
+        draw(test / "videos", 1000 + seed, tested, fakes=len(METHODS))
+        split_as_test(test / "videos", test / "split_dataset")
+    return train / "split_dataset", test / "split_dataset"
+
+
+def draw(videos_dir: Path, seed: int, originals: int, fakes: int) -> None:
+    """Draw a sample and find its faces."""
+    arguments = ["--videos-dir", videos_dir, "--seed", seed, "--originals", originals, "--fakes", fakes]
+    run_step("-m deepfake.sample", *arguments)
+    find_faces(videos_dir)
+
+
+def train_and_test(run: Path, way: Way, left_out: str, args: argparse.Namespace, seed: int, sets: tuple) -> Path:
+    """Train, and predict the test, unless a whole run with the same options is there; gives the predictions."""
+    size = ["--image-size", str(args.image_size)] if args.image_size else []
+    epochs = args.epochs * way.longer
+    options = ["--model", args.model, "--weights", "none", *size, "--seed", str(seed), "--epochs", str(epochs)]
+    options += ["--patience", str(epochs), *way.options.split()]
+    options += ["--leave-out-method", left_out] if left_out != SEEN and way.sees_fakes else []
+    note = run / "options.json"
+    if not note.exists() or read_json(note, remedy="delete it") != {"options": options}:
+        run_step("03-train_cnn.py", "--split-dir", sets[0], "--out-dir", run, *options)
+        model = run / "tmp_checkpoint" / "best_model.keras"
+        run_step("03a-load_cnn.py", "--model", model, "--split-dir", sets[1], "--out-dir", run / "test")
+        write_json(note, {"options": options})
+    return run / "test" / "cnn_preds_values.parquet"
+
+
+def auc_by_method(predictions: Path) -> dict[str, float]:
+    """The ROC AUC by video of the fakes by each method, against all real videos."""
+    frames = pd.read_parquet(predictions)
+    videos = frames.groupby("video").agg({"label": "first", "method": "first", "p_real": "mean"})
+    found = {}
+    for method in METHODS:
+        inside = videos[(videos["label"] == REAL) | (videos["method"] == method)]
+        found[method] = measure(inside["label"].to_numpy(), inside["p_real"].to_numpy())["roc_auc"]
+    return found
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", type=Path, default=Path("unseen_runs"), help="a folder for each seed goes here")
+    parser.add_argument("--model", default="small-cnn")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--epochs", type=int, default=6, help="of plain training; the others take longer")
+    parser.add_argument("--image-size", type=int, help="pixels (default: the model's own)")
+    parser.add_argument("--originals", type=int, default=48, help="to train on")
+    parser.add_argument("--tested", type=int, default=20, help="originals to test on, each with a fake by each method")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = read_arguments()
+    aucs: dict[tuple[str, str, str], list[float]] = {}
+    for seed in args.seeds:
+        folder = args.dir / f"seed{seed}"
+        sets = prepare_seed(folder, seed, args.originals, args.tested)
+        for name in args.ways:
+            way = WAYS[name]
+            for left_out in (*METHODS, SEEN) if way.sees_fakes else (SEEN,):
+                predictions = train_and_test(folder / args.model / name / left_out, way, left_out, args, seed, sets)
+                found = auc_by_method(predictions)
+                kind = SEEN if left_out == SEEN and way.sees_fakes else "unseen"
+                for method in METHODS if left_out == SEEN else (left_out,):
+                    aucs.setdefault((name, kind, method), []).append(found[method])
+                shown = " ".join(f"{method} {auc:.3f}" for method, auc in found.items())
+                print(f"seed {seed}, {name}, without {left_out.replace(SEEN, 'nothing')}: {shown}", flush=True)
+    columns = dict.fromkeys((name, kind) for name, kind, _ in aucs)
+    rows = [[method, *(statistics.fmean(aucs[*column, method]) for column in columns)] for method in METHODS]
+    rows.append(["mean", *(statistics.fmean(row[number] for row in rows) for number in range(1, len(columns) + 1))])
+    head = ["left out", *(f"{name} ({kind})" for name, kind in columns)]
+    print(f"\n{args.model}, {len(args.seeds)} seeds: ROC AUC by video")
+    print("".join(f"{text:<22}" for text in head).rstrip())
+    for row in rows:
+        print("".join(f"{value if isinstance(value, str) else format(value, '.3f'):<22}" for value in row).rstrip())
+    with (args.dir / f"{args.model}.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([head, *rows])
+
+
+if __name__ == "__main__":
+    main()
