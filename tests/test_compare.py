@@ -162,13 +162,3 @@ def test_the_command_writes_table_and_picture(tmp_path):
     assert [row["run"] for row in rows] == ["a", "b"]
     assert all(float(r["roc_auc_low"]) <= float(r["roc_auc"]) <= float(r["roc_auc_high"]) for r in rows)
     assert cv2.imread(str(tmp_path / "out" / "Comparison.png")).shape[1] > 1500
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_picture_is_drawn_of_figures_that_are_not_defined(tmp_path):
-    from deepfake.compare_plots import plot_runs
-    from deepfake.metrics import Figure
-
-    figures = {"roc_auc": Figure(np.nan), "log_loss": Figure(0.4), "accuracy": Figure(1, 1, 1)}
-    plot_runs({"a": figures, "a long name " * 9: figures}, tmp_path / "Comparison.png")
-    assert cv2.imread(str(tmp_path / "Comparison.png")) is not None

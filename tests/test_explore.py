@@ -1,7 +1,6 @@
 import subprocess
 import sys
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +14,6 @@ from deepfake.explore import (
     look_at,
     look_at_all,
 )
-from deepfake.explore_plots import draw_exploration
 from deepfake.faces import LANDMARKS
 from deepfake.files import UserError, write_json
 from deepfake.frames import write_png
@@ -111,17 +109,6 @@ def test_fakes_are_counted_by_original_listed_or_not():
     videos = [Video("a", "", 1), Video("b", "", 1), Video("c", "", 0, "a"), Video("d", "", 0, "z"), Video("e", "", 0)]
     assert fakes_of_originals(videos) == {"a": 1, "b": 0, "z": 1}
     assert fakes_of_originals(videos[1:2]) == {"b": 0}
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("ids", [["good"], ["empty"], list(DEFECTS)], ids=["one", "no face", "all kinds"])
-def test_a_page_is_drawn_of_any_videos(tmp_path, ids):
-    videos = [Video(id, f"{id}.mp4", number % 2, method=id) for number, id in enumerate(ids)]
-    for id in ids:
-        write_faces(tmp_path, id, **DEFECTS[id][0])
-    facts = look_at_all(videos, tmp_path, quiet=True)
-    draw_exploration(facts, fakes_of_originals(videos), find_outliers(facts), tmp_path / "Exploration.png")
-    assert min(cv2.imread(str(tmp_path / "Exploration.png")).shape[:2]) > 1500
 
 
 def test_the_command_writes_text_list_and_pictures(tmp_path):
