@@ -1,4 +1,4 @@
-"""Exploration.png: what `deepfake.explore` found in a dataset, on one page."""
+"""Exploration.png: what `deepfake.facts` found in a dataset, on one page."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from deepfake.explore import RULES
+from deepfake.facts import RULES
 from deepfake.plots import INK, LABEL_COLOURS, MUTED, save
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
