@@ -3,7 +3,8 @@
 
 Reads:  a .keras or .h5 model, of step 03 or of another project built on the efficientnet package, and the .json
         beside it, if there is one; <split-dir>/ with manifest.csv
-Writes: <out-dir>/cnn_preds_values.json and .parquet, metrics_frames.json and .txt, Confusion.png, Curves.png
+Writes: <out-dir>/cnn_preds_values.json and .parquet, metrics_frames.json and .txt, Confusion.png, Curves.png;
+        with --robustness also Robustness.png and robustness.csv
 """
 
 from pathlib import Path
@@ -30,13 +31,20 @@ def main() -> int:
     parser.add_argument(
         "--no-calibration", action="store_true", help="leave the model's numbers as they are, whatever its .json says"
     )
+    parser.add_argument(
+        "--robustness", action="store_true", help="then judge the test crops again, compressed, shrunk, blurred ..."
+    )
     args = parser.parse_args()
 
     from deepfake.evaluation import load_and_predict
 
-    return load_and_predict(
-        args.model, args.split_dir, args.out_dir, args.pixel_max, args.quiet, not args.no_calibration
-    )
+    options = (args.model, args.split_dir, args.out_dir, args.pixel_max, args.quiet, not args.no_calibration)
+    code = load_and_predict(*options)
+    if args.robustness:
+        from deepfake.robustness import load_and_damage
+
+        load_and_damage(*options)
+    return code
 
 
 if __name__ == "__main__":

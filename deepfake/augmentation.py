@@ -71,13 +71,24 @@ def distort(
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         image = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT)
         if factor > 1:
-            small = cv2.resize(image, (round(size / factor),) * 2, interpolation=cv2.INTER_AREA)
-            image = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+            image = shrink(image, factor)
         if jpeg:
-            _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(jpeg)])
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1]
+            image = compress(image, int(jpeg))
         result[:] = image
     return distorted, warp_points(landmarks, matrices, size)
+
+
+def shrink(image: np.ndarray, factor: float) -> np.ndarray:
+    """An image (S x S x 3 uint8) made so many times smaller, and as large as before again."""
+    size = len(image)
+    small = cv2.resize(image, (max(1, round(size / factor)),) * 2, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def compress(image: np.ndarray, quality: int) -> np.ndarray:
+    """An image (H x W x 3 uint8 RGB) as it is after JPEG of a quality, 1 to 100."""
+    _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1]
 
 
 def random_warps(rng: np.random.Generator, count: int, size: int, level: Augmentation) -> np.ndarray:

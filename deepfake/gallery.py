@@ -78,8 +78,8 @@ def draw_tile(axes: tuple[Axes, Axes], tile: Tile) -> None:
     title = LABEL_NAMES[video.label].upper() + (f": {video.method}" if video.method else "")
     axes[0].set_title(title, color=colour, fontsize=11, pad=4)
     axes[0].text(0, 1, f" {video.file}", transform=axes[0].transAxes, va="top", fontsize=7, color="white")
-    _frame(axes[0], INK, 0.5)
-    _frame(axes[1], colour, 2)
+    frame_picture(axes[0], INK, 0.5)
+    frame_picture(axes[1], colour, 2)
 
 
 def draw_gallery(lines: list[list[Tile]], path: Path) -> None:
@@ -110,7 +110,7 @@ def draw_augmentation(rows: list[np.ndarray], labels: list[int], path: Path) -> 
     for row, images, label in zip(axes, rows, labels, strict=True):
         for ax, image in zip(row, images, strict=True):
             ax.imshow(image)
-            _frame(ax, LABEL_COLOURS[label], 2 if ax is row[0] else 0)
+            frame_picture(ax, LABEL_COLOURS[label], 2 if ax is row[0] else 0)
         row[0].set_ylabel(LABEL_NAMES[label].upper(), color=LABEL_COLOURS[label], fontweight="bold", fontsize=9)
     axes[0][0].set_title("as it is", fontsize=9)
     # text that reaches over the next columns, and is not to push them apart
@@ -119,8 +119,8 @@ def draw_augmentation(rows: list[np.ndarray], labels: list[int], path: Path) -> 
     save(figure, path)
 
 
-def _frame(ax: Axes, colour: str, width: float) -> None:
-    """A line around a picture instead of ticks and grid."""
+def frame_picture(ax: Axes, colour: str, width: float) -> None:
+    """Draw a line around a picture, in points, instead of ticks and grid."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     for side in ax.spines.values():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from deepfake.metrics import is_real, measure, measure_parts, measure_with_intervals, score
+from deepfake.metrics import difference_in_auc, is_real, measure, measure_parts, measure_with_intervals, score
 
 
 def test_the_figures_are_those_counted_by_hand():
@@ -163,3 +163,35 @@ def test_a_method_is_compared_with_all_reals():
     assert parts["swap"] == pytest.approx({"count": 2, "accuracy": 0.5, "mean_p_real": 0.4, "roc_auc": 0.75})
     assert list(measure_parts(labels, p_real, [10, 2, 2, None, 1])) == ["1", "2", "10"]
     assert parts["blur"] == pytest.approx({"count": 1, "accuracy": 1, "mean_p_real": 0.2, "roc_auc": 1})
+
+
+def test_a_difference_of_two_models_is_paired():
+    """What is hard for both does not count: the interval is narrower than that of either AUC."""
+    rng = np.random.default_rng(0)
+    labels, groups = np.tile([0, 1], 60), np.repeat(np.arange(60), 2)
+    hard = np.repeat(rng.normal(0, 1, 60), 2)
+    first = 1 / (1 + np.exp(-(hard + 1.2 * labels)))
+    second = 1 / (1 + np.exp(-(hard + 1.0 * labels)))
+    found = difference_in_auc(labels, first, second, groups)
+    own = measure_with_intervals(labels, first, groups)["roc_auc"]
+    assert found.value == pytest.approx(sk.roc_auc_score(labels, first) - sk.roc_auc_score(labels, second))
+    assert found.low <= found.value <= found.high and found.high - found.low < (own.high - own.low) / 3
+    assert found.more_than_chance and 0 < found.p < 0.05
+    turned = difference_in_auc(labels, second, first, groups)
+    assert (turned.value, turned.low, turned.high, turned.p) == pytest.approx(
+        (-found.value, -found.high, -found.low, found.p)
+    )
+
+
+def test_models_that_know_nothing_seldom_differ_by_more_than_chance():
+    """Of models with noise for predictions about one pair in twenty differs, as a p value promises."""
+    labels, groups = np.tile([0, 1], 40), np.repeat(np.arange(40), 2)
+    rng = np.random.default_rng(1)
+    trials = [difference_in_auc(labels, rng.random(80), rng.random(80), groups, resamples=200) for _ in range(60)]
+    assert sum(trial.more_than_chance for trial in trials) <= 8
+    assert len({trial.p for trial in trials}) > 20
+
+
+def test_one_group_gives_a_difference_without_an_interval():
+    found = difference_in_auc([0, 1], np.array([0.1, 0.9]), np.array([0.9, 0.1]), ["a", "a"])
+    assert found.value == 1 and np.isnan([found.low, found.high, found.p]).all() and not found.more_than_chance
