@@ -36,15 +36,17 @@ def main() -> int:
     )
     args = parser.parse_args()
 
-    from deepfake.evaluation import load_and_predict
+    from deepfake.saved_models import load_and_predict
 
-    options = (args.model, args.split_dir, args.out_dir, args.pixel_max, args.quiet, not args.no_calibration)
-    code = load_and_predict(*options)
-    if args.robustness:
-        from deepfake.robustness import load_and_damage
-
-        load_and_damage(*options)
-    return code
+    return load_and_predict(
+        args.model,
+        args.split_dir,
+        args.out_dir,
+        args.pixel_max,
+        args.quiet,
+        not args.no_calibration,
+        args.robustness,
+    )
 
 
 if __name__ == "__main__":

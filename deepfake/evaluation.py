@@ -10,10 +10,10 @@ import numpy as np
 from deepfake.calibration import apply_temperature, fit_temperature, fit_threshold, uncertain_band, video_means
 from deepfake.devices import keras
 from deepfake.files import UserError
-from deepfake.inputs import IMAGE_SIZE, crop_batches, crop_set, readable_crops
+from deepfake.inputs import IMAGE_SIZE, CropSet, crop_batches, crop_set, readable_crops
 from deepfake.metrics import THRESHOLD, Scores, log_loss, score
-from deepfake.modelinfo import ModelInfo, read_model_info
-from deepfake.models import frames_of, knows_sample_only, load_model, predict
+from deepfake.modelinfo import ModelInfo
+from deepfake.models import frames_of, predict
 from deepfake.people import count_people
 from deepfake.plots import plot_confusion
 from deepfake.predictions import NAME, SAMPLE_ONLY, write_predictions
@@ -111,12 +111,19 @@ def raw_predictions(
     Raises:
         UserError: a crop cannot be read.
     """
-    frames = frames_of(model)
-    crops = crop_set(entries, split_dir, model.input_shape[-2] or IMAGE_SIZE, frames)
-    batches = crop_batches(crops, batch_size=max(1, CROPS_AT_A_TIME // (frames or 1)))
-    batches = batches.map(lambda images, labels: (images * (pixel_max / 255), labels))
     with readable_crops(split_dir):
-        return predict(model, batches, quiet)
+        return judge(model, crops_for(model, entries, split_dir), pixel_max, quiet)
+
+
+def crops_for(model: keras.Model, entries: list[Entry], split_dir: Path) -> CropSet:
+    """The crops of some entries as a model takes them: at its size, and in sequences if it judges those."""
+    return crop_set(entries, split_dir, model.input_shape[-2] or IMAGE_SIZE, frames_of(model))
+
+
+def judge(model: keras.Model, crops: CropSet, pixel_max: float = 255, quiet: bool = False) -> np.ndarray:
+    """p_real of N items as a model gives it: N float64."""
+    batches = crop_batches(crops, batch_size=max(1, CROPS_AT_A_TIME // (frames_of(model) or 1)))
+    return predict(model, batches.map(lambda images, labels: (images * (pixel_max / 255), labels)), quiet)
 
 
 def report_test(
@@ -166,32 +173,3 @@ def people_of(entries: list[Entry]) -> list[int | None]:
         faces.setdefault(entry.video, []).append((entry.frame, entry.person))
     people = {video: count_people(members) for video, members in faces.items()}
     return [people[entry.video] for entry in entries]
-
-
-def load_and_predict(
-    model_path: Path,
-    split_dir: Path,
-    out_dir: Path,
-    pixel_max: float = 255,
-    quiet: bool = False,
-    calibrated: bool = True,
-) -> int:
-    """Step 03a: the test set's predictions by a saved model; returns the exit code.
-
-    Raises:
-        UserError: the model cannot be loaded, step 02 has not been run, or a crop cannot be read.
-    """
-    entries = read_sets(split_dir, ("test",))["test"]
-    out_dir.mkdir(parents=True, exist_ok=True)
-    model = load_model(model_path)
-    info_path = model_path.with_suffix(".json")
-    info = read_model_info(info_path) if info_path.is_file() else ModelInfo()
-    info = dataclasses.replace(info, sample_only=info.sample_only or knows_sample_only(model))
-    if not calibrated:
-        info = dataclasses.replace(info, temperature=1.0)
-    elif not info_path.is_file():
-        print(f"03a: {info_path.name} is not beside the model, so its numbers are taken as they are")
-    report_test("03a", model, entries, split_dir, out_dir, info, pixel_max, quiet)
-    if info.sample_only:
-        print(f"03a: {SAMPLE_ONLY}")
-    return 0

@@ -13,19 +13,17 @@ from deepfake import cli
 from deepfake.augmentation import compress, shrink
 from deepfake.calibration import apply_temperature, video_means
 from deepfake.devices import keras
-from deepfake.evaluation import read_sets
+from deepfake.evaluation import crops_for, judge
 from deepfake.files import write_csv
-from deepfake.inputs import IMAGE_SIZE, CropSet, cached, crop_batches, crop_set, readable_crops
+from deepfake.inputs import CropSet, cached, readable_crops
 from deepfake.metrics import Figure, measure, measure_with_intervals
-from deepfake.modelinfo import ModelInfo, read_model_info
-from deepfake.models import load_model, predict
+from deepfake.models import frames_of
 from deepfake.robustness_plots import plot_robustness
+from deepfake.sequences import judged
 from deepfake.splits import Entry
 
 # a test set is read once and judged for every level, so of a larger one whole videos are left out
 MOST_CROPS = 20_000
-
-BATCH_SIZE = 64
 
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
@@ -85,7 +83,7 @@ def damaged(crops: CropSet, damage: Damage, level: float, seed: int = 0) -> Crop
         return damage.change(crops.pixels[number], level, np.random.default_rng((seed, number)))
 
     with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV and numpy work outside Python's lock
-        pixels = np.stack(list(pool.map(change, range(len(crops)))))
+        pixels = np.stack(list(pool.map(change, range(len(crops.pixels)))))
     return dataclasses.replace(crops, pixels=pixels)
 
 
@@ -129,13 +127,12 @@ def report_robustness(
     if len(chosen) < len(entries):
         print(f"03a: robustness is measured on {len(chosen)} of {len(entries)} test crops")
 
-    def judge(crops: CropSet) -> np.ndarray:
-        batches = crop_batches(crops, BATCH_SIZE).map(lambda images, labels: (images * (pixel_max / 255), labels))
-        return apply_temperature(predict(model, batches, quiet=True), temperature)
+    def p_real(crops: CropSet) -> np.ndarray:
+        return apply_temperature(judge(model, crops, pixel_max, quiet=True), temperature)
 
-    crops = crop_set(chosen, split_dir, model.input_shape[1] or IMAGE_SIZE)
+    crops, groups = crops_for(model, chosen, split_dir), [entry.group for entry in judged(chosen, frames_of(model))]
     with readable_crops(split_dir), cached(crops, "memory", out_dir / ".robustness.cache", quiet) as crops:
-        undamaged, results = measure_robustness(crops, [entry.group for entry in chosen], judge, quiet=quiet)
+        undamaged, results = measure_robustness(crops, groups, p_real, quiet=quiet)
     columns = ["kind", "level", "video_auc", "video_auc_low", "video_auc_high", "frame_auc"]
     write_csv(out_dir / "robustness.csv", columns, map(_row, [undamaged, *results]))
     curves = {damage: [result for result in results if result.kind == damage.kind] for damage in DAMAGES}
@@ -164,22 +161,3 @@ def some_videos(entries: Sequence[Entry], most: int) -> list[Entry]:
     count = min(len(videos), max(1, len(videos) * most // len(entries)))
     kept = {videos[number] for number in np.linspace(0, len(videos) - 1, count).round().astype(int)}
     return [entry for entry in entries if entry.video in kept]
-
-
-def load_and_damage(
-    model_path: Path,
-    split_dir: Path,
-    out_dir: Path,
-    pixel_max: float = 255,
-    quiet: bool = False,
-    calibrated: bool = True,
-) -> None:
-    """Step 03a --robustness: a saved model on damaged crops of the test set.
-
-    Raises:
-        UserError: the model cannot be loaded, step 02 has not been run, or a crop cannot be read.
-    """
-    entries = read_sets(split_dir, ("test",))["test"]
-    model, info_path = load_model(model_path), model_path.with_suffix(".json")
-    info = read_model_info(info_path) if calibrated and info_path.is_file() else ModelInfo()
-    report_robustness(model, entries, split_dir, out_dir, info.temperature, pixel_max, quiet)

@@ -20,7 +20,8 @@ from deepfake.checkpoints import Keeper
 from deepfake.evaluation import raw_predictions, read_sets
 from deepfake.modelinfo import ModelInfo
 from deepfake.models import build_model
-from deepfake.training import Options, fit
+from deepfake.options import Options
+from deepfake.training import fit
 
 def plain_model():
     # batch norm and dropout would differ on two devices, each of which has a part of the batch
@@ -36,9 +37,10 @@ def train(devices, build, **options):
     with strategy.scope():
         model = build()
     keeper = Keeper(folder, ModelInfo(), 99, {})
-    fit(model, keeper, read_sets(split_dir), split_dir, options, strategy, quiet=True)
+    sets = read_sets(split_dir)
+    fit(model, keeper, sets, dict.fromkeys(sets, split_dir), options, strategy, quiet=True)
     kept = keras.saving.load_model(keeper.model_path)
-    p_real = raw_predictions(kept, read_sets(split_dir)["test"], split_dir, quiet=True)
+    p_real = raw_predictions(kept, sets["test"], split_dir, quiet=True)
     return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real.tolist()} | keeper.progress.history
 
 split_dir, folder = map(Path, sys.argv[2:])

@@ -10,7 +10,6 @@ from deepfake.devices import keras
 from deepfake.evaluation import (
     calibrate,
     count_labels,
-    load_and_predict,
     people_of,
     raw_predictions,
     read_sets,
@@ -19,6 +18,7 @@ from deepfake.evaluation import (
 from deepfake.files import UserError
 from deepfake.modelinfo import ModelInfo, write_model_info
 from deepfake.models import load_model
+from deepfake.saved_models import load_and_predict
 from deepfake.splits import Entry
 
 INFO = ModelInfo("none", SIZE, temperature=2.0)

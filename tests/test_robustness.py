@@ -14,7 +14,8 @@ from deepfake.frames import write_png
 from deepfake.inputs import cached, crop_set
 from deepfake.metrics import measure_with_intervals
 from deepfake.modelinfo import ModelInfo, write_model_info
-from deepfake.robustness import DAMAGES, damaged, load_and_damage, measure_robustness, some_videos
+from deepfake.robustness import DAMAGES, damaged, measure_robustness, some_videos
+from deepfake.saved_models import load_and_predict
 from deepfake.splits import Entry
 
 SIZE = 32
@@ -182,7 +183,7 @@ def test_a_temperature_is_applied_to_frames_and_not_to_videos(tmp_path, monkeypa
     write_model_info(ModelInfo(temperature=20.0), tmp_path / "model.json")
     monkeypatch.setattr("deepfake.robustness.DAMAGES", DAMAGES[:2])
     for calibrated, video_auc in ((False, "1.0"), (True, "0.0")):
-        load_and_damage(model, split_dir, tmp_path, quiet=True, calibrated=calibrated)
+        load_and_predict(model, split_dir, tmp_path, quiet=True, calibrated=calibrated, robustness=True)
         undamaged = (tmp_path / "robustness.csv").read_text().splitlines()[1]
         assert undamaged.split(",")[:3] == ["none", "0", video_auc]
 
@@ -193,4 +194,4 @@ def test_a_crop_that_is_not_an_image_is_the_users_error(split_dir, model_path, t
         (tmp_path / path.relative_to(split_dir)).write_bytes(path.read_bytes())
     next(tmp_path.glob("test/real/*.png")).write_bytes(b"no image")
     with pytest.raises(UserError, match="not an image"):
-        load_and_damage(model_path, tmp_path, tmp_path / "out", quiet=True)
+        load_and_predict(model_path, tmp_path, tmp_path / "out", quiet=True, robustness=True)

@@ -9,16 +9,19 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.checkpoints import Keeper, read_progress
+from deepfake.augmentation import LEVELS
+from deepfake.checkpoints import Keeper, Phase, read_progress
 from deepfake.devices import keras, strategy_for
-from deepfake.evaluation import load_and_predict, read_sets
+from deepfake.evaluation import read_sets
 from deepfake.files import UserError
 from deepfake.inputs import crop_batches, crop_set
 from deepfake.modelinfo import ModelInfo, read_model_info
 from deepfake.models import backbone_of, build_model, load_model
+from deepfake.options import Options, learning_rate, phases
 from deepfake.predictions import mark_of
+from deepfake.saved_models import load_and_predict
 from deepfake.splits import Entry
-from deepfake.training import Options, Phase, class_weights, fit, fit_phase, learning_rate, phases, train
+from deepfake.training import class_weights, fit, fit_phase, train
 
 SIZE = 32
 PICTURES = ("Augmentation.png", "Loss.png", "Accuracy.png", "Confusion.png", "Curves.png")
@@ -139,7 +142,8 @@ def fit_small(folder, split_dir, stop_after=0, resume=False, **options):
     if resume:
         keeper.progress = read_progress(keeper.state_path, {})
     try:
-        fit(model, keeper, read_sets(split_dir), split_dir, options, strategy_for([]), quiet=True)
+        sets = read_sets(split_dir)
+        fit(model, keeper, sets, dict.fromkeys(sets, split_dir), options, strategy_for([]), quiet=True)
     except KeyboardInterrupt:
         assert stop_after
     return model, keeper
@@ -390,11 +394,11 @@ def test_while_the_head_learns_nothing_of_the_backbone_changes_and_then_all_does
     model = build_model(SIZE, options.weights)
     head = model.get_layer("p_real")
     sets = read_sets(split_dir)
-    crops = [crop_set(sets[split], split_dir, SIZE) for split in ("train", "val")]
+    crops = {split: crop_set(sets[split], split_dir, SIZE) for split in ("train", "val")}
     keeper = Keeper(tmp_path, ModelInfo(), 9, {})
     before, head_before = backbone_of(model).get_weights(), head.get_weights()
     for phase, expected in zip(phases(options), (True, False), strict=True):
-        fit_phase(model, keeper, phase, *crops, options, strategy_for([]), quiet=True)
+        fit_phase(model, model, keeper, phase, crops, LEVELS["standard"], options, strategy_for([]), quiet=True)
         assert same_weights(backbone_of(model).get_weights(), before) == expected
         assert not same_weights(head.get_weights(), head_before)
     after = backbone_of(model).get_weights()
