@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Step 02: the crops by label, balanced, and split into train, val and test without a leak.
 
-Reads:  <videos-dir>/metadata.json, <work-dir>/<id>/faces/*.png, and faces.json where it is there
+Reads:  what the dataset in <videos-dir> says of its videos, <work-dir>/<id>/faces/*.png, and faces.json
 Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, <split-dir>/manifest.csv
 """
 
@@ -23,6 +23,7 @@ def main() -> int:
         default="drop",
         help="drop: whole videos of the larger class are left out; none: all are kept, for step 03's --balance",
     )
+    cli.add_dataset_option(parser)
     args = parser.parse_args()
 
     from deepfake.splits import prepare_dataset
@@ -36,6 +37,7 @@ def main() -> int:
         args.group_by,
         args.quiet,
         balanced=args.balance == "drop",
+        dataset=args.dataset,
     )
 
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deepfake.datasets import read_dataset
 from deepfake.splits import find_crops, write_sets
-from deepfake.videos import read_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 

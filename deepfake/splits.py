@@ -10,10 +10,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from deepfake.cli import progress
+from deepfake.datasets import read_dataset
 from deepfake.faces import is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.runner import VideoError
-from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, read_dataset, source_groups
+from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, source_groups
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 
@@ -262,6 +263,7 @@ def prepare_dataset(
     group_by: str = "source",
     quiet: bool = False,
     balanced: bool = True,
+    dataset: str = "auto",
 ) -> int:
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
 
@@ -271,7 +273,7 @@ def prepare_dataset(
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
     """
     work_dir = work_dir or videos_dir
-    crops = find_crops(read_dataset(videos_dir), work_dir, faces, group_by)
+    crops = find_crops(read_dataset(videos_dir, dataset), work_dir, faces, group_by)
     if not crops:
         raise UserError(f"{work_dir}: no crops in <id>/{faces}/ of any video of {videos_dir}; run step 01a first")
     if group_by == "video":

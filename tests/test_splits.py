@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import make_crops, tree, write_metadata
 
+from deepfake.datasets import read_dataset
 from deepfake.faces import LANDMARKS
 from deepfake.files import UserError
 from deepfake.splits import (
@@ -22,7 +23,7 @@ from deepfake.splits import (
     read_manifest,
     split_and_balance,
 )
-from deepfake.videos import FAKE, REAL, Video, read_dataset, source_groups
+from deepfake.videos import FAKE, REAL, Video, source_groups
 
 SETS = ("train", "val", "test")
 
