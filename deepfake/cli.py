@@ -80,7 +80,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
 
 
-def progress(items: Iterable, quiet: bool, **options) -> tqdm:
+def progress(items: Iterable | None, quiet: bool, **options) -> tqdm:
     """A tqdm bar over `items`; silent where `quiet` is set or standard error is not a terminal."""
     return tqdm(items, disable=True if quiet else None, dynamic_ncols=True, **options)
 
