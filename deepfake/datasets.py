@@ -56,6 +56,17 @@ def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
     return found[0]
 
 
+def print_kind(videos_dir: str, dataset: str) -> None:
+    """Read a dataset whole, for run.sh to know before all work that it can be, and print its kind on the last line.
+
+    Raises:
+        UserError: as `read_dataset`.
+    """
+    kind = find_kind(Path(videos_dir), dataset)
+    read_dataset(Path(videos_dir), kind)
+    print(kind)
+
+
 def read_videos(videos_dir: Path, dataset: str, step: str) -> dict[str, Video]:
     """The videos of a dataset by id, for a step that opens them; prints what kind it is, unless DFDC.
 

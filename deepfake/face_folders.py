@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -57,11 +58,16 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
         number = "1 folder" if len(unlisted) == 1 else f"{len(unlisted)} folders"
         print(f"{videos_dir}: {number} of images that no table lists, left out, such as {unlisted[0]}")
     times = Counter(keys.values())
+    first = {key: folder for folder, key in reversed(keys.items()) if key is not None}
     records = []
     for folder, key in keys.items():
-        if key is not None:
-            ties = (f"video/{key}",) if times[key] > 1 else ()  # the crops of one video, in two folders
-            records.append(replace(listed[key], file=folder, ties=ties))
+        if key is None:
+            continue
+        original = listed[key].original
+        ties = (f"video/{key}",) if times[key] > 1 else ()  # the crops of one video, in two folders
+        if original:
+            original = first.get(_find_key(original, first), original)
+        records.append(replace(listed[key], file=folder, original=original, ties=ties))
     return to_videos(keep_splits(records), parts=_parts)
 
 
@@ -75,9 +81,9 @@ def _parts(name: str) -> tuple[str, ...]:
     return *PurePosixPath(name).parent.parts, _bare(name)
 
 
-def _find_key(folder: str, listed: dict[str, Record]) -> str | None:
-    """Under which name a folder is listed, by as much of its path as the table gives: a/b/c, b/c or c."""
-    parts = _parts(folder)
+def _find_key(name: str, listed: Container[str]) -> str | None:
+    """What a folder or video is listed as, by as much of its path as the table gives: a/b/c, b/c or c."""
+    parts = _parts(name)
     names = ("/".join(parts[start:]) for start in range(len(parts)))
     return next((name for name in names if name in listed), None)
 

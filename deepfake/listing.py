@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 from deepfake.files import UserError
@@ -84,7 +85,7 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             for row in filter(any, reader):
                 if len(row) > len(columns):
                     raise UserError(f"{path}, line {reader.line_num}: {len(row)} values for {len(columns)} columns")
-                rows.append((reader.line_num, dict(zip(columns, map(str.strip, row), strict=False))))
+                rows.append((reader.line_num, dict(zip_longest(columns, map(str.strip, row), fillvalue=""))))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not readable as CSV ({error}); save it as CSV in UTF-8") from None
     return rows
@@ -107,7 +108,7 @@ def read_csv_records(path: Path, name_columns: tuple[str, ...]) -> list[Record]:
     for line, row in rows:
         source, name = f"{path}, line {line}", row[column].replace("\\", "/")
         check_name(name, source)
-        label = LABELS.get(row.get("label", "").lower())
+        label = LABELS.get(row["label"].lower())
         if label is None:
             raise UserError(f"{source}: the label {json.dumps(row.get('label', ''))} must be REAL or FAKE, or 1 or 0")
         others = {key: row.get(key) or None for key in ("original", "split", "method")}

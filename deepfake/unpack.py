@@ -209,7 +209,7 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 def _read_record(to: Path) -> dict[str, dict]:
-    """What is recorded of each archive by its name: its size, its folder, whether it brought that, whether it is done."""
+    """What is recorded of each archive by its name: its size, its folder, whether it brought that, and is done."""
     if not (to / RECORD).exists():
         return {}
     record = read_json(to / RECORD, remedy="remove it, and all that was unpacked beside it")
