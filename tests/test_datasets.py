@@ -129,6 +129,13 @@ def test_a_dataset_may_be_reached_through_links_even_in_a_circle(tmp_path, kind)
     assert read(here) == before
 
 
+def test_a_link_to_itself_is_only_a_video_that_cannot_be_read(tmp_path):
+    make("folders", tmp_path)
+    (tmp_path / "fake" / "itself.mp4").symlink_to(tmp_path / "fake" / "itself.mp4")
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    assert read(tmp_path)["itself"].label == FAKE
+
+
 @pytest.mark.parametrize(("kind", "folder"), [("folders", "real"), ("celebdf", "YouTube-real"), ("faces", "x")])
 def test_a_name_on_the_disk_that_is_no_unicode_text_is_one_line(tmp_path, kind, folder):
     make(kind, tmp_path)
