@@ -112,12 +112,17 @@ def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
 def _choose_folder(path: Path, entries: list[zipfile.ZipInfo], taken: set[str]) -> tuple[str, bool]:
     """The folder in --to that holds an archive, and whether it is the one folder that the archive brings itself.
 
-    Folders that other archives brought are `taken`: files of the same name would replace each other.
+    Folders of other archives are `taken`: files of the same name would replace each other.
+
+    Raises:
+        UserError: there is no folder for it.
     """
     names = [PurePosixPath(entry.filename).parts for entry in entries]
     tops = {parts[0] for parts in names}
     if len(tops) == 1 and not tops & taken and all(len(parts) > 1 for parts in names):
         return tops.pop(), True
+    if path.stem in taken:
+        raise UserError(f"{path}: its folder {path.stem} is another archive's; rename it")
     return path.stem, False
 
 
@@ -138,13 +143,15 @@ def unpack_archive(path: Path, to: Path, budget: Budget, quiet: bool = False) ->
     with _damage_named(path), zipfile.ZipFile(path) as archive:
         entries = list_entries(archive, path)
         taken = {claim["top"] for name, claim in record.items() if name != path.name}
-        top, is_own = (before["top"], before["own"]) if before else _choose_folder(path, entries, taken)
+        top, is_own = _choose_folder(path, entries, taken)
         targets = {entry: (to if is_own else to / top) / entry.filename for entry in entries}
-        if before is None:
+        begun = before is not None and before["top"] == top
+        if not begun:
             _check_free(path, targets.values())
-        claim = {"size": size, "top": top, "own": is_own}
+        claim = {"size": size, "top": top}
         _write_record(to, path.name, claim | {"done": False})
-        missing = {entry: target for entry, target in targets.items() if not (same and _is_whole(entry, target))}
+        there = {entry for entry, target in targets.items() if begun and same and _is_whole(entry, target)}
+        missing = {entry: target for entry, target in targets.items() if entry not in there}
         left = budget.left
         try:
             with _damage_named(path):
@@ -209,7 +216,7 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 def _read_record(to: Path) -> dict[str, dict]:
-    """What is recorded of each archive by its name: its size, its folder, whether it brought that, and is done."""
+    """What is recorded of each archive by its name: its size, its folder, and whether it is unpacked whole."""
     if not (to / RECORD).exists():
         return {}
     record = read_json(to / RECORD, remedy="remove it, and all that was unpacked beside it")
@@ -219,7 +226,7 @@ def _read_record(to: Path) -> dict[str, dict]:
 
 
 def _is_claim(claim: object) -> bool:
-    return isinstance(claim, dict) and claim.keys() == {"size", "top", "own", "done"}
+    return isinstance(claim, dict) and claim.keys() == {"size", "top", "done"}
 
 
 def _write_record(to: Path, name: str, claim: dict | None) -> None:

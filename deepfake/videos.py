@@ -112,8 +112,9 @@ def _metadata_record(file: str, record: Any, path: Path, part: str) -> Record:
 
 
 def keep_splits(records: list[Record]) -> list[Record]:
-    """The records with their splits as train, val and test, or all without: "train" of every video, which DFDC says,
-    divides nothing.
+    """The records with their splits called train, val and test; without, where none is of a val or test set.
+
+    DFDC's "train" of every video divides nothing.
 
     Raises:
         UserError: a split has another name.

@@ -220,6 +220,21 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path):
     assert unpacked(tmp_path / "to") == {"a/x": b"mine"}
 
 
+def test_an_archive_that_has_changed_replaces_no_file_of_another(tmp_path):
+    one, two = make_zip(tmp_path / "one.zip", {"a/x": "1"}), make_zip(tmp_path / "two.zip", {"b/x": "2"})
+    unpack([one, two], tmp_path / "to")
+    make_zip(two, {"a/x": "changed"})
+    unpack([one, two], tmp_path / "to")
+    assert unpacked(tmp_path / "to") == {"a/x": b"1", "b/x": b"2", "two/a/x": b"changed"}
+
+
+def test_an_archive_that_is_called_as_the_folder_of_another_is_refused(tmp_path):
+    unpack([make_zip(tmp_path / "one.zip", {"a/x": "1"})], tmp_path / "to")
+    with pytest.raises(UserError, match=r"a\.zip: its folder a is another archive's"):
+        unpack([make_zip(tmp_path / "a.zip", {"y": "1", "z": "2"})], tmp_path / "to")
+    assert unpacked(tmp_path / "to") == {"a/x": b"1"}
+
+
 def test_a_name_that_no_disk_takes_is_one_line(tmp_path):
     path = make_zip(tmp_path / "a.zip", {"a/" + "x" * 300: "x"})
     with pytest.raises(UserError, match="too long"):
