@@ -30,7 +30,7 @@ def read_dataset(videos_dir: Path, dataset: str = "auto") -> list[Video]:
     kind = READERS[find_kind(videos_dir, dataset)]
     videos = kind.read(videos_dir)
     if not videos:
-        raise UserError(f"{videos_dir}: no video of a {kind.title} dataset in it; looked for {kind.looked_for}")
+        raise UserError(f"{videos_dir}: holds no video ({kind.title}: looked for {kind.looked_for})")
     return sorted(videos, key=lambda video: video.id)
 
 
