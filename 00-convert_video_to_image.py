@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Step 00: a few frames of each video. Videos that are done are not done again.
 
-Reads:  <videos-dir>/metadata.json and the videos that it lists
+Reads:  the videos of <videos-dir>, and what the dataset says of them
 Writes: <work-dir>/<id>/<id>-000.png to -010.png, <work-dir>/<id>/frames.json, <work-dir>/failures.csv
 """
 
@@ -11,13 +11,14 @@ from deepfake import cli
 def main() -> int:
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
     parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video")
+    cli.add_dataset_option(parser)
     cli.add_run_options(parser)
     args = parser.parse_args()
 
     from deepfake.frames import convert_videos
     from deepfake.runner import run_of
 
-    return convert_videos(args.videos_dir, args.frames, run_of("00", "frames", args), args.overwrite)
+    return convert_videos(args.videos_dir, args.frames, run_of("00", "frames", args), args.overwrite, args.dataset)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,13 @@ def main() -> int:
         action="store_true",
         help="in a frame where no face is that sure, keep none (by default the surest one is kept, marked rescued)",
     )
+    cli.add_dataset_option(parser)
     cli.add_run_options(parser)
     args = parser.parse_args()
     if args.frames and not args.from_videos:
         parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
+    if args.dataset != "auto" and not args.from_videos:
+        parser.error("--dataset goes with --from-videos; without it, this step needs no dataset")
 
     from deepfake.faces import Options, crop_all_frames, crop_all_videos
     from deepfake.runner import run_of
@@ -32,7 +35,7 @@ def main() -> int:
     options = Options(args.min_confidence, args.margin, rescue=not args.no_rescue)
     run = run_of("01a", "faces", args)
     if args.from_videos:
-        return crop_all_videos(args.videos_dir, args.frames or 11, options, run, args.overwrite)
+        return crop_all_videos(args.videos_dir, args.frames or 11, options, run, args.overwrite, args.dataset)
     return crop_all_frames(options, run, args.overwrite)
 
 

@@ -3,7 +3,7 @@
 
 A dataset that brings its own test set keeps it; any other is divided 80/10/10 by source group.
 
-Reads:  <videos-dir>/metadata.json, <work-dir>/<id>/faces/*.png, and faces.json where it is there
+Reads:  what the dataset in <videos-dir> says of its videos, <work-dir>/<id>/faces/*.png, and faces.json
 Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, <split-dir>/manifest.csv
 """
 
@@ -35,6 +35,7 @@ def main() -> int:
     )
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="a csv whose column video names ids to leave out")
     parser.add_argument("--real-only", action="store_true", help="no fakes, for training that makes its own")
+    cli.add_dataset_option(parser)
     args = parser.parse_args()
 
     from deepfake.splits import prepare_dataset
@@ -51,6 +52,7 @@ def main() -> int:
         split=args.split,
         exclude=args.exclude,
         real_only=args.real_only,
+        dataset=args.dataset,
     )
 
 

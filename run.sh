@@ -4,13 +4,14 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: ./run.sh [--videos-dir DIR] [--work-dir DIR] [--out-dir DIR] [--weights W]
-                [--image-size N] [--epochs N] [--seed N]
+usage: ./run.sh [--videos-dir DIR] [--dataset KIND] [--work-dir DIR] [--out-dir DIR]
+                [--weights W] [--image-size N] [--epochs N] [--seed N]
 
 Without --videos-dir, and without a dataset in ./train_sample_videos, a sample dataset is drawn there and the model is
-trained from scratch. With a dataset of your own (videos and DFDC's metadata.json) training starts from ImageNet weights.
+trained from scratch. With a dataset of your own training starts from ImageNet weights.
 
   --videos-dir DIR  the dataset (default: train_sample_videos)
+  --dataset KIND    auto (default: found by looking), dfdc, faceforensics, celebdf, folders, csv or faces
   --work-dir DIR    where frames and crops go (default: the dataset's own folder)
   --out-dir DIR     where everything else goes (default: the current folder)
   --weights W       imagenet, noisy-student, none, or a file
@@ -20,14 +21,15 @@ trained from scratch. With a dataset of your own (videos and DFDC's metadata.jso
 TEXT
 }
 
-VIDEOS=train_sample_videos WORK= OUT=. WEIGHTS= SIZE=128 EPOCHS= SEED=0 GIVEN=
+VIDEOS=train_sample_videos DATASET=auto WORK= OUT=. WEIGHTS= SIZE=128 EPOCHS= SEED=0 GIVEN=
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage && exit ;;
-        --videos-dir | --work-dir | --out-dir | --weights | --image-size | --epochs | --seed)
+        --videos-dir | --dataset | --work-dir | --out-dir | --weights | --image-size | --epochs | --seed)
             [ $# -ge 2 ] || { echo "error: $1 needs a value; see ./run.sh --help" >&2; exit 2; }
             case $1 in
                 --videos-dir) VIDEOS=$2 GIVEN=yes ;;
+                --dataset) DATASET=$2 ;;
                 --work-dir) WORK=$2 ;;
                 --out-dir) OUT=$2 ;;
                 --weights) WEIGHTS=$2 ;;
@@ -42,9 +44,11 @@ while [ $# -gt 0 ]; do
 done
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-if [ -n "$GIVEN" ] && [ ! -f "$VIDEOS/metadata.json" ]; then
-    fail "$VIDEOS/metadata.json: not found; --videos-dir must hold the videos and DFDC's metadata.json"
-fi
+[ -z "$GIVEN" ] || [ -d "$VIDEOS" ] || fail "$VIDEOS: no such folder; --videos-dir must hold a dataset"
+case $DATASET in
+    auto | dfdc | faceforensics | celebdf | folders | csv | faces) ;;
+    *) fail "--dataset $DATASET: not a kind of dataset; see ./run.sh --help" ;;
+esac
 [[ ${EPOCHS:-1} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
 [[ $SEED =~ ^[0-9]{1,9}$ ]] || fail "--seed $SEED: not a whole number from 0 to 999999999"
 [[ $SIZE =~ ^[1-9][0-9]{1,3}$ && $SIZE -ge 32 ]] || fail "--image-size $SIZE: not a whole number of at least 32"
@@ -72,6 +76,11 @@ check_weights() {
         'import sys; from deepfake import cli, models; cli.run(lambda: models.check_weights(sys.argv[1], int(sys.argv[2])))' \
         "$WEIGHTS" "$SIZE"
 }
+find_kind() {
+    PYTHONPATH=$HOME_DIR "$PYTHON" -c \
+        'import sys; from deepfake import cli, datasets; cli.run(lambda: datasets.print_kind(*sys.argv[1:]))' \
+        "$VIDEOS" "$DATASET" | tail -n 1
+}
 draw_sample() { PYTHONPATH=$HOME_DIR "$PYTHON" -m deepfake.sample --videos-dir "$VIDEOS" --seed "$SEED"; }
 
 if [ -z "$GIVEN" ] && { [ ! -e "$VIDEOS/metadata.json" ] || [ -e "$VIDEOS/sample.json" ]; }; then
@@ -80,13 +89,18 @@ fi
 if [ -e "$VIDEOS/sample.json" ]; then
     WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
+# a dataset that cannot be read, and weights that cannot be had, are better known before hours of frames and faces
+KIND=$(find_kind)
+echo "== the dataset: $KIND"
 WEIGHTS=${WEIGHTS:-imagenet} WORK=${WORK:-$VIDEOS}
-# weights that cannot be had are better known before hours of frames and faces
 [ "$WEIGHTS" = none ] || step "trying the weights: $WEIGHTS" check_weights
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
-step "00: frames" run 00-convert_video_to_image.py --videos-dir "$VIDEOS" --work-dir "$WORK"
-step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
-step "02: balance and split" run 02-prepare_fake_real_dataset.py --videos-dir "$VIDEOS" --work-dir "$WORK" "${PREPARED[@]}"
+DATA=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
+if [ "$KIND" != faces ]; then # which are there already
+    step "00: frames" run 00-convert_video_to_image.py "${DATA[@]}"
+    step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
+fi
+step "02: balance and split" run 02-prepare_fake_real_dataset.py "${DATA[@]}" "${PREPARED[@]}"
 RESUME=
 [ ! -e "$OUT/tmp_checkpoint/last_epoch.npz" ] || RESUME=--resume
 step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" \

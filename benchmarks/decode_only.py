@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from deepfake.cli import cores
+from deepfake.datasets import read_dataset
 from deepfake.frames import FRAMES_PER_VIDEO, take_frames
 from deepfake.runner import Outcome, Run, for_each_video
-from deepfake.videos import Video, read_dataset
+from deepfake.videos import Video
 
 
 def decode(video: Video, videos_dir: Path) -> Outcome:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from deepfake.datasets import read_dataset
 from deepfake.faces import MIN_CONFIDENCE, Face, Options, find_faces, keep_faces
 from deepfake.frames import FRAMES_PER_VIDEO, take_frames
 from deepfake.sample import draw_dataset
-from deepfake.videos import read_dataset
 
 from deepfake import devices  # isort: skip  # noqa: F401  (hushes TensorFlow)
 from mtcnn import MTCNN

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from deepfake.crops import find_crops
+from deepfake.datasets import read_dataset
 from deepfake.splits import write_sets
-from deepfake.videos import read_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 

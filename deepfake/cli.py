@@ -16,6 +16,7 @@ except ModuleNotFoundError:
     print("error: requirements.txt is not installed in this Python; source .venv/bin/activate", file=sys.stderr)
     sys.exit(2)
 
+from deepfake.datasets import READERS
 from deepfake.files import UserError
 
 # what a folder of the user's choice can do to a step
@@ -31,7 +32,7 @@ FOLDER_ERRORS = (
 )
 
 FOLDERS = {
-    "--videos-dir": ("train_sample_videos", "the dataset: videos and metadata.json"),
+    "--videos-dir": ("train_sample_videos", "the dataset: a folder of any kind that --dataset names"),
     "--work-dir": (None, "where frames and crops go (default: the dataset's own folder)"),
     "--prepared-dir": ("prepared_dataset", "the balanced crops: real/ and fake/"),
     "--split-dir": ("split_dataset", "the balanced crops as train/, val/ and test/"),
@@ -62,6 +63,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def add_dataset_option(parser: argparse.ArgumentParser) -> None:
+    """The option that says what kind of dataset is in --videos-dir."""
+    parser.add_argument(
+        "--dataset", choices=("auto", *READERS), default="auto", help="the kind of dataset; auto: found by looking"
+    )
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options of a step that goes through many videos."""
     parser.add_argument(
@@ -72,7 +80,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
 
 
-def progress(items: Iterable, quiet: bool, **options) -> tqdm:
+def progress(items: Iterable | None, quiet: bool, **options) -> tqdm:
     """A tqdm bar over `items`; silent where `quiet` is set or standard error is not a terminal."""
     return tqdm(items, disable=True if quiet else None, dynamic_ncols=True, **options)
 

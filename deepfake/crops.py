@@ -12,9 +12,9 @@ import numpy as np
 
 from deepfake.cli import hushed
 from deepfake.faces import crop_name, is_crop, parse_crop_name
+from deepfake.listing import is_image, is_visible
 from deepfake.videos import Video, source_groups
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_DIGITS = 9  # of a frame number: predictions hold 32 bits, and longer ones are dates or hashes
 
@@ -71,7 +71,7 @@ def find_crops(
 def images_in(folder: Path) -> list[Path]:
     """The images right in a folder, `f2.jpg` before `f10.jpg`; none where there is no folder."""
     files = folder.iterdir() if folder.is_dir() else []
-    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+    images = [path for path in files if is_image(path.name) and is_visible(path.name)]
     return sorted((path for path in images if path.is_file()), key=lambda path: (_natural(path.name), path.name))
 
 

@@ -11,15 +11,16 @@ def main() -> None:
     parser.add_argument(
         "--out-dir", type=Path, default=Path("exploration"), metavar="PATH", help="where pictures, text and list go"
     )
+    cli.add_dataset_option(parser)
     args = parser.parse_args()
 
+    from deepfake.datasets import read_dataset
     from deepfake.explore_plots import draw_exploration
     from deepfake.facts import describe, fakes_of_originals, find_outliers, look_at_all, write_outliers
     from deepfake.files import whole_file
     from deepfake.pairs import choose_pairs, draw_pairs
-    from deepfake.videos import read_dataset
 
-    videos, work_dir = read_dataset(args.videos_dir), args.work_dir or args.videos_dir
+    videos, work_dir = read_dataset(args.videos_dir, args.dataset), args.work_dir or args.videos_dir
     facts = look_at_all(videos, work_dir, args.quiet)
     outliers = find_outliers(facts)
     text = describe(videos, facts, outliers)

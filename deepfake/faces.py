@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from deepfake.datasets import read_videos
 from deepfake.decoding import Frame
 from deepfake.files import UserError, check_replaceable, read_json, whole_folder, write_json
 from deepfake.frames import (
@@ -25,7 +26,7 @@ from deepfake.frames import (
     write_png,
 )
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
-from deepfake.videos import Video, read_dataset
+from deepfake.videos import Video
 
 if TYPE_CHECKING:
     from deepfake.detector import Detections, Mtcnn
@@ -308,13 +309,15 @@ def crop_all_frames(options: Options, run: Run, overwrite: bool = False) -> int:
     return for_each_video(run, {id: id for id in ids}, work)
 
 
-def crop_all_videos(videos_dir: Path, k: int, options: Options, run: Run, overwrite: bool = False) -> int:
+def crop_all_videos(
+    videos_dir: Path, k: int, options: Options, run: Run, overwrite: bool = False, dataset: str = "auto"
+) -> int:
     """Steps 00 and 01a in one pass, without files of the frames: the faces of every video; returns the exit code.
 
     Raises:
         UserError: the dataset cannot be used, or there is no face in any video.
     """
-    videos = {video.id: video for video in read_dataset(videos_dir)}
+    videos = read_videos(videos_dir, dataset, run.step)
     warn_of_full_disk(run, videos, "faces.json", k * CROP_BYTES, overwrite)
     work = partial(crop_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, options=options, overwrite=overwrite)
     return for_each_video(run, videos, work)

@@ -10,10 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from deepfake.datasets import read_videos
 from deepfake.decoding import Frame, read_frames, scan_video
 from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
-from deepfake.videos import Video, read_dataset
+from deepfake.videos import Video
 
 FRAMES_PER_VIDEO = 11
 
@@ -202,13 +203,13 @@ def read_frames_json(folder: Path) -> tuple[VideoFile, int, list[FrameFile]]:
         raise VideoError(f"frames.json cannot be used; run step 00 again ({error})") from None
 
 
-def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False) -> int:
+def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False, dataset: str = "auto") -> int:
     """Step 00: k frames of each video of a dataset; returns the exit code.
 
     Raises:
         UserError: the dataset cannot be used, or no video of it can be read.
     """
-    videos = {video.id: video for video in read_dataset(videos_dir)}
+    videos = read_videos(videos_dir, dataset, run.step)
     warn_of_full_disk(run, videos, "frames.json", k * FRAME_BYTES, overwrite)
     work = partial(convert_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, overwrite=overwrite)
     return for_each_video(run, videos, work)

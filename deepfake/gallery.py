@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from deepfake import cli
+from deepfake.datasets import read_dataset
 from deepfake.faces import read_faces_json
 from deepfake.files import UserError
 from deepfake.frames import read_png
 from deepfake.plots import INK, LABEL_COLOURS, save
 from deepfake.runner import VideoError
-from deepfake.videos import LABEL_NAMES, REAL, Video, read_dataset, source_groups
+from deepfake.videos import LABEL_NAMES, REAL, Video, source_groups
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,11 @@ def main() -> None:
     parser.add_argument("--rows", type=cli.whole_number(1), default=4, help="originals")
     parser.add_argument("--columns", type=cli.whole_number(1), default=3, help="videos of each, the original included")
     parser.add_argument("--picture", type=Path, default=Path("Gallery.png"), metavar="FILE", help="what to write")
+    cli.add_dataset_option(parser)
     args = parser.parse_args()
     work_dir = args.work_dir or args.videos_dir
-    draw_gallery(choose_tiles(read_dataset(args.videos_dir), work_dir, args.rows, args.columns), args.picture)
+    videos = read_dataset(args.videos_dir, args.dataset)
+    draw_gallery(choose_tiles(videos, work_dir, args.rows, args.columns), args.picture)
     print(f"gallery: {args.picture}")
 
 

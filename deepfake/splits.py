@@ -10,10 +10,11 @@ from pathlib import Path
 from deepfake.assignment import LABELS, SHARES, divide
 from deepfake.cli import progress
 from deepfake.crops import Crops, find_crops, link, put_crop
+from deepfake.datasets import find_kind, read_dataset
 from deepfake.faces import is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.runner import VideoError
-from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, read_dataset
+from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video
 
 
 @dataclass(frozen=True)
@@ -221,18 +222,20 @@ def prepare_dataset(
     split: str = "official",
     exclude: Path | None = None,
     real_only: bool = False,
-    crops_of_others: bool = False,
+    dataset: str = "auto",
 ) -> int:
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
 
     With `balanced` off no crop is left out for the balance. `split` is "official" (the dataset's own test set, where
     it has one, which is then not balanced either) or "own". `exclude` is a csv of videos to leave out. With
-    `real_only` no fake is used. With `crops_of_others` the crops are the images in `videos_dir/<video.file>/`.
+    `real_only` no fake is used. Crops that someone else made are images in `videos_dir/<video.file>/`.
 
     Raises:
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
     """
-    videos = _chosen(read_dataset(videos_dir), exclude, real_only)
+    kind = find_kind(videos_dir, dataset)
+    crops_of_others = kind == "faces"
+    videos = _chosen(read_dataset(videos_dir, kind), exclude, real_only)
     folder = videos_dir if crops_of_others else work_dir or videos_dir
     crops = find_crops(videos, folder, faces, group_by, crops_of_others)
     if not crops:

@@ -1,17 +1,29 @@
-"""The videos of a dataset: their names, labels and originals, read from DFDC's metadata.json."""
+"""The videos of a dataset, whatever its kind: their ids, labels, originals and source groups; DFDC's metadata.json."""
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from deepfake.files import UserError, read_json
+from deepfake.files import UserError
 
 FAKE, REAL = 0, 1
 LABEL_NAMES = ("fake", "real")
 
+# what datasets call their sets, and what they are called here
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+Parts = Callable[[str], tuple[str, ...]]  # the names that make up a file's id, its own name last
 Node = tuple[str, str]  # of the graph of source groups: its kind, and its name
 
 
@@ -35,75 +47,135 @@ class Video:
     ties: tuple[str, ...] = ()
 
 
-def read_dataset(videos_dir: Path) -> list[Video]:
-    """Read the videos listed in `videos_dir/metadata.json`, sorted by id.
+@dataclass(frozen=True)
+class Record:
+    """What a dataset says of one video, before the video has an id.
 
-    Raises:
-        UserError: the file is missing or not in DFDC's form, a label is unknown, or a name leaves the folder.
+    `original` is a name as the dataset gives it. It is looked for in `part`, a folder of the dataset, before it is
+    anywhere else. `source` names the file that says all this, for errors.
     """
-    path = videos_dir / "metadata.json"
-    records = read_json(path, remedy=f"{videos_dir} must hold the videos and DFDC's metadata.json")
-    return parse_metadata(records, path)
+
+    file: str
+    label: int
+    source: str
+    original: str | None = None
+    method: str | None = None
+    split: str | None = None
+    ties: tuple[str, ...] = ()
+    sample: bool = False
+    part: str = ""
 
 
-def parse_metadata(records: Any, path: Path) -> list[Video]:
+def parse_metadata(content: Any, path: Path) -> list[Video]:
     """Turn the content of a metadata.json into videos, sorted by id; `path` is named in errors.
 
     Raises:
-        UserError: `records` is not in DFDC's form, a label is unknown, or a name leaves the folder.
+        UserError: `content` is not in DFDC's form, a label is unknown, or a name leaves the folder.
     """
-    if not isinstance(records, dict):
+    return to_videos(keep_splits(metadata_records(content, path)))
+
+
+def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
+    """The records of a metadata.json that is in the folder `part` of a dataset; at least one.
+
+    Raises:
+        UserError: as `parse_metadata`.
+    """
+    if not isinstance(content, dict):
         raise UserError(f'{path}: not in the DFDC form {{"name.mp4": {{"label": "REAL"}}, ...}}')
-    if not records:
+    if not content:
         raise UserError(f"{path}: lists no video; point --videos-dir at a dataset")
-    for file, record in records.items():
-        _check_record(file, record, path)
-    ids = unique_ids(records)
-    # an original that is not listed is still one and the same node for all its fakes: its stem
-    original_ids = {name: _original_id(name, ids, path) for name in _originals(records)}
-    videos = [
-        Video(
-            id=ids[file],
-            file=file,
-            label=LABEL_NAMES.index(record["label"].lower()),
-            original=original_ids.get(record.get("original")),
-            method=record.get("method"),
-            sample=record.get("sample") is True,
-        )
-        for file, record in records.items()
-    ]
-    return sorted(videos, key=lambda video: video.id)
+    return [_metadata_record(file, record, path, part) for file, record in content.items()]
 
 
-def _originals(records: dict[str, dict]) -> set[str]:
-    return {record["original"] for record in records.values() if record.get("original")}
-
-
-def _original_id(name: str, ids: dict[str, str], path: Path) -> str:
-    name = name.replace("\\", "/")
-    stem = PurePosixPath(name).stem
-    candidates = [file for file in ids if PurePosixPath(file).stem == stem] if name not in ids else []
-    if len(candidates) > 1:
-        raise UserError(
-            f"{path}: the original {json.dumps(name)} can be {' or '.join(candidates)}; give its folder too"
-        )
-    return ids.get(candidates[0] if candidates else name, stem)
-
-
-def _check_record(file: str, record: Any, path: Path) -> None:
+def _metadata_record(file: str, record: Any, path: Path, part: str) -> Record:
+    check_name(file, path)
     shown = json.dumps(file)
-    if not _is_text(file):
-        raise UserError(f"{path}: the name {shown} is not Unicode text; rename the file")
-    if leaves_folder(file):
-        raise UserError(f"{path}: the name {shown} leaves the folder; nothing was written")
     if not isinstance(record, dict):
         raise UserError(f'{path}: {shown} needs a record like {{"label": "REAL"}}')
-    label = record.get("label")
+    label, split = record.get("label"), record.get("split")
     if not isinstance(label, str) or label.lower() not in LABEL_NAMES:
         raise UserError(f"{path}: {shown} has the label {json.dumps(label)}; it must be REAL or FAKE")
     for key in ("original", "method"):
         if record.get(key) is not None and not _is_text(record[key]):
             raise UserError(f"{path}: {shown} has a {key} that is not a text: {json.dumps(record[key])}")
+    return Record(
+        file=f"{part}/{file}" if part else file,
+        label=LABEL_NAMES.index(label.lower()),
+        source=str(path),
+        original=record.get("original"),
+        method=record.get("method"),
+        split=split if isinstance(split, str) else None,
+        sample=record.get("sample") is True,
+        part=part,
+    )
+
+
+def keep_splits(records: list[Record]) -> list[Record]:
+    """The records with their splits called train, val and test; without, where none is of a val or test set.
+
+    DFDC's "train" of every video divides nothing.
+
+    Raises:
+        UserError: a split has another name.
+    """
+    splits = {record.split: SPLIT_NAMES.get((record.split or "").strip().lower()) for record in records}
+    if not {"val", "test"} & set(splits.values()):
+        return [replace(record, split=None) for record in records]
+    for record in records:
+        if record.split and splits[record.split] is None:
+            shown = f"{record.source}: {json.dumps(record.file)} has the split {json.dumps(record.split)}"
+            raise UserError(f"{shown}; it must be train, val or test, or left out")
+    return [replace(record, split=splits[record.split]) for record in records]
+
+
+def folders_and_stem(file: str) -> tuple[str, ...]:
+    """The parts of a file's name, as they make up its id."""
+    path = PurePosixPath(file)
+    return *path.parent.parts, path.stem
+
+
+def to_videos(records: Iterable[Record], parts: Parts = folders_and_stem) -> list[Video]:
+    """Give the videos of a dataset their ids, and their originals' ids; sorted by id.
+
+    An original that is not listed is still one and the same for all its fakes: its name without folders and suffix.
+
+    Raises:
+        UserError: two files would share an id, or an original can be one of several.
+    """
+    records = list(records)
+    ids = unique_ids([record.file for record in records], parts)
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for file in ids:
+        by_name[parts(file)[-1]].append(file)
+
+    def original_id(record: Record) -> str | None:
+        if not record.original:
+            return None
+        name = record.original.replace("\\", "/")
+        bare = parts(name)[-1]
+        exact = [file for file in (f"{record.part}/{name}", name) if file in ids]
+        near = [file for file in by_name.get(bare, ()) if record.part and file.startswith(f"{record.part}/")]
+        found = exact[:1] or near or by_name.get(bare, [])
+        if len(found) > 1:
+            shown = f"{record.source}: the original {json.dumps(name)} can be {' or '.join(found)}"
+            raise UserError(f"{shown}; give its folder too")
+        return ids[found[0]] if found else bare
+
+    copied = ("file", "label", "method", "sample", "split", "ties")
+    videos = [
+        Video(id=ids[record.file], original=original_id(record), **{key: getattr(record, key) for key in copied})
+        for record in records
+    ]
+    return sorted(videos, key=lambda video: video.id)
+
+
+def check_name(name: str, source: Path | str) -> None:
+    """Raise a UserError if the name of a file is no Unicode text or leaves the dataset's folder; it names `source`."""
+    if not _is_text(name):
+        raise UserError(f"{source}: the name {json.dumps(name)} is not Unicode text; rename the file")
+    if leaves_folder(name):
+        raise UserError(f"{source}: the name {json.dumps(name)} leaves the folder; nothing was written")
 
 
 def _is_text(value: Any) -> bool:
@@ -119,18 +191,15 @@ def leaves_folder(name: str) -> bool:
     return not windows.name or "\0" in name or bool(windows.anchor) or ".." in windows.parts
 
 
-def unique_ids(files: Iterable[str]) -> dict[str, str]:
-    """Give each file its id: its stem, or where stems repeat the folders and the stem, joined by `_`.
+def unique_ids(files: Iterable[str], parts: Parts = folders_and_stem) -> dict[str, str]:
+    """Give each file its id: the last of its parts, or where that repeats all of them, joined by `_`.
 
     Raises:
         UserError: two files would still share an id.
     """
-    paths = {file: PurePosixPath(file) for file in files}
-    repeats = Counter(path.stem for path in paths.values())
-    ids = {
-        file: path.stem if repeats[path.stem] == 1 else "_".join([*path.parent.parts, path.stem])
-        for file, path in paths.items()
-    }
+    named = {file: parts(file) for file in files}
+    repeats = Counter(names[-1] for names in named.values())
+    ids = {file: names[-1] if repeats[names[-1]] == 1 else "_".join(names) for file, names in named.items()}
     owners: dict[str, str] = {}
     for file, id in ids.items():
         if id in owners:

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from deepfake.datasets import read_dataset
 from deepfake.files import UserError
+from deepfake.videos import Video
 
 ROOT = Path(__file__).parent.parent
 
@@ -100,6 +102,29 @@ def write_metadata(folder: Path, records: Mapping[str, Mapping | str]) -> Path:
     content = {name: {"label": record} if isinstance(record, str) else record for name, record in records.items()}
     (folder / "metadata.json").write_text(json.dumps(content))
     return folder
+
+
+def touch(folder: Path, *files: str) -> Path:
+    """Make empty files: the readers of datasets never open a video."""
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    return folder
+
+
+def read_by_id(folder: Path, dataset: str = "auto") -> dict[str, Video]:
+    """The videos of a dataset by their ids, which are in order and each there once."""
+    videos = read_dataset(folder, dataset)
+    assert [video.id for video in videos] == sorted({video.id for video in videos})
+    return {video.id: video for video in videos}
+
+
+def refused(folder: Path, dataset: str = "auto") -> str:
+    """The one line that says why a dataset cannot be read."""
+    with pytest.raises(UserError) as error:
+        read_dataset(folder, dataset)
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
 def make_crops(work_dir: Path, id: str, frames: int = 3, people: int = 1, faces: str = "faces") -> list[Path]:

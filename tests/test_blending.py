@@ -24,9 +24,10 @@ from deepfake.blending import (
     self_blend,
     usable_landmarks,
 )
+from deepfake.datasets import read_dataset
 from deepfake.faces import TYPICAL_LANDMARKS, Options, crop_box, cut, find_faces, keep_faces
 from deepfake.frames import take_frames
-from deepfake.videos import REAL, read_dataset
+from deepfake.videos import REAL
 
 SIZE = 64
 RANGES = Blending()

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from deepfake.datasets import read_dataset
 from deepfake.faces import Options, crop_video
 from deepfake.people import count_people, join_people
 from deepfake.sample import draw_dataset
-from deepfake.videos import read_dataset
 
 FRAMES = 11
 

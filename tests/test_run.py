@@ -16,7 +16,8 @@ def run(*arguments, cwd):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["--videos-dir", "nowhere"], "nowhere/metadata.json: not found"),
+        (["--videos-dir", "nowhere"], "nowhere: no such folder"),
+        (["--dataset", "video"], "--dataset video: not a kind of dataset"),
         (["--videos-dir"], "--videos-dir needs a value"),
         (["--video-dir", "x"], "unknown option --video-dir"),
         (["--epochs", "ten"], "--epochs ten: not a whole number"),
@@ -36,7 +37,16 @@ def test_a_wrong_call_is_one_line_and_leaves_nothing(tmp_path, arguments, named)
 def test_help_tells_every_option(tmp_path):
     done = run("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for option in ("--videos-dir", "--work-dir", "--out-dir", "--weights", "--image-size", "--epochs", "--seed"):
+    for option in (
+        "--videos-dir",
+        "--dataset",
+        "--work-dir",
+        "--out-dir",
+        "--weights",
+        "--image-size",
+        "--epochs",
+        "--seed",
+    ):
         assert option in done.stdout
 
 

@@ -12,10 +12,11 @@ from conftest import make_crops, picture, run_step, tree, write_metadata
 
 from deepfake.assignment import assign_groups, divide
 from deepfake.crops import Crops, find_crops
+from deepfake.datasets import read_dataset
 from deepfake.faces import LANDMARKS, parse_crop_name
 from deepfake.files import UserError
 from deepfake.splits import balance, balance_sets, keep_order, prepare_dataset, read_manifest
-from deepfake.videos import FAKE, REAL, Video, read_dataset, source_groups
+from deepfake.videos import FAKE, REAL, Video, source_groups
 
 SETS = ("train", "val", "test")
 
@@ -245,9 +246,9 @@ def dataset(tmp_path) -> Path:
     return folder
 
 
-def prepare(dataset: Path, **options) -> Path:
-    out = dataset.parent
-    prepare_dataset(dataset, None, out / "prepared", out / "split", quiet=True, **options)
+def prepare(videos_dir: Path, **options) -> Path:
+    out = videos_dir.parent
+    prepare_dataset(videos_dir, None, out / "prepared", out / "split", quiet=True, **options)
     return out / "split"
 
 
@@ -445,7 +446,7 @@ def crops_of_others(tmp_path) -> Path:
 
 def test_images_that_someone_else_made_become_crops(crops_of_others):
     before = tree(crops_of_others)
-    split_dir = prepare(crops_of_others, crops_of_others=True)
+    split_dir = prepare(crops_of_others, dataset="faces")
     entries = read_manifest(split_dir)
     assert len(entries) == 24 and {entry.split for entry in entries} == set(SETS)
     for entry in entries:
@@ -463,7 +464,7 @@ def test_images_that_cannot_be_read_are_left_out_with_a_warning(crops_of_others,
     for file in ("o-1.mp4/1_0.png", "o-2.mp4/frame2.jpg"):
         assert (crops_of_others / file).is_file()
         (crops_of_others / file).write_text("no image")
-    assert len(read_manifest(prepare(crops_of_others, crops_of_others=True))) == 22
+    assert len(read_manifest(prepare(crops_of_others, dataset="faces"))) == 22
     out = capsys.readouterr().out
     assert f"02: warning: images left out that cannot be read: 2, the first {crops_of_others}/o-" in out
     assert f"22 crops in {crops_of_others.parent / 'split'}, 0 left out for the balance" in out
@@ -473,14 +474,14 @@ def test_a_set_whose_images_cannot_be_read_is_an_error_and_nothing_is_written(cr
     for path in crops_of_others.glob("f-*/*"):
         path.write_text("no image")
     with pytest.raises(UserError, match="not a readable image, nor is any other fake crop of "):
-        prepare(crops_of_others, crops_of_others=True)
+        prepare(crops_of_others, dataset="faces")
     assert [path.name for path in crops_of_others.parent.iterdir()] == ["videos"]
 
 
 def test_a_dataset_of_crops_without_any_image_is_an_error(tmp_path):
     dataset = write_metadata(tmp_path / "videos", RECORDS)
-    with pytest.raises(UserError, match="no images in the folder of any video"):
-        prepare(dataset, crops_of_others=True)
+    with pytest.raises(UserError, match="holds no video"):
+        prepare(dataset, dataset="faces")
 
 
 def test_the_options_of_the_script_reach_the_split(dataset):

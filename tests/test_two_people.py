@@ -7,12 +7,12 @@ import pytest
 from conftest import run_step
 
 from deepfake.crops import find_crops
+from deepfake.datasets import read_dataset
 from deepfake.faces import read_faces_json
 from deepfake.frames import read_png
 from deepfake.predictions import write_predictions
 from deepfake.sample import draw_dataset
 from deepfake.splits import read_manifest, write_sets
-from deepfake.videos import read_dataset
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from conftest import write_metadata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepfake.datasets import read_dataset
 from deepfake.files import UserError
 from deepfake.videos import (
     FAKE,
@@ -16,7 +17,6 @@ from deepfake.videos import (
     Video,
     leaves_folder,
     parse_metadata,
-    read_dataset,
     source_groups,
     unique_ids,
 )

@@ -1,0 +1,204 @@
+"""Datasets whose folders and file names say everything: FaceForensics++ and Celeb-DF."""
+
+import json
+import re
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from deepfake.files import UserError, read_json
+from deepfake.listing import find_videos, is_video, is_visible, subfolders
+from deepfake.videos import FAKE, REAL, Record, Video, check_name, to_videos, unique_ids
+
+ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
+COMPRESSION = re.compile(r"raw|c\d+")  # beside them are masks, whose videos are not of people
+YOUTUBE_FAKE = re.compile(r"(\d+)_(\d+)")
+ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(.+)__[^_]+")
+
+CELEB_FOLDERS = {"celeb-real": REAL, "youtube-real": REAL, "celeb-synthesis": FAKE}
+TESTING_LIST = "List_of_testing_videos.txt"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video of FaceForensics++ by its place: `519_515` of `Deepfakes` in `c23`; of an original, its source."""
+
+    kind: str
+    method: str
+    compression: str
+    stem: str
+
+    @property
+    def file(self) -> str:
+        """Where the dataset has it."""
+        return f"{self.kind}/{self.method}/{self.compression}/videos/{self.stem}.mp4"
+
+
+def is_faceforensics(videos_dir: Path) -> bool:
+    """Whether a folder holds FaceForensics++, or a part of it."""
+    return (videos_dir / ORIGINALS).is_dir() or (videos_dir / FAKES).is_dir()
+
+
+def read_faceforensics(videos_dir: Path) -> list[Video]:
+    """Read FaceForensics++ (Roessler et al., ICCV 2019), with the actors of Google's DeepFakeDetection.
+
+    A fake is tied to its target and its source, since it shows the one's scene and the other's face. Its original is
+    the target's video of the same compression.
+
+    Raises:
+        UserError: a fake's name does not tell target and source, or an official split cannot be used.
+    """
+    clips = _find_clips(videos_dir)
+    files = {clip: file for file, clip in clips.items()}
+    splits = _official_splits(videos_dir)
+    people = {file: _people(clip, file) for file, clip in clips.items()}
+    originals = {file: _original(clip, file) for file, clip in clips.items() if clip.kind == FAKES}
+    # those that are not in the folder get the ids that they would have
+    absent = {clip.file: clip for clip in originals.values() if clip not in files}
+    named = clips | absent
+    ids = unique_ids(named, parts=lambda file: (named[file].method, named[file].compression, named[file].stem))
+    videos = []
+    for file, clip in clips.items():
+        target = originals.get(file)
+        videos.append(
+            Video(
+                id=ids[file],
+                file=file,
+                label=FAKE if target else REAL,
+                original=ids[files.get(target, target.file)] if target else None,
+                method=clip.method if target else None,
+                split=splits.get(people[file]),
+                ties=tuple(dict.fromkeys(people[file])),
+            )
+        )
+    return videos
+
+
+def _find_clips(videos_dir: Path) -> dict[str, Clip]:
+    """The videos that are in the folder, by their file names relative to it."""
+    clips = {}
+    for kind in (ORIGINALS, FAKES):
+        for compression in chain.from_iterable(map(subfolders, subfolders(videos_dir / kind))):
+            if not COMPRESSION.fullmatch(compression.name):
+                continue
+            for path in sorted((compression / "videos").glob("*")):
+                if is_visible(path.name) and is_video(path.name):
+                    file = path.relative_to(videos_dir).as_posix()
+                    check_name(file, videos_dir)
+                    clips[file] = Clip(kind, compression.parent.name, compression.name, path.stem)
+    return clips
+
+
+def _people(clip: Clip, file: str) -> tuple[str, ...]:
+    """Whom a clip shows: the person of an original; the target and then the source of a fake."""
+    if clip.kind == ORIGINALS:
+        return (f"{clip.method}/{clip.stem.split('__')[0]}",)
+    source, match = _parse_fake(clip, file)
+    return f"{source}/{match[1]}", f"{source}/{match[2]}"
+
+
+def _original(clip: Clip, file: str) -> Clip:
+    """The target's video that a fake was made from."""
+    source, match = _parse_fake(clip, file)
+    stem = match[1] if source == "youtube" else f"{match[1]}__{match[3]}"
+    return Clip(ORIGINALS, source, clip.compression, stem)
+
+
+def _parse_fake(clip: Clip, file: str) -> tuple[str, re.Match]:
+    for source, pattern in (("youtube", YOUTUBE_FAKE), ("actors", ACTORS_FAKE)):
+        if match := pattern.fullmatch(clip.stem):
+            return source, match
+    raise UserError(f"{file}: not named as FaceForensics++ names its fakes (519_515.mp4); move it elsewhere")
+
+
+def _official_splits(videos_dir: Path) -> dict[tuple[str, ...], str]:
+    """The official split of each original and of each pair of target and source, as far as they are in the folder."""
+    splits: dict[tuple[str, ...], str] = {}
+    for split in ("train", "val", "test"):
+        path = next((p for p in _places(videos_dir, f"{split}.json") if p.is_file()), None)
+        for one, other in _read_pairs(path) if path else []:
+            one, other = f"youtube/{one}", f"youtube/{other}"
+            for people in ((one,), (other,), (one, other), (other, one)):
+                if splits.setdefault(people, split) != split:
+                    raise UserError(f"{path}: {' and '.join(people)} is in {splits[people]}.json too; keep one of them")
+    return splits
+
+
+def _places(videos_dir: Path, name: str) -> list[Path]:
+    return [videos_dir / name, videos_dir / "splits" / name]
+
+
+def _read_pairs(path: Path) -> list[list[str]]:
+    remedy = 'it must be a list of pairs like ["071", "054"]; take FaceForensics++\'s own'
+    pairs = read_json(path, remedy)
+    if not isinstance(pairs, list):
+        raise UserError(f"{path}: {remedy}")
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(id, str) for id in pair):
+            raise UserError(f"{path}: {json.dumps(pair)[:100]} cannot be used; {remedy}")
+    return pairs
+
+
+def is_celebdf(videos_dir: Path) -> bool:
+    """Whether a folder holds Celeb-DF, or a part of it."""
+    return any(folder.name.lower() in ("celeb-real", "celeb-synthesis") for folder in subfolders(videos_dir))
+
+
+def read_celebdf(videos_dir: Path) -> list[Video]:
+    """Read Celeb-DF (Li et al., CVPR 2020), version 1 or 2.
+
+    `id0_id1_0000.mp4` is the video `id0_0000` of target id0 with the face of source id1. The identities are the ties.
+    With the list of testing videos there, each video is of the test set or of the training set.
+
+    Raises:
+        UserError: a name does not tell the identities, or the list contradicts the folders.
+    """
+    testing = _read_testing_list(videos_dir / TESTING_LIST)
+    records = []
+    for folder in subfolders(videos_dir):
+        label = CELEB_FOLDERS.get(folder.name.lower())
+        for path in find_videos(folder) if label is not None else []:
+            file = path.relative_to(videos_dir).as_posix()
+            check_name(file, videos_dir)
+            original, ties = _celeb_identities(folder.name, path.stem, file)
+            split = None
+            if testing is not None:
+                split = "test" if (folder.name.lower(), path.name) in testing else "train"
+            method = "celeb-df" if label == FAKE else None
+            records.append(Record(file, label, str(videos_dir), original, method, split, ties))
+    return to_videos(records)
+
+
+def _celeb_identities(folder: str, stem: str, file: str) -> tuple[str | None, tuple[str, ...]]:
+    """The original of a video of Celeb-DF, and the identities in it."""
+    if folder.lower() == "youtube-real":
+        return None, ()
+    forms = {"celeb-real": r"(id\d+)_(\d+)", "celeb-synthesis": r"(id\d+)_(id\d+)_(\d+)"}
+    match = re.fullmatch(forms[folder.lower()], stem)
+    if not match:
+        raise UserError(f"{file}: not named as Celeb-DF names its videos (id0_id1_0000.mp4); move it elsewhere")
+    *identities, number = match.groups()
+    original = f"{identities[0]}_{number}" if len(identities) > 1 else None
+    return original, tuple(identities)
+
+
+def _read_testing_list(path: Path) -> set[tuple[str, str]] | None:
+    """The folder (in small letters) and name of each video of the official test set; None where there is no list."""
+    if not path.is_file():
+        return None
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as text ({error}); take Celeb-DF's own") from None
+    testing = set()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        match = re.fullmatch(r"([01])\s+(?:.*/)?([^/]+)/([^/]+)", line.strip())
+        label = CELEB_FOLDERS.get(match[2].lower()) if match else None
+        if label is None:
+            raise UserError(f'{path}, line {number}: not of the form "1 YouTube-real/00170.mp4"; take Celeb-DF\'s own')
+        if int(match[1]) != label:
+            raise UserError(f"{path}, line {number}: says {match[1]} (1 is real) of a video in {match[2]}; mend it")
+        testing.add((match[2].lower(), match[3]))
+    return testing

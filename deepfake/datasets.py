@@ -1,0 +1,162 @@
+"""Every dataset that people bring, read as the same records: what kind it is, and its videos."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepfake.academic import is_celebdf, is_faceforensics, read_celebdf, read_faceforensics
+from deepfake.face_folders import is_face_folders, read_face_folders
+from deepfake.files import UserError, read_json
+from deepfake.listing import find_videos, is_visible, read_columns, read_csv_records, subfolders
+from deepfake.videos import FAKE, LABEL_NAMES, Record, Video, check_name, keep_splits, metadata_records, to_videos
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of dataset: what it is called, what is looked for to know it, and how it is read."""
+
+    title: str
+    looked_for: str
+    fits: Callable[[Path], bool]
+    read: Callable[[Path], list[Video]]
+
+
+def read_dataset(videos_dir: Path, dataset: str = "auto") -> list[Video]:
+    """Read the videos of a dataset, sorted by id; `dataset` is its kind, of READERS, or "auto" to find it by looking.
+
+    Raises:
+        UserError: the kind cannot be told, the dataset is not in its form, or a name leaves the folder.
+    """
+    kind = READERS[find_kind(videos_dir, dataset)]
+    videos = kind.read(videos_dir)
+    if not videos:
+        raise UserError(f"{videos_dir}: holds no video ({kind.title}: looked for {kind.looked_for})")
+    return sorted(videos, key=lambda video: video.id)
+
+
+def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
+    """The kind of a dataset, of READERS: `dataset` itself unless that is "auto".
+
+    Raises:
+        UserError: no kind fits, or more than one does.
+    """
+    if dataset != "auto":
+        return dataset
+    found = [name for name, kind in READERS.items() if kind.fits(videos_dir)]
+    if "faces" in found:  # whose tables have the forms of these two
+        found = [name for name in found if name not in ("dfdc", "csv")]
+    if len(found) > 1:
+        raise UserError(f"{videos_dir}: can be read as {' or '.join(found)}; name the kind with --dataset")
+    if not found:
+        others = "; ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items() if name != "dfdc")
+        raise UserError(
+            f"{videos_dir / 'metadata.json'}: not found (dfdc), and none of the others: {others}. "
+            "Point --videos-dir at a dataset, or name its kind with --dataset"
+        )
+    return found[0]
+
+
+def print_kind(videos_dir: str, dataset: str) -> None:
+    """Read a dataset whole, for run.sh to know before all work that it can be, and print its kind on the last line.
+
+    Raises:
+        UserError: as `read_dataset`.
+    """
+    kind = find_kind(Path(videos_dir), dataset)
+    read_dataset(Path(videos_dir), kind)
+    print(kind)
+
+
+def read_videos(videos_dir: Path, dataset: str, step: str) -> dict[str, Video]:
+    """The videos of a dataset by id, for a step that opens them; prints what kind it is, unless DFDC.
+
+    Raises:
+        UserError: as `read_dataset`, or the dataset holds crops instead of videos.
+    """
+    kind = find_kind(videos_dir, dataset)
+    if kind == "faces":
+        raise UserError(f"{videos_dir}: holds crops of faces already; it enters at step 02")
+    videos = {video.id: video for video in read_dataset(videos_dir, kind)}
+    if kind != "dfdc":  # what is taken for granted needs no telling
+        print(f"{step}: {READERS[kind].title} dataset, {len(videos)} videos")
+    return videos
+
+
+def _metadata_files(videos_dir: Path) -> list[Path]:
+    """The metadata.json of a folder, or else those of its parts, one or two folders below."""
+    if (videos_dir / "metadata.json").exists():
+        return [videos_dir / "metadata.json"]
+    folders = subfolders(videos_dir)
+    folders += [below for folder in folders for below in subfolders(folder)]
+    return sorted(folder / "metadata.json" for folder in folders if (folder / "metadata.json").exists())
+
+
+def _read_dfdc(videos_dir: Path) -> list[Video]:
+    """Read DFDC (Dolhansky et al., 2020): one folder, or all its parts as one dataset."""
+    records: list[Record] = []
+    for path in _metadata_files(videos_dir) or [videos_dir / "metadata.json"]:
+        content = read_json(path, remedy=f"{videos_dir} must hold the videos and DFDC's metadata.json")
+        part = path.parent.relative_to(videos_dir).as_posix()
+        if part != ".":
+            check_name(part, videos_dir)
+        records += metadata_records(content, path, part="" if part == "." else part)
+    return to_videos(keep_splits(records))
+
+
+def _label_folders(videos_dir: Path) -> list[Path]:
+    return [folder for folder in subfolders(videos_dir) if folder.name.lower() in LABEL_NAMES]
+
+
+def _is_folders(videos_dir: Path) -> bool:
+    folders = _label_folders(videos_dir)
+    return {folder.name.lower() for folder in folders} == set(LABEL_NAMES) and any(map(find_videos, folders))
+
+
+def _read_folders(videos_dir: Path) -> list[Video]:
+    """Read real/ and fake/; a folder in fake/ is called after the method."""
+    records = []
+    for folder in _label_folders(videos_dir):
+        label = LABEL_NAMES.index(folder.name.lower())
+        for path in find_videos(folder):
+            file = path.relative_to(videos_dir).as_posix()
+            check_name(file, videos_dir)
+            method = path.parent.name if label == FAKE and path.parent.parent == folder else None
+            records.append(Record(file, label, str(videos_dir), method=method))
+    return to_videos(records)
+
+
+def _tables(videos_dir: Path) -> list[Path]:
+    files = sorted(videos_dir.iterdir()) if videos_dir.is_dir() else []
+    tables = [path for path in files if is_visible(path.name) and path.suffix.lower() == ".csv"]
+    return [path for path in tables if {"file", "label"} <= set(read_columns(path))]
+
+
+def _read_csv(videos_dir: Path) -> list[Video]:
+    """Read the one table of a folder that has the columns file and label."""
+    tables = _tables(videos_dir)
+    if len(tables) != 1:
+        names = " and ".join(path.name for path in tables) or "none"
+        raise UserError(f"{videos_dir}: needs one .csv with the columns file and label; it has {names}")
+    records = read_csv_records(tables[0], ("file",))
+    first: dict[str, Record] = {}
+    for record in records:
+        if record.file in first:
+            raise UserError(f"{record.source}: {record.file} stands in {first[record.file].source} too; keep one")
+        first[record.file] = record
+    return to_videos(keep_splits(records))
+
+
+READERS = {
+    "dfdc": Kind(
+        "DFDC", "metadata.json, in it or in folders below it", lambda path: bool(_metadata_files(path)), _read_dfdc
+    ),
+    "faceforensics": Kind(
+        "FaceForensics++", "original_sequences/ and manipulated_sequences/", is_faceforensics, read_faceforensics
+    ),
+    "celebdf": Kind("Celeb-DF", "Celeb-real/, YouTube-real/ and Celeb-synthesis/", is_celebdf, read_celebdf),
+    "folders": Kind("real and fake folders", "real/ and fake/ with videos in them", _is_folders, _read_folders),
+    "csv": Kind("CSV", "a .csv with the columns file and label", lambda path: bool(_tables(path)), _read_csv),
+    "faces": Kind(
+        "faces", "folders of images with metadata*.csv or metadata*.json", is_face_folders, read_face_folders
+    ),
+}

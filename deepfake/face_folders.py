@@ -1,0 +1,120 @@
+"""Crops that someone else made: a folder of images for each video, and tables that say what the videos are."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Container
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from deepfake.files import UserError, read_json
+from deepfake.listing import is_image, is_video, read_csv_records, walk
+from deepfake.videos import LABEL_NAMES, Record, Video, check_name, keep_splits, metadata_records, to_videos
+
+NAME_COLUMNS = ("file", "filename", "video", "videoname", "video_name", "name", "", "unnamed: 0")
+
+
+def is_face_folders(videos_dir: Path) -> bool:
+    """Whether a folder holds crops of someone else: tables and folders of images, and no video."""
+    tables = images = False
+    for folder, names in walk(videos_dir):
+        if any(map(is_video, names)):
+            return False
+        tables = tables or any(map(_is_table, names))
+        images = images or (any(map(is_image, names)) and folder != videos_dir and not _is_of_a_step(folder, names))
+    return tables and images
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().startswith("metadata") and name.lower().endswith((".csv", ".json"))
+
+
+def _is_of_a_step(folder: Path, names: list[str]) -> bool:
+    """Whether the images in a folder are the frames of step 00 or the crops of step 01a."""
+    crop = re.compile(rf"{re.escape(folder.parent.name)}-\d{{3,}}-\d{{2,}}\.png")
+    return "frames.json" in names or any(map(crop.fullmatch, names))
+
+
+def read_face_folders(videos_dir: Path) -> list[Video]:
+    """Read crops that someone else made; `Video.file` is the video's folder.
+
+    Folders that no table lists are left out, and told of in a line; videos without a folder are left out too.
+
+    Raises:
+        UserError: there is no table, one cannot be used, or two contradict each other.
+    """
+    folders, tables = [], []
+    for folder, names in walk(videos_dir):
+        tables += [folder / name for name in names if _is_table(name)]
+        if folder != videos_dir and any(map(is_image, names)):
+            folders.append(folder.relative_to(videos_dir).as_posix())
+            check_name(folders[-1], videos_dir)
+    if not tables:
+        raise UserError(f"{videos_dir}: no metadata*.csv or metadata*.json below it says which videos are real")
+    listed = _join([record for path in tables for record in _read_table(path)])
+    keys = {folder: _find_key(folder, listed) for folder in folders}
+    unlisted = [folder for folder, key in keys.items() if key is None]
+    if unlisted:
+        number = "1 folder" if len(unlisted) == 1 else f"{len(unlisted)} folders"
+        print(f"{videos_dir}: {number} of images that no table lists, left out, such as {unlisted[0]}")
+    times = Counter(keys.values())
+    first = {key: folder for folder, key in reversed(keys.items()) if key is not None}
+    records = []
+    for folder, key in keys.items():
+        if key is None:
+            continue
+        original = listed[key].original
+        ties = (f"video/{key}",) if times[key] > 1 else ()  # the crops of one video, in two folders
+        if original:
+            original = first.get(_find_key(original, first), original)
+        records.append(replace(listed[key], file=folder, original=original, ties=ties))
+    return to_videos(keep_splits(records), parts=_parts)
+
+
+def _bare(name: str) -> str:
+    """The last part of a name, without the suffix of a video."""
+    path = PurePosixPath(name)
+    return path.stem if is_video(path.name) else path.name
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return *PurePosixPath(name).parent.parts, _bare(name)
+
+
+def _find_key(name: str, listed: Container[str]) -> str | None:
+    """What a folder or video is listed as, by as much of its path as the table gives: a/b/c, b/c or c."""
+    parts = _parts(name)
+    names = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((name for name in names if name in listed), None)
+
+
+def _join(records: list[Record]) -> dict[str, Record]:
+    """One record for each name, which is without its suffix."""
+    joined: dict[str, Record] = {}
+    for record in records:
+        key = "/".join(_parts(record.file))
+        joined[key] = _merge(joined[key], record) if key in joined else record
+    return joined
+
+
+def _merge(one: Record, other: Record) -> Record:
+    values = {}
+    for key in ("label", "original", "split", "method"):
+        first, second = getattr(one, key), getattr(other, key)
+        if first is not None and second is not None and first != second:
+            raise UserError(
+                f"{one.source} and {other.source} contradict each other: "
+                f"{json.dumps(one.file)} has the {key} {_shown(key, first)}, or {_shown(key, second)}; mend one of them"
+            )
+        values[key] = second if first is None else first
+    return replace(one, **values)
+
+
+def _shown(key: str, value: str | int) -> str:
+    return LABEL_NAMES[value].upper() if key == "label" else json.dumps(value)
+
+
+def _read_table(path: Path) -> list[Record]:
+    if path.suffix.lower() == ".json":
+        return metadata_records(read_json(path, remedy="it must be in DFDC's form"), path)
+    return read_csv_records(path, NAME_COLUMNS)

@@ -1,0 +1,124 @@
+"""What lies in a dataset's folder: its files, without those that desktops leave, and its tables."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+from deepfake.files import UserError
+from deepfake.videos import FAKE, REAL, Record, check_name
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+LABELS = {"real": REAL, "fake": FAKE, "1": REAL, "0": FAKE}
+
+
+def is_video(name: str) -> bool:
+    """Whether a file's name is a video's, by its suffix."""
+    return name.lower().endswith(VIDEO_SUFFIXES)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name is an image's, by its suffix."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file or folder counts: hidden ones, such as macOS' `._x.mp4` and `__MACOSX`, do not."""
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder below `folder`, itself first, with the names of its files; in the order of their names.
+
+    Links to folders are followed, but never round in a circle. A folder that is not there has no files.
+    """
+    if folder.is_dir():
+        yield from _walk(folder, (os.path.realpath(folder),))
+
+
+def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[Path, list[str]]]:
+    with os.scandir(folder) as scan:  # much faster than asking the disk for each of millions of images
+        entries = sorted((entry for entry in scan if is_visible(entry.name)), key=lambda entry: entry.name)
+    folders = [entry for entry in entries if _is_folder(entry)]
+    names = {entry.name for entry in folders}
+    yield folder, [entry.name for entry in entries if entry.name not in names]
+    for entry in folders:
+        real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
+        if real not in above:
+            yield from _walk(folder / entry.name, (*above, real))
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def find_videos(folder: Path) -> list[Path]:
+    """Every video below a folder."""
+    return [place / name for place, names in walk(folder) for name in names if is_video(name)]
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, in the order of their names; none where it is not there."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if is_visible(path.name) and path.is_dir())
+
+
+def read_columns(path: Path) -> list[str]:
+    """The names of the columns of a CSV file, in small letters; none where it is not one."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [name.strip().lower() for name in next(csv.reader(file), [])]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+
+
+def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file below its header, each with the number of its line, as text by column in small letters.
+
+    Raises:
+        UserError: it cannot be read, or a row is longer than the header.
+    """
+    columns, rows = read_columns(path), []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            next(reader, None)
+            for row in filter(any, reader):
+                if len(row) > len(columns):
+                    raise UserError(f"{path}, line {reader.line_num}: {len(row)} values for {len(columns)} columns")
+                rows.append((reader.line_num, dict(zip_longest(columns, map(str.strip, row), fillvalue=""))))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not readable as CSV ({error}); save it as CSV in UTF-8") from None
+    return rows
+
+
+def read_csv_records(path: Path, name_columns: tuple[str, ...]) -> list[Record]:
+    """The records of a CSV file with the columns label (REAL or FAKE, or 1 for real and 0) and a name, and perhaps
+    original, split and method; the name is in the first of `name_columns` that is there.
+
+    Raises:
+        UserError: a column is missing, or a row cannot be used; the line is named.
+    """
+    rows = read_rows(path)
+    if not rows:
+        raise UserError(f"{path}: lists no video; it needs rows below the names of its columns")
+    column = next((name for name in name_columns if name in rows[0][1]), None)
+    if column is None or "label" not in rows[0][1]:
+        raise UserError(f"{path}: needs the columns {name_columns[0]} and label; it has {', '.join(rows[0][1])}")
+    records = []
+    for line, row in rows:
+        source, name = f"{path}, line {line}", row[column].replace("\\", "/")
+        check_name(name, source)
+        label = LABELS.get(row["label"].lower())
+        if label is None:
+            raise UserError(f"{source}: the label {json.dumps(row.get('label', ''))} must be REAL or FAKE, or 1 or 0")
+        others = {key: row.get(key) or None for key in ("original", "split", "method")}
+        records.append(Record(name, label, source, **others))
+    return records
