@@ -162,7 +162,8 @@ def report_test(
     )
     plot_confusion(scores.confusion, "Test crops", out_dir / "Confusion.png")
     right, total = scores.confusion.trace(), scores.confusion.sum()
-    print(f"{step}: test accuracy by frame {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
+    of = "sequence" if frames_of(model) else "frame"
+    print(f"{step}: test accuracy by {of} {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
     return scores, before
 
 

@@ -260,8 +260,9 @@ def finish(
     """
     progress, info = keeper.progress, keeper.info
     model = load_model(keeper.model_path)
-    with whole_file(keeper.model_path.with_suffix(".h5")) as temporary:
-        model.save(temporary)
+    if not options.sequence:  # masks are more than that old form can hold
+        with whole_file(keeper.model_path.with_suffix(".h5")) as temporary:
+            model.save(temporary)
     plot_progress(progress, out_dir)
     info, calibration = calibrate(
         model, sets["val"], folders["val"], info, options.calibrate, options.fit_threshold, quiet

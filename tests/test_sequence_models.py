@@ -1,0 +1,165 @@
+"""Sequence models: what they make of missing frames, where they start, and what training writes for them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_training import write_split
+
+from deepfake.devices import keras, set_precision
+from deepfake.files import UserError
+from deepfake.inputs import crop_set, features_of
+from deepfake.models import (
+    FEATURES,
+    SEQUENCE_HEADS,
+    SequenceKind,
+    backbone_of,
+    build_model,
+    frames_of,
+    load_model,
+    on_features,
+)
+from deepfake.options import Options
+from deepfake.saved_models import load_and_predict
+from deepfake.sequences import NO_FRAME
+from deepfake.splits import read_manifest
+from deepfake.training import train
+
+pytestmark = pytest.mark.slow
+
+SIZE = 32
+
+
+def sequence_model(head, frames=4, weights="none"):
+    """A model as if trained: its last layer is drawn, since zeros would give 0.5 for everything."""
+    keras.utils.set_random_seed(0)
+    model = build_model(SIZE, weights, name="meso4", sequence=SequenceKind(head, frames))
+    last = model.get_layer("p_real")
+    last.set_weights([np.random.default_rng(1).normal(size=weight.shape) for weight in last.get_weights()])
+    return model
+
+
+def crops_of(frames, sequences=3):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (sequences, frames, SIZE, SIZE, 3)).astype(np.float32)
+
+
+def predicted(model, crops):
+    return model.predict(crops, verbose=0)
+
+
+@pytest.mark.parametrize("head", SEQUENCE_HEADS)
+def test_a_missing_frame_is_as_if_it_had_never_been(head):
+    longer, shorter = sequence_model(head, frames=6), sequence_model(head, frames=4)
+    for weight, other in zip(shorter.weights, longer.weights, strict=True):
+        weight.assign(other[:4] if weight.path.endswith("places") else other)
+    crops = crops_of(4)
+    padded = np.concatenate([crops, np.full((3, 2, SIZE, SIZE, 3), NO_FRAME, np.float32)], axis=1)
+    assert np.allclose(predicted(longer, padded), predicted(shorter, crops), atol=1e-5)
+    full = np.concatenate([crops, crops[:, :2]], axis=1)
+    assert not np.allclose(predicted(longer, full), predicted(shorter, crops), atol=1e-3)
+
+
+def test_the_order_of_the_frames_counts():
+    model, crops = sequence_model("gru"), crops_of(4)
+    assert not np.allclose(predicted(model, crops), predicted(model, crops[:, ::-1]), atol=1e-4)
+
+
+@pytest.mark.parametrize("head", SEQUENCE_HEADS)
+def test_a_saved_sequence_model_predicts_the_same_after_loading(head, tmp_path):
+    model, crops = sequence_model(head), crops_of(4)
+    crops[0, 2:] = NO_FRAME
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert np.allclose(predicted(loaded, crops), predicted(model, crops), atol=1e-6) and frames_of(loaded) == 4
+
+
+def test_the_backbone_is_that_of_the_frame_model_it_starts_from(tmp_path):
+    frame_model = build_model(SIZE, "none", name="meso4")
+    frame_model.save(tmp_path / "frames.keras")
+    model = sequence_model("lstm", weights=str(tmp_path / "frames.keras"))
+    pairs = zip(backbone_of(model).get_weights(), backbone_of(frame_model).get_weights(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+    crops = crops_of(4)
+    features = keras.Model(model.input, model.get_layer(FEATURES).output).predict(crops, verbose=0)
+    alone = backbone_of(frame_model)(frame_model.get_layer("scaling")(crops[1]))
+    assert np.allclose(features[1], alone, atol=1e-4)
+
+
+def test_no_frame_model_starts_from_a_sequence_model(tmp_path):
+    sequence_model("lstm").save(tmp_path / "sequence.keras")
+    with pytest.raises(UserError, match="not a frame model of this project"):
+        build_model(SIZE, str(tmp_path / "sequence.keras"), name="meso4")
+
+
+def test_in_half_precision_only_the_frames_are_computed(tmp_path):
+    model, crops = sequence_model("lstm"), crops_of(4)
+    before = predicted(model, crops)
+    set_precision(model, "mixed_bfloat16")
+    assert backbone_of(model).layers[1].compute_dtype == "bfloat16"
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert np.allclose(predicted(model, crops), before, atol=0.05)
+
+
+@pytest.fixture(scope="module")
+def split_dir(tmp_path_factory):
+    return write_split(tmp_path_factory.mktemp("sequences") / "split_dataset")
+
+
+@pytest.fixture(scope="module")
+def frame_run(split_dir, tmp_path_factory):
+    """A frame model that has learnt a little."""
+    out_dir = tmp_path_factory.mktemp("frames")
+    assert train(split_dir, out_dir, Options(model="meso4", image_size=SIZE, epochs=2, batch_size=8), quiet=True) == 0
+    return out_dir
+
+
+def test_features_are_those_of_each_crop(split_dir):
+    model = sequence_model("lstm")
+    crops = crop_set([entry for entry in read_manifest(split_dir) if entry.split == "val"], split_dir, SIZE, frames=4)
+    encoder, _ = on_features(model)
+    found = features_of(encoder, crops)
+    assert found.pixels.shape == (len(crops.paths), 16) and len(found) == len(crops) == 4
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_sequence_model_trains_from_a_frame_model_and_judges_people(split_dir, frame_run, tmp_path, frozen):
+    options = Options(
+        weights=str(frame_run / "tmp_checkpoint" / "best_model.keras"),
+        new_head=True,
+        sequence="gru",
+        sequence_frames=3,
+        freeze_backbone=frozen,
+        epochs=2,
+        head_epochs=1,
+        batch_size=2,
+    )
+    assert train(split_dir, tmp_path, options, quiet=True) == 0
+    tested = [entry for entry in read_manifest(split_dir) if entry.split == "test"]
+    people = {(entry.video, entry.label) for entry in tested}
+    rows = json.loads((tmp_path / "cnn_preds_values.json").read_text())
+    assert {file for file, _ in rows} == {
+        f"{'real' if label else 'fake'}/{video}-000-00.png" for video, label in people
+    }
+    table = pd.read_parquet(tmp_path / "cnn_preds_values.parquet")
+    assert set(zip(table["video"], table["label"], strict=True)) == people
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["model"] == "meso4+gru" and record["seconds_per_step"] > 0
+    model_path = tmp_path / "tmp_checkpoint" / "best_model.keras"
+    assert record["parameters"] == load_model(model_path).count_params()
+    info = json.loads(model_path.with_suffix(".json").read_text())
+    assert (info["backbone"], info["sequence"], info["frames"], info["image_size"]) == ("meso4", "gru", 3, SIZE)
+    before = {file: p for file, p in rows}
+    assert load_and_predict(model_path, split_dir, tmp_path / "again", quiet=True, robustness=not frozen) == 0
+    after = dict(json.loads((tmp_path / "again" / "cnn_preds_values.json").read_text()))
+    assert after == pytest.approx(before, abs=1e-5)
+
+
+def test_with_a_frozen_backbone_none_of_its_weights_change(split_dir, frame_run, tmp_path):
+    start = frame_run / "tmp_checkpoint" / "best_model.keras"
+    frozen = {"sequence": "lstm", "sequence_frames": 4, "freeze_backbone": True, "epochs": 2, "batch_size": 2}
+    train(split_dir, tmp_path, Options(weights=str(start), new_head=True, **frozen), quiet=True)
+    after = backbone_of(load_model(tmp_path / "tmp_checkpoint" / "best_model.keras"))
+    pairs = zip(after.get_weights(), backbone_of(load_model(start)).get_weights(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
