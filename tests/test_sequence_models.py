@@ -150,7 +150,7 @@ def test_a_sequence_model_trains_from_a_frame_model_and_judges_people(split_dir,
     assert record["parameters"] == load_model(model_path).count_params()
     info = json.loads(model_path.with_suffix(".json").read_text())
     assert (info["backbone"], info["sequence"], info["frames"], info["image_size"]) == ("meso4", "gru", 3, SIZE)
-    before = {file: p for file, p in rows}
+    before = dict(rows)
     assert load_and_predict(model_path, split_dir, tmp_path / "again", quiet=True, robustness=not frozen) == 0
     after = dict(json.loads((tmp_path / "again" / "cnn_preds_values.json").read_text()))
     assert after == pytest.approx(before, abs=1e-5)
