@@ -5,7 +5,7 @@ set -euo pipefail
 usage() {
     cat <<'TEXT'
 usage: ./run.sh [--videos-dir DIR] [--dataset KIND] [--work-dir DIR] [--out-dir DIR]
-                [--weights W] [--image-size N] [--epochs N] [--seed N]
+                [--model M] [--weights W] [--image-size N] [--epochs N] [--seed N]
 
 Without --videos-dir, and without a dataset in ./train_sample_videos, a sample dataset is drawn there and the model is
 trained from scratch. With a dataset of your own training starts from ImageNet weights.
@@ -14,24 +14,26 @@ trained from scratch. With a dataset of your own training starts from ImageNet w
   --dataset KIND    auto (default: found by looking), dfdc, faceforensics, celebdf, folders, csv or faces
   --work-dir DIR    where frames and crops go (default: the dataset's own folder)
   --out-dir DIR     where everything else goes (default: the current folder)
+  --model M         such as small-cnn or efficientnet-b4 (default: efficientnet-b0); 03-train_cnn.py --help has all
   --weights W       imagenet, noisy-student, none, or a file
-  --image-size N    of the crops, in pixels (default: 128)
+  --image-size N    of the crops, in pixels (default: the model's own; 128 for efficientnet-b0)
   --epochs N        at most (default: 20; 6 on the sample)
   --seed N          of the sample and of training (default: 0)
 TEXT
 }
 
-VIDEOS=train_sample_videos DATASET=auto WORK= OUT=. WEIGHTS= SIZE=128 EPOCHS= SEED=0 GIVEN=
+VIDEOS=train_sample_videos DATASET=auto WORK= OUT=. MODEL= WEIGHTS= SIZE= EPOCHS= SEED=0 GIVEN=
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage && exit ;;
-        --videos-dir | --dataset | --work-dir | --out-dir | --weights | --image-size | --epochs | --seed)
+        --videos-dir | --dataset | --work-dir | --out-dir | --model | --weights | --image-size | --epochs | --seed)
             [ $# -ge 2 ] || { echo "error: $1 needs a value; see ./run.sh --help" >&2; exit 2; }
             case $1 in
                 --videos-dir) VIDEOS=$2 GIVEN=yes ;;
                 --dataset) DATASET=$2 ;;
                 --work-dir) WORK=$2 ;;
                 --out-dir) OUT=$2 ;;
+                --model) MODEL=$2 ;;
                 --weights) WEIGHTS=$2 ;;
                 --image-size) SIZE=$2 ;;
                 --epochs) EPOCHS=$2 ;;
@@ -51,7 +53,7 @@ case $DATASET in
 esac
 [[ ${EPOCHS:-1} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
 [[ $SEED =~ ^[0-9]{1,9}$ ]] || fail "--seed $SEED: not a whole number from 0 to 999999999"
-[[ $SIZE =~ ^[1-9][0-9]{1,3}$ && $SIZE -ge 32 ]] || fail "--image-size $SIZE: not a whole number of at least 32"
+[[ ${SIZE:-32} =~ ^[1-9][0-9]{1,3}$ && ${SIZE:-32} -ge 32 ]] || fail "--image-size $SIZE: not a whole number of at least 32"
 for folder in "$OUT" "${WORK:-$VIDEOS}"; do
     [ ! -e "$folder" ] || [ -d "$folder" ] || fail "$folder: is a file; give a folder"
 done
@@ -71,10 +73,10 @@ step() { # step TITLE COMMAND...
     echo "   $((SECONDS - start)) s"
 }
 run() { "$PYTHON" "$HOME_DIR/$1" "${@:2}"; }
-check_weights() {
+check_start() {
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import sys; from deepfake import cli, models; cli.run(lambda: models.check_weights(sys.argv[1], int(sys.argv[2])))' \
-        "$WEIGHTS" "$SIZE"
+        'import sys; from deepfake import cli, options; cli.run(lambda: options.check_start(*sys.argv[1:]))' \
+        "$MODEL" "$WEIGHTS" "$SIZE"
 }
 find_kind() {
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
@@ -92,8 +94,8 @@ fi
 # a dataset that cannot be read, and weights that cannot be had, are better known before hours of frames and faces
 KIND=$(find_kind)
 echo "== the dataset: $KIND"
-WEIGHTS=${WEIGHTS:-imagenet} WORK=${WORK:-$VIDEOS}
-[ "$WEIGHTS" = none ] || step "trying the weights: $WEIGHTS" check_weights
+WORK=${WORK:-$VIDEOS}
+[ -z "$MODEL" ] && [ "$WEIGHTS" = none ] || step "trying the model and its weights" check_start
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 DATA=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
 if [ "$KIND" != faces ]; then # which are there already
@@ -101,10 +103,12 @@ if [ "$KIND" != faces ]; then # which are there already
     step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
 fi
 step "02: balance and split" run 02-prepare_fake_real_dataset.py "${DATA[@]}" "${PREPARED[@]}"
-RESUME=
-[ ! -e "$OUT/tmp_checkpoint/last_epoch.npz" ] || RESUME=--resume
-step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" \
-    --weights "$WEIGHTS" --image-size "$SIZE" --epochs "${EPOCHS:-20}" --seed "$SEED" $RESUME
+TRAINING=(--epochs "${EPOCHS:-20}" --seed "$SEED")
+[ -z "$MODEL" ] || TRAINING+=(--model "$MODEL")
+[ -z "$WEIGHTS" ] || TRAINING+=(--weights "$WEIGHTS")
+[ -z "$SIZE" ] || TRAINING+=(--image-size "$SIZE")
+[ ! -e "$OUT/tmp_checkpoint/last_epoch.npz" ] || TRAINING+=(--resume)
+step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" "${TRAINING[@]}"
 step "04: video verdicts" run 04-mapreduce_video_preds.py --predictions "$OUT/cnn_preds_values.json" \
     --manifest "$OUT/split_dataset/manifest.csv" --model-info "$OUT/tmp_checkpoint/best_model.json" --out-dir "$OUT"
 

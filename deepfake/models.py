@@ -165,15 +165,6 @@ def knows_sample_only(model: keras.Model) -> bool:
     return model.name == NAMES[True]
 
 
-def check_weights(weights: str, image_size: int, name: str = DEFAULT) -> None:
-    """Download named weights if they are not in the cache, or try a file: what `build_model` would fail on.
-
-    Raises:
-        UserError: as `build_model`.
-    """
-    build_model(image_size, weights, name=name)
-
-
 def load_model(path: Path) -> keras.Model:
     """Load a saved model (.keras or .h5, ours or another's built on the `efficientnet` package).
 

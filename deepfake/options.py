@@ -6,7 +6,8 @@ from pathlib import Path
 from deepfake.backbones import BACKBONES
 from deepfake.checkpoints import Phase
 from deepfake.devices import keras
-from deepfake.models import DEFAULT, SequenceKind, backbone_of, is_whole_model, load_model
+from deepfake.files import UserError
+from deepfake.models import DEFAULT, SequenceKind, backbone_of, build_model, is_whole_model, load_model
 
 CROPS_A_STEP = 32
 SEQUENCES_A_STEP = 8
@@ -68,6 +69,8 @@ def resolved(options: Options) -> Options:
         name = name or (backbone.name if backbone is not None else DEFAULT)
         image_size = image_size or known.input_shape[-2]
     name = name or DEFAULT
+    if name not in BACKBONES:
+        raise UserError(f"--model {name}: no such model; there are {', '.join(BACKBONES)}")
     kind = BACKBONES[name]
     return replace(
         options,
@@ -76,6 +79,16 @@ def resolved(options: Options) -> Options:
         batch_size=options.batch_size or (SEQUENCES_A_STEP if options.sequence else CROPS_A_STEP),
         image_size=image_size or kind.image_size,
     )
+
+
+def check_start(model: str, weights: str, image_size: str) -> None:
+    """Build what training will start from, for run.sh to know before all work that it can be had; "" is the default.
+
+    Raises:
+        UserError: as `resolved`, or the weights cannot be downloaded or do not fit.
+    """
+    options = resolved(Options(model or None, weights or None, image_size=int(image_size) if image_size else None))
+    build_model(options.image_size, options.weights, name=options.model)
 
 
 def phases(options: Options) -> list[Phase]:

@@ -42,6 +42,7 @@ def test_help_tells_every_option(tmp_path):
         "--dataset",
         "--work-dir",
         "--out-dir",
+        "--model",
         "--weights",
         "--image-size",
         "--epochs",
