@@ -11,20 +11,14 @@ from dataclasses import fields
 
 from deepfake import cli
 
-# named here too, since importing TensorFlow for --help takes seconds
-MODELS = (
-    *(f"efficientnet-b{number}" for number in range(8)),
-    *("xception", "mobilenet-v3", "resnet50", "small-cnn", "meso4"),
-)
-
 
 def main() -> int:
     parser = cli.parser(__doc__, "--split-dir", "--out-dir")
     parser.add_argument(
         "--model",
-        choices=MODELS,
         metavar="NAME",
-        help=f"{', '.join(MODELS)} (default: {MODELS[0]}, or that of the FILE to start from)",
+        help="efficientnet-b0 to -b7, xception, mobilenet-v3, resnet50, small-cnn, meso4, or one that you have added "
+        "(default: efficientnet-b0, or that of the FILE to start from)",
     )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(

@@ -4,19 +4,28 @@ import importlib
 
 import numpy as np
 import pytest
+from conftest import run_step
 
 from deepfake.backbones import BACKBONES, build_backbone, layers
 from deepfake.devices import keras
 from deepfake.files import UserError
 from deepfake.models import build_model
+from deepfake.options import Options, resolved
 
 pytestmark = pytest.mark.slow
 
 QUICK = ("efficientnet-b0", "xception", "mobilenet-v3", "resnet50", "small-cnn", "meso4")
 
 
-def test_step_03_offers_every_backbone():
-    assert tuple(BACKBONES) == importlib.import_module("03-train_cnn").MODELS
+def test_the_help_of_step_03_names_every_backbone():
+    told = run_step("03", "--help").stdout
+    for name in BACKBONES:
+        assert name in told or (name.startswith("efficientnet-b") and "efficientnet-b0 to -b7" in told)
+
+
+def test_an_unknown_model_is_the_users_error():
+    with pytest.raises(UserError, match="--model b0: no such model; there are efficientnet-b0, "):
+        resolved(Options(model="b0"))
 
 
 @pytest.fixture(scope="module", params=QUICK)
