@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Models beside each other: the baselines, EfficientNetB0, and sequences of what EfficientNetB0 sees.
+
+A sample is drawn that is larger than the default one, since a test of five source groups tells no model from another;
+each model is trained on it from scratch, the sequence model on the features of the EfficientNetB0 that was trained, and
+`python -m deepfake.compare` puts them into one table. Samples and runs that are there whole are not made again.
+"""
+
+import argparse
+from pathlib import Path
+
+from test_sets import find_faces, run_step
+
+from deepfake.files import read_json, write_json
+
+# in order, since the last starts from the one before it; MODEL stands for that one's file
+RUNS = {
+    "meso4": "--model meso4 --image-size 128 --epochs 12",
+    "small-cnn": "--model small-cnn --epochs 6",
+    "efficientnet-b0": "--model efficientnet-b0 --weights none --epochs 6",
+    "efficientnet-b0-lstm": "--sequence lstm --init-from MODEL --freeze-backbone --epochs 20",
+}
+
+
+def prepare(folder: Path, originals: int, seed: int) -> Path:
+    """Draw and split the sample; gives the split folder."""
+    videos_dir, split_dir = folder / "videos", folder / "split_dataset"
+    if not (split_dir / "manifest.csv").exists():
+        run_step("-m deepfake.sample", "--videos-dir", videos_dir, "--originals", originals, "--seed", seed)
+        find_faces(videos_dir)
+        folders = ["--prepared-dir", folder / "prepared_dataset", "--split-dir", split_dir]
+        run_step("02-prepare_fake_real_dataset.py", "--videos-dir", videos_dir, *folders)
+    return split_dir
+
+
+def train(name: str, out_dir: Path, split_dir: Path, seed: int) -> None:
+    """Step 03, unless a whole run with the same options is there."""
+    start = out_dir.with_name("efficientnet-b0") / "tmp_checkpoint" / "best_model.keras"
+    options = [str(start) if word == "MODEL" else word for word in [*RUNS[name].split(), "--seed", str(seed)]]
+    note = out_dir / "options.json"
+    if note.exists() and read_json(note, remedy="delete it") == {"options": options}:
+        return
+    run_step("03-train_cnn.py", "--split-dir", split_dir, "--out-dir", out_dir, *options)
+    write_json(note, {"options": options})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", type=Path, default=Path("model_runs"), help="the sample and a folder for each model")
+    parser.add_argument("--originals", type=int, default=120, help="of the sample")
+    parser.add_argument("--models", nargs="+", choices=RUNS, default=list(RUNS))
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    split_dir = prepare(args.dir, args.originals, args.seed)
+    for name in args.models:
+        train(name, args.dir / name, split_dir, args.seed)
+        print(f"{name}: trained", flush=True)
+    records = [args.dir / name / "run.json" for name in args.models]
+    print(run_step("-m deepfake.compare", *records, "--out-dir", args.dir))
+
+
+if __name__ == "__main__":
+    main()
