@@ -1,1 +1,17 @@
-"""Videos of faces go in, a verdict for each video comes out: one module for each step of the way."""
+"""Videos of faces go in, a verdict for each video comes out. The modules, in the order of that way; each one imports
+only from those before it, or from the plain helpers.
+
+    helpers     cli, files, runner, listing
+    videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
+    frames      decoding, frames                                        step 00
+    faces       networks, detector, people, faces                       steps 01a and 01b
+    looking     gallery; facts, pairs, explore_plots: explore
+    splits      crops, assignment, splits                               step 02
+    inputs      augmentation, blending, sequences, inputs, pseudo_fakes
+    models      devices, backbones, models, modelinfo
+    training    options, checkpoints, training                          step 03
+    judging     metrics, calibration, predictions, reports, evaluation; robustness, saved_models (step 03a)
+    verdicts    spark_predictions, aggregates, errors, verdicts         step 04
+    comparing   runs, compare_plots: compare
+    pictures    plots, robustness_plots, and those above
+"""

@@ -1,4 +1,4 @@
-"""Training the frame classifier: in one phase or two, kept epoch by epoch, and continued where it was cut off."""
+"""Training a classifier: in one phase or two, kept epoch by epoch, and continued where it was cut off."""
 
 import gc
 import importlib.metadata
