@@ -149,6 +149,7 @@ def report_test(
     write_predictions(entries, p_real, out_dir, info.sample_only)
     labels = np.array([entry.label for entry in entries])
     scores, before = score(labels, p_real), log_loss(labels, raw)
+    unit = "sequence" if frames_of(model) else "crop"
     write_metrics(
         "frames",
         labels,
@@ -159,11 +160,13 @@ def report_test(
         note=SAMPLE_ONLY if info.sample_only else None,
         people=people_of(entries),
         extra={"temperature": info.temperature, "log_loss_before_calibration": before},
+        title=f"Test {unit}s",
     )
-    plot_confusion(scores.confusion, "Test crops", out_dir / "Confusion.png")
+    plot_confusion(scores.confusion, f"Test {unit}s", out_dir / "Confusion.png")
     right, total = scores.confusion.trace(), scores.confusion.sum()
-    of = "sequence" if frames_of(model) else "frame"
-    print(f"{step}: test accuracy by {of} {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
+    print(
+        f"{step}: test accuracy by {unit.replace('crop', 'frame')} {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json"
+    )
     return scores, before
 
 

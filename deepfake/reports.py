@@ -28,12 +28,14 @@ def write_metrics(
     people: Sequence[int | None] | None = None,
     extra: dict | None = None,
     band: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> dict[str, Figure]:
     """Write metrics_<what>.json and .txt about N "frames" or "videos", and the picture in PICTURES; gives the figures.
 
     `labels` (1 is real), `p_real`, `groups` (which the intervals are drawn over; `grouped_by` says what they are),
     `methods` and `people` (how many are in the video) are of length N; None is unknown. Verdicts are by `threshold`,
-    uncertain within `band`; `extra` are further facts for the head.
+    uncertain within `band`; `extra` are further facts for the head, and `title` is the picture's, where it
+    is not the usual one.
     """
     figures = measure_with_intervals(labels, p_real, groups, threshold)
     parts = {
@@ -51,8 +53,8 @@ def write_metrics(
     write_json(out_dir / f"metrics_{what}.json", _without_nan(content))
     with whole_file(out_dir / f"metrics_{what}.txt") as temporary:
         temporary.write_text(metrics_text(head, figures, parts), encoding="utf-8")
-    picture, title = PICTURES[what]
-    plot_curves(labels, p_real, figures, title, out_dir / picture, threshold, band)
+    picture, usual_title = PICTURES[what]
+    plot_curves(labels, p_real, figures, title or usual_title, out_dir / picture, threshold, band)
     return figures
 
 
