@@ -81,7 +81,7 @@ def test_a_set_without_one_of_the_labels_is_named(tmp_path):
     manifest = split_dir / "manifest.csv"
     lines = [line for line in manifest.read_text().splitlines() if not line.startswith("val,1")]
     manifest.write_text("\n".join(lines) + "\n")
-    with pytest.raises(UserError, match="val needs real and fake crops"):
+    with pytest.raises(UserError, match="val has no real crops; run step 02 again"):
         read_sets(split_dir)
 
 
