@@ -164,9 +164,8 @@ def report_test(
     )
     plot_confusion(scores.confusion, f"Test {unit}s", out_dir / "Confusion.png")
     right, total = scores.confusion.trace(), scores.confusion.sum()
-    print(
-        f"{step}: test accuracy by {unit.replace('crop', 'frame')} {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json"
-    )
+    by = unit.replace("crop", "frame")
+    print(f"{step}: test accuracy by {by} {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
     return scores, before
 
 
