@@ -47,7 +47,7 @@ def train(name: str, out_dir: Path, split_dir: Path, seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=Path, default=Path("model_runs"), help="the sample and a folder for each model")
-    parser.add_argument("--originals", type=int, default=120, help="of the sample")
+    parser.add_argument("--originals", type=int, default=100, help="of the sample")
     parser.add_argument("--models", nargs="+", choices=RUNS, default=list(RUNS))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
