@@ -1,11 +1,12 @@
 """Which crops train, which ones validate, which ones test: divided, balanced by whole videos, and written."""
 
 import csv
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from deepfake.assignment import LABELS, SHARES, divide
 from deepfake.cli import progress
@@ -63,8 +64,12 @@ def balance_sets(sets: dict[str, list[Crops]], keep_test: bool = False) -> dict[
 
 
 def keep_order(crops: Iterable[Crops]) -> list[Crops]:
-    """The order in which videos are kept: the first fake of each original (by name), then the others by name."""
-    ordered = sorted(crops, key=lambda item: item.video.id)
+    """The order in which videos are kept: the first fake of each original (by name), then the others by name.
+
+    Of fakes of one name, as FaceForensics++ has one of each method, the first is as good as drawn: in the order of the
+    methods, all that are kept would be by one.
+    """
+    ordered = sorted(crops, key=lambda item: (PurePosixPath(item.video.file).stem, _drawn(item.video.id)))
     seen: set[str] = set()
     first = []
     for item in ordered:
@@ -72,6 +77,10 @@ def keep_order(crops: Iterable[Crops]) -> list[Crops]:
         first.append(original not in seen)
         seen.add(original)
     return [item for want in (True, False) for item, is_first in zip(ordered, first, strict=True) if is_first is want]
+
+
+def _drawn(id: str) -> bytes:
+    return hashlib.sha256(id.encode()).digest()
 
 
 def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:

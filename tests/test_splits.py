@@ -484,6 +484,21 @@ def test_a_dataset_of_crops_without_any_image_is_an_error(tmp_path):
         prepare(dataset, dataset="faces")
 
 
+def test_balancing_favours_no_method_of_faceforensics():
+    methods = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
+    crops = []
+    for number in range(200):
+        original, pair = f"{number:03d}", f"{number:03d}_{999 - number}"
+        crops.append(Crops(Video(original, f"original/{original}.mp4", REAL), original, (Path("a"),)))
+        for method in methods:
+            fake = Video(f"{method}_c23_{pair}", f"{method}/c23/{pair}.mp4", FAKE, original, method)
+            crops.append(Crops(fake, original, (Path("a"),)))
+    kept = [item.video for item in balance(crops) if item.video.label == FAKE]
+    assert len(kept) == 200 == len({video.original for video in kept})
+    counts = {method: sum(video.method == method for video in kept) for method in methods}
+    assert min(counts.values()) >= 35, counts
+
+
 def test_the_options_of_the_script_reach_the_split(dataset):
     (dataset / "out.csv").write_text("video\no-3\n")
     folders = ["--prepared-dir", dataset.parent / "prepared", "--split-dir", dataset.parent / "split"]
