@@ -15,8 +15,10 @@ from deepfake.splits import read_manifest
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 
 import augmentation
+import compare_models
 import sample_accuracy
 import test_sets
+import unseen_methods
 from augmentation import Damage, Result
 
 
@@ -126,3 +128,20 @@ def test_the_log_loss_is_shown_before_and_after_calibration(tmp_path):
     assert sample_accuracy.calibration_line(tmp_path) == (
         "  calibration: temperature 1.50; log loss val 0.400 before, 0.300 after; test 0.500 before, 0.450 after"
     )
+
+
+def test_a_method_is_measured_against_all_real_videos(tmp_path):
+    rows = [("r1", 1, "", 0.9), ("r1", 1, "", 0.7), ("r2", 1, "", 0.3)]
+    rows += [
+        (f"{method}{number}", 0, method, p) for method in unseen_methods.METHODS for number, p in enumerate((0.1, 0.5))
+    ]
+    table = pd.DataFrame(rows, columns=["video", "label", "method", "p_real"])
+    table.loc[table["video"] == "seam1", "p_real"] = 0.2
+    table.to_parquet(tmp_path / "predictions.parquet")
+    found = unseen_methods.auc_by_method(tmp_path / "predictions.parquet")
+    assert found == {"seam": 1.0} | dict.fromkeys(("colour", "blur", "warp", "flicker"), 0.75)
+
+
+def test_a_sequence_model_is_compared_after_the_model_it_starts_from():
+    names = list(compare_models.RUNS)
+    assert names.index("efficientnet-b0-lstm") > names.index("efficientnet-b0")
