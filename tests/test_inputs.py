@@ -241,6 +241,14 @@ def test_landmarks_are_shares_of_the_crop_and_typical_where_they_are_unknown(spl
     assert np.isfinite(batch[0][1]).all()
 
 
+@pytest.mark.parametrize("text", ["[1, 2", "[[1, 2]]", '[["a", 1]]', "{}", "5"])
+def test_landmarks_that_step_02_has_not_written_are_the_users_error(split, text):
+    folder, entries = split
+    with pytest.raises(UserError, match=r"manifest\.csv: the landmarks of train/fake/a-000-00\.png") as error:
+        crop_set([Entry(**vars(entries[0]) | {"landmarks": text})], folder, SIZE)
+    assert str(folder) in str(error.value)
+
+
 # the cache
 
 
