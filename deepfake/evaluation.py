@@ -44,7 +44,8 @@ def read_sets(
 ) -> dict[str, list[Entry]]:
     """The manifest's entries of some sets, by set; each must have the `needed` labels.
 
-    A method that is `left_out` is in none of them but the test set, which has no fakes of others then.
+    A method that is `left_out` is in none of them but the test set, which must have fakes of it, and has none of
+    others then.
 
     Raises:
         UserError: step 02 has not been run, a set lacks a label, no fake is of the method, or a crop is gone.
@@ -59,7 +60,8 @@ def read_sets(
         ]
     sets = {split: [entry for entry in entries if entry.split == split] for split in splits}
     for split, members in sets.items():
-        lacking = [LABEL_NAMES[label] for label in needed if label not in {entry.label for entry in members}]
+        wanted = (FAKE, REAL) if left_out is not None and split == "test" else needed
+        lacking = [LABEL_NAMES[label] for label in wanted if label not in {entry.label for entry in members}]
         if lacking:
             without = f" where {left_out} is left out" if left_out else "; run step 02 again"
             raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{without}")

@@ -87,19 +87,31 @@ def _read(path: tf.Tensor, landmarks: tf.Tensor, image_size: int) -> tuple[tf.Te
 
 
 def crop_set(entries: Sequence[Entry], split_dir: Path, image_size: int, frames: int | None = None) -> CropSet:
-    """The crops that manifest entries name, or sequences of so many frames of them; none of them read yet."""
+    """The crops that manifest entries name, or sequences of so many frames of them; none of them read yet.
+
+    Raises:
+        UserError: the landmarks of one are not what step 02 writes.
+    """
     sequences = join_sequences(entries, frames) if frames else [[entry] for entry in entries]
     crops = [entry for sequence in sequences for entry in sequence]
-    unknown = [[np.nan] * 2] * 5
-    landmarks = [json.loads(entry.landmarks) if entry.landmarks else unknown for entry in crops]
     return CropSet(
         paths=[str(split_dir / entry.split / entry.file) for entry in crops],
         labels=np.array([[sequence[0].label] for sequence in sequences], np.float32),
         videos=np.array([sequence[0].video for sequence in sequences]),
-        landmarks=np.array(landmarks, np.float32),
+        landmarks=np.array([_landmarks(entry, split_dir) for entry in crops]),
         image_size=image_size,
         places=places(sequences, frames) if frames else None,
     )
+
+
+def _landmarks(entry: Entry, split_dir: Path) -> np.ndarray:
+    if not entry.landmarks:
+        return np.full((5, 2), np.nan, np.float32)
+    try:
+        return np.array(json.loads(entry.landmarks), np.float32).reshape(5, 2)
+    except (ValueError, TypeError):
+        where = f"{split_dir / 'manifest.csv'}: the landmarks of {entry.split}/{entry.file}"
+        raise UserError(f"{where} are not what step 02 writes; run it again") from None
 
 
 def choose_cache(crops: int, image_size: int, folder: Path) -> str:

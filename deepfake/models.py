@@ -214,7 +214,7 @@ def is_whole_model(weights: str) -> bool:
 
 def _own_model(path: Path, image_size: int, name: str) -> keras.Model:
     model = load_model(path)
-    if model.layers[-1].name != "p_real" or frames_of(model):
+    if model.layers[-1].name != "p_real" or frames_of(model) or backbone_of(model) is None:
         raise UserError(f"{path}: not a frame model of this project; --weights takes those, or the weights of {name}")
     if backbone_of(model).name != name:
         raise UserError(f"{path}: a model of {backbone_of(model).name}; give --model {backbone_of(model).name}")

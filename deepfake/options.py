@@ -60,7 +60,7 @@ def resolved(options: Options) -> Options:
     A trained model to start from brings its name and image size along.
 
     Raises:
-        UserError: there is no such model, or it cannot be loaded.
+        UserError: there is no such model, it cannot be loaded, or it is to be frozen before it has learnt anything.
     """
     name, image_size = options.model, options.image_size
     if options.weights and is_whole_model(options.weights):
@@ -72,10 +72,13 @@ def resolved(options: Options) -> Options:
     if name not in BACKBONES:
         raise UserError(f"--model {name}: no such model; there are {', '.join(BACKBONES)}")
     kind = BACKBONES[name]
+    weights = options.weights or ("imagenet" if "imagenet" in kind.urls else "none")
+    if options.freeze_backbone and weights == "none":
+        raise UserError(f"--freeze-backbone: {name} would know nothing; give --init-from FILE or weights to start from")
     return replace(
         options,
         model=name,
-        weights=options.weights or ("imagenet" if "imagenet" in kind.urls else "none"),
+        weights=weights,
         batch_size=options.batch_size or (SEQUENCES_A_STEP if options.sequence else CROPS_A_STEP),
         image_size=image_size or kind.image_size,
     )

@@ -52,17 +52,20 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     With `resume` it goes on where a run with the same options was cut off. Returns the exit code.
 
     Raises:
-        UserError: step 02 has not been run, a crop cannot be read, the weights cannot be had, or the run to continue
-            was another.
+        UserError: as `read_sets` and `without_fakes`, the weights cannot be had, or the run to continue was another.
     """
     started = time.monotonic()
     options = resolved(options)
+    needed = (REAL,) if options.self_blend else (FAKE, REAL)
+    sets = read_sets(split_dir, left_out=options.leave_out_method, needed=needed)
     out_dir.mkdir(parents=True, exist_ok=True)
-    sets, folders = training_sets(split_dir, out_dir, options, quiet)
     made_with = asdict(options) | {"crops": digest(sets["train"] + sets["val"])}
     if resume and _is_complete(out_dir, made_with):
         print(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
         return 0
+    folders = dict.fromkeys(sets, split_dir)
+    if options.self_blend:
+        sets, folders = without_fakes(sets, split_dir, out_dir, options.image_size, options.seed, quiet)
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
     device = ", ".join(gpus()) or "CPU"
@@ -101,21 +104,6 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         kept = f"the best epoch so far is kept in {keeper.model_path}; --resume goes on"
         raise KeyboardInterrupt(kept if keeper.state_path.exists() else "") from None
     return 0
-
-
-def training_sets(
-    split_dir: Path, out_dir: Path, options: Options, quiet: bool = False
-) -> tuple[dict[str, list[Entry]], dict[str, Path]]:
-    """The entries of each set, and the folder in which its crops are.
-
-    Raises:
-        UserError: as `read_sets` and `without_fakes`.
-    """
-    needed = (REAL,) if options.self_blend else (FAKE, REAL)
-    sets = read_sets(split_dir, left_out=options.leave_out_method, needed=needed)
-    if options.self_blend:
-        return without_fakes(sets, split_dir, out_dir, options.image_size, options.seed, quiet)
-    return sets, dict.fromkeys(sets, split_dir)
 
 
 def _is_complete(out_dir: Path, made_with: dict) -> bool:
@@ -180,6 +168,7 @@ def fit(
             encoder, trained = on_features(model)
             crops = {split: features_of(encoder, members) for split, members in crops.items()}
             level = None
+            (folder / "Augmentation.png").unlink(missing_ok=True)  # an earlier run's
         else:
             shown = show_augmentation(crops["train"], level, options.seed, self_blended=options.self_blend)
             draw_augmentation(*shown, folder / "Augmentation.png")

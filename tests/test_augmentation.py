@@ -198,3 +198,26 @@ def test_an_augmenting_model_trains_the_very_weights_of_its_model(inputs):
     trained.compile("sgd", "binary_crossentropy")
     trained.fit(list(inputs), np.ones((8, 1)), verbose=0)
     assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+# the frames of a sequence
+
+
+def test_frames_of_a_sequence_are_warped_shrunk_and_compressed_alike_and_each_sequence_in_another_way():
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3))
+    level = Augmentation(shrunk=0.5, compressed=0.5)
+    images, points = distort(*repeated(image, 12), SEED, level, alike=3)
+    sequences, moved = images.reshape(4, 3, *images.shape[1:]), points.reshape(4, 3, 5, 2)
+    assert (sequences == sequences[:, :1]).all() and (moved == moved[:, :1]).all()
+    assert len({sequence.tobytes() for sequence in sequences}) == len({places.tobytes() for places in moved}) == 4
+
+
+@pytest.mark.parametrize("shares", [{"coloured": 0.7}, {"grey": 0.5}, {"blurred": 0.5}, {"cut": 0.7}], ids=str)
+def test_frames_of_a_sequence_get_the_same_colours_blur_and_cuts(shares):
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3))
+    images, points = repeated(image, 60)
+    changed = augment(images, points, tf.constant(SEED, tf.int64), Augmentation(**shares), alike=3).numpy()
+    sequences = changed.reshape(20, 3, *image.shape)
+    # kernels of the same numbers may round in another way from image to image
+    assert np.allclose(sequences, sequences[:, :1], atol=0.01)
+    assert len({sequence[0].round().tobytes() for sequence in sequences}) > 1

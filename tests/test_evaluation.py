@@ -20,6 +20,7 @@ from deepfake.modelinfo import ModelInfo, write_model_info
 from deepfake.models import load_model
 from deepfake.saved_models import load_and_predict
 from deepfake.splits import Entry
+from deepfake.videos import FAKE, REAL
 
 INFO = ModelInfo("none", SIZE, temperature=2.0)
 
@@ -83,6 +84,59 @@ def test_a_set_without_one_of_the_labels_is_named(tmp_path):
     manifest.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match="val has no real crops; run step 02 again"):
         read_sets(split_dir)
+
+
+def test_where_real_crops_are_enough_a_set_without_fakes_is_read(tmp_path):
+    split_dir = write_split(tmp_path / "split", labels=("real",))
+    sets = read_sets(split_dir, needed=(REAL,))
+    assert [count_labels(entries) for entries in sets.values()] == [{"real": 8, "fake": 0}] * 3
+    with pytest.raises(UserError, match="train has no fake crops; run step 02 again"):
+        read_sets(split_dir)
+
+
+METHODS = ("faceswap", "reenactment")
+
+
+def methods_in(entries):
+    return {entry.method for entry in entries if entry.label == FAKE}
+
+
+def test_a_method_that_is_left_out_is_in_neither_train_nor_val_and_the_only_one_of_the_test(tmp_path):
+    split_dir = write_split(tmp_path / "split", methods=METHODS)
+    sets = read_sets(split_dir, left_out="faceswap")
+    assert {split: methods_in(entries) for split, entries in sets.items()} == {
+        "train": {"reenactment"},
+        "val": {"reenactment"},
+        "test": {"faceswap"},
+    }
+    assert [count_labels(entries) for entries in sets.values()] == [{"real": 8, "fake": 4}] * 3
+
+
+def test_of_a_method_that_is_not_there_the_known_ones_are_named(tmp_path):
+    with pytest.raises(UserError, match="no fake by the method lipsync; there are faceswap, reenactment"):
+        read_sets(write_split(tmp_path / "known", methods=METHODS), left_out="lipsync")
+    for number, labels in enumerate([("real", "fake"), ("real",)]):
+        split_dir = write_split(tmp_path / f"{number}", labels=labels)
+        with pytest.raises(UserError, match="no fake by the method faceswap; there are none"):
+            read_sets(split_dir, left_out="faceswap", needed=(REAL,))
+
+
+def test_without_the_only_method_there_is_nothing_to_learn_from_and_it_is_said(tmp_path):
+    split_dir = write_split(tmp_path / "split", methods=("faceswap",))
+    with pytest.raises(UserError, match="train has no fake crops where faceswap is left out"):
+        read_sets(split_dir, left_out="faceswap")
+    sets = read_sets(split_dir, left_out="faceswap", needed=(REAL,))  # fakes for training are made
+    assert methods_in(sets["train"]) == set() and methods_in(sets["test"]) == {"faceswap"}
+
+
+@pytest.mark.parametrize("needed", [(REAL,), (FAKE, REAL)])
+def test_a_method_that_the_test_set_lacks_cannot_be_tested(tmp_path, needed):
+    split_dir = write_split(tmp_path / "split", methods=METHODS)
+    manifest = split_dir / "manifest.csv"
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(line for line in lines if not (line.startswith("test") and "faceswap" in line)))
+    with pytest.raises(UserError, match="test has no fake crops where faceswap is left out"):
+        read_sets(split_dir, left_out="faceswap", needed=needed)
 
 
 def test_people_are_counted_by_video_where_all_are_known():

@@ -17,6 +17,7 @@ from deepfake.inputs import (
     crop_batches,
     crop_set,
     epoch_order,
+    features_of,
     readable_crops,
     resize_crop,
     shared_evenly,
@@ -25,6 +26,7 @@ from deepfake.inputs import (
     training_batches,
     without_augmentation,
 )
+from deepfake.sequences import NO_FRAME
 from deepfake.splits import Entry
 
 SIZE = 32
@@ -239,6 +241,14 @@ def test_landmarks_are_shares_of_the_crop_and_typical_where_they_are_unknown(spl
     assert np.isfinite(batch[0][1]).all()
 
 
+@pytest.mark.parametrize("text", ["[1, 2", "[[1, 2]]", '[["a", 1]]', "{}", "5"])
+def test_landmarks_that_step_02_has_not_written_are_the_users_error(split, text):
+    folder, entries = split
+    with pytest.raises(UserError, match=r"manifest\.csv: the landmarks of train/fake/a-000-00\.png") as error:
+        crop_set([Entry(**vars(entries[0]) | {"landmarks": text})], folder, SIZE)
+    assert str(folder) in str(error.value)
+
+
 # the cache
 
 
@@ -305,6 +315,163 @@ def test_shrinking_averages_rather_than_skips_pixels():
     assert abs(resize_crop(stripes, SIZE).numpy().astype(int) - 100).max() <= 6
 
 
+# sequences
+
+
+@pytest.fixture
+def sequences(split):
+    """Sequences of 4 frames of a, c, d and b, from entries in no order."""
+    return crop_set(split[1][::-1], split[0], SIZE, frames=4)
+
+
+SEQUENCES = {"a": [2, 6, 10, 14], "c": [1, 5, 16, 18], "d": [7, 13, 17, NO_FRAME], "b": [3, 9, 15, NO_FRAME]}
+
+
+def numbers_in_sequences(images):
+    return images[:, :, 5, 5, 2].round().astype(int).tolist()
+
+
+def test_a_set_of_sequences_has_a_label_and_a_video_for_each(sequences):
+    assert len(sequences) == 4 and sequences.videos.tolist() == list(SEQUENCES)
+    assert sequences.labels.tolist() == [[0], [1], [1], [0]]
+    assert len(sequences.paths) == len(sequences.landmarks) == 14
+
+
+@pytest.mark.parametrize("kind", CACHES)
+def test_the_crops_of_a_sequence_stand_in_order_of_the_frames_and_missing_ones_are_no_frame(sequences, tmp_path, kind):
+    with cached(sequences, kind, tmp_path / "cache") as held:
+        batches = list(crop_batches(held, batch_size=3).as_numpy_iterator())
+    assert [images.shape for images, _ in batches] == [(3, 4, SIZE, SIZE, 3), (1, 4, SIZE, SIZE, 3)]
+    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    assert numbers_in_sequences(images) == list(SEQUENCES.values())
+    assert (images[2:, 3] == NO_FRAME).all() and (images[:, :3] >= 0).all() and images.dtype == np.float32
+    assert np.array_equal(labels, sequences.labels)
+
+
+def test_more_frames_than_a_person_has_are_all_missing(split):
+    crops = crop_set(split[1], split[0], SIZE, frames=12)
+    images, _ = next(iter(crop_batches(crops, batch_size=4)))
+    counts = dict(zip(crops.videos.tolist(), (images.numpy()[:, :, 0, 0, 0] != NO_FRAME).sum(axis=1), strict=True))
+    assert counts == {"a": 9, "b": 3, "c": 5, "d": 3}
+
+
+def test_each_sequence_keeps_its_label_and_its_missing_frames_while_training(sequences):
+    images, labels = take(training_batches(sequences, 2, STRONG, seed=1), 20)
+    assert images.shape == (40, 4, SIZE, SIZE, 3) and labels.shape == (40, 1)
+    assert ((np.median(images[:, 0, :, :, 0], axis=(1, 2)) > 127) == labels[:, 0]).all()
+    missing = (images == NO_FRAME).all(axis=(2, 3, 4))
+    assert missing[:, 3].sum() == 20 and not missing[:, :3].any()
+
+
+def test_all_frames_of_a_sequence_are_moved_alike_and_another_sequence_in_another_way(split):
+    folder, entries = split
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
+    for item in entries:
+        cv2.imwrite(str(folder / "train" / item.file), pixels)
+    images, _ = take(training_batches(crop_set(entries, folder, SIZE, frames=3), 4, LEVELS["standard"]), 2)
+    assert (images == images[:, :1]).all() and (images != NO_FRAME).all()
+    assert len({sequence.tobytes() for sequence in images}) == 8
+
+
+# what a model learns from: items of every kind
+
+
+def with_texture(folder, entries):
+    """Crops that can be told from one another, whatever their label."""
+    rng = np.random.default_rng(0)
+    for item in entries:
+        image = cv2.resize(rng.uniform(0, 255, (5, 5, 3)).astype(np.float32), (SIZE, SIZE))
+        cv2.imwrite(str(folder / "train" / item.file), image.astype(np.uint8))
+    return entries
+
+
+@pytest.fixture(params=["sequences", "self-blended"])
+def kind_of_items(request, split):
+    """A set and how it is sampled: sequences, or real crops with fakes that are made from them."""
+    entries = with_texture(split[0], split[1])
+    frames = 4 if request.param == "sequences" else None
+    return crop_set(entries, split[0], SIZE, frames), Sampling(self_blend=not frames)
+
+
+def test_every_kind_of_items_comes_the_same_whatever_the_cache_and_for_a_same_seed(kind_of_items, tmp_path):
+    crops, sampling = kind_of_items
+    found = []
+    for kind in CACHES:
+        with cached(crops, kind, tmp_path / "cache") as held:
+            found.append(take(training_batches(held, 4, STRONG, sampling, seed=2), 5))
+    for images, labels in found[1:]:
+        assert np.array_equal(images, found[0][0]) and np.array_equal(labels, found[0][1])
+    other, _ = take(training_batches(crops, 4, STRONG, sampling, seed=3), 5)
+    assert not np.array_equal(other, found[0][0])
+
+
+def test_every_kind_of_items_goes_on_at_a_later_epoch_as_it_would_have(kind_of_items):
+    crops, sampling = kind_of_items
+    steps, size = steps_of(crops, sampling, 4)
+    whole, _ = take(training_batches(crops, 4, STRONG, sampling, seed=7), steps * 3)
+    later, _ = take(training_batches(crops, 4, STRONG, sampling, seed=7, first_epoch=2), steps)
+    assert np.array_equal(whole[2 * steps * size :], later)
+
+
+# fakes that are made from real crops
+
+SELF_BLEND = Sampling(self_blend=True)
+
+
+@pytest.mark.parametrize("level", [None, LEVELS["standard"]])
+def test_each_real_crop_is_followed_by_a_fake_that_is_made_from_it(split, level):
+    crops = crop_set(with_texture(split[0], split[1]), split[0], SIZE)
+    images, labels = take(training_batches(crops, 16, level, SELF_BLEND), 2)
+    assert images.shape == (32, SIZE, SIZE, 3) and labels[:, 0].tolist() == [1, 0] * 16
+    if level:  # each is moved in its own way, so that there is no telling what was made from what
+        return
+    real, fake = images[::2], images[1::2]
+    apart = abs(real[None, :8] - fake[:8, None]).mean(axis=(2, 3, 4))
+    assert apart.argmin(axis=1).tolist() == list(range(8)) and apart.diagonal().min() > 0
+    known = next(iter(crop_batches(crops, 20)))[0].numpy()[crops.labels[:, 0] == 1]
+    assert sorted(image.tobytes() for image in real[:8]) == sorted(image.tobytes() for image in known)
+
+
+def test_each_epoch_makes_another_fake_of_a_crop(split):
+    crops = crop_set(with_texture(split[0], split[1]), split[0], SIZE)
+    images, _ = take(training_batches(crops, 16, None, SELF_BLEND), 3)
+    assert len({image.tobytes() for image in images[1::2]}) == 24
+    assert len({image.tobytes() for image in images[::2]}) == 8
+
+
+def test_half_of_every_batch_is_fake_and_replicas_share_it_evenly(crops):
+    assert steps_of(crops, SELF_BLEND, 8) == (2, 8)  # 8 real crops, and as many fakes
+    assert steps_of(crops, SELF_BLEND, 7, replicas=3) == (2, 6)
+    assert steps_of(crops, SELF_BLEND, 8, replicas=2) == (2, 8)
+    assert steps_of(crops, SELF_BLEND, 1) == (8, 2)
+    assert steps_of(crops, SELF_BLEND, 99) == (1, 16)
+    assert steps_of(crops, Sampling(crops_per_video=2, self_blend=True), 99) == (1, 8)
+
+
+def test_for_the_accelerator_fakes_are_made_before(crops):
+    batches = training_batches(crops, 6, STRONG, SELF_BLEND, on_accelerator=True)
+    (pixels, points, seeds), labels = next(batches.as_numpy_iterator())
+    assert pixels.shape == (6, SIZE, SIZE, 3) and pixels.dtype == np.uint8
+    assert points.shape == (6, 5, 2) and len(np.unique(seeds, axis=0)) == 6
+    assert labels[:, 0].tolist() == [1, 0] * 3
+
+
+# features
+
+
+def test_features_stand_where_their_crops_stood_and_missing_ones_are_zero(sequences):
+    crop = keras.Input((SIZE, SIZE, 3))
+    means = keras.Model(crop, keras.layers.GlobalAveragePooling2D()(crop))
+    features = features_of(means, sequences)
+    ((found, labels),) = crop_batches(features, batch_size=4).as_numpy_iterator()
+    assert found.shape == (4, 4, 3)
+    numbers = [[0 if number == NO_FRAME else number for number in row] for row in SEQUENCES.values()]
+    assert found[:, :, 2].round().astype(int).tolist() == numbers
+    assert (found[2:, 3] == 0).all() and np.array_equal(labels, sequences.labels)
+    trained, labels = take(training_batches(features, 2, seed=1), 6)
+    assert ((trained[:, 0, 0] > 127) == labels[:, 0]).all() and (trained[:, 3] == 0).all(axis=1).sum() == 6
+
+
 # the picture
 
 
@@ -316,3 +483,21 @@ def test_the_picture_shows_real_and_fake_crops_as_they_are_and_changed(crops, le
     assert [int(row[0, 5, 5, 0] > 127) for row in rows] == labels
     if level == "none":
         assert all((row == row[0]).all() for row in rows)
+
+
+def test_the_picture_shows_fakes_that_are_made_from_real_crops_each_anew(split):
+    folder, entries = split
+    real = [item for item in with_texture(folder, entries) if item.label == 1]
+    crops = crop_set(real, folder, SIZE)
+    known = {image.astype(np.uint8).tobytes() for image in next(iter(crop_batches(crops, 8)))[0].numpy()}
+    rows, labels = show_augmentation(crops, None, seed=0, examples=2, versions=4, self_blended=True)
+    assert labels == [1, 1, 0, 0]
+    assert all(row[0].tobytes() in known for row in rows)
+    assert all((row == row[0]).all() for row in rows[:2])
+    assert all(len({image.tobytes() for image in row}) == 5 for row in rows[2:])
+
+
+def test_the_picture_shows_the_first_frame_of_sequences(sequences):
+    rows, labels = show_augmentation(sequences, LEVELS["standard"], seed=0, examples=2, versions=1)
+    assert labels == [1, 1, 0, 0]
+    assert numbers_in(np.stack([row[0] for row in rows])) == [SEQUENCES[video][0] for video in "cdab"]

@@ -5,10 +5,11 @@ import pytest
 from deepfake.files import UserError
 from deepfake.modelinfo import ModelInfo, read_model_info, write_model_info
 
-INFO = ModelInfo("efficientnet-b0", 128, True, temperature=1.7, threshold=0.45, band=(0.3, 0.6))
+INFO = ModelInfo("efficientnet-b0", 128, sample_only=True, temperature=1.7, threshold=0.45, band=(0.3, 0.6))
+SEQUENCE = ModelInfo("xception", 299, "lstm", 10)
 
 
-@pytest.mark.parametrize("info", [ModelInfo(), INFO, ModelInfo("efficientnet-b0", 32, threshold=0.0, band=(0.0, 0.2))])
+@pytest.mark.parametrize("info", [ModelInfo(), INFO, SEQUENCE, ModelInfo("meso4", 32, threshold=0.0, band=(0.0, 0.2))])
 def test_what_is_written_is_read_again(tmp_path, info):
     write_model_info(info, tmp_path / "best_model.json")
     assert read_model_info(tmp_path / "best_model.json") == info
@@ -66,6 +67,12 @@ def test_a_missing_file_is_the_users_error(tmp_path):
         {"image_size": -3},
         {"sample_only": "no"},
         {"backbone": 3},
+        {"sequence": 3},
+        {"sequence": True},
+        {"sequence": ["lstm"]},
+        {"frames": "ten"},
+        {"frames": 2.5},
+        {"frames": [10]},
     ],
     ids=str,
 )

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from test_training import write_split
+from test_training import read_history, write_split
 
+from deepfake.checkpoints import Keeper
 from deepfake.devices import keras, set_precision
 from deepfake.files import UserError
 from deepfake.inputs import crop_set, features_of
@@ -163,3 +164,65 @@ def test_with_a_frozen_backbone_none_of_its_weights_change(split_dir, frame_run,
     after = backbone_of(load_model(tmp_path / "tmp_checkpoint" / "best_model.keras"))
     pairs = zip(after.get_weights(), backbone_of(load_model(start)).get_weights(), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)
+
+
+def frozen_run(frame_run, **others):
+    weights = str(frame_run / "tmp_checkpoint" / "best_model.keras")
+    frozen = {"sequence": "lstm", "sequence_frames": 3, "freeze_backbone": True, "epochs": 3, "batch_size": 2}
+    return Options(weights=weights, new_head=True, **frozen | others)
+
+
+@pytest.fixture(scope="module")
+def frozen(split_dir, frame_run, tmp_path_factory):
+    """The folder of an undisturbed run with a frozen backbone, into one that a frame run has left its picture in."""
+    out_dir = tmp_path_factory.mktemp("frozen")
+    (out_dir / "Augmentation.png").touch()
+    assert train(split_dir, out_dir, frozen_run(frame_run), quiet=True) == 0
+    return out_dir
+
+
+def weights_in(out_dir):
+    return load_model(out_dir / "tmp_checkpoint" / "best_model.keras").get_weights()
+
+
+def test_a_frozen_run_that_is_resumed_ends_as_undisturbed(split_dir, frame_run, frozen, tmp_path, monkeypatch, capsys):
+    keep = Keeper.on_epoch_end
+
+    def stop(self, epoch, logs):
+        keep(self, epoch, logs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Keeper, "on_epoch_end", stop)
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
+        train(split_dir, tmp_path, frozen_run(frame_run), quiet=True)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="sequence_frames was 3"):
+        train(split_dir, tmp_path, frozen_run(frame_run, sequence_frames=4), resume=True, quiet=True)
+    with pytest.raises(UserError, match="freeze_backbone was True"):
+        train(split_dir, tmp_path, frozen_run(frame_run, freeze_backbone=False), resume=True, quiet=True)
+    assert train(split_dir, tmp_path, frozen_run(frame_run), resume=True, quiet=True) == 0
+    assert "resuming after epoch 1" in capsys.readouterr().out
+    assert read_history(tmp_path) == read_history(frozen) and len(read_history(frozen)) == 3
+    pairs = zip(weights_in(tmp_path), weights_in(frozen), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+
+
+def test_a_run_on_features_shows_no_augmentation(frozen):
+    names = {path.name for path in frozen.iterdir()}
+    assert "Augmentation.png" not in names and "Confusion.png" in names
+    assert not (frozen / "tmp_checkpoint" / "best_model.h5").exists()
+
+
+def test_sequences_train_with_every_other_option_and_more_frames_than_there_are(split_dir, tmp_path):
+    odd = {
+        "cache": "none",
+        "balance": "equal",
+        "crops_per_video": 1,
+        "precision": "mixed_bfloat16",
+        "augment": "strong",
+    }
+    options = Options(model="meso4", image_size=SIZE, sequence="gru", sequence_frames=6, epochs=1, **odd)
+    assert train(split_dir, tmp_path, options, quiet=True) == 0
+    assert np.isfinite(float(read_history(tmp_path)[0]["loss"]))
+    assert len(json.loads((tmp_path / "cnn_preds_values.json").read_text())) == 4
+    assert not list(tmp_path.glob(".*"))

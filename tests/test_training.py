@@ -28,20 +28,29 @@ PICTURES = ("Augmentation.png", "Loss.png", "Accuracy.png", "Confusion.png", "Cu
 COLUMNS = [field.name for field in dataclasses.fields(Entry)]
 
 
-def write_split(folder, videos_a_set=2, sample=1):
-    """A split dataset whose real crops are bright and whose fake ones are dark, four crops a video."""
+# of the crops of `write_split`, in pixels
+LANDMARKS = "[[11, 14], [25, 14], [18, 22], [13, 28], [23, 28]]"
+
+
+def write_split(folder, videos_a_set=2, sample=1, labels=("real", "fake"), methods=("",), landmarks=""):
+    """A split dataset whose real crops are bright and whose fake ones are dark, four crops a video.
+
+    The fakes of each set are by the methods in turn.
+    """
     rng = np.random.default_rng(0)
     rows = []
     for split in ("train", "val", "test"):
-        for label in ("real", "fake"):
+        for label in labels:
             (folder / split / label).mkdir(parents=True)
             for video in range(videos_a_set):
                 id = f"{split}-{label}-{video}"
+                method = methods[video % len(methods)] if label == "fake" else ""
                 for frame in range(4):
                     file = f"{label}/{id}-{frame:03d}-00.png"
                     image = rng.integers(0, 100, (40, 36, 3)) + (150 if label == "real" else 0)
                     cv2.imwrite(str(folder / split / file), image.astype(np.uint8))
-                    rows.append([split, int(label == "real"), file, id, id, "", "", frame, 0, "", "", sample])
+                    what = [split, int(label == "real"), file, id, id, "", method]
+                    rows.append([*what, frame, 0, "", landmarks, sample])
     with (folder / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     return folder
@@ -60,9 +69,9 @@ def small_model(seed=0, size=SIZE):
 
 
 def read_history(out_dir):
-    """The rows of history.csv without the seconds."""
+    """The rows of history.csv without what was timed."""
     with (out_dir / "history.csv").open() as file:
-        return [{name: row[name] for name in row if name != "seconds"} for row in csv.DictReader(file)]
+        return [{name: row[name] for name in row if not name.startswith("seconds")} for row in csv.DictReader(file)]
 
 
 def predictions(out_dir):

@@ -1,0 +1,98 @@
+"""The options of step 03: what a model brings along, what cannot go together, and the phases that follow."""
+
+import pytest
+from conftest import run_step
+
+from deepfake.checkpoints import Phase
+from deepfake.devices import keras
+from deepfake.files import UserError
+from deepfake.models import SequenceKind, build_model
+from deepfake.options import Options, phases, resolved
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def frame_model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("options") / "frames.keras"
+    build_model(SIZE, "none", name="meso4").save(path)
+    return str(path)
+
+
+def test_a_model_brings_its_size_and_whether_there_are_weights_for_it():
+    found = resolved(Options())
+    assert (found.model, found.weights, found.image_size, found.batch_size) == ("efficientnet-b0", "imagenet", 128, 32)
+    found = resolved(Options(model="meso4"))
+    assert (found.model, found.weights, found.image_size) == ("meso4", "none", 256)
+
+
+def test_what_is_given_stays():
+    given = Options(model="xception", weights="none", image_size=64, batch_size=3, sequence="lstm")
+    assert resolved(given) == given
+
+
+def test_a_step_takes_fewer_sequences_than_crops():
+    assert resolved(Options(model="meso4", sequence="gru")).batch_size == 8
+
+
+def test_a_trained_model_to_start_from_brings_its_name_and_size(frame_model):
+    found = resolved(Options(weights=frame_model))
+    assert (found.model, found.weights, found.image_size) == ("meso4", frame_model, SIZE)
+
+
+def test_frames_and_kind_are_those_of_the_sequence_or_none():
+    assert (Options().frames, Options().sequence_kind) == (None, None)
+    options = Options(sequence="lstm", sequence_frames=5)
+    assert (options.frames, options.sequence_kind) == (5, SequenceKind("lstm", 5))
+
+
+def test_a_frozen_backbone_has_one_phase_at_the_full_rate_whatever_it_starts_from():
+    frozen = {"sequence": "lstm", "freeze_backbone": True, "epochs": 5, "learning_rate": 0.01}
+    for weights in ("imagenet", "frames.keras"):
+        assert phases(Options(weights=weights, **frozen)) == [Phase(0, 5, 0.01)]
+
+
+@pytest.mark.parametrize("given", [{"weights": "none"}, {"model": "meso4"}], ids=str)
+def test_a_backbone_that_knows_nothing_is_not_frozen(given):
+    with pytest.raises(UserError, match=r"--freeze-backbone: .*--init-from"):
+        resolved(Options(sequence="lstm", freeze_backbone=True, **given))
+
+
+def test_a_backbone_that_was_trained_may_be_frozen(frame_model):
+    frozen = {"sequence": "lstm", "freeze_backbone": True}
+    assert resolved(Options(weights=frame_model, **frozen)).freeze_backbone
+    assert resolved(Options(**frozen)).weights == "imagenet"
+
+
+def test_another_projects_model_is_not_started_from(tmp_path):
+    crop = keras.Input((SIZE, SIZE, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(crop)
+    path = tmp_path / "other.keras"
+    keras.Model(crop, keras.layers.Dense(1, activation="sigmoid", name="p_real")(pooled)).save(path)
+    options = resolved(Options(weights=str(path), model="meso4"))
+    with pytest.raises(UserError, match="not a frame model of this project"):
+        build_model(options.image_size, options.weights, name=options.model)
+
+
+# as a user gives them
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--freeze-backbone"], "--freeze-backbone goes with --sequence"),
+        (["--freeze-backbone", "--sequence", "lstm", "--weights", "none"], "--freeze-backbone goes with --sequence"),
+        (["--self-blend", "--sequence", "gru"], "--self-blend is for frame models"),
+        (["--self-blend", "--balance", "weights"], "leave --balance out"),
+        (["--self-blend", "--balance", "equal"], "leave --balance out"),
+        (["--weights", "none", "--init-from", "model.keras"], "not allowed with argument --weights"),
+        (["--sequence", "rnn"], "--sequence"),
+        (["--sequence", "lstm", "--sequence-frames", "1"], "--sequence-frames"),
+    ],
+    ids=str,
+)
+def test_options_of_step_03_that_do_not_go_together_are_refused_before_all_work(tmp_path, arguments, says):
+    done = run_step("03", *arguments, cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert says in done.stderr.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
