@@ -50,6 +50,11 @@ class Options:
         return self.sequence_frames if self.sequence else None
 
     @property
+    def name(self) -> str:
+        """What the model is called, such as `meso4` or `meso4+gru`."""
+        return f"{self.model}+{self.sequence}" if self.sequence else str(self.model)
+
+    @property
     def sequence_kind(self) -> SequenceKind | None:
         return SequenceKind(self.sequence, self.sequence_frames) if self.sequence else None
 

@@ -69,31 +69,31 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
     device = ", ".join(gpus()) or "CPU"
-    name = f"{options.model}{f' and {options.sequence}' if options.sequence else ''}"
-    print(f"03: training {name} on {device} in {precision}, {options.weights} weights, {len(sets['train'])} crops")
+    print(
+        f"03: training {options.name} on {device} in {precision}, {options.weights} weights, {len(sets['train'])} crops"
+    )
     _advise(sets["train"], options)
+    sample_only = all(entry.sample for entry in sets["train"])
     with strategy.scope():
         model = build_model(
-            options.image_size,
-            options.weights,
-            all(entry.sample for entry in sets["train"]),
-            options.model,
-            options.sequence_kind,
-            options.new_head,
+            options.image_size, options.weights, sample_only, options.model, options.sequence_kind, options.new_head
         )
-    info = ModelInfo(
-        options.model, options.image_size, options.sequence, options.frames, sample_only=knows_sample_only(model)
-    )
-    keeper = Keeper(out_dir, info, options.patience, made_with)
+    kind = {"sequence": options.sequence, "frames": options.frames, "sample_only": knows_sample_only(model)}
+    keeper = Keeper(out_dir, ModelInfo(options.model, options.image_size, **kind), options.patience, made_with)
     if resume:
         keeper.progress = read_progress(keeper.state_path, made_with)
     if not keeper.progress.epochs:
         _forget(keeper)
     (out_dir / "run.json").unlink(missing_ok=True)
-    arguments = asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)}
-    record = {"model": name.replace(" and ", "+"), "parameters": model.count_params()}
-    record |= {"arguments": arguments, "made_with": made_with, "device": device}
-    record |= {"replicas": strategy.num_replicas_in_sync, "precision": precision}
+    record = {
+        "model": options.name,
+        "parameters": model.count_params(),
+        "arguments": asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)},
+        "made_with": made_with,
+        "device": device,
+        "replicas": strategy.num_replicas_in_sync,
+        "precision": precision,
+    }
     try:
         fit(model, keeper, sets, folders, options, strategy, precision, quiet)
         finish(keeper, sets, folders, out_dir, options, record, started, quiet)
