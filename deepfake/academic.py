@@ -7,8 +7,8 @@ from itertools import chain
 from pathlib import Path
 
 from deepfake.files import UserError, read_json
-from deepfake.listing import find_videos, is_video, is_visible, subfolders
-from deepfake.videos import FAKE, REAL, Record, Video, check_name, to_videos, unique_ids
+from deepfake.listing import find_videos, is_visible, subfolders
+from deepfake.videos import FAKE, REAL, Record, Video, check_name, is_video, to_videos, unique_ids
 
 ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
 COMPRESSION = re.compile(r"raw|c\d+")  # beside them are masks, whose videos are not of people

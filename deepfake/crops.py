@@ -12,8 +12,8 @@ import numpy as np
 
 from deepfake.cli import hushed
 from deepfake.faces import crop_name, is_crop, parse_crop_name
-from deepfake.listing import is_image, is_visible
-from deepfake.videos import Video, source_groups
+from deepfake.listing import is_visible
+from deepfake.videos import Video, is_image, source_groups
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_DIGITS = 9  # of a frame number: predictions hold 32 bits, and longer ones are dates or hashes

@@ -5,11 +5,22 @@ import re
 from collections import Counter
 from collections.abc import Container
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from deepfake.files import UserError, read_json
-from deepfake.listing import is_image, is_video, read_csv_records, walk
-from deepfake.videos import LABEL_NAMES, Record, Video, check_name, keep_splits, metadata_records, to_videos
+from deepfake.listing import read_csv_records, walk
+from deepfake.videos import (
+    LABEL_NAMES,
+    Record,
+    Video,
+    check_name,
+    folders_and_name,
+    is_image,
+    is_video,
+    keep_splits,
+    metadata_records,
+    to_videos,
+)
 
 NAME_COLUMNS = ("file", "filename", "video", "videoname", "video_name", "name", "", "unnamed: 0")
 
@@ -68,22 +79,12 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
         if original:
             original = first.get(_find_key(original, first), original)
         records.append(replace(listed[key], file=folder, original=original, ties=ties))
-    return to_videos(keep_splits(records), parts=_parts)
-
-
-def _bare(name: str) -> str:
-    """The last part of a name, without the suffix of a video."""
-    path = PurePosixPath(name)
-    return path.stem if is_video(path.name) else path.name
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return *PurePosixPath(name).parent.parts, _bare(name)
+    return to_videos(keep_splits(records))
 
 
 def _find_key(name: str, listed: Container[str]) -> str | None:
     """What a folder or video is listed as, by as much of its path as the table gives: a/b/c, b/c or c."""
-    parts = _parts(name)
+    parts = folders_and_name(name)
     names = ("/".join(parts[start:]) for start in range(len(parts)))
     return next((name for name in names if name in listed), None)
 
@@ -92,7 +93,7 @@ def _join(records: list[Record]) -> dict[str, Record]:
     """One record for each name, which is without its suffix."""
     joined: dict[str, Record] = {}
     for record in records:
-        key = "/".join(_parts(record.file))
+        key = "/".join(folders_and_name(record.file))
         joined[key] = _merge(joined[key], record) if key in joined else record
     return joined
 
