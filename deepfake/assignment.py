@@ -186,20 +186,23 @@ def take_apart(crops: Sequence[Crops], ours: Sequence[Crops], sets: Iterable[str
 
     The videos of the other groups are not in the result. Celeb-DF's fakes put nearly every identity into the place of
     nearly every other, so that all its celebrities are one source group. A group stays whole, which is printed, where
-    its videos have no ties, or too few for each set to get a target and a source.
+    its videos have no ties, or too few for each set to get a target and a source. With one set there is nothing to
+    share out.
     """
+    least = 2 * len(list(sets))
+    if least <= 2:
+        return {}
     sizes: Counter = Counter()
     for item in ours:
         sizes[item.group] += len(item)
     large = {group: size / sizes.total() for group, size in sizes.items() if size > LARGE * sizes.total()}
-    least = 2 * len(list(sets))
     result: dict[str, tuple[str, ...]] = {}
     for group in sorted(large):
         members = [item for item in crops if item.group == group]
         if len({tie for item in members for tie in item.video.ties}) >= least:
             result |= _identities(members)
             del large[group]
-    if large and least > 2:
+    if large:
         group = max(sorted(large), key=large.__getitem__)
         print(f"02: one source group ({group}) holds {large[group]:.0%} of the crops; it stays whole, in one set")
     return result
@@ -223,8 +226,10 @@ def _by_identity(apart: Sequence[Crops], identities: Identities, shares: Mapping
             sets[places.pop()].append(item)
     left_out = len(apart) - sum(map(len, sets.values()))
     if apart:
+        groups = len({item.group for item in apart})
         print(
-            f"02: one source group ties {len(place)} identities together; each is assigned to a set by itself, "
+            f"02: {_number(groups, 'source group ties', 'source groups tie')} {len(place)} identities together; "
+            "each identity is assigned to a set by itself, "
             f"and {left_out} of {len(apart)} videos are left out: fakes whose identities fall into different sets"
         )
     return sets

@@ -1,14 +1,25 @@
 """Every dataset that people bring, read as the same records: what kind it is, and its videos."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepfake.academic import is_celebdf, is_faceforensics, read_celebdf, read_faceforensics
 from deepfake.face_folders import is_face_folders, read_face_folders
 from deepfake.files import UserError, read_json
 from deepfake.listing import find_videos, is_visible, read_columns, read_csv_records, subfolders
-from deepfake.videos import FAKE, LABEL_NAMES, Record, Video, check_name, keep_splits, metadata_records, to_videos
+from deepfake.videos import (
+    FAKE,
+    LABEL_NAMES,
+    REAL,
+    Record,
+    Video,
+    bare_name,
+    check_name,
+    keep_splits,
+    metadata_records,
+    to_videos,
+)
 
 
 @dataclass(frozen=True)
@@ -113,16 +124,24 @@ def _is_folders(videos_dir: Path) -> bool:
 
 
 def _read_folders(videos_dir: Path) -> list[Video]:
-    """Read real/ and fake/; a folder in fake/ is called after the method."""
+    """Read real/ and fake/; the first folder in fake/ is called after the method.
+
+    A fake that is called as a real video is has it as its original.
+    """
     records = []
     for folder in _label_folders(videos_dir):
         label = LABEL_NAMES.index(folder.name.lower())
         for path in find_videos(folder):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
-            method = path.parent.name if label == FAKE and path.parent.parent == folder else None
+            below = path.relative_to(folder).parts
+            method = below[0] if label == FAKE and len(below) > 1 else None
             records.append(Record(file, label, str(videos_dir), method=method))
-    return to_videos(records)
+    reals = {bare_name(record.file): record.file for record in records if record.label == REAL}
+    return to_videos(
+        replace(record, original=reals.get(bare_name(record.file))) if record.label == FAKE else record
+        for record in records
+    )
 
 
 def _tables(videos_dir: Path) -> list[Path]:

@@ -83,7 +83,8 @@ def test_celebrities_that_fakes_tie_together_are_divided_by_identity(others, cap
     assert all(item.video.label == FAKE for item in left_out)
     tied = len(crops) - others
     assert (
-        f"02: one source group ties 59 identities together; each is assigned to a set by itself, and {len(left_out)} "
+        "02: 1 source group ties 59 identities together; each identity is assigned to a set by itself, "
+        f"and {len(left_out)} "
         f"of {tied} videos are left out" in capsys.readouterr().out
     )
 
@@ -136,6 +137,27 @@ def test_an_original_without_ties_is_not_separated_from_its_fakes(capsys):
     crops = crops_of([*celebrities(identities=10), real("plain"), fake("x", "plain", ties=("id1",))])
     assert take_apart(crops, crops, SETS)["x"] == ("id1", "plain")
     check_identities(divide(crops))
+
+
+def test_groups_that_are_taken_apart_are_counted(capsys):
+    videos = [
+        Video(
+            **vars(video)
+            | {"id": f"{side}-{video.id}", "original": video.original and f"{side}-{video.original}"}
+            | {"ties": tuple(f"{side}-{tie}" for tie in video.ties)}
+        )
+        for side in "ab"
+        for video in celebrities(identities=12)
+    ]
+    check_identities(divide(crops_of(videos)))
+    assert "02: 2 source groups tie 24 identities together; each" in capsys.readouterr().out
+
+
+def test_with_one_set_to_divide_into_nothing_is_taken_apart(capsys):
+    videos = [*pairs_with_split(["val", "test"]), *celebrities(identities=12)]
+    sets = divide(crops_of(videos), official=True)
+    assert len({item.group for item in sets["train"]}) == 1 and len(sets["train"]) == len(videos) - 6
+    assert "identities" not in capsys.readouterr().out
 
 
 def test_a_large_group_without_ties_stays_whole_and_is_named(capsys):

@@ -214,8 +214,9 @@ def test_folders_tell_the_label_and_the_first_one_below_fake_the_method(tmp_path
         "c": (REAL, None),
         "fake_a": (FAKE, None),
         "d": (FAKE, "swap"),
-        "e": (FAKE, None),
+        "e": (FAKE, "one"),
     }
+    assert videos["fake_a"].original == "Real_a" and videos["d"].original is None
     assert videos["c"].file == "Real/more/deep/c.AVI"
 
 
@@ -295,6 +296,6 @@ def test_step_00_takes_any_kind_and_says_which(tmp_path):
     assert shown.returncode == 2 and "FaceForensics++" in shown.stderr
 
 
-def test_step_01a_without_videos_wants_no_kind(tmp_path):
-    shown = run_step("01a", "--dataset", "csv", cwd=tmp_path)
-    assert shown.returncode == 2 and "--dataset goes with --from-videos" in shown.stderr
+def test_step_01a_takes_the_options_of_the_steps_around_it(tmp_path):
+    shown = run_step("01a", "--dataset", "csv", "--work-dir", tmp_path)
+    assert shown.returncode == 2 and "run step 00" in shown.stderr
