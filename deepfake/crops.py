@@ -50,7 +50,7 @@ def find_crops(
     """List the crops of each video that has any; `group_by` is "source" or "video".
 
     They are the PNGs of step 01a in `folder/<id>/<faces>/`, or, with `crops_of_others`, the images in
-    `folder/<video.file>/`, whatever they are called.
+    `folder/<video.file>/`, whatever they are called, or that one image.
     """
     videos = list(videos)
     groups = source_groups(videos) if group_by == "source" else {video.id: video.id for video in videos}
@@ -69,7 +69,9 @@ def find_crops(
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images right in a folder, `f2.jpg` before `f10.jpg`; none where there is no folder."""
+    """The images right in a folder, `f2.jpg` before `f10.jpg`, or the one image that it is; none where it is not."""
+    if folder.is_file():
+        return [folder]
     files = folder.iterdir() if folder.is_dir() else []
     images = [path for path in files if is_image(path.name) and is_visible(path.name)]
     return sorted((path for path in images if path.is_file()), key=lambda path: (_natural(path.name), path.name))

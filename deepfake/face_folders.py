@@ -1,4 +1,4 @@
-"""Crops that someone else made: a folder of images for each video, and tables that say what the videos are."""
+"""Crops that someone else made: a folder of images, or one, for each video, and tables that say what the videos are."""
 
 import json
 import re
@@ -32,7 +32,9 @@ def is_face_folders(videos_dir: Path) -> bool:
         if any(map(is_video, names)):
             return False
         tables = tables or any(map(_is_table, names))
-        images = images or (any(map(is_image, names)) and folder != videos_dir and not _is_of_a_step(folder, names))
+        # right in the folder only beside a table that no other kind has: pictures of any kind may lie there
+        counts = folder != videos_dir or "metadata.csv" in names
+        images = images or (counts and any(map(is_image, names)) and not _is_of_a_step(folder, names))
     return tables and images
 
 
@@ -47,9 +49,10 @@ def _is_of_a_step(folder: Path, names: list[str]) -> bool:
 
 
 def read_face_folders(videos_dir: Path) -> list[Video]:
-    """Read crops that someone else made; `Video.file` is the video's folder.
+    """Read crops that someone else made; `Video.file` is the video's folder, or the one image that there is of it.
 
-    Folders that no table lists are left out, and told of in a line; videos without a folder are left out too.
+    Where no folder is listed, images are looked for that are called after a video. What no table lists is left out,
+    and told of in a line; videos without images are left out too.
 
     Raises:
         UserError: there is no table, one cannot be used, or two contradict each other.
@@ -64,10 +67,12 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
         raise UserError(f"{videos_dir}: no metadata*.csv or metadata*.json below it says which videos are real")
     listed = _join([record for path in tables for record in _read_table(path)])
     keys = {folder: _find_key(folder, listed) for folder in folders}
-    unlisted = [folder for folder, key in keys.items() if key is None]
+    if not any(keys.values()):
+        keys = {image: _find_key(image, listed) for image in _images(videos_dir)}
+    unlisted = [place for place, key in keys.items() if key is None]
     if unlisted:
-        number = "1 folder" if len(unlisted) == 1 else f"{len(unlisted)} folders"
-        print(f"{videos_dir}: {number} of images that no table lists, left out, such as {unlisted[0]}")
+        what = "images" if is_image(unlisted[0]) else "folders of images"
+        print(f"{videos_dir}: {what} that no table lists, left out: {len(unlisted)}, such as {unlisted[0]}")
     times = Counter(keys.values())
     first = {key: folder for folder, key in reversed(keys.items()) if key is not None}
     records = []
@@ -80,6 +85,14 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
             original = first.get(_find_key(original, first), original)
         records.append(replace(listed[key], file=folder, original=original, ties=ties))
     return to_videos(keep_splits(records))
+
+
+def _images(videos_dir: Path) -> list[str]:
+    return [
+        (folder / name).relative_to(videos_dir).as_posix()
+        for folder, names in walk(videos_dir)
+        for name in filter(is_image, names)
+    ]
 
 
 def _find_key(name: str, listed: Container[str]) -> str | None:

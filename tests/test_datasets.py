@@ -64,12 +64,24 @@ def test_where_two_kinds_fit_both_are_named_and_one_can_be_chosen(tmp_path, kind
     assert read_by_id(tmp_path, kinds[0]) != read_by_id(tmp_path, kinds[1])
 
 
-@pytest.mark.parametrize("files", [None, [], ["a.mp4", "notes.csv"], ["real/a.txt", "fake/b.png"], ["real/a.mp4"]])
+@pytest.mark.parametrize("files", [[], ["a.mp4", "notes.csv"], ["real/a.txt", "fake/b.png"], ["real/a.mp4"]])
 def test_where_no_kind_fits_it_says_what_was_looked_for(tmp_path, files):
-    folder = touch(tmp_path, *files) if files is not None else tmp_path / "nowhere"
-    says = refused(folder)
-    assert str(folder) in says and "--dataset" in says
-    assert all(kind.looked_for in says or name == "dfdc" for name, kind in READERS.items())
+    says = refused(touch(tmp_path, *files))
+    assert says.startswith(f"{tmp_path}: no dataset") and len(says) < len(str(tmp_path)) + 250
+    assert all(f"{kind.looked_for} ({name})" in says for name, kind in READERS.items())
+
+
+@pytest.mark.parametrize("dataset", ["auto", "csv"])
+def test_what_is_no_folder_is_said_to_be_none(tmp_path, dataset):
+    (tmp_path / "list.csv").write_text(TABLE)
+    for path in (tmp_path / "list.csv", tmp_path / "nowhere"):
+        assert refused(path, dataset).startswith(f"{path}: no such folder")
+
+
+@pytest.mark.parametrize("kind", ["faceforensics", "celebdf", "folders", "csv"])
+def test_a_dataset_one_folder_below_is_pointed_at(tmp_path, kind):
+    folder = make(kind, tmp_path / "Dataset-v2")
+    assert f"({kind}); --videos-dir {folder}" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("kind", READERS)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import read_by_id, refused, run_step, touch, tree, write_metadata
 
+from deepfake.crops import find_crops
 from deepfake.datasets import find_kind
 from deepfake.videos import FAKE, REAL, Video, source_groups
 
@@ -25,7 +26,7 @@ def test_crops_of_others_are_folders_that_the_tables_list(tmp_path, capsys):
         "c.d": Video("c.d", "part-1/c.d", FAKE, method="swap"),
     }
     out = capsys.readouterr().out
-    assert out.count("\n") == 1 and "1 folder of images" in out and "part-1/eee" in out
+    assert out.count("\n") == 1 and "folders of images that no table lists, left out: 1," in out and "part-1/eee" in out
 
 
 @pytest.mark.parametrize("column", ["file", "filename", "video", "videoname", "video_name", "name", "", "Unnamed: 0"])
@@ -72,3 +73,19 @@ def test_steps_that_open_videos_send_crops_of_others_to_step_02(tmp_path, step):
     assert shown.returncode == 2 and shown.stderr.count("\n") == 1
     assert "holds crops" in shown.stderr and "step 02" in shown.stderr
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("below", ["", "faces_224/"])
+def test_one_image_a_video_is_called_after_it(tmp_path, below, capsys):
+    touch(tmp_path, f"{below}aaa.jpg", f"{below}bbb.jpg", f"{below}strange.jpg")
+    (tmp_path / "metadata.csv").write_text("videoname,width,label,original\naaa.mp4,9,FAKE,bbb.mp4\nbbb.mp4,9,REAL,\n")
+    videos = read_by_id(tmp_path)
+    assert videos == {
+        "aaa": Video("aaa", f"{below}aaa.jpg", FAKE, "bbb"),
+        "bbb": Video("bbb", f"{below}bbb.jpg", REAL),
+    }
+    assert f"left out: 1, such as {below}strange.jpg" in capsys.readouterr().out
+    found = find_crops(videos.values(), tmp_path, "faces", "source", crops_of_others=True)
+    assert [list(item.named()) for item in found] == [
+        [(tmp_path / f"{below}{id}.jpg", f"{id}-000-00.png")] for id in ("aaa", "bbb")
+    ]

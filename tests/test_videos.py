@@ -40,7 +40,6 @@ GOOD = {"good.mp4": {"label": "REAL"}}
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (None, "not found"),
         ("", "JSON"),
         ("label,video\nREAL,a.mp4\n", "JSON"),
         ('{"a.mp4": {"label": "REAL"}', "JSON"),
