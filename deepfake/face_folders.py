@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deepfake.files import UserError, read_json
-from deepfake.listing import read_csv_records, walk
+from deepfake.listing import read_columns, read_csv_records, walk
 from deepfake.videos import (
     LABEL_NAMES,
     Record,
@@ -22,7 +22,7 @@ from deepfake.videos import (
     to_videos,
 )
 
-NAME_COLUMNS = ("file", "filename", "video", "videoname", "video_name", "name", "", "unnamed: 0")
+NAME_COLUMNS = ("file", "filename", "video", "videoname", "video_name", "name", "video_id", "id", "", "unnamed: 0")
 
 
 def is_face_folders(videos_dir: Path) -> bool:
@@ -65,7 +65,7 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
             check_name(folders[-1], videos_dir)
     if not tables:
         raise UserError(f"{videos_dir}: no metadata*.csv or metadata*.json below it says which videos are real")
-    listed = _join([record for path in tables for record in _read_table(path)])
+    listed = _join([record for path in _with_labels(tables) for record in _read_table(path)])
     keys = {folder: _find_key(folder, listed) for folder in folders}
     if not any(keys.values()):
         keys = {image: _find_key(image, listed) for image in _images(videos_dir)}
@@ -126,6 +126,16 @@ def _merge(one: Record, other: Record) -> Record:
 
 def _shown(key: str, value: str | int) -> str:
     return LABEL_NAMES[value].upper() if key == "label" else json.dumps(value)
+
+
+def _with_labels(tables: list[Path]) -> list[Path]:
+    """The tables without those CSV files that have no column label, which are told of; all, if none has one."""
+    without = [path for path in tables if path.suffix.lower() == ".csv" and "label" not in read_columns(path)]
+    if len(without) == len(tables):
+        return tables
+    for path in without:
+        print(f"{path}: has no column label, left out")
+    return [path for path in tables if path not in without]
 
 
 def _read_table(path: Path) -> list[Record]:

@@ -250,7 +250,7 @@ def test_a_table_is_read_by_its_columns(tmp_path):
     [
         ("file,label\n", "lists no video"),
         ("file,label\na.mp4,REAL\nb.mp4,MAYBE\n", "line 3"),
-        ("file,label\na.mp4\n", "line 2"),
+        ("file,label\na.mp4\n", "holds no video"),
         ("file,label\na.mp4,REAL,3\n", "line 2"),
         ("file,label\n../a.mp4,REAL\n", "line 2"),
         ("file,label\n/a.mp4,REAL\n", "line 2"),
