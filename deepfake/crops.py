@@ -117,7 +117,7 @@ def put_crop(source: Path, target: Path, foreign: bool = False) -> bool:
         data = np.fromfile(source, np.uint8)
     except OSError:
         return False
-    image = _decode(data)
+    image = decode(data)
     if image is None:
         return False
     if data.tobytes().startswith(PNG_SIGNATURE):
@@ -127,7 +127,7 @@ def put_crop(source: Path, target: Path, foreign: bool = False) -> bool:
     return True
 
 
-def _decode(data: np.ndarray) -> np.ndarray | None:
+def decode(data: np.ndarray) -> np.ndarray | None:
     """The image in the bytes of a file, H x W x 3 uint8 BGR, or None."""
     with hushed():  # OpenCV and libpng tell the terminal about each damaged file
         try:
