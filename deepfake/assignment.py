@@ -254,8 +254,8 @@ def assign_identities(
             real.update(dict.fromkeys(names, len(item)))
     *small, largest = sorted(shares, key=shares.__getitem__)
     best_first = sorted(fakes, key=lambda names: (not any(real[name] for name in names), -fakes[names], sorted(names)))
-    counts = range(len(shares), 0, -1)
-    seeds = next((found for count in counts if (found := _disjoint(best_first, count))), [])
+    counts, candidates = range(len(shares), 0, -1), _few_of_each(best_first, 2 * len(shares))
+    seeds = next((found for count in counts if (found := _disjoint(candidates, count))), [])
     seeds += [frozenset()] * (len(shares) - len(seeds))
     members = {split: set(seed) for split, seed in zip([*small, largest], seeds, strict=True)}
     free = {name for item in crops for name in identities[item.video.id]}.difference(*members.values())
@@ -287,6 +287,19 @@ def _gain_of(fakes: Mapping[frozenset[str], int]) -> Callable[[str, set[str]], i
         return sum(fakes[names] for names in having[name] if names <= together)
 
     return gain
+
+
+def _few_of_each(sets: list[frozenset[str]], most: int) -> list[frozenset[str]]:
+    """The first sets of each member, at most so many."""
+    # `_disjoint` takes long where one identity is in thousands of pairs, and finds the same without most of them: the
+    # other pairs that it takes can only be in the way of so many of an identity's
+    times: Counter = Counter()
+    kept = []
+    for names in sets:
+        if all(times[name] < most for name in names):
+            times.update(names)
+            kept.append(names)
+    return kept
 
 
 def _disjoint(sets: list[frozenset[str]], count: int) -> list[frozenset[str]] | None:

@@ -1,12 +1,13 @@
 """The sets of datasets that bring their own rules: an official split is kept, and no identity is in two of our sets."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from deepfake.assignment import assign_identities, divide, take_apart
+from deepfake.assignment import _disjoint, _few_of_each, assign_identities, divide, take_apart
 from deepfake.crops import Crops
 from deepfake.files import UserError
 from deepfake.videos import FAKE, REAL, Video, source_groups
@@ -306,3 +307,21 @@ def test_of_real_crops_alone_three_groups_are_enough():
     assert [len(sets[split]) for split in SETS] == [1, 1, 1]
     with pytest.raises(UserError, match=r"2 source groups with real crops.*at least 3"):
         divide(crops_of(real(f"o{number}") for number in range(2)), labels=(REAL,))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_few_pairs_of_each_identity_are_enough_to_find_disjoint_ones(seed):
+    rng = np.random.default_rng(seed)
+    hubs, others = [f"hub{n}" for n in range(1 + seed % 4)], [f"id{n}" for n in range(15)]
+    pairs = {frozenset((str(rng.choice(hubs)), str(rng.choice(others)))) for _ in range(80)}
+    pairs |= {frozenset((a, b)) for a, b in rng.choice(others, (seed % 3, 2)) if a != b}
+    pairs = [sorted(pairs, key=sorted)[number] for number in rng.permutation(len(pairs))]
+    for count in (1, 2, 3):
+        assert _disjoint(_few_of_each(pairs, 6), count) == _disjoint(pairs, count)
+
+
+def test_two_persons_with_thousands_of_others_are_divided_quickly():
+    started = time.monotonic()
+    names = [frozenset((hub, f"id{number}")) for hub in ("a", "b") for number in range(4000)]
+    assert _disjoint(_few_of_each(names, 6), 3) is None
+    assert time.monotonic() - started < 1
