@@ -26,8 +26,6 @@ def main() -> int:
     args = parser.parse_args()
     if args.frames and not args.from_videos:
         parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
-    if args.dataset != "auto" and not args.from_videos:
-        parser.error("--dataset goes with --from-videos; without it, this step needs no dataset")
 
     from deepfake.faces import Options, crop_all_frames, crop_all_videos
     from deepfake.runner import run_of

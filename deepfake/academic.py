@@ -7,15 +7,21 @@ from itertools import chain
 from pathlib import Path
 
 from deepfake.files import UserError, read_json
-from deepfake.listing import find_videos, is_video, is_visible, subfolders
-from deepfake.videos import FAKE, REAL, Record, Video, check_name, to_videos, unique_ids
+from deepfake.listing import find_videos, is_visible, subfolders
+from deepfake.videos import FAKE, REAL, Record, Video, check_name, is_video, to_videos, unique_ids
 
 ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
 COMPRESSION = re.compile(r"raw|c\d+")  # beside them are masks, whose videos are not of people
+ORIGINAL = re.compile(r"\d+(__\w+)?")
 YOUTUBE_FAKE = re.compile(r"(\d+)_(\d+)")
-ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(.+)__[^_]+")
+ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+")
 
 CELEB_FOLDERS = {"celeb-real": REAL, "youtube-real": REAL, "celeb-synthesis": FAKE}
+CELEB_NAMES = {
+    "celeb-real": re.compile(r"(id\d+)_(\d+)"),
+    "youtube-real": re.compile(r"\d+"),
+    "celeb-synthesis": re.compile(r"(id\d+)_(id\d+)_(\d+)"),
+}
 TESTING_LIST = "List_of_testing_videos.txt"
 
 
@@ -43,16 +49,16 @@ def read_faceforensics(videos_dir: Path) -> list[Video]:
     """Read FaceForensics++ (Roessler et al., ICCV 2019), with the actors of Google's DeepFakeDetection.
 
     A fake is tied to its target and its source, since it shows the one's scene and the other's face. Its original is
-    the target's video of the same compression.
+    the target's video of the same compression. Videos of other names are left out, and counted in a printed line.
 
     Raises:
-        UserError: a fake's name does not tell target and source, or an official split cannot be used.
+        UserError: an official split cannot be used.
     """
     clips = _find_clips(videos_dir)
     files = {clip: file for file, clip in clips.items()}
     splits = _official_splits(videos_dir)
-    people = {file: _people(clip, file) for file, clip in clips.items()}
-    originals = {file: _original(clip, file) for file, clip in clips.items() if clip.kind == FAKES}
+    people = {file: _people(clip) for file, clip in clips.items()}
+    originals = {file: _original(clip) for file, clip in clips.items() if clip.kind == FAKES}
     # those that are not in the folder get the ids that they would have
     absent = {clip.file: clip for clip in originals.values() if clip not in files}
     named = clips | absent
@@ -76,7 +82,7 @@ def read_faceforensics(videos_dir: Path) -> list[Video]:
 
 def _find_clips(videos_dir: Path) -> dict[str, Clip]:
     """The videos that are in the folder, by their file names relative to it."""
-    clips = {}
+    clips, strays = {}, []
     for kind in (ORIGINALS, FAKES):
         for compression in chain.from_iterable(map(subfolders, subfolders(videos_dir / kind))):
             if not COMPRESSION.fullmatch(compression.name):
@@ -85,30 +91,41 @@ def _find_clips(videos_dir: Path) -> dict[str, Clip]:
                 if is_visible(path.name) and is_video(path.name):
                     file = path.relative_to(videos_dir).as_posix()
                     check_name(file, videos_dir)
-                    clips[file] = Clip(kind, compression.parent.name, compression.name, path.stem)
+                    clip = Clip(kind, compression.parent.name, compression.name, path.stem)
+                    if ORIGINAL.fullmatch(clip.stem) if kind == ORIGINALS else _parse_fake(clip):
+                        clips[file] = clip
+                    else:
+                        strays.append(file)
+    _print_strays(strays, "FaceForensics++", "519_515.mp4")
     return clips
 
 
-def _people(clip: Clip, file: str) -> tuple[str, ...]:
+def _print_strays(files: list[str], dataset: str, example: str) -> None:
+    if files:  # such as "519_515 (1).mp4", of a second download
+        print(f"videos not named as {dataset} names them ({example}), left out: {len(files)}, such as {files[0]}")
+
+
+def _people(clip: Clip) -> tuple[str, ...]:
     """Whom a clip shows: the person of an original; the target and then the source of a fake."""
     if clip.kind == ORIGINALS:
         return (f"{clip.method}/{clip.stem.split('__')[0]}",)
-    source, match = _parse_fake(clip, file)
+    source, match = _parse_fake(clip)
     return f"{source}/{match[1]}", f"{source}/{match[2]}"
 
 
-def _original(clip: Clip, file: str) -> Clip:
+def _original(clip: Clip) -> Clip:
     """The target's video that a fake was made from."""
-    source, match = _parse_fake(clip, file)
+    source, match = _parse_fake(clip)
     stem = match[1] if source == "youtube" else f"{match[1]}__{match[3]}"
     return Clip(ORIGINALS, source, clip.compression, stem)
 
 
-def _parse_fake(clip: Clip, file: str) -> tuple[str, re.Match]:
+def _parse_fake(clip: Clip) -> tuple[str, re.Match] | None:
+    """The kind of its original and the parts of its name; None where it is not named as a fake is."""
     for source, pattern in (("youtube", YOUTUBE_FAKE), ("actors", ACTORS_FAKE)):
         if match := pattern.fullmatch(clip.stem):
             return source, match
-    raise UserError(f"{file}: not named as FaceForensics++ names its fakes (519_515.mp4); move it elsewhere")
+    return None
 
 
 def _official_splits(videos_dir: Path) -> dict[tuple[str, ...], str]:
@@ -148,36 +165,38 @@ def read_celebdf(videos_dir: Path) -> list[Video]:
     """Read Celeb-DF (Li et al., CVPR 2020), version 1 or 2.
 
     `id0_id1_0000.mp4` is the video `id0_0000` of target id0 with the face of source id1. The identities are the ties.
-    With the list of testing videos there, each video is of the test set or of the training set.
+    With the list of testing videos there, each video is of the test set or of the training set. Videos of other names
+    are left out, and counted in a printed line.
 
     Raises:
-        UserError: a name does not tell the identities, or the list contradicts the folders.
+        UserError: the list contradicts the folders.
     """
     testing = _read_testing_list(videos_dir / TESTING_LIST)
-    records = []
+    records, strays = [], []
     for folder in subfolders(videos_dir):
         label = CELEB_FOLDERS.get(folder.name.lower())
         for path in find_videos(folder) if label is not None else []:
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
-            original, ties = _celeb_identities(folder.name, path.stem, file)
+            match = CELEB_NAMES[folder.name.lower()].fullmatch(path.stem)
+            if not match:
+                strays.append(file)
+                continue
+            original, ties = _celeb_identities(match.groups())
             split = None
             if testing is not None:
                 split = "test" if (folder.name.lower(), path.name) in testing else "train"
             method = "celeb-df" if label == FAKE else None
             records.append(Record(file, label, str(videos_dir), original, method, split, ties))
+    _print_strays(strays, "Celeb-DF", "id0_id1_0000.mp4")
     return to_videos(records)
 
 
-def _celeb_identities(folder: str, stem: str, file: str) -> tuple[str | None, tuple[str, ...]]:
-    """The original of a video of Celeb-DF, and the identities in it."""
-    if folder.lower() == "youtube-real":
+def _celeb_identities(parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The original of a video of Celeb-DF, and the identities in it, from the parts of its name."""
+    if not parts:  # of YouTube-real
         return None, ()
-    forms = {"celeb-real": r"(id\d+)_(\d+)", "celeb-synthesis": r"(id\d+)_(id\d+)_(\d+)"}
-    match = re.fullmatch(forms[folder.lower()], stem)
-    if not match:
-        raise UserError(f"{file}: not named as Celeb-DF names its videos (id0_id1_0000.mp4); move it elsewhere")
-    *identities, number = match.groups()
+    *identities, number = parts
     original = f"{identities[0]}_{number}" if len(identities) > 1 else None
     return original, tuple(identities)
 

@@ -186,20 +186,23 @@ def take_apart(crops: Sequence[Crops], ours: Sequence[Crops], sets: Iterable[str
 
     The videos of the other groups are not in the result. Celeb-DF's fakes put nearly every identity into the place of
     nearly every other, so that all its celebrities are one source group. A group stays whole, which is printed, where
-    its videos have no ties, or too few for each set to get a target and a source.
+    its videos have no ties, or too few for each set to get a target and a source. With one set there is nothing to
+    share out.
     """
+    least = 2 * len(list(sets))
+    if least <= 2:
+        return {}
     sizes: Counter = Counter()
     for item in ours:
         sizes[item.group] += len(item)
     large = {group: size / sizes.total() for group, size in sizes.items() if size > LARGE * sizes.total()}
-    least = 2 * len(list(sets))
     result: dict[str, tuple[str, ...]] = {}
     for group in sorted(large):
         members = [item for item in crops if item.group == group]
         if len({tie for item in members for tie in item.video.ties}) >= least:
             result |= _identities(members)
             del large[group]
-    if large and least > 2:
+    if large:
         group = max(sorted(large), key=large.__getitem__)
         print(f"02: one source group ({group}) holds {large[group]:.0%} of the crops; it stays whole, in one set")
     return result
@@ -223,8 +226,10 @@ def _by_identity(apart: Sequence[Crops], identities: Identities, shares: Mapping
             sets[places.pop()].append(item)
     left_out = len(apart) - sum(map(len, sets.values()))
     if apart:
+        groups = len({item.group for item in apart})
         print(
-            f"02: one source group ties {len(place)} identities together; each is assigned to a set by itself, "
+            f"02: {_number(groups, 'source group ties', 'source groups tie')} {len(place)} identities together; "
+            "each identity is assigned to a set by itself, "
             f"and {left_out} of {len(apart)} videos are left out: fakes whose identities fall into different sets"
         )
     return sets
@@ -249,8 +254,8 @@ def assign_identities(
             real.update(dict.fromkeys(names, len(item)))
     *small, largest = sorted(shares, key=shares.__getitem__)
     best_first = sorted(fakes, key=lambda names: (not any(real[name] for name in names), -fakes[names], sorted(names)))
-    counts = range(len(shares), 0, -1)
-    seeds = next((found for count in counts if (found := _disjoint(best_first, count))), [])
+    counts, candidates = range(len(shares), 0, -1), _few_of_each(best_first, 2 * len(shares))
+    seeds = next((found for count in counts if (found := _disjoint(candidates, count))), [])
     seeds += [frozenset()] * (len(shares) - len(seeds))
     members = {split: set(seed) for split, seed in zip([*small, largest], seeds, strict=True)}
     free = {name for item in crops for name in identities[item.video.id]}.difference(*members.values())
@@ -282,6 +287,19 @@ def _gain_of(fakes: Mapping[frozenset[str], int]) -> Callable[[str, set[str]], i
         return sum(fakes[names] for names in having[name] if names <= together)
 
     return gain
+
+
+def _few_of_each(sets: list[frozenset[str]], most: int) -> list[frozenset[str]]:
+    """The first sets of each member, at most so many."""
+    # `_disjoint` takes long where one identity is in thousands of pairs, and finds the same without most of them: the
+    # other pairs that it takes can only be in the way of so many of an identity's
+    times: Counter = Counter()
+    kept = []
+    for names in sets:
+        if all(times[name] < most for name in names):
+            times.update(names)
+            kept.append(names)
+    return kept
 
 
 def _disjoint(sets: list[frozenset[str]], count: int) -> list[frozenset[str]] | None:

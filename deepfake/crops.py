@@ -12,8 +12,8 @@ import numpy as np
 
 from deepfake.cli import hushed
 from deepfake.faces import crop_name, is_crop, parse_crop_name
-from deepfake.listing import is_image, is_visible
-from deepfake.videos import Video, source_groups
+from deepfake.listing import is_visible
+from deepfake.videos import Video, is_image, source_groups
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_DIGITS = 9  # of a frame number: predictions hold 32 bits, and longer ones are dates or hashes
@@ -50,7 +50,7 @@ def find_crops(
     """List the crops of each video that has any; `group_by` is "source" or "video".
 
     They are the PNGs of step 01a in `folder/<id>/<faces>/`, or, with `crops_of_others`, the images in
-    `folder/<video.file>/`, whatever they are called.
+    `folder/<video.file>/`, whatever they are called, or that one image.
     """
     videos = list(videos)
     groups = source_groups(videos) if group_by == "source" else {video.id: video.id for video in videos}
@@ -69,7 +69,9 @@ def find_crops(
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images right in a folder, `f2.jpg` before `f10.jpg`; none where there is no folder."""
+    """The images right in a folder, `f2.jpg` before `f10.jpg`, or the one image that it is; none where it is not."""
+    if folder.is_file():
+        return [folder]
     files = folder.iterdir() if folder.is_dir() else []
     images = [path for path in files if is_image(path.name) and is_visible(path.name)]
     return sorted((path for path in images if path.is_file()), key=lambda path: (_natural(path.name), path.name))
@@ -115,7 +117,7 @@ def put_crop(source: Path, target: Path, foreign: bool = False) -> bool:
         data = np.fromfile(source, np.uint8)
     except OSError:
         return False
-    image = _decode(data)
+    image = decode(data)
     if image is None:
         return False
     if data.tobytes().startswith(PNG_SIGNATURE):
@@ -125,7 +127,7 @@ def put_crop(source: Path, target: Path, foreign: bool = False) -> bool:
     return True
 
 
-def _decode(data: np.ndarray) -> np.ndarray | None:
+def decode(data: np.ndarray) -> np.ndarray | None:
     """The image in the bytes of a file, H x W x 3 uint8 BGR, or None."""
     with hushed():  # OpenCV and libpng tell the terminal about each damaged file
         try:

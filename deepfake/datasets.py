@@ -1,14 +1,25 @@
 """Every dataset that people bring, read as the same records: what kind it is, and its videos."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepfake.academic import is_celebdf, is_faceforensics, read_celebdf, read_faceforensics
 from deepfake.face_folders import is_face_folders, read_face_folders
 from deepfake.files import UserError, read_json
 from deepfake.listing import find_videos, is_visible, read_columns, read_csv_records, subfolders
-from deepfake.videos import FAKE, LABEL_NAMES, Record, Video, check_name, keep_splits, metadata_records, to_videos
+from deepfake.videos import (
+    FAKE,
+    LABEL_NAMES,
+    REAL,
+    Record,
+    Video,
+    bare_name,
+    check_name,
+    keep_splits,
+    metadata_records,
+    to_videos,
+)
 
 
 @dataclass(frozen=True)
@@ -38,22 +49,30 @@ def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
     """The kind of a dataset, of READERS: `dataset` itself unless that is "auto".
 
     Raises:
-        UserError: no kind fits, or more than one does.
+        UserError: there is no such folder, no kind fits, or more than one does.
     """
+    if not videos_dir.is_dir():
+        raise UserError(f"{videos_dir}: no such folder; point --videos-dir at the folder of a dataset (--dataset)")
     if dataset != "auto":
         return dataset
-    found = [name for name, kind in READERS.items() if kind.fits(videos_dir)]
-    if "faces" in found:  # whose tables have the forms of these two
-        found = [name for name in found if name not in ("dfdc", "csv")]
+    found = _fitting(videos_dir)
     if len(found) > 1:
         raise UserError(f"{videos_dir}: can be read as {' or '.join(found)}; name the kind with --dataset")
     if not found:
-        others = "; ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items() if name != "dfdc")
-        raise UserError(
-            f"{videos_dir / 'metadata.json'}: not found (dfdc), and none of the others: {others}. "
-            "Point --videos-dir at a dataset, or name its kind with --dataset"
-        )
+        for folder in subfolders(videos_dir):  # archives often bring a folder of their own
+            if kinds := _fitting(folder):
+                raise UserError(f"{videos_dir}: the dataset is one folder below ({kinds[0]}); --videos-dir {folder}")
+        kinds = ", no ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items())
+        raise UserError(f"{videos_dir}: no dataset of any kind of --dataset in it: no {kinds}")
     return found[0]
+
+
+def _fitting(folder: Path) -> list[str]:
+    """The kinds of dataset that a folder can be read as."""
+    found = [name for name, kind in READERS.items() if kind.fits(folder)]
+    if "faces" in found:  # whose tables have the forms of these two
+        found = [name for name in found if name not in ("dfdc", "csv")]
+    return found
 
 
 def print_kind(videos_dir: str, dataset: str) -> None:
@@ -113,16 +132,24 @@ def _is_folders(videos_dir: Path) -> bool:
 
 
 def _read_folders(videos_dir: Path) -> list[Video]:
-    """Read real/ and fake/; a folder in fake/ is called after the method."""
+    """Read real/ and fake/; the first folder in fake/ is called after the method.
+
+    A fake that is called as a real video is has it as its original.
+    """
     records = []
     for folder in _label_folders(videos_dir):
         label = LABEL_NAMES.index(folder.name.lower())
         for path in find_videos(folder):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
-            method = path.parent.name if label == FAKE and path.parent.parent == folder else None
+            below = path.relative_to(folder).parts
+            method = below[0] if label == FAKE and len(below) > 1 else None
             records.append(Record(file, label, str(videos_dir), method=method))
-    return to_videos(records)
+    reals = {bare_name(record.file): record.file for record in records if record.label == REAL}
+    return to_videos(
+        replace(record, original=reals.get(bare_name(record.file))) if record.label == FAKE else record
+        for record in records
+    )
 
 
 def _tables(videos_dir: Path) -> list[Path]:
@@ -147,16 +174,10 @@ def _read_csv(videos_dir: Path) -> list[Video]:
 
 
 READERS = {
-    "dfdc": Kind(
-        "DFDC", "metadata.json, in it or in folders below it", lambda path: bool(_metadata_files(path)), _read_dfdc
-    ),
-    "faceforensics": Kind(
-        "FaceForensics++", "original_sequences/ and manipulated_sequences/", is_faceforensics, read_faceforensics
-    ),
-    "celebdf": Kind("Celeb-DF", "Celeb-real/, YouTube-real/ and Celeb-synthesis/", is_celebdf, read_celebdf),
-    "folders": Kind("real and fake folders", "real/ and fake/ with videos in them", _is_folders, _read_folders),
-    "csv": Kind("CSV", "a .csv with the columns file and label", lambda path: bool(_tables(path)), _read_csv),
-    "faces": Kind(
-        "faces", "folders of images with metadata*.csv or metadata*.json", is_face_folders, read_face_folders
-    ),
+    "dfdc": Kind("DFDC", "metadata.json", lambda path: bool(_metadata_files(path)), _read_dfdc),
+    "faceforensics": Kind("FaceForensics++", "original_sequences/", is_faceforensics, read_faceforensics),
+    "celebdf": Kind("Celeb-DF", "Celeb-real/", is_celebdf, read_celebdf),
+    "folders": Kind("real and fake folders", "real/ and fake/", _is_folders, _read_folders),
+    "csv": Kind("CSV", ".csv with file,label", lambda path: bool(_tables(path)), _read_csv),
+    "faces": Kind("faces", "images with metadata*.csv", is_face_folders, read_face_folders),
 }

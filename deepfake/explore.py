@@ -6,7 +6,7 @@ from deepfake import cli
 
 
 def main() -> None:
-    """Look at a dataset that steps 00 and 01a have been through."""
+    """Look at a dataset that steps 00 and 01a have been through, or at crops that someone else made."""
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
     parser.add_argument(
         "--out-dir", type=Path, default=Path("exploration"), metavar="PATH", help="where pictures, text and list go"
@@ -14,14 +14,16 @@ def main() -> None:
     cli.add_dataset_option(parser)
     args = parser.parse_args()
 
-    from deepfake.datasets import read_dataset
+    from deepfake.datasets import find_kind, read_dataset
     from deepfake.explore_plots import draw_exploration
     from deepfake.facts import describe, fakes_of_originals, find_outliers, look_at_all, write_outliers
     from deepfake.files import whole_file
     from deepfake.pairs import choose_pairs, draw_pairs
 
-    videos, work_dir = read_dataset(args.videos_dir, args.dataset), args.work_dir or args.videos_dir
-    facts = look_at_all(videos, work_dir, args.quiet)
+    kind = find_kind(args.videos_dir, args.dataset)
+    videos, crops_of_others = read_dataset(args.videos_dir, kind), kind == "faces"
+    work_dir = args.videos_dir if crops_of_others else args.work_dir or args.videos_dir
+    facts = look_at_all(videos, work_dir, args.quiet, crops_of_others)
     outliers = find_outliers(facts)
     text = describe(videos, facts, outliers)
     print(text, end="")

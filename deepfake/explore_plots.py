@@ -66,7 +66,8 @@ def _draw_methods(axes: Axes, facts: pd.DataFrame) -> None:
 
 def _draw_outliers(axes: Axes, facts: pd.DataFrame, outliers: pd.DataFrame) -> None:
     counts = Counter(outliers["reason"])
-    _draw_bars(axes, [rule.reason for rule in RULES], [counts[rule.reason] for rule in RULES], [INK] * len(RULES))
+    rules = [rule for rule in RULES if facts[rule.fact].notna().any()]
+    _draw_bars(axes, [rule.reason for rule in rules], [counts[rule.reason] for rule in rules], [INK] * len(rules))
     axes.set_title("Outliers", pad=TITLE_PAD)
     axes.set_xlabel(f"videos ({outliers['video'].nunique()} of {len(facts)} in outliers.csv)")
 

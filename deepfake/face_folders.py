@@ -1,17 +1,28 @@
-"""Crops that someone else made: a folder of images for each video, and tables that say what the videos are."""
+"""Crops that someone else made: a folder of images, or one, for each video, and tables that say what the videos are."""
 
 import json
 import re
 from collections import Counter
 from collections.abc import Container
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from deepfake.files import UserError, read_json
-from deepfake.listing import is_image, is_video, read_csv_records, walk
-from deepfake.videos import LABEL_NAMES, Record, Video, check_name, keep_splits, metadata_records, to_videos
+from deepfake.listing import read_columns, read_csv_records, walk
+from deepfake.videos import (
+    LABEL_NAMES,
+    Record,
+    Video,
+    check_name,
+    folders_and_name,
+    is_image,
+    is_video,
+    keep_splits,
+    metadata_records,
+    to_videos,
+)
 
-NAME_COLUMNS = ("file", "filename", "video", "videoname", "video_name", "name", "", "unnamed: 0")
+NAME_COLUMNS = ("file", "filename", "video", "videoname", "video_name", "name", "video_id", "id", "", "unnamed: 0")
 
 
 def is_face_folders(videos_dir: Path) -> bool:
@@ -21,7 +32,9 @@ def is_face_folders(videos_dir: Path) -> bool:
         if any(map(is_video, names)):
             return False
         tables = tables or any(map(_is_table, names))
-        images = images or (any(map(is_image, names)) and folder != videos_dir and not _is_of_a_step(folder, names))
+        # right in the folder only beside a table that no other kind has: pictures of any kind may lie there
+        counts = folder != videos_dir or "metadata.csv" in names
+        images = images or (counts and any(map(is_image, names)) and not _is_of_a_step(folder, names))
     return tables and images
 
 
@@ -36,9 +49,10 @@ def _is_of_a_step(folder: Path, names: list[str]) -> bool:
 
 
 def read_face_folders(videos_dir: Path) -> list[Video]:
-    """Read crops that someone else made; `Video.file` is the video's folder.
+    """Read crops that someone else made; `Video.file` is the video's folder, or the one image that there is of it.
 
-    Folders that no table lists are left out, and told of in a line; videos without a folder are left out too.
+    Where no folder is listed, images are looked for that are called after a video. What no table lists is left out,
+    and told of in a line; videos without images are left out too.
 
     Raises:
         UserError: there is no table, one cannot be used, or two contradict each other.
@@ -51,12 +65,14 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
             check_name(folders[-1], videos_dir)
     if not tables:
         raise UserError(f"{videos_dir}: no metadata*.csv or metadata*.json below it says which videos are real")
-    listed = _join([record for path in tables for record in _read_table(path)])
+    listed = _join([record for path in _with_labels(tables) for record in _read_table(path)])
     keys = {folder: _find_key(folder, listed) for folder in folders}
-    unlisted = [folder for folder, key in keys.items() if key is None]
+    if not any(keys.values()):
+        keys = {image: _find_key(image, listed) for image in _images(videos_dir)}
+    unlisted = [place for place, key in keys.items() if key is None]
     if unlisted:
-        number = "1 folder" if len(unlisted) == 1 else f"{len(unlisted)} folders"
-        print(f"{videos_dir}: {number} of images that no table lists, left out, such as {unlisted[0]}")
+        what = "images" if is_image(unlisted[0]) else "folders of images"
+        print(f"{videos_dir}: {what} that no table lists, left out: {len(unlisted)}, such as {unlisted[0]}")
     times = Counter(keys.values())
     first = {key: folder for folder, key in reversed(keys.items()) if key is not None}
     records = []
@@ -68,22 +84,20 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
         if original:
             original = first.get(_find_key(original, first), original)
         records.append(replace(listed[key], file=folder, original=original, ties=ties))
-    return to_videos(keep_splits(records), parts=_parts)
+    return to_videos(keep_splits(records))
 
 
-def _bare(name: str) -> str:
-    """The last part of a name, without the suffix of a video."""
-    path = PurePosixPath(name)
-    return path.stem if is_video(path.name) else path.name
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return *PurePosixPath(name).parent.parts, _bare(name)
+def _images(videos_dir: Path) -> list[str]:
+    return [
+        (folder / name).relative_to(videos_dir).as_posix()
+        for folder, names in walk(videos_dir)
+        for name in filter(is_image, names)
+    ]
 
 
 def _find_key(name: str, listed: Container[str]) -> str | None:
     """What a folder or video is listed as, by as much of its path as the table gives: a/b/c, b/c or c."""
-    parts = _parts(name)
+    parts = folders_and_name(name)
     names = ("/".join(parts[start:]) for start in range(len(parts)))
     return next((name for name in names if name in listed), None)
 
@@ -92,7 +106,7 @@ def _join(records: list[Record]) -> dict[str, Record]:
     """One record for each name, which is without its suffix."""
     joined: dict[str, Record] = {}
     for record in records:
-        key = "/".join(_parts(record.file))
+        key = "/".join(folders_and_name(record.file))
         joined[key] = _merge(joined[key], record) if key in joined else record
     return joined
 
@@ -112,6 +126,16 @@ def _merge(one: Record, other: Record) -> Record:
 
 def _shown(key: str, value: str | int) -> str:
     return LABEL_NAMES[value].upper() if key == "label" else json.dumps(value)
+
+
+def _with_labels(tables: list[Path]) -> list[Path]:
+    """The tables without those CSV files that have no column label, which are told of; all, if none has one."""
+    without = [path for path in tables if path.suffix.lower() == ".csv" and "label" not in read_columns(path)]
+    if len(without) == len(tables):
+        return tables
+    for path in without:
+        print(f"{path}: has no column label, left out")
+    return [path for path in tables if path not in without]
 
 
 def _read_table(path: Path) -> list[Record]:

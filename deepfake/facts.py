@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake import cli
+from deepfake.crops import Crops, decode, find_crops
 from deepfake.faces import parse_crop_name, read_faces_json
 from deepfake.files import UserError, read_json, write_csv
 from deepfake.frames import read_png
@@ -123,32 +124,51 @@ def _facts_of_faces(faces: list[dict], folder: Path) -> dict[str, float]:
     }
 
 
+def look_at_crops(crops: Crops) -> Facts:
+    """The facts of a video whose crops someone else made: how many there are, their size and their brightness."""
+    images = [decode(np.fromfile(path, np.uint8)) for path in _spread(crops.paths)]
+    found = [image for image in images if image is not None]
+    facts: dict[str, float] = {"faces": len(crops), "damaged": len(images) - len(found)}
+    if found:
+        facts["crop_side"] = float(np.median([min(image.shape[:2]) for image in found]))
+        facts["luma"] = float(np.mean([cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).mean() for image in found]))
+    return Facts(crops.video.id, crops.video.label, crops.video.method or "", **facts)
+
+
 def _frames_taken(folder: Path) -> float:
     """How many frames were looked at, from faces.json, since step 01a can go without files of frames."""
     content = read_json(folder / "faces.json", remedy="step 01a writes it")
     return float(min(content["options"]["frames"], content["video"]["frames"])) or math.nan
 
 
+def _spread(paths: Sequence[Path]) -> list[Path]:
+    """CROPS_READ of the paths, spread evenly."""
+    return [paths[number] for number in np.linspace(0, len(paths) - 1, min(CROPS_READ, len(paths))).round().astype(int)]
+
+
 def _lumas(paths: Sequence[Path]) -> tuple[list[float], int]:
-    """The mean luma of CROPS_READ of the crops, spread evenly, and how many of those cannot be read."""
-    chosen = np.linspace(0, len(paths) - 1, min(CROPS_READ, len(paths))).round().astype(int)
-    lumas = []
-    for number in chosen:
+    """The mean luma of CROPS_READ of the crops, and how many of those cannot be read."""
+    chosen, lumas = _spread(paths), []
+    for path in chosen:
         try:
-            lumas.append(float(cv2.cvtColor(read_png(paths[number]), cv2.COLOR_RGB2GRAY).mean()))
+            lumas.append(float(cv2.cvtColor(read_png(path), cv2.COLOR_RGB2GRAY).mean()))
         except VideoError:
             continue
     return lumas, len(chosen) - len(lumas)
 
 
-def look_at_all(videos: Sequence[Video], work_dir: Path, quiet: bool = False) -> pd.DataFrame:
-    """A row of `Facts` for each video, in their order.
+def look_at_all(
+    videos: Sequence[Video], work_dir: Path, quiet: bool = False, crops_of_others: bool = False
+) -> pd.DataFrame:
+    """A row of `Facts` for each video, in their order; with `crops_of_others` the crops are `work_dir/<video.file>`.
 
     Raises:
         UserError: step 01a has not been through any of them.
     """
     with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV decodes outside Python's lock
-        looked = pool.map(partial(look_at, work_dir=work_dir), videos)
+        looked: Iterable[Facts] = pool.map(partial(look_at, work_dir=work_dir), videos)
+        if crops_of_others:  # one by one: `decode` turns the whole process's standard error away
+            looked = map(look_at_crops, find_crops(videos, work_dir, "faces", "source", crops_of_others))
         bar = cli.progress(looked, quiet, desc="looking", total=len(videos), unit="video", leave=False)
         rows = [asdict(facts) for facts in bar]
     facts = pd.DataFrame(rows, columns=[field.name for field in fields(Facts)])
@@ -205,7 +225,8 @@ def _describe_facts(facts: pd.DataFrame) -> list[str]:
 def _describe_outliers(facts: pd.DataFrame, outliers: pd.DataFrame) -> list[str]:
     counts = outliers["reason"].value_counts()
     lines = [f"outliers: {outliers['video'].nunique()} of {len(facts)} videos"]
-    lines += [f"  {rule!s:58}{counts.get(rule.reason, 0):7}" for rule in RULES]
+    known = [rule for rule in RULES if facts[rule.fact].notna().any()]
+    lines += [f"  {rule!s:58}{counts.get(rule.reason, 0):7}" for rule in known]
     not_cropped = facts.loc[facts["faces"].isna() & (facts["damaged"] == 0), "video"]
     if len(not_cropped):
         lines += [

@@ -57,7 +57,7 @@ def read_json(path: Path, remedy: str) -> Any:
         UserError: the file is missing or is not JSON; `remedy` says what to do.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: not found; {remedy}") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -6,23 +6,14 @@ import os
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
+from typing import TextIO
 
 from deepfake.files import UserError
-from deepfake.videos import FAKE, REAL, Record, check_name
+from deepfake.videos import FAKE, REAL, Record, check_name, is_video, or_none
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-LABELS = {"real": REAL, "fake": FAKE, "1": REAL, "0": FAKE}
-
-
-def is_video(name: str) -> bool:
-    """Whether a file's name is a video's, by its suffix."""
-    return name.lower().endswith(VIDEO_SUFFIXES)
-
-
-def is_image(name: str) -> bool:
-    """Whether a file's name is an image's, by its suffix."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
+# pandas writes 1.0 for 1 where another label is missing
+LABELS = {"real": REAL, "fake": FAKE, "1": REAL, "0": FAKE, "1.0": REAL, "0.0": FAKE}
+COUNTERS = ("id", "", "unnamed: 0")  # columns of names, or of the numbers of the rows, as pandas writes them
 
 
 def is_visible(name: str) -> bool:
@@ -73,10 +64,18 @@ def subfolders(folder: Path) -> list[Path]:
 def read_columns(path: Path) -> list[str]:
     """The names of the columns of a CSV file, in small letters; none where it is not one."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [name.strip().lower() for name in next(csv.reader(file), [])]
-    except (OSError, UnicodeDecodeError, csv.Error):
+        # with what is no UTF-8 left out, and the zeros of UTF-16: `read_rows` then says what is wrong
+        with path.open(newline="", encoding="utf-8-sig", errors="ignore") as file:
+            return [name.replace("\0", "").strip().lower() for name in next(_reader(file), [])]
+    except (OSError, csv.Error):
         return []
+
+
+def _reader(file: TextIO) -> Iterator[list[str]]:
+    """A reader of a CSV file, whose columns commas divide, or semicolons (Excel in much of Europe), or tabs."""
+    header = file.readline()
+    file.seek(0)
+    return csv.reader(file, delimiter=max(",;\t", key=header.count))
 
 
 def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -88,20 +87,24 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     columns, rows = read_columns(path), []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            reader = _reader(file)
             next(reader, None)
             for row in filter(any, reader):
                 if len(row) > len(columns):
                     raise UserError(f"{path}, line {reader.line_num}: {len(row)} values for {len(columns)} columns")
                 rows.append((reader.line_num, dict(zip_longest(columns, map(str.strip, row), fillvalue=""))))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not readable as CSV ({error}); save it as CSV in UTF-8") from None
     return rows
 
 
 def read_csv_records(path: Path, name_columns: tuple[str, ...]) -> list[Record]:
     """The records of a CSV file with the columns label (REAL or FAKE, or 1 for real and 0) and a name, and perhaps
-    original, split and method; the name is in the first of `name_columns` that is there.
+    original, split and method; the name is in the first of `name_columns` that is there and does not only count.
+
+    Rows without a label are left out, and counted in a line that is printed.
 
     Raises:
         UserError: a column is missing, or a row cannot be used; the line is named.
@@ -109,16 +112,21 @@ def read_csv_records(path: Path, name_columns: tuple[str, ...]) -> list[Record]:
     rows = read_rows(path)
     if not rows:
         raise UserError(f"{path}: lists no video; it needs rows below the names of its columns")
-    column = next((name for name in name_columns if name in rows[0][1]), None)
-    if column is None or "label" not in rows[0][1]:
-        raise UserError(f"{path}: needs the columns {name_columns[0]} and label; it has {', '.join(rows[0][1])}")
+    present = [name for name in name_columns if name in rows[0][1]]
+    if not present or "label" not in rows[0][1]:
+        names = " or ".join(filter(None, name_columns))
+        raise UserError(f"{path}: needs the columns {names}, and label; it has {', '.join(rows[0][1])}")
+    column = min(present, key=lambda name: name in COUNTERS and all(row[name].isdecimal() for _, row in rows))
     records = []
-    for line, row in rows:
+    labelled = [(line, row) for line, row in rows if or_none(row["label"])]
+    if len(labelled) < len(rows):
+        print(f"{path}: rows without a label, left out: {len(rows) - len(labelled)}")
+    for line, row in labelled:
         source, name = f"{path}, line {line}", row[column].replace("\\", "/")
         check_name(name, source)
         label = LABELS.get(row["label"].lower())
         if label is None:
             raise UserError(f"{source}: the label {json.dumps(row.get('label', ''))} must be REAL or FAKE, or 1 or 0")
-        others = {key: row.get(key) or None for key in ("original", "split", "method")}
+        others = {key: or_none(row.get(key)) for key in ("original", "split", "method")}
         records.append(Record(name, label, source, **others))
     return records

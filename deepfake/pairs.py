@@ -150,6 +150,6 @@ def _draw_pair(axes: Sequence[Axes], pair: Pair) -> None:
     files = (pair.fake.original, pair.fake.id, f"frame {pair.frame}, mean {pair.difference.mean():.1f}")
     for ax, (title, colour), file in zip(axes, titles, files, strict=True):
         ax.axis("on")
-        ax.set_title(title, color=colour, fontsize=11, pad=4)
+        ax.set_title(title, color=colour, fontsize=9, pad=4)
         ax.set_xlabel(file, color=MUTED, fontsize=8, labelpad=3)
         frame_picture(ax, colour, 2)

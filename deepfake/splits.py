@@ -14,8 +14,9 @@ from deepfake.crops import Crops, find_crops, link, put_crop
 from deepfake.datasets import find_kind, read_dataset
 from deepfake.faces import is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
+from deepfake.listing import read_columns, read_rows
 from deepfake.runner import VideoError
-from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video
+from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, bare_name
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,16 @@ def _drawn(id: str) -> bytes:
 
 
 def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
-    """The videos without those that a csv lists in its column `video`; prints how many it took out.
+    """The videos without those that a csv lists in its column `video`, by id or file; prints how many it took out.
 
     Raises:
         UserError: the file is missing or has no such column, or lists every video.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            named = "video" in (rows.fieldnames or ())
-            listed = {row["video"] for row in rows if row["video"]} if named else set()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read ({error}); --exclude takes a csv with a column video") from None
-    if not named:
+    rows = read_rows(path)
+    if "video" not in read_columns(path):
         raise UserError(f"{path}: has no column video, the ids of the videos to leave out")
+    id_of = {video.file: video.id for video in videos} | {video.id: video.id for video in videos}
+    listed = {id_of.get(row["video"], bare_name(row["video"])) for _, row in rows if row["video"]}
     kept = [video for video in videos if video.id not in listed]
     print(f"02: videos left out by {path}: {len(videos) - len(kept)}")
     unknown = sorted(listed - {video.id for video in videos})

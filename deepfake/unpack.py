@@ -29,10 +29,6 @@ ENCRYPTED = 0x1  # in the flags of an entry
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, NotImplementedError)
 
 
-class TooLargeError(UserError):
-    """The bound on the unpacked size is passed: no archive after this one has room either."""
-
-
 @dataclass
 class Budget:
     """How many bytes may still be written."""
@@ -40,9 +36,9 @@ class Budget:
     left: int
 
     def spend(self, size: int, archive: Path) -> None:
-        """Raise a TooLargeError if `size` bytes more are too many."""
+        """Raise a UserError if `size` bytes more are too many."""
         if size > self.left:
-            raise TooLargeError(
+            raise UserError(
                 f"{archive}: larger, unpacked, than what may be written; see --max-gb, or give another --to"
             )
         self.left -= size
@@ -100,8 +96,10 @@ def list_entries(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
 def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
     for name in (entry.filename, entry.orig_filename):
         inside = entry.is_dir() and PurePosixPath(name) == PurePosixPath(".")
-        if "\\" in name or (leaves_folder(name) and not inside):
+        if leaves_folder(name) and not inside:
             raise UserError(f"{path}: the entry {name!r} leaves the folder; nothing was written of it")
+        if "\\" in name:
+            raise UserError(f"{path}: the entry {name!r} has backslashes, as Windows writes them; unpack it with unzip")
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise UserError(f"{path}: the entry {entry.filename!r} is a link or a device; nothing was written of it")
@@ -240,7 +238,7 @@ def unpack(sources: list[Path], to: Path, max_gb: float | None = None, quiet: bo
     At most `max_gb` gigabytes are written; by default what the disk has free, less one.
 
     Raises:
-        UserError: an archive cannot be used (after all others were unpacked), or the bound on the size is passed.
+        UserError: an archive cannot be used, or is larger than what may still be written; after all others.
     """
     archives = find_archives(sources)
     to.mkdir(parents=True, exist_ok=True)
@@ -252,8 +250,6 @@ def unpack(sources: list[Path], to: Path, max_gb: float | None = None, quiet: bo
             done += 1
         except UserError as error:
             problems.append(str(error))
-            if isinstance(error, TooLargeError):
-                break
     before = f" ({done - new} done before)" if done > new else ""
     print(f"unpack: {done} of {len(archives)} archives are unpacked in {to}{before}")
     if problems:

@@ -12,6 +12,10 @@ from deepfake.files import UserError
 FAKE, REAL = 0, 1
 LABEL_NAMES = ("fake", "real")
 
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+NOTHING = ("", "nan", "none", "null", "n/a")  # what pandas and spreadsheets write for it
+
 # what datasets call their sets, and what they are called here
 SPLIT_NAMES = {
     "train": "train",
@@ -93,18 +97,19 @@ def _metadata_record(file: str, record: Any, path: Path, part: str) -> Record:
     shown = json.dumps(file)
     if not isinstance(record, dict):
         raise UserError(f'{path}: {shown} needs a record like {{"label": "REAL"}}')
-    label, split = record.get("label"), record.get("split")
+    record = record | {key: or_none(record.get(key)) for key in ("original", "method", "split")}
+    label, split = record.get("label"), record["split"]
     if not isinstance(label, str) or label.lower() not in LABEL_NAMES:
         raise UserError(f"{path}: {shown} has the label {json.dumps(label)}; it must be REAL or FAKE")
     for key in ("original", "method"):
-        if record.get(key) is not None and not _is_text(record[key]):
-            raise UserError(f"{path}: {shown} has a {key} that is not a text: {json.dumps(record[key])}")
+        if record[key] is not None and not _is_text(record[key]):
+            raise UserError(f"{path}: the {key} of {shown} is not a text: {json.dumps(record[key])}")
     return Record(
         file=f"{part}/{file}" if part else file,
         label=LABEL_NAMES.index(label.lower()),
         source=str(path),
-        original=record.get("original"),
-        method=record.get("method"),
+        original=record["original"],
+        method=record["method"],
         split=split if isinstance(split, str) else None,
         sample=record.get("sample") is True,
         part=part,
@@ -129,13 +134,33 @@ def keep_splits(records: list[Record]) -> list[Record]:
     return [replace(record, split=splits[record.split]) for record in records]
 
 
-def folders_and_stem(file: str) -> tuple[str, ...]:
+def or_none(value: Any) -> Any:
+    """A value of a table or of JSON, or None where it is one of the ways to write that there is none."""
+    return None if value is None or str(value).strip().lower() in NOTHING else value
+
+
+def is_video(name: str) -> bool:
+    """Whether a file's name is a video's, by its suffix."""
+    return name.lower().endswith(VIDEO_SUFFIXES)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name is an image's, by its suffix."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def bare_name(name: str) -> str:
+    """The last part of a name, without the suffix of a video or image: any other dot is of the name itself."""
+    path = PurePosixPath(name)
+    return path.stem if is_video(path.name) or is_image(path.name) else path.name
+
+
+def folders_and_name(file: str) -> tuple[str, ...]:
     """The parts of a file's name, as they make up its id."""
-    path = PurePosixPath(file)
-    return *path.parent.parts, path.stem
+    return *PurePosixPath(file).parent.parts, bare_name(file)
 
 
-def to_videos(records: Iterable[Record], parts: Parts = folders_and_stem) -> list[Video]:
+def to_videos(records: Iterable[Record], parts: Parts = folders_and_name) -> list[Video]:
     """Give the videos of a dataset their ids, and their originals' ids; sorted by id.
 
     An original that is not listed is still one and the same for all its fakes: its name without folders and suffix.
@@ -160,7 +185,8 @@ def to_videos(records: Iterable[Record], parts: Parts = folders_and_stem) -> lis
         if len(found) > 1:
             shown = f"{record.source}: the original {json.dumps(name)} can be {' or '.join(found)}"
             raise UserError(f"{shown}; give its folder too")
-        return ids[found[0]] if found else bare
+        id = ids[found[0]] if found else bare
+        return None if record.label == REAL and id == ids[record.file] else id  # some tables name the video itself
 
     copied = ("file", "label", "method", "sample", "split", "ties")
     videos = [
@@ -191,7 +217,7 @@ def leaves_folder(name: str) -> bool:
     return not windows.name or "\0" in name or bool(windows.anchor) or ".." in windows.parts
 
 
-def unique_ids(files: Iterable[str], parts: Parts = folders_and_stem) -> dict[str, str]:
+def unique_ids(files: Iterable[str], parts: Parts = folders_and_name) -> dict[str, str]:
     """Give each file its id: the last of its parts, or where that repeats all of them, joined by `_`.
 
     Raises:

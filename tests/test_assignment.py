@@ -1,12 +1,13 @@
 """The sets of datasets that bring their own rules: an official split is kept, and no identity is in two of our sets."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from deepfake.assignment import assign_identities, divide, take_apart
+from deepfake.assignment import _disjoint, _few_of_each, assign_identities, divide, take_apart
 from deepfake.crops import Crops
 from deepfake.files import UserError
 from deepfake.videos import FAKE, REAL, Video, source_groups
@@ -83,7 +84,8 @@ def test_celebrities_that_fakes_tie_together_are_divided_by_identity(others, cap
     assert all(item.video.label == FAKE for item in left_out)
     tied = len(crops) - others
     assert (
-        f"02: one source group ties 59 identities together; each is assigned to a set by itself, and {len(left_out)} "
+        "02: 1 source group ties 59 identities together; each identity is assigned to a set by itself, "
+        f"and {len(left_out)} "
         f"of {tied} videos are left out" in capsys.readouterr().out
     )
 
@@ -136,6 +138,27 @@ def test_an_original_without_ties_is_not_separated_from_its_fakes(capsys):
     crops = crops_of([*celebrities(identities=10), real("plain"), fake("x", "plain", ties=("id1",))])
     assert take_apart(crops, crops, SETS)["x"] == ("id1", "plain")
     check_identities(divide(crops))
+
+
+def test_groups_that_are_taken_apart_are_counted(capsys):
+    videos = [
+        Video(
+            **vars(video)
+            | {"id": f"{side}-{video.id}", "original": video.original and f"{side}-{video.original}"}
+            | {"ties": tuple(f"{side}-{tie}" for tie in video.ties)}
+        )
+        for side in "ab"
+        for video in celebrities(identities=12)
+    ]
+    check_identities(divide(crops_of(videos)))
+    assert "02: 2 source groups tie 24 identities together; each" in capsys.readouterr().out
+
+
+def test_with_one_set_to_divide_into_nothing_is_taken_apart(capsys):
+    videos = [*pairs_with_split(["val", "test"]), *celebrities(identities=12)]
+    sets = divide(crops_of(videos), official=True)
+    assert len({item.group for item in sets["train"]}) == 1 and len(sets["train"]) == len(videos) - 6
+    assert "identities" not in capsys.readouterr().out
 
 
 def test_a_large_group_without_ties_stays_whole_and_is_named(capsys):
@@ -284,3 +307,21 @@ def test_of_real_crops_alone_three_groups_are_enough():
     assert [len(sets[split]) for split in SETS] == [1, 1, 1]
     with pytest.raises(UserError, match=r"2 source groups with real crops.*at least 3"):
         divide(crops_of(real(f"o{number}") for number in range(2)), labels=(REAL,))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_few_pairs_of_each_identity_are_enough_to_find_disjoint_ones(seed):
+    rng = np.random.default_rng(seed)
+    hubs, others = [f"hub{n}" for n in range(1 + seed % 4)], [f"id{n}" for n in range(15)]
+    pairs = {frozenset((str(rng.choice(hubs)), str(rng.choice(others)))) for _ in range(80)}
+    pairs |= {frozenset((a, b)) for a, b in rng.choice(others, (seed % 3, 2)) if a != b}
+    pairs = [sorted(pairs, key=sorted)[number] for number in rng.permutation(len(pairs))]
+    for count in (1, 2, 3):
+        assert _disjoint(_few_of_each(pairs, 6), count) == _disjoint(pairs, count)
+
+
+def test_two_persons_with_thousands_of_others_are_divided_quickly():
+    started = time.monotonic()
+    names = [frozenset((hub, f"id{number}")) for hub in ("a", "b") for number in range(4000)]
+    assert _disjoint(_few_of_each(names, 6), 3) is None
+    assert time.monotonic() - started < 1

@@ -64,12 +64,24 @@ def test_where_two_kinds_fit_both_are_named_and_one_can_be_chosen(tmp_path, kind
     assert read_by_id(tmp_path, kinds[0]) != read_by_id(tmp_path, kinds[1])
 
 
-@pytest.mark.parametrize("files", [None, [], ["a.mp4", "notes.csv"], ["real/a.txt", "fake/b.png"], ["real/a.mp4"]])
+@pytest.mark.parametrize("files", [[], ["a.mp4", "notes.csv"], ["real/a.txt", "fake/b.png"], ["real/a.mp4"]])
 def test_where_no_kind_fits_it_says_what_was_looked_for(tmp_path, files):
-    folder = touch(tmp_path, *files) if files is not None else tmp_path / "nowhere"
-    says = refused(folder)
-    assert str(folder) in says and "--dataset" in says
-    assert all(kind.looked_for in says or name == "dfdc" for name, kind in READERS.items())
+    says = refused(touch(tmp_path, *files))
+    assert says.startswith(f"{tmp_path}: no dataset") and len(says) < len(str(tmp_path)) + 250
+    assert all(f"{kind.looked_for} ({name})" in says for name, kind in READERS.items())
+
+
+@pytest.mark.parametrize("dataset", ["auto", "csv"])
+def test_what_is_no_folder_is_said_to_be_none(tmp_path, dataset):
+    (tmp_path / "list.csv").write_text(TABLE)
+    for path in (tmp_path / "list.csv", tmp_path / "nowhere"):
+        assert refused(path, dataset).startswith(f"{path}: no such folder")
+
+
+@pytest.mark.parametrize("kind", ["faceforensics", "celebdf", "folders", "csv"])
+def test_a_dataset_one_folder_below_is_pointed_at(tmp_path, kind):
+    folder = make(kind, tmp_path / "Dataset-v2")
+    assert f"({kind}); --videos-dir {folder}" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -214,8 +226,9 @@ def test_folders_tell_the_label_and_the_first_one_below_fake_the_method(tmp_path
         "c": (REAL, None),
         "fake_a": (FAKE, None),
         "d": (FAKE, "swap"),
-        "e": (FAKE, None),
+        "e": (FAKE, "one"),
     }
+    assert videos["fake_a"].original == "Real_a" and videos["d"].original is None
     assert videos["c"].file == "Real/more/deep/c.AVI"
 
 
@@ -237,7 +250,7 @@ def test_a_table_is_read_by_its_columns(tmp_path):
     [
         ("file,label\n", "lists no video"),
         ("file,label\na.mp4,REAL\nb.mp4,MAYBE\n", "line 3"),
-        ("file,label\na.mp4\n", "line 2"),
+        ("file,label\na.mp4\n", "holds no video"),
         ("file,label\na.mp4,REAL,3\n", "line 2"),
         ("file,label\n../a.mp4,REAL\n", "line 2"),
         ("file,label\n/a.mp4,REAL\n", "line 2"),
@@ -295,6 +308,6 @@ def test_step_00_takes_any_kind_and_says_which(tmp_path):
     assert shown.returncode == 2 and "FaceForensics++" in shown.stderr
 
 
-def test_step_01a_without_videos_wants_no_kind(tmp_path):
-    shown = run_step("01a", "--dataset", "csv", cwd=tmp_path)
-    assert shown.returncode == 2 and "--dataset goes with --from-videos" in shown.stderr
+def test_step_01a_takes_the_options_of_the_steps_around_it(tmp_path):
+    shown = run_step("01a", "--dataset", "csv", "--work-dir", tmp_path)
+    assert shown.returncode == 2 and "run step 00" in shown.stderr

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import read_by_id, refused, run_step, touch, tree, write_metadata
 
+from deepfake.crops import find_crops
 from deepfake.datasets import find_kind
 from deepfake.videos import FAKE, REAL, Video, source_groups
 
@@ -25,10 +26,12 @@ def test_crops_of_others_are_folders_that_the_tables_list(tmp_path, capsys):
         "c.d": Video("c.d", "part-1/c.d", FAKE, method="swap"),
     }
     out = capsys.readouterr().out
-    assert out.count("\n") == 1 and "1 folder of images" in out and "part-1/eee" in out
+    assert out.count("\n") == 1 and "folders of images that no table lists, left out: 1," in out and "part-1/eee" in out
 
 
-@pytest.mark.parametrize("column", ["file", "filename", "video", "videoname", "video_name", "name", "", "Unnamed: 0"])
+@pytest.mark.parametrize(
+    "column", ["file", "filename", "video", "videoname", "video_name", "name", "video_id", "id", "", "Unnamed: 0"]
+)
 @pytest.mark.parametrize("name", ["aaa", "aaa.mp4", "train/aaa.mp4"])
 def test_a_video_may_be_named_in_several_columns(tmp_path, column, name):
     folder = touch(tmp_path, "train/aaa/0.png")
@@ -59,7 +62,7 @@ def test_the_crops_of_one_video_in_two_folders_are_tied(tmp_path):
     assert groups["part-0_bbb"] == groups["part-1_bbb"] != groups["c.d"]
 
 
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", "file,label\n", "name,label\naaa,perhaps\n", "name,label\n../a,REAL\n"])
+@pytest.mark.parametrize("text", ["file,label\n", "name,label\naaa,perhaps\n", "name,label\n../a,REAL\n"])
 def test_a_table_of_crops_that_cannot_be_used_is_named(tmp_path, text):
     (make_faces(tmp_path) / "metadata_3.csv").write_text(text)
     assert str(tmp_path / "metadata_3.csv") in refused(tmp_path)
@@ -72,3 +75,46 @@ def test_steps_that_open_videos_send_crops_of_others_to_step_02(tmp_path, step):
     assert shown.returncode == 2 and shown.stderr.count("\n") == 1
     assert "holds crops" in shown.stderr and "step 02" in shown.stderr
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("below", ["", "faces_224/"])
+def test_one_image_a_video_is_called_after_it(tmp_path, below, capsys):
+    touch(tmp_path, f"{below}aaa.jpg", f"{below}bbb.jpg", f"{below}strange.jpg")
+    (tmp_path / "metadata.csv").write_text("videoname,width,label,original\naaa.mp4,9,FAKE,bbb.mp4\nbbb.mp4,9,REAL,\n")
+    videos = read_by_id(tmp_path)
+    assert videos == {
+        "aaa": Video("aaa", f"{below}aaa.jpg", FAKE, "bbb"),
+        "bbb": Video("bbb", f"{below}bbb.jpg", REAL),
+    }
+    assert f"left out: 1, such as {below}strange.jpg" in capsys.readouterr().out
+    found = find_crops(videos.values(), tmp_path, "faces", "source", crops_of_others=True)
+    assert [list(item.named()) for item in found] == [
+        [(tmp_path / f"{below}{id}.jpg", f"{id}-000-00.png")] for id in ("aaa", "bbb")
+    ]
+
+
+def test_a_table_without_labels_and_rows_without_one_are_left_out(tmp_path, capsys):
+    folder = make_faces(tmp_path)
+    (folder / "metadata_frames.csv").write_text("file,width\naaa,9\n")
+    (folder / "metadata_more.csv").write_text("file,label\neee,\nfff,nan\n")
+    assert set(read_by_id(folder)) == {"aaa", "bbb", "c.d"}
+    out = capsys.readouterr().out
+    assert f"{folder / 'metadata_frames.csv'}: has no column label" in out
+    assert f"{folder / 'metadata_more.csv'}: rows without a label, left out: 2\n" in out
+    for path in folder.rglob("metadata*"):
+        path.write_text("file,width\naaa,9\n")
+    assert "needs the columns file or filename or" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [",id,label\n0,aaa,1.0\n1,bbb,0.0\n", ",id,label\naaa,0,1.0\nbbb,1,0.0\n", "id,video,label\n0,aaa,1\n1,bbb,0"],
+)
+def test_numbers_of_rows_are_no_names(tmp_path, text):
+    (touch(tmp_path, "aaa/0.png", "bbb/0.png") / "metadata.csv").write_text(text)
+    assert {id: video.label for id, video in read_by_id(tmp_path).items()} == {"aaa": REAL, "bbb": FAKE}
+
+
+def test_names_that_are_numbers_are_names(tmp_path):
+    (touch(tmp_path, "000/0.png", "003/0.png") / "metadata.csv").write_text(",id,label\n0,000,1\n1,003,0\n")
+    assert set(read_by_id(tmp_path)) == {"000", "003"}

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,3 +106,18 @@ def test_fakes_are_counted_by_original_listed_or_not():
     videos = [Video("a", "", 1), Video("b", "", 1), Video("c", "", 0, "a"), Video("d", "", 0, "z"), Video("e", "", 0)]
     assert fakes_of_originals(videos) == {"a": 1, "b": 0, "z": 1}
     assert fakes_of_originals(videos[1:2]) == {"b": 0}
+
+
+def test_of_crops_of_others_number_size_and_brightness_are_known(tmp_path):
+    for name, luma in (("a/1.png", 60), ("a/2.jpg", 80), ("b.png", 20)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.full((90, 70, 3), luma, np.uint8))
+    (tmp_path / "a" / "3.jpg").write_bytes(b"no image")
+    videos = [Video("a", "a", 1), Video("b", "b.png", 0, method="swap")]
+    facts = look_at_all(videos, tmp_path, quiet=True, crops_of_others=True)
+    assert facts[["video", "faces", "crop_side", "damaged"]].values.tolist() == [["a", 3, 70, 1], ["b", 1, 70, 0]]
+    assert facts["luma"].tolist() == pytest.approx([70, 20], abs=1)
+    outliers = find_outliers(facts)
+    assert outliers[["video", "reason"]].values.tolist() == [["a", "damaged files"], ["b", "too dark"]]
+    text = describe(videos, facts, outliers)
+    assert "too dark" in text and "unsure detections" not in text and "01a" not in text

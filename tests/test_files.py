@@ -217,3 +217,8 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
 def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path):
     remove_leftovers(tmp_path / "none")
     assert tree(tmp_path) == {}
+
+
+def test_json_with_the_mark_that_windows_editors_put_first_is_read(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}', encoding="utf-8-sig")
+    assert read_json(tmp_path / "a.json", remedy="") == {"a": 1}

@@ -4,7 +4,8 @@ import pytest
 from conftest import touch
 
 from deepfake.files import UserError
-from deepfake.listing import VIDEO_SUFFIXES, find_videos, read_columns, read_rows, subfolders, walk
+from deepfake.listing import find_videos, read_columns, read_rows, subfolders, walk
+from deepfake.videos import VIDEO_SUFFIXES
 
 
 def test_every_video_is_found_and_nothing_hidden(tmp_path):
@@ -41,4 +42,21 @@ def test_rows_of_a_table_know_their_lines_and_what_is_short_is_filled_up(tmp_pat
     ]
     (tmp_path / "a.csv").write_text("a\n1,2\n")
     with pytest.raises(UserError, match=r"a\.csv, line 2: 2 values for 1 columns"):
+        read_rows(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_commas_semicolons_or_tabs_divide_columns(tmp_path, delimiter):
+    text = 'File,label,method\na.mp4,REAL,"one, two; three"\n'
+    lines = [line.replace(",", delimiter, 2) for line in text.splitlines()]
+    (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    assert read_columns(tmp_path / "a.csv") == ["file", "label", "method"]
+    assert read_rows(tmp_path / "a.csv") == [(2, {"file": "a.mp4", "label": "REAL", "method": "one, two; three"})]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_table_of_another_encoding_is_known_and_then_refused(tmp_path, encoding):
+    (tmp_path / "a.csv").write_text("file,label,métier\na.mp4,REAL,x\n", encoding=encoding)
+    assert {"file", "label"} < set(read_columns(tmp_path / "a.csv"))
+    with pytest.raises(UserError, match=r"a\.csv: not readable as CSV.*in UTF-8"):
         read_rows(tmp_path / "a.csv")

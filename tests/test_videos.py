@@ -40,7 +40,6 @@ GOOD = {"good.mp4": {"label": "REAL"}}
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (None, "not found"),
         ("", "JSON"),
         ("label,video\nREAL,a.mp4\n", "JSON"),
         ('{"a.mp4": {"label": "REAL"}', "JSON"),
@@ -284,3 +283,23 @@ def test_a_tie_joins_videos_that_share_no_original():
 def test_a_tie_that_is_called_as_a_video_is_another_thing():
     groups = source_groups([Video("a", "a.mp4", REAL), Video("b", "b.mp4", REAL, ties=("a",))])
     assert groups == {"a": "a", "b": "b"}
+
+
+@pytest.mark.parametrize("nothing", ["NaN", "none", "NULL", " n/a ", "", None, float("nan")])
+def test_the_ways_to_write_that_there_is_no_original_tie_nothing_together(tmp_path, nothing):
+    fakes = {name: {"label": "FAKE", "original": nothing, "method": nothing} for name in ("a.mp4", "b.mp4")}
+    videos = read(tmp_path, fakes)
+    assert source_groups(videos.values()) == {"a": "a", "b": "b"} and videos["a"].method is None
+
+
+def test_a_dot_in_a_name_is_no_suffix(tmp_path):
+    records = {"s1.take.mp4": "REAL", "s1.mp4": "REAL", "f.mp4": {"label": "FAKE", "original": "s1.take"}}
+    away = {name: {"label": "FAKE", "original": of} for name, of in (("g.mp4", "s2.take"), ("h.mp4", "s2.take.MP4"))}
+    groups = source_groups(read(tmp_path, records | away).values())
+    assert groups == {"s1": "s1", "s1.take": "s1.take", "f": "s1.take", "g": "s2.take", "h": "s2.take"}
+
+
+def test_a_real_video_is_not_its_own_original(tmp_path):
+    records = {"a.mp4": {"label": "REAL", "original": "a.mp4"}, "b.mp4": {"label": "REAL", "original": "a.mp4"}}
+    videos = read(tmp_path, records)
+    assert (videos["a"].original, videos["b"].original) == (None, "a")
