@@ -64,6 +64,8 @@ def read_sets(
         lacking = [LABEL_NAMES[label] for label in wanted if label not in {entry.label for entry in members}]
         if lacking:
             without = f" where {left_out} is left out" if left_out else "; run step 02 again"
+            if all(entry.label == REAL for entry in entries):
+                without = "; train with --self-blend, and give 03a the self_blended/ that it writes as --split-dir"
             raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{without}")
         for entry in members:
             if not (file := split_dir / split / entry.file).is_file():

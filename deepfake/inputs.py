@@ -30,6 +30,8 @@ IMAGE_SIZE = 128
 # decoded crops of a set are cached in memory up to this many bytes, and else on the disk while it keeps as much free
 MEMORY_BYTES = 4 << 30
 
+BLENDING = 1  # goes into the seeds of self-blending, so that it draws other numbers than the augmentation after it
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -297,7 +299,7 @@ def _with_fakes(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, seed: t
     """Real crops, each followed by a fake that is made from it."""
 
     def blend(images: np.ndarray, landmarks: np.ndarray, seed: np.ndarray) -> np.ndarray:
-        return self_blend(images, landmarks, tuple(seed.tolist()))
+        return self_blend(images, landmarks, (*seed.tolist(), BLENDING))
 
     fakes = tf.numpy_function(blend, [pixels, points, seed], tf.uint8, stateful=False)
     pairs = [
@@ -358,7 +360,7 @@ def show_augmentation(
         for number, (image, points) in zip(chosen, _decoded(crops, rows).as_numpy_iterator(), strict=True):
             images, landmarks = np.repeat(image[None], versions, axis=0), np.repeat(points[None], versions, axis=0)
             if blended:
-                images = self_blend(images, landmarks, (seed, number))
+                images = self_blend(images, landmarks, (seed, number, BLENDING))
             if level:
                 images, landmarks = distort(images, landmarks, (seed, number), level)
                 images = augment(images, landmarks, tf.constant([seed, number], tf.int64), level).numpy()

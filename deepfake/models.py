@@ -89,11 +89,12 @@ class EachFrame(layers.Wrapper):
 
     def call(self, sequences: tf.Tensor, training: bool = False) -> tf.Tensor:
         shape = keras.ops.shape(sequences)
-        frames = keras.ops.reshape(sequences, (-1, *shape[2:]))
-        features = keras.ops.cast(self.layer(frames, training=training), "float32")
-        is_there = keras.ops.any(frames != NO_FRAME, axis=(1, 2, 3))
-        features = keras.ops.where(is_there[:, None], features, 0.0)
-        return keras.ops.reshape(features, (-1, shape[1], features.shape[-1]))
+        is_there = keras.ops.any(sequences != NO_FRAME, axis=(2, 3, 4))
+        # the first frame, which is always there, in place of those that are not: batch norm sees real pixels only
+        filled = keras.ops.where(is_there[:, :, None, None, None], sequences, sequences[:, :1])
+        features = self.layer(keras.ops.reshape(filled, (-1, *shape[2:])), training=training)
+        features = keras.ops.reshape(keras.ops.cast(features, "float32"), (-1, shape[1], features.shape[-1]))
+        return keras.ops.where(is_there[:, :, None], features, 0.0)
 
     def compute_output_shape(self, shape: tuple) -> tuple:
         return (*shape[:2], *self.layer.compute_output_shape((None, *shape[2:]))[1:])

@@ -83,9 +83,13 @@ def count_people(faces: Iterable[tuple[int, str]]) -> int | None:
     faces = set(faces)
     if not any(person for _, person in faces):
         return None
-    frames = len({frame for frame, _ in faces})
-    least = min(LEAST_FRAMES, LEAST_SHARE * frames)
+    least = least_frames(len({frame for frame, _ in faces}))
     return sum(count >= least for count in Counter(person for _, person in faces if person).values())
+
+
+def least_frames(frames: int) -> float:
+    """In how many of a video's frames a person must be seen to count."""
+    return min(LEAST_FRAMES, LEAST_SHARE * frames)
 
 
 def _spot(frame: int, box: Box) -> Spot:

@@ -15,7 +15,7 @@ from deepfake.files import UserError, whole_folder
 from deepfake.frames import read_png, write_png
 from deepfake.inputs import cached, crop_set, readable_crops
 from deepfake.runner import VideoError
-from deepfake.splits import Entry, is_prepared
+from deepfake.splits import Entry, is_prepared, write_manifest
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 METHOD = "self-blend"
@@ -93,7 +93,7 @@ def without_fakes(
     """The sets for training on real crops alone, and the folder of each.
 
     Training has the real crops only; validation, and the test where there are no fakes to test on, have fakes that
-    are made from theirs.
+    are made from theirs. Those are in `out_dir/self_blended`, with a manifest, for step 03a.
 
     Raises:
         UserError: as `with_landmarks` and `blend_set`.
@@ -108,4 +108,5 @@ def without_fakes(
     for split in real.keys() - {"train"}:
         real[split] = blend_set(real[split], split_dir, out_dir / FOLDER, image_size, seed, quiet)
         folders[split] = out_dir / FOLDER
+    write_manifest(out_dir / FOLDER, [entry for split in ("val", "test") for entry in real.get(split, ())])
     return sets | real, folders

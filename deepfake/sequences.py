@@ -7,6 +7,7 @@ import numpy as np
 
 from deepfake.faces import crop_name
 from deepfake.frames import choose_frames
+from deepfake.people import least_frames
 from deepfake.splits import Entry
 from deepfake.videos import LABEL_NAMES
 
@@ -17,16 +18,24 @@ NO_FRAME = -1.0  # the value of its pixels; others are 0 to 255
 def join_sequences(entries: Sequence[Entry], frames: int) -> list[list[Entry]]:
     """The crops of each person of each video, by frame: `frames` of them, evenly chosen, or as many as there are.
 
-    In the order in which the people come first. Where no person is known, faces of the same rank are taken for one.
+    In the order in which the people come first. Where no person is known, faces of the same rank are taken for one. A
+    person that is seen too seldom to count has no sequence, unless nobody of the video is seen more often.
     """
-    people: dict[tuple[str, int], dict[int, Entry]] = {}
+    videos: dict[str, dict[int, dict[int, Entry]]] = {}
     for entry in entries:
         # of two faces of a frame that are taken for one person, the surer one counts
-        seen = people.setdefault((entry.video, person_of(entry)), {})
+        seen = videos.setdefault(entry.video, {}).setdefault(person_of(entry), {})
         if entry.frame not in seen or entry.face < seen[entry.frame].face:
             seen[entry.frame] = entry
-    ordered = [[seen[frame] for frame in sorted(seen)] for seen in people.values()]
+    ordered = [
+        [seen[frame] for frame in sorted(seen)] for people in videos.values() for seen in _those_who_count(people)
+    ]
     return [[crops[number] for number in choose_frames(len(crops), frames)] for crops in ordered]
+
+
+def _those_who_count(people: dict[int, dict[int, Entry]]) -> list[dict[int, Entry]]:
+    least = least_frames(len({frame for seen in people.values() for frame in seen}))
+    return [seen for seen in people.values() if len(seen) >= least] or list(people.values())
 
 
 def person_of(entry: Entry) -> int:

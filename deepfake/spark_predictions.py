@@ -243,8 +243,13 @@ def _parse_row(row: object) -> tuple[str, int, int, int, float] | None:
     return video, REAL if label == LABEL_NAMES[REAL] else FAKE, int(frame), int(face), float(p_real)
 
 
-def add_people(frames: DataFrame, entries: Iterable[Entry], scratch: Path) -> DataFrame:
-    """The predictions with the person of each crop as the entries of a manifest have them, where these know any."""
+def add_people(frames: DataFrame, entries: Sequence[Entry], scratch: Path) -> DataFrame:
+    """The predictions with the person of each crop as the entries of a manifest have them, where these know any.
+
+    Where all predictions are of frame 0, they are of sequences, and a face is a person.
+    """
+    if entries and frames.where("frame > 0").isEmpty():
+        return frames.withColumn("person", F.coalesce("person", F.col("face").cast("string")))
     crops = {(entry.video, entry.frame, entry.face): entry.person for entry in entries if entry.person}
     if not crops:
         return frames

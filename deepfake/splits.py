@@ -114,6 +114,12 @@ def read_manifest(split_dir: Path) -> list[Entry]:
     return read_entries(split_dir / "manifest.csv")
 
 
+def write_manifest(split_dir: Path, entries: Iterable[Entry]) -> None:
+    """Write `split_dir/manifest.csv`."""
+    columns = [field.name for field in fields(Entry)]
+    write_csv(split_dir / "manifest.csv", columns, ([getattr(entry, key) for key in columns] for entry in entries))
+
+
 def read_entries(path: Path) -> list[Entry]:
     """Read a manifest.csv, wherever it is.
 
@@ -201,8 +207,7 @@ def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path
                 else:
                     unreadable.append(path)
         _check_unreadable(unreadable, sets, entries)
-        columns = [field.name for field in fields(Entry)]
-        write_csv(folder / "manifest.csv", columns, ([getattr(entry, key) for key in columns] for entry in entries))
+        write_manifest(folder, entries)
     return entries
 
 

@@ -26,6 +26,7 @@ from deepfake.modelinfo import ModelInfo, read_model_info
 from deepfake.plots import plot_confusion
 from deepfake.predictions import SAMPLE_ONLY, mark_of
 from deepfake.reports import write_metrics
+from deepfake.sequences import person_of
 from deepfake.spark_predictions import add_people, malformed_row, read_predictions, scratch_folder
 from deepfake.splits import Entry, read_entries
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
@@ -289,7 +290,7 @@ def judge_videos(
     print(text.split("\n\n")[0])
     crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
     if crops and (crops / "test").is_dir():
-        draw_errors(verdicts, worst, crops, out_dir / "Errors.png", rule.threshold)
+        draw_errors(verdicts, _crops_behind(worst, entries), crops, out_dir / "Errors.png", rule.threshold)
     else:
         (out_dir / "Errors.png").unlink(missing_ok=True)  # of other predictions
         print("04: no Errors.png; --manifest in the folder of the crops would give one")
@@ -301,12 +302,10 @@ def judge_videos(
     return 0
 
 
-def run_spark(
-    predictions: Path, master: str, entries: Sequence[Entry], rule: Rule
-) -> tuple[pd.DataFrame, list[tuple[str, float]]]:
+def run_spark(predictions: Path, master: str, entries: Sequence[Entry], rule: Rule) -> tuple[pd.DataFrame, list[Row]]:
     """The verdicts of `collect_verdicts`, in a Spark session of their own; `entries` tell the people, if they do.
 
-    And the crops of the videos that were judged most wrong, by name, with the p_real of each.
+    And the predictions of the videos that were judged most wrong.
 
     Raises:
         UserError: there is no Java, or Spark cannot read the predictions, or as `collect_verdicts`.
@@ -322,11 +321,18 @@ def run_spark(
         raise UserError(f"{predictions}: Spark cannot read it ({reason})") from None
     finally:
         spark.stop()
-    return verdicts, [(_file_of(row), row.p_real) for row in worst]
+    return verdicts, worst
 
 
-def _file_of(row: Row) -> str:
-    return f"{LABEL_NAMES[row.label]}/{crop_name(row.video, row.frame, row.face or 0)}"
+def _crops_behind(rows: Sequence[Row], entries: Sequence[Entry]) -> list[tuple[str, float]]:
+    """The crops that predictions are of, by name, with the p_real of each: of a sequence, all crops of its person."""
+    if any(row.frame for row in rows):
+        return [
+            (f"{LABEL_NAMES[row.label]}/{crop_name(row.video, row.frame, row.face or 0)}", row.p_real) for row in rows
+        ]
+    judged = {(row.video, row.face or 0): row.p_real for row in rows}
+    crops = [(entry, judged.get((entry.video, person_of(entry)))) for entry in entries if entry.split == "test"]
+    return [(entry.file, p_real) for entry, p_real in crops if p_real is not None]
 
 
 def write_table(table: pd.DataFrame, people: pd.Series, sample_only: bool | None, path: Path) -> None:

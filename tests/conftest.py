@@ -12,12 +12,18 @@ import av
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from deepfake.datasets import read_dataset
 from deepfake.files import UserError
 from deepfake.videos import Video
 
 ROOT = Path(__file__).parent.parent
+
+
+# a busy machine is no reason to fail
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

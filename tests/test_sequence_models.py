@@ -62,6 +62,21 @@ def test_a_missing_frame_is_as_if_it_had_never_been(head):
     assert not np.allclose(predicted(longer, full), predicted(shorter, crops), atol=1e-3)
 
 
+def test_batch_norm_learns_nothing_of_missing_frames():
+    model, crops = sequence_model("lstm"), crops_of(4)
+    model.compile("sgd", "binary_crossentropy")
+    norm = next(layer for layer in backbone_of(model).layers if isinstance(layer, keras.layers.BatchNormalization))
+    crops[:, 1:] = crops[:, :1]
+    padded = crops.copy()
+    padded[:, 1:] = NO_FRAME
+    start, means = norm.get_weights(), []
+    for batch in (crops, padded):
+        norm.set_weights(start)
+        model(batch, training=True)
+        means.append(norm.moving_mean.numpy())
+    assert np.allclose(*means, atol=1e-6) and not np.allclose(means[0], start[2])
+
+
 def test_the_order_of_the_frames_counts():
     model, crops = sequence_model("gru"), crops_of(4)
     assert not np.allclose(predicted(model, crops), predicted(model, crops[:, ::-1]), atol=1e-4)

@@ -45,6 +45,13 @@ def test_where_no_person_is_known_faces_of_the_same_rank_are_one():
     assert [[item.face for item in sequence] for sequence in sequences] == [[0, 0, 0], [1, 1, 1]]
 
 
+def test_a_stray_face_is_no_sequence_unless_nobody_is_seen_more_often():
+    entries = [entry(frame) for frame in range(10)] + [entry(10, person="1"), entry(9, 1, "2"), entry(10, 1, "2")]
+    assert [sequence[0].person for sequence in join_sequences(entries, 10)] == ["0"]
+    nobody_twice = [entry(number, person=str(number)) for number in range(9)]
+    assert len(join_sequences(nobody_twice, 10)) == 9
+
+
 def test_a_row_stands_for_a_sequence_and_is_numbered_by_the_person():
     row = row_of([entry(3, 0, "1", label=0), entry(4, 1, "1", label=0)])
     assert (row.file, row.frame, row.face, row.person) == ("fake/v-000-01.png", 0, 1, "1")
