@@ -44,7 +44,8 @@ def draw_exploration(facts: pd.DataFrame, fakes: Counter[str], outliers: pd.Data
     _draw_methods(axes[0, 0], facts)
     _draw_fakes(axes[0, 1], fakes)
     _draw_outliers(axes[1, 0], facts, outliers)
-    for ax, histogram in zip([axes[0, 2], *axes[1, 1:], *axes[2]], HISTOGRAMS, strict=True):
+    known_first = sorted(HISTOGRAMS, key=lambda histogram: facts[histogram[0]].isna().all())
+    for ax, histogram in zip([axes[0, 2], *axes[1, 1:], *axes[2]], known_first, strict=True):
         _draw_histogram(ax, facts, *histogram)
     sns.despine(figure)
     save(figure, path)
@@ -106,7 +107,7 @@ def _draw_histogram(
     """
     known = facts[facts[fact].notna()]
     if known.empty:
-        axes.set_visible(False)
+        axes.axis("off")
         return
     axes.set_title(title, pad=TITLE_PAD)
     axes.set_xlabel(xlabel.format(frames=_range(facts["frames"])))
