@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deepfake.facts import RULES
-from deepfake.plots import INK, LABEL_COLOURS, MUTED, save
+from deepfake.plots import INK, LABEL_COLOURS, save
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 MOST_BARS = 12
@@ -23,7 +23,7 @@ TITLE_PAD = 18  # points; the names of limits go between a title and its panel
 # the histograms: fact, title, what is counted, which values the axis reaches at least, whether they are whole numbers
 HISTOGRAMS = (
     ("people", "People", "people in a video, by position and size", (0, 4), True),
-    ("frames_with_face", "Frames with a face", "frames of a video", (0, 4), True),
+    ("frames_with_face", "Frames with a face", "frames of a video, {frames} taken", (0, 4), True),
     ("faces", "Faces", "faces in all frames of a video", (0, 4), True),
     ("confidence", "Sureness of the detector", "mean confidence of a video's faces", (0.9, 1), False),
     ("crop_side", "Size of the crops", "shorter side in pixels, median of a video", (120, 160), False),
@@ -44,7 +44,8 @@ def draw_exploration(facts: pd.DataFrame, fakes: Counter[str], outliers: pd.Data
     _draw_methods(axes[0, 0], facts)
     _draw_fakes(axes[0, 1], fakes)
     _draw_outliers(axes[1, 0], facts, outliers)
-    for ax, histogram in zip([axes[0, 2], *axes[1, 1:], *axes[2]], HISTOGRAMS, strict=True):
+    known_first = sorted(HISTOGRAMS, key=lambda histogram: facts[histogram[0]].isna().all())
+    for ax, histogram in zip([axes[0, 2], *axes[1, 1:], *axes[2]], known_first, strict=True):
         _draw_histogram(ax, facts, *histogram)
     sns.despine(figure)
     save(figure, path)
@@ -100,13 +101,16 @@ def _draw_fakes(axes: Axes, fakes: Counter[str]) -> None:
 def _draw_histogram(
     axes: Axes, facts: pd.DataFrame, fact: str, title: str, xlabel: str, reach: tuple[float, float], whole: bool
 ) -> None:
-    """Shares of the reals and of the fakes; dashed the limit of a rule of RULES, where it is on the page."""
+    """Shares of the reals and of the fakes; dashed the limit of a rule of RULES, where it is on the page.
+
+    What is known of no video stays out of the page.
+    """
     known = facts[facts[fact].notna()]
-    axes.set_title(title, pad=TITLE_PAD)
-    axes.set_xlabel(xlabel)
     if known.empty:
-        axes.text(0.5, 0.5, "not known", color=MUTED, ha="center", va="center", transform=axes.transAxes)
+        axes.axis("off")
         return
+    axes.set_title(title, pad=TITLE_PAD)
+    axes.set_xlabel(xlabel.format(frames=_range(facts["frames"])))
     edges = _edges(known[fact].to_numpy(), reach, whole)
     for label in (FAKE, REAL):
         values = known.loc[known["label"] == label, fact]
@@ -121,6 +125,12 @@ def _draw_histogram(
     axes.set_ylim(0, top)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=whole))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def _range(values: pd.Series) -> str:
+    """The least and the greatest of whole numbers, as "11" or "3 to 11"; "?" where none is known."""
+    known = sorted(set(values.dropna().astype(int)))
+    return " to ".join(str(number) for number in dict.fromkeys([known[0], known[-1]])) if known else "?"
 
 
 def _shape(label: int) -> dict:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.explore_plots import draw_exploration
+from deepfake.explore_plots import _range, draw_exploration
 from deepfake.facts import Facts, find_outliers
 
 RNG = np.random.default_rng(0)
@@ -35,3 +35,8 @@ def test_a_dataset_without_an_original_is_drawn(tmp_path):
     facts = pd.DataFrame([asdict(Facts("a", 0, "", **GOOD))])
     draw_exploration(facts, Counter(), find_outliers(facts), tmp_path / "Exploration.png")
     assert cv2.imread(str(tmp_path / "Exploration.png")) is not None
+
+
+@pytest.mark.parametrize(("frames", "says"), [([11, 11], "11"), ([11, 3, None, 5], "3 to 11"), ([None], "?")])
+def test_the_panel_of_frames_says_how_many_were_taken(frames, says):
+    assert _range(pd.Series(frames, dtype=float)) == says
