@@ -63,8 +63,12 @@ def read_sets(
         wanted = (FAKE, REAL) if left_out is not None and split == "test" else needed
         lacking = [LABEL_NAMES[label] for label in wanted if label not in {entry.label for entry in members}]
         if lacking:
-            without = f" where {left_out} is left out" if left_out else "; run step 02 again"
-            raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{without}")
+            remedy = "; run step 02 again"
+            if left_out is not None:
+                there = sorted({entry.method for entry in read_manifest(split_dir) if entry.split == split} - {""})
+                remedy = f" where {left_out} is left out; its methods are {', '.join(there) or 'not known'}, and a "
+                remedy += "larger dataset has more (the sample: --originals 100)"
+            raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{remedy}")
         for entry in members:
             if not (file := split_dir / split / entry.file).is_file():
                 raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
