@@ -42,7 +42,8 @@ def train(name: str, out_dir: Path, split_dir: Path, seed: int) -> None:
     if str(start) in options and start.is_file():
         made_with["start"] = digest_of(start)
     note = out_dir / "options.json"
-    if note.exists() and read_json(note, remedy="delete it") == made_with:
+    # an older note says nothing of the start
+    if note.exists() and made_with | read_json(note, remedy="delete it") == made_with:
         return
     note.unlink(missing_ok=True)  # what is there is no whole run from here on
     run_step("03-train_cnn.py", "--split-dir", split_dir, "--out-dir", out_dir, *options)
