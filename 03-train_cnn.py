@@ -36,7 +36,7 @@ def main() -> int:
         help="judge the frames of a person together, by such a head on the backbone",
     )
     parser.add_argument(
-        "--sequence-frames", type=cli.whole_number(2), default=10, metavar="N", help="of a person, with --sequence"
+        "--sequence-frames", type=cli.whole_number(2), metavar="N", help="of a person, with --sequence (default: 10)"
     )
     parser.add_argument(
         "--freeze-backbone",
@@ -71,9 +71,8 @@ def main() -> int:
     parser.add_argument(
         "--augment",
         choices=("none", "standard", "strong"),
-        default="standard",
         help="standard: flipped, turned, shifted, sheared, zoomed; strong: also colours, greyscale, blur, noise, "
-        "smaller and back, JPEG, parts of the face cut out",
+        "smaller and back, JPEG, parts of the face cut out (default: standard, or none with --freeze-backbone)",
     )
     parser.add_argument(
         "--self-blend",
@@ -117,6 +116,10 @@ def main() -> int:
     args = parser.parse_args()
     if args.freeze_backbone and not (args.sequence and (args.init_from or args.weights != "none")):
         parser.error("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")
+    if args.freeze_backbone and args.augment not in (None, "none"):
+        parser.error("--freeze-backbone computes features once, of crops as they are; leave --augment out")
+    if args.sequence_frames and not args.sequence:
+        parser.error("--sequence-frames goes with --sequence")
     if args.self_blend and args.sequence:
         parser.error("--self-blend is for frame models; --sequence --init-from can start from one that was trained so")
     if args.self_blend and args.balance != "none":
@@ -127,6 +130,8 @@ def main() -> int:
 
     given = vars(args) | {"calibrate": not args.no_calibration, "new_head": args.init_from is not None}
     given["weights"] = args.weights or args.init_from
+    given["augment"] = args.augment or Options.augment
+    given["sequence_frames"] = args.sequence_frames or Options.sequence_frames
     options = Options(**{field.name: given[field.name] for field in fields(Options)})
     return train(args.split_dir, args.out_dir, options, args.resume, args.quiet)
 

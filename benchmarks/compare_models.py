@@ -9,9 +9,9 @@ each model is trained on it from scratch, the sequence model on the features of 
 import argparse
 from pathlib import Path
 
-from test_sets import find_faces, run_step
+from test_sets import find_faces, is_drawn, run_step
 
-from deepfake.files import read_json, write_json
+from deepfake.files import digest_of, read_json, write_json
 
 # in order, since the last starts from the one before it; MODEL stands for that one's file
 RUNS = {
@@ -25,8 +25,9 @@ RUNS = {
 def prepare(folder: Path, originals: int, seed: int) -> Path:
     """Draw and split the sample; gives the split folder."""
     videos_dir, split_dir = folder / "videos", folder / "split_dataset"
-    if not (split_dir / "manifest.csv").exists():
-        run_step("-m deepfake.sample", "--videos-dir", videos_dir, "--originals", originals, "--seed", seed)
+    arguments = ["--originals", originals, "--seed", seed]
+    if not is_drawn(split_dir, arguments):
+        run_step("-m deepfake.sample", "--videos-dir", videos_dir, *arguments)
         find_faces(videos_dir)
         folders = ["--prepared-dir", folder / "prepared_dataset", "--split-dir", split_dir]
         run_step("02-prepare_fake_real_dataset.py", "--videos-dir", videos_dir, *folders)
@@ -34,14 +35,19 @@ def prepare(folder: Path, originals: int, seed: int) -> Path:
 
 
 def train(name: str, out_dir: Path, split_dir: Path, seed: int) -> None:
-    """Step 03, unless a whole run with the same options is there."""
+    """Step 03, unless a whole run with the same options is there, from the same start."""
     start = out_dir.with_name("efficientnet-b0") / "tmp_checkpoint" / "best_model.keras"
     options = [str(start) if word == "MODEL" else word for word in [*RUNS[name].split(), "--seed", str(seed)]]
+    made_with = {"options": options}
+    if str(start) in options and start.is_file():
+        made_with["start"] = digest_of(start)
     note = out_dir / "options.json"
-    if note.exists() and read_json(note, remedy="delete it") == {"options": options}:
+    # an older note says nothing of the start
+    if note.exists() and made_with | read_json(note, remedy="delete it") == made_with:
         return
+    note.unlink(missing_ok=True)  # what is there is no whole run from here on
     run_step("03-train_cnn.py", "--split-dir", split_dir, "--out-dir", out_dir, *options)
-    write_json(note, {"options": options})
+    write_json(note, made_with)
 
 
 def main() -> None:

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from deepfake.crops import find_crops
+from deepfake.crops import Crops, find_crops
 from deepfake.datasets import read_dataset
+from deepfake.files import read_json, write_json
 from deepfake.splits import write_sets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +39,28 @@ def find_faces(videos_dir: Path) -> None:
     run_step("01a-crop_faces_with_mtcnn.py", "--videos-dir", videos_dir)
 
 
+def crops_of(videos_dir: Path) -> list[Crops]:
+    """The crops of a dataset that were made in its own folder."""
+    return find_crops(read_dataset(videos_dir), videos_dir, "faces", group_by="source")
+
+
 def split_as_test(videos_dir: Path, split_dir: Path) -> None:
     """Make a split of a dataset's crops that is all test: nothing is balanced or left out."""
-    crops = find_crops(read_dataset(videos_dir), videos_dir, "faces", group_by="source")
-    write_sets({"test": crops}, split_dir.with_name("prepared_dataset"), split_dir, quiet=True)
+    write_sets({"test": crops_of(videos_dir)}, split_dir.with_name("prepared_dataset"), split_dir, quiet=True)
+
+
+def is_drawn(split_dir: Path, arguments: Sequence[object]) -> bool:
+    """Whether a sample is there, split; one that is yet to be drawn is noted beside `split_dir` with its arguments.
+
+    A sample without such a note is taken as it is.
+
+    Raises:
+        SystemExit: the one that is there was drawn with other arguments.
+    """
+    note, drawn_with = split_dir.with_name("sample.json"), [str(argument) for argument in arguments]
+    if note.exists() and (before := read_json(note, remedy="give another --dir")["arguments"]) != drawn_with:
+        sys.exit(f"{note}: drawn with {' '.join(before)}, not {' '.join(drawn_with)}; give another --dir")
+    whole = (split_dir / "manifest.csv").exists()
+    if not whole:
+        write_json(note, {"arguments": drawn_with})
+    return whole

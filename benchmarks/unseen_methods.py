@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from test_sets import find_faces, run_step, split_as_test
+from test_sets import crops_of, find_faces, is_drawn, run_step, split_as_test
 
+from deepfake.assignment import divide
 from deepfake.drawing.swaps import METHODS
 from deepfake.files import read_json, write_json
 from deepfake.metrics import measure
+from deepfake.splits import write_sets
 from deepfake.videos import REAL
 
 SEEN = "seen"  # instead of a method that is left out
@@ -42,22 +44,27 @@ WAYS = {
 
 
 def prepare_seed(folder: Path, seed: int, originals: int, tested: int) -> tuple[Path, Path]:
-    """Draw a seed's sample and its test; gives the split folder of each."""
-    train, test = folder / "train", folder / "test"
-    if not (train / "split_dataset" / "manifest.csv").exists():
-        draw(train / "videos", seed, originals, fakes=2)
-        folders = ["--prepared-dir", train / "prepared_dataset", "--split-dir", train / "split_dataset"]
-        run_step("02-prepare_fake_real_dataset.py", "--videos-dir", train / "videos", "--balance", "none", *folders)
-    if not (test / "split_dataset" / "manifest.csv").exists():
-        draw(test / "videos", 1000 + seed, tested, fakes=len(METHODS))
-        split_as_test(test / "videos", test / "split_dataset")
-    return train / "split_dataset", test / "split_dataset"
+    """Draw a seed's sample and its test; gives a split folder to train on and one that is all test.
+
+    The first has train and val as step 02 divides the sample, and the same test, for which not every method has a fake
+    among the sample's own.
+    """
+    train, test = folder / "train" / "split_dataset", folder / "test" / "split_dataset"
+    drawn_with = ["--seed", 1000 + seed, "--originals", tested, "--fakes", len(METHODS)]
+    if not is_drawn(test, drawn_with):
+        draw(test.with_name("videos"), drawn_with)
+        split_as_test(test.with_name("videos"), test)
+    drawn_with = ["--seed", seed, "--originals", originals, "--fakes", 2]
+    if not is_drawn(train, drawn_with):
+        draw(train.with_name("videos"), drawn_with)
+        sets = divide(crops_of(train.with_name("videos"))) | {"test": crops_of(test.with_name("videos"))}
+        write_sets(sets, train.with_name("prepared_dataset"), train, quiet=True)
+    return train, test
 
 
-def draw(videos_dir: Path, seed: int, originals: int, fakes: int) -> None:
+def draw(videos_dir: Path, arguments: list) -> None:
     """Draw a sample and find its faces."""
-    arguments = ["--videos-dir", videos_dir, "--seed", seed, "--originals", originals, "--fakes", fakes]
-    run_step("-m deepfake.sample", *arguments)
+    run_step("-m deepfake.sample", "--videos-dir", videos_dir, *arguments)
     find_faces(videos_dir)
 
 
@@ -70,6 +77,7 @@ def train_and_test(run: Path, way: Way, left_out: str, args: argparse.Namespace,
     options += ["--leave-out-method", left_out] if left_out != SEEN and way.sees_fakes else []
     note = run / "options.json"
     if not note.exists() or read_json(note, remedy="delete it") != {"options": options}:
+        note.unlink(missing_ok=True)  # what is there is no whole run from here on
         run_step("03-train_cnn.py", "--split-dir", sets[0], "--out-dir", run, *options)
         model = run / "tmp_checkpoint" / "best_model.keras"
         run_step("03a-load_cnn.py", "--model", model, "--split-dir", sets[1], "--out-dir", run / "test")

@@ -170,14 +170,18 @@ def build_backbone(name: str, image_size: int, weights: str) -> keras.Model:
     `weights` is none (random), a name in its `urls`, or a file of its weights.
 
     Raises:
-        UserError: the weights cannot be downloaded or do not fit, or the images are too small.
+        UserError: the weights cannot be downloaded or do not fit, the images are too small, or the Keras model has
+            another name, by which a trained one would not be known again.
     """
     kind = BACKBONES[name]
     if image_size < kind.least_size:
         raise UserError(f"--image-size {image_size}: {name} takes images of at least {kind.least_size} pixels")
-    if weights in kind.urls:
-        return _with_named_weights(name, image_size, weights)
-    backbone = kind.build(image_size, None)
+    is_named = weights in kind.urls
+    backbone = _with_named_weights(name, image_size, weights) if is_named else kind.build(image_size, None)
+    if backbone.name != name:
+        raise UserError(f"BACKBONES[{name!r}]: builds a model with name={backbone.name!r}; give it name={name!r}")
+    if is_named:
+        return backbone
     if weights == "none":
         for layer in backbone.layers:
             if isinstance(layer, layers.BatchNormalization):

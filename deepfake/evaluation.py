@@ -50,27 +50,35 @@ def read_sets(
     Raises:
         UserError: step 02 has not been run, a set lacks a label, no fake is of the method, or a crop is gone.
     """
-    manifest, entries = split_dir / "manifest.csv", read_manifest(split_dir)
+    manifest, listed = split_dir / "manifest.csv", read_manifest(split_dir)
+    entries = listed
     if left_out is not None:
-        methods = sorted({entry.method for entry in entries} - {""})
+        methods = sorted({entry.method for entry in listed} - {""})
         if left_out not in methods:
             raise UserError(f"{manifest}: no fake by the method {left_out}; there are {', '.join(methods) or 'none'}")
         entries = [
-            entry for entry in entries if entry.label == REAL or (entry.method == left_out) == (entry.split == "test")
+            entry for entry in listed if entry.label == REAL or (entry.method == left_out) == (entry.split == "test")
         ]
     sets = {split: [entry for entry in entries if entry.split == split] for split in splits}
     for split, members in sets.items():
         wanted = (FAKE, REAL) if left_out is not None and split == "test" else needed
         lacking = [LABEL_NAMES[label] for label in wanted if label not in {entry.label for entry in members}]
         if lacking:
-            without = f" where {left_out} is left out" if left_out else "; run step 02 again"
-            if all(entry.label == REAL for entry in entries):
-                without = "; train with --self-blend, and give 03a the self_blended/ that it writes as --split-dir"
-            raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{without}")
+            raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{_remedy(listed, left_out)}")
         for entry in members:
             if not (file := split_dir / split / entry.file).is_file():
                 raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
     return sets
+
+
+def _remedy(listed: list[Entry], left_out: str | None) -> str:
+    if left_out is not None:
+        tested = sorted({entry.method for entry in listed if entry.split == "test"} - {""})
+        methods = ", ".join(tested) or "none that is known"
+        return f" where {left_out} is left out; the test has {methods}, and a larger dataset more (--originals 100)"
+    if all(entry.label == REAL for entry in listed):
+        return "; train with --self-blend, and give 03a the self_blended/ that it writes as --split-dir"
+    return "; run step 02 again"
 
 
 def count_labels(entries: list[Entry]) -> dict[str, int]:

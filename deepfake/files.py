@@ -1,6 +1,7 @@
 """Whole files or none: writing to a temporary name and renaming, and the one error that users see."""
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -48,6 +49,12 @@ def _json_lines(content: Any, depth: int, indent: str = "") -> str:
         items = [json.dumps(item) for item in content]
     start, end = "{}" if isinstance(content, dict) else "[]"
     return f"{start}\n{deeper}" + f",\n{deeper}".join(items) + f"\n{indent}{end}"
+
+
+def digest_of(path: Path) -> str:
+    """A short text that is another for a file of other bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def read_json(path: Path, remedy: str) -> Any:

@@ -7,7 +7,7 @@ from deepfake.backbones import BACKBONES
 from deepfake.checkpoints import Phase
 from deepfake.devices import keras
 from deepfake.files import UserError
-from deepfake.models import DEFAULT, SequenceKind, backbone_of, build_model, is_whole_model, load_model
+from deepfake.models import DEFAULT, SequenceKind, backbone_of, build_model, frames_of, is_whole_model, load_model
 
 CROPS_A_STEP = 32
 SEQUENCES_A_STEP = 8
@@ -62,16 +62,20 @@ class Options:
 def resolved(options: Options) -> Options:
     """The options with all that was left to the model: its name, weights, image size and batch size.
 
-    A trained model to start from brings its name and image size along.
+    A trained model to start from brings its name and image size along. Before a frozen backbone nothing is augmented.
 
     Raises:
-        UserError: there is no such model, it cannot be loaded, or it is to be frozen before it has learnt anything.
+        UserError: there is no such model, it cannot be loaded, it is to be frozen before it has learnt anything, or
+            a new head is to be put on something else than a whole frame model.
     """
     name, image_size = options.model, options.image_size
-    if options.weights and is_whole_model(options.weights):
-        known = load_model(Path(options.weights))
-        backbone = backbone_of(known)
-        name = name or (backbone.name if backbone is not None else DEFAULT)
+    known = load_model(Path(options.weights)) if options.weights and is_whole_model(options.weights) else None
+    backbone = None if known is None else backbone_of(known)
+    if options.new_head and (backbone is None or frames_of(known)):
+        found = "not a whole frame model of ours" if Path(options.weights).exists() else "not found"
+        raise UserError(f"--init-from {options.weights}: {found}; give the best_model.keras of a frame model")
+    if known is not None:
+        name = name or (DEFAULT if backbone is None else backbone.name)
         image_size = image_size or known.input_shape[-2]
     name = name or DEFAULT
     if name not in BACKBONES:
@@ -84,6 +88,7 @@ def resolved(options: Options) -> Options:
         options,
         model=name,
         weights=weights,
+        augment="none" if options.freeze_backbone else options.augment,
         batch_size=options.batch_size or (SEQUENCES_A_STEP if options.sequence else CROPS_A_STEP),
         image_size=image_size or kind.image_size,
     )

@@ -15,14 +15,14 @@ from deepfake.calibration import apply_temperature, video_means
 from deepfake.devices import keras
 from deepfake.evaluation import crops_for, judge
 from deepfake.files import write_csv
-from deepfake.inputs import CropSet, cached, readable_crops
+from deepfake.inputs import IMAGE_SIZE, MEMORY_BYTES, CropSet, cached, readable_crops
 from deepfake.metrics import Figure, measure, measure_with_intervals
 from deepfake.models import frames_of
 from deepfake.robustness_plots import plot_robustness
 from deepfake.sequences import judged
 from deepfake.splits import Entry
 
-# a test set is read once and judged for every level, so of a larger one whole videos are left out
+# a test set is read into memory and judged for every level, so of a larger one whole videos are left out
 MOST_CROPS = 20_000
 
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
@@ -79,11 +79,13 @@ class Result:
 def damaged(crops: CropSet, damage: Damage, level: float, seed: int = 0) -> CropSet:
     """Cached crops with their pixels damaged: the same for the same seed."""
 
-    def change(number: int) -> np.ndarray:
-        return damage.change(crops.pixels[number], level, np.random.default_rng((seed, number)))
+    pixels = np.empty_like(crops.pixels)
+
+    def change(number: int) -> None:
+        pixels[number] = damage.change(crops.pixels[number], level, np.random.default_rng((seed, number)))
 
     with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV and numpy work outside Python's lock
-        pixels = np.stack(list(pool.map(change, range(len(crops.pixels)))))
+        list(pool.map(change, range(len(pixels))))  # the list raises what a thread has raised
     return dataclasses.replace(crops, pixels=pixels)
 
 
@@ -123,7 +125,7 @@ def report_robustness(
     Raises:
         UserError: a crop cannot be read.
     """
-    chosen = some_videos(entries, MOST_CROPS)
+    chosen = some_videos(entries, most_crops(model.input_shape[-2] or IMAGE_SIZE))
     if len(chosen) < len(entries):
         print(f"03a: robustness is measured on {len(chosen)} of {len(entries)} test crops")
 
@@ -153,6 +155,11 @@ def report_robustness(
 def _row(result: Result) -> tuple:
     figure = result.video_auc
     return result.kind, result.level, figure.value, figure.low, figure.high, result.frame_auc
+
+
+def most_crops(image_size: int) -> int:
+    """How many crops of S x S pixels are judged: as they are and damaged, both must fit into MEMORY_BYTES."""
+    return min(MOST_CROPS, MEMORY_BYTES // (2 * 3 * image_size**2))
 
 
 def some_videos(entries: Sequence[Entry], most: int) -> list[Entry]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepfake.files import UserError, read_json, write_csv
+from deepfake.files import UserError, digest_of, read_json, write_csv
 from deepfake.metrics import (
     CONFIDENCE,
     THRESHOLD,
@@ -34,7 +34,13 @@ LEAST_GROUPS = 6
 UNKNOWN = "-"
 
 # what is read of a run.json, and of the arguments in it
-KINDS = {"model": str, "parameters": int, "seconds_per_step": int | float, "threshold": int | float}
+KINDS = {
+    "model": str,
+    "parameters": int,
+    "seconds_per_step": int | float,
+    "threshold": int | float,
+    "predictions": str,
+}
 ARGUMENTS = {"weights": str, "split_dir": str}
 
 
@@ -72,7 +78,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     """Read some run.json (or the folders that they are in), and the predictions beside each.
 
     Raises:
-        UserError: one is missing, given twice, or not what step 03 writes.
+        UserError: one is missing, given twice, not what step 03 writes, or beside predictions that are not its own.
     """
     folders = [(path if path.is_dir() else path.parent).resolve() for path in paths]
     if len(set(folders)) < len(folders):
@@ -82,7 +88,8 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     contents = [_read_run_json(path) for path in files]
     names = short_names([str(folder) for folder in folders])
     datasets = [run.get("split_dir") for run in contents]
-    short = short_names([dataset for dataset in datasets if dataset])
+    given = list(dict.fromkeys(dataset for dataset in datasets if dataset))
+    short = short_names(given) if len(given) > 1 else {path: str(Path(*Path(path).parts[-2:])) for path in given}
     return [
         _run(names[str(folder)], short.get(dataset), content, folder)
         for folder, dataset, content in zip(folders, datasets, contents, strict=True)
@@ -104,7 +111,13 @@ def _read_run_json(path: Path) -> dict[str, Any]:
 
 def _run(name: str, dataset: str | None, content: dict[str, Any], folder: Path) -> Run:
     threshold = content.get("threshold", THRESHOLD)
-    videos = read_videos(folder / f"{NAME}.parquet")
+    predictions = folder / f"{NAME}.parquet"
+    videos = read_videos(predictions)
+    if content.get("predictions") not in (None, digest_of(predictions)):  # an older run.json does not tell
+        raise UserError(
+            f"{predictions}: not the predictions that run.json is of; "
+            "run step 03 again, or give 03a an --out-dir of its own"
+        )
     figures = measure_with_intervals(videos["label"], videos["p_real"], videos["group"], threshold)
     return Run(
         name=name,
@@ -215,6 +228,7 @@ def as_text(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
     lines += [
         "",
         f"by test video (the mean of its frames), {CONFIDENCE:.0%} intervals from a bootstrap over source groups",
+        "a step is a batch of the run's own; with a frozen backbone, of the head alone",
     ]
     tested = {tuple(zip(run.videos["video"], run.videos["label"], strict=True)) for run in runs}
     if len(tested) > 1:
@@ -231,7 +245,7 @@ def as_text(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
 
 
 def _row(run: Run) -> list[str]:
-    told = [run.model, run.weights, run.dataset]
+    told = [run.model, run.weights and Path(run.weights).name, run.dataset]
     return [
         run.name,
         *(str(value) if value else UNKNOWN for value in told),

@@ -14,7 +14,7 @@ from deepfake.augmentation import LEVELS, Augmentation, augmenting
 from deepfake.checkpoints import Keeper, Phase, Progress, check_same_run, digest, read_progress, restore, states_of
 from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
 from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
-from deepfake.files import read_json, whole_file, write_json
+from deepfake.files import digest_of, read_json, whole_file, write_json
 from deepfake.gallery import draw_augmentation
 from deepfake.inputs import (
     CropSet,
@@ -34,7 +34,7 @@ from deepfake.modelinfo import ModelInfo, write_model_info
 from deepfake.models import backbone_of, build_model, knows_sample_only, load_model, on_features
 from deepfake.options import Options, learning_rate, phases, resolved
 from deepfake.plots import plot_history
-from deepfake.predictions import SAMPLE_ONLY
+from deepfake.predictions import NAME, SAMPLE_ONLY
 from deepfake.pseudo_fakes import without_fakes
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, REAL
@@ -271,6 +271,7 @@ def finish(
         "best_epoch": progress.best_epoch,
         "val_accuracy": progress.history["val_accuracy"][progress.best_epoch - 1],
         "test_accuracy": scores.accuracy,
+        "predictions": digest_of(out_dir / f"{NAME}.parquet"),  # for compare to know them from those of step 03a
         "calibration": calibration,
         "threshold": info.threshold,
         "band": info.band,

@@ -90,6 +90,12 @@ def test_what_cannot_be_built_is_the_users_error():
         build_backbone("resnet50", 64, "noisy-student")
 
 
+def test_a_backbone_must_bear_its_key_by_which_a_trained_model_is_known_again(monkeypatch):
+    monkeypatch.setitem(BACKBONES, "my-net", BACKBONES["meso4"])
+    with pytest.raises(UserError, match=r"BACKBONES\['my-net'\]: builds a model with name='meso4'"):
+        build_backbone("my-net", 32, "none")
+
+
 def test_weights_of_another_backbone_are_the_users_error(tmp_path):
     build_backbone("meso4", 32, "none").save_weights(tmp_path / "meso4.weights.h5")
     with pytest.raises(UserError, match="not the weights of small-cnn"):

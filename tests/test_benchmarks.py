@@ -1,5 +1,6 @@
 """What the benchmarks make and print: worse copies of videos, test sets of all crops, and their tables."""
 
+import argparse
 import json
 import sys
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, make_video
 
+from deepfake.files import digest_of
 from deepfake.splits import read_manifest
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
@@ -145,3 +147,47 @@ def test_a_method_is_measured_against_all_real_videos(tmp_path):
 def test_a_sequence_model_is_compared_after_the_model_it_starts_from():
     names = list(compare_models.RUNS)
     assert names.index("efficientnet-b0-lstm") > names.index("efficientnet-b0")
+
+
+def test_a_sample_that_was_drawn_otherwise_is_not_taken_for_this_one(tmp_path):
+    split_dir = tmp_path / "split_dataset"
+    assert not test_sets.is_drawn(split_dir, ["--originals", 48])
+    split_dir.mkdir()
+    (split_dir / "manifest.csv").touch()
+    assert test_sets.is_drawn(split_dir, ["--originals", 48])
+    with pytest.raises(SystemExit, match="drawn with --originals 48, not --originals 60; give another --dir"):
+        test_sets.is_drawn(split_dir, ["--originals", 60])
+    (tmp_path / "sample.json").unlink()  # one that was drawn before there were notes
+    assert test_sets.is_drawn(split_dir, ["--originals", 60])
+
+
+def test_a_frame_model_that_is_there_whole_is_not_trained_again(tmp_path):
+    note = tmp_path / "meso4" / "options.json"
+    note.parent.mkdir()
+    note.write_text(json.dumps({"options": [*compare_models.RUNS["meso4"].split(), "--seed", "0"]}))
+    compare_models.train("meso4", note.parent, tmp_path / "no_split", seed=0)  # step 03 would fail without a split
+    assert note.exists()
+
+
+def test_a_sequence_model_is_trained_again_from_another_start_and_is_not_whole_until_that_ends(tmp_path):
+    start = tmp_path / "efficientnet-b0" / "tmp_checkpoint" / "best_model.keras"
+    start.parent.mkdir(parents=True)
+    start.write_bytes(b"a model")
+    note = tmp_path / "efficientnet-b0-lstm" / "options.json"
+    note.parent.mkdir()
+    options = compare_models.RUNS["efficientnet-b0-lstm"].replace("MODEL", str(start)).split()
+    for of_start in ({}, {"start": digest_of(start)}):  # an older note says nothing of it
+        note.write_text(json.dumps({"options": [*options, "--seed", "0"]} | of_start))
+        compare_models.train(note.parent.name, note.parent, tmp_path / "no_split", seed=0)
+    start.write_bytes(b"the model of another training")
+    with pytest.raises(SystemExit, match=r"03-train_cnn\.py .* failed"):
+        compare_models.train(note.parent.name, note.parent, tmp_path / "no_split", seed=0)
+    assert not note.exists()
+
+
+def test_a_run_of_a_left_out_method_that_fails_is_not_whole(tmp_path):
+    args = argparse.Namespace(model="meso4", image_size=None, epochs=1)
+    (tmp_path / "options.json").write_text('{"options": ["--others"]}')
+    with pytest.raises(SystemExit, match=r"03-train_cnn\.py .* failed"):
+        unseen_methods.train_and_test(tmp_path, unseen_methods.WAYS["plain"], "seam", args, 0, (tmp_path, tmp_path))
+    assert not (tmp_path / "options.json").exists()

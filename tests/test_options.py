@@ -3,6 +3,7 @@
 import pytest
 from conftest import run_step
 
+from deepfake.backbones import build_backbone
 from deepfake.checkpoints import Phase
 from deepfake.devices import keras
 from deepfake.files import UserError
@@ -60,8 +61,24 @@ def test_a_backbone_that_knows_nothing_is_not_frozen(given):
 
 def test_a_backbone_that_was_trained_may_be_frozen(frame_model):
     frozen = {"sequence": "lstm", "freeze_backbone": True}
-    assert resolved(Options(weights=frame_model, **frozen)).freeze_backbone
+    found = resolved(Options(weights=frame_model, **frozen))
+    assert found.freeze_backbone and found.augment == "none"
     assert resolved(Options(**frozen)).weights == "imagenet"
+
+
+def test_a_new_head_goes_on_a_whole_frame_model_only(frame_model, tmp_path):
+    assert resolved(Options(weights=frame_model, new_head=True)).model == "meso4"
+    backbone, sequences = tmp_path / "backbone.weights.h5", tmp_path / "sequences.keras"
+    build_backbone("meso4", SIZE, "none").save_weights(backbone)
+    build_model(SIZE, "none", name="meso4", sequence=SequenceKind("gru", 2)).save(sequences)
+    for weights, found in [
+        (tmp_path / "nothere.keras", "not found"),
+        ("imagenet", "not found"),
+        (backbone, "not a whole frame model"),
+        (sequences, "not a whole frame model"),
+    ]:
+        with pytest.raises(UserError, match=f"--init-from {weights}: {found}.*; give the best_model.keras"):
+            resolved(Options(weights=str(weights), new_head=True))
 
 
 def test_another_projects_model_is_not_started_from(tmp_path):
@@ -88,6 +105,8 @@ def test_another_projects_model_is_not_started_from(tmp_path):
         (["--weights", "none", "--init-from", "model.keras"], "not allowed with argument --weights"),
         (["--sequence", "rnn"], "--sequence"),
         (["--sequence", "lstm", "--sequence-frames", "1"], "--sequence-frames"),
+        (["--sequence-frames", "5"], "--sequence-frames goes with --sequence"),
+        (["--freeze-backbone", "--sequence", "lstm", "--augment", "strong"], "leave --augment out"),
     ],
     ids=str,
 )

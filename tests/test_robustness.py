@@ -11,10 +11,10 @@ from conftest import ROOT
 from deepfake.evaluation import read_sets
 from deepfake.files import UserError, write_csv
 from deepfake.frames import write_png
-from deepfake.inputs import cached, crop_set
+from deepfake.inputs import MEMORY_BYTES, cached, crop_set
 from deepfake.metrics import measure_with_intervals
 from deepfake.modelinfo import ModelInfo, write_model_info
-from deepfake.robustness import DAMAGES, damaged, measure_robustness, some_videos
+from deepfake.robustness import DAMAGES, damaged, measure_robustness, most_crops, some_videos
 from deepfake.saved_models import load_and_predict
 from deepfake.splits import Entry
 
@@ -147,6 +147,11 @@ def test_of_many_videos_some_are_taken_whole():
     assert len(chosen) == 60 and len({entry.video for entry in chosen}) == 20
     assert sum(entry.label for entry in chosen) == 30
     assert some_videos(entries, 1000) == entries
+
+
+def test_large_crops_are_fewer_so_that_they_fit_into_memory_twice():
+    assert most_crops(128) == 20_000
+    assert most_crops(600) < 20_000 and 2 * most_crops(600) * 600 * 600 * 3 <= MEMORY_BYTES
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.files import UserError
+from deepfake.files import UserError, digest_of
 from deepfake.predictions import write_predictions
 from deepfake.runs import as_text, compare, compare_all, in_words, read_runs, short_names
 from deepfake.splits import Entry
@@ -144,3 +144,21 @@ def test_predictions_that_are_missing_or_damaged_are_the_users_error(tmp_path):
         read_runs([path])
     with pytest.raises(UserError, match="given twice"):
         read_runs([path, tmp_path / "a"])
+
+
+def test_predictions_that_are_not_those_of_their_run_json_are_refused(tmp_path):
+    path = write_run(tmp_path / "a", 0.3, groups=2)
+    own = digest_of(tmp_path / "a" / "cnn_preds_values.parquet")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"predictions": own}))
+    assert [run.name for run in read_runs([path])] == ["a"]
+    write_run(tmp_path / "other", 0.5, groups=2)
+    (tmp_path / "other" / "cnn_preds_values.parquet").replace(tmp_path / "a" / "cnn_preds_values.parquet")
+    with pytest.raises(UserError, match="run step 03 again, or give 03a an --out-dir of its own"):
+        read_runs([path])
+
+
+def test_the_table_shows_the_name_of_a_weights_file_and_where_the_dataset_is(tmp_path):
+    arguments = {"weights": "/runs/faces/tmp_checkpoint/best_model.keras", "split_dir": "/data/dfdc/split_dataset"}
+    text = as_text(read_runs([write_run(tmp_path / "a", 0.3, arguments=arguments)]), [])
+    assert text.splitlines()[1].split()[2:4] == ["best_model.keras", "dfdc/split_dataset"]
+    assert "a step is a batch of the run's own" in text

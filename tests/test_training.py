@@ -13,7 +13,7 @@ from deepfake.augmentation import LEVELS
 from deepfake.checkpoints import Keeper, Phase, read_progress
 from deepfake.devices import keras, strategy_for
 from deepfake.evaluation import read_sets
-from deepfake.files import UserError
+from deepfake.files import UserError, digest_of
 from deepfake.inputs import crop_batches, crop_set
 from deepfake.modelinfo import ModelInfo, read_model_info
 from deepfake.models import backbone_of, build_model, load_model
@@ -308,6 +308,7 @@ def test_the_record_of_a_run_says_what_was_done(run):
     assert record["versions"]["tensorflow"].startswith("2.")
     assert record["device"] and record["seconds"] > 0 and 1 <= record["best_epoch"] <= 2
     assert record["precision"] == "float32" and record["replicas"] == 1
+    assert record["predictions"] == digest_of(run[1] / "cnn_preds_values.parquet")
     history = read_history(run[1])
     assert [row["epoch"] for row in history] == ["1", "2"]
     assert float(history[record["best_epoch"] - 1]["val_accuracy"]) == record["val_accuracy"]
