@@ -90,7 +90,7 @@ def test_where_real_crops_are_enough_a_set_without_fakes_is_read(tmp_path):
     split_dir = write_split(tmp_path / "split", labels=("real",))
     sets = read_sets(split_dir, needed=(REAL,))
     assert [count_labels(entries) for entries in sets.values()] == [{"real": 8, "fake": 0}] * 3
-    with pytest.raises(UserError, match="train has no fake crops; run step 02 again"):
+    with pytest.raises(UserError, match="train has no fake crops; train with --self-blend, and give 03a"):
         read_sets(split_dir)
 
 
@@ -135,9 +135,7 @@ def test_a_method_that_the_test_set_lacks_cannot_be_tested(tmp_path, needed):
     manifest = split_dir / "manifest.csv"
     lines = manifest.read_text().splitlines(keepends=True)
     manifest.write_text("".join(line for line in lines if not (line.startswith("test") and "faceswap" in line)))
-    told = (
-        "test has no fake crops where faceswap is left out; its methods are reenactment, and a larger .*--originals 100"
-    )
+    told = "test has no fake crops where faceswap is left out; the test has reenactment, and a larger .*--originals 100"
     with pytest.raises(UserError, match=told):
         read_sets(split_dir, left_out="faceswap", needed=needed)
 

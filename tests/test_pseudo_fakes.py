@@ -156,7 +156,8 @@ def test_with_fakes_to_test_on_only_validation_has_fakes_that_are_made(split_dir
     assert folders == {"train": split_dir, "val": blended, "test": split_dir}
     assert found["train"] == entries_of(split_dir, "train") and found["test"] == sets["test"]
     assert {entry.method for entry in found["val"] if entry.label == FAKE} == {METHOD}
-    assert [path.name for path in blended.iterdir()] == ["val"]
+    assert sorted(path.name for path in blended.iterdir()) == ["manifest.csv", "val"]
+    assert read_manifest(blended) == found["val"]
 
 
 def test_without_fakes_to_test_on_the_test_has_fakes_that_are_made_too(real_only, tmp_path):
