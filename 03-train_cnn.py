@@ -5,6 +5,7 @@ Reads:  <split-dir>/ with manifest.csv
 Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_values.json and .parquet, and what the
         model is marked with in _cnn_preds_values.json; Augmentation.png, Loss.png, Accuracy.png, Confusion.png,
         Curves.png; history.csv, logs/ for TensorBoard, run.json; metrics_frames.json and .txt
+        A sequence model has no .h5; with --self-blend, self_blended/ holds the fakes that were made to judge it on.
 """
 
 from dataclasses import fields
