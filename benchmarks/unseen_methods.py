@@ -73,7 +73,7 @@ def train_and_test(run: Path, way: Way, left_out: str, args: argparse.Namespace,
     size = ["--image-size", str(args.image_size)] if args.image_size else []
     epochs = args.epochs * way.longer
     options = ["--model", args.model, "--weights", "none", *size, "--seed", str(seed), "--epochs", str(epochs)]
-    options += ["--patience", str(epochs), *way.options.split()]
+    options += ["--patience", str(epochs), *way.options.split(), *args.training.split()]
     options += ["--leave-out-method", left_out] if left_out != SEEN and way.sees_fakes else []
     note = run / "options.json"
     if not note.exists() or read_json(note, remedy="delete it") != {"options": options}:
@@ -104,6 +104,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--epochs", type=int, default=6, help="of plain training; the others take longer")
     parser.add_argument("--image-size", type=int, help="pixels (default: the model's own)")
+    parser.add_argument("--training", default="", help="further options of step 03, such as '--batch-size 8'")
     parser.add_argument("--originals", type=int, default=48, help="to train on")
     parser.add_argument("--tested", type=int, default=20, help="originals to test on, each with a fake by each method")
     return parser.parse_args()
