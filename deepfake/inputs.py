@@ -217,7 +217,8 @@ def epoch_order(crops: CropSet, sampling: Sampling, seed: int, epoch: int) -> np
     Every epoch has as many. With `crops_per_video` K, a video with more than K crops gives K of them at random; with
     `equal`, the larger class gives as many as the smaller one has.
     """
-    order = np.random.default_rng((seed, epoch)).permutation(len(crops))
+    rng = np.random.default_rng((seed, epoch))
+    order = rng.permutation(len(crops))
     if sampling.self_blend:
         order = order[crops.labels[order, 0] == REAL]
     if sampling.crops_per_video:
@@ -225,7 +226,8 @@ def epoch_order(crops: CropSet, sampling: Sampling, seed: int, epoch: int) -> np
     if sampling.equal:
         labels = crops.labels[order, 0]
         order = order[_rank(labels) < min((labels == label).sum() for label in (FAKE, REAL))]
-    return order
+    # the first of each class or video lie before the rest of it, so that an epoch would end with one class alone
+    return rng.permutation(order) if sampling.equal or sampling.crops_per_video else order
 
 
 def _rank(keys: np.ndarray) -> np.ndarray:

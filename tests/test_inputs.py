@@ -11,6 +11,7 @@ from deepfake.devices import keras, tf
 from deepfake.files import UserError
 from deepfake.inputs import (
     TYPICAL_LANDMARKS,
+    CropSet,
     Sampling,
     cached,
     choose_cache,
@@ -134,6 +135,17 @@ def test_equal_classes_give_as_many_crops_each_and_every_crop_in_time(crops):
     for epoch in found:
         assert len(set(epoch)) == 16 and crops.labels[epoch].sum() == 8
     assert set(np.concatenate(found)) == set(range(20))
+
+
+@pytest.mark.parametrize("sampling", [Sampling(equal=True), Sampling(crops_per_video=1)])
+def test_what_is_left_out_leaves_both_classes_to_every_part_of_an_epoch(sampling):
+    # 60 real crops of 60 videos and 600 fake ones of 60
+    labels = np.repeat([[1.0], [0.0]], [60, 600], axis=0).astype(np.float32)
+    videos = np.array([*map(str, range(60)), *(f"fake{number % 60}" for number in range(600))])
+    crops = CropSet([""] * 660, labels, videos, np.zeros((660, 5, 2)), 32)
+    orders = [epoch_order(crops, sampling, seed=0, epoch=epoch) for epoch in range(30)]
+    shares = np.mean([[labels[part].mean() for part in np.split(order, 4)] for order in orders], axis=0)
+    assert shares == pytest.approx([0.5] * 4, abs=0.05)
 
 
 def test_classes_are_made_equal_after_the_crops_of_a_video_are_chosen(crops):
