@@ -7,7 +7,7 @@ only from those before it, or from the plain helpers.
     faces       networks, detector, people, faces                       steps 01a and 01b
     looking     gallery; facts, pairs, explore_plots: explore
     splits      crops, assignment, splits                               step 02
-    inputs      augmentation, blending, sequences, inputs, pseudo_fakes
+    inputs      augmentation, blending, sequences, crop_sets, inputs, pseudo_fakes
     models      devices, backbones, models, modelinfo
     training    options, checkpoints, training                          step 03
     judging     metrics, calibration, predictions, reports, evaluation; robustness, saved_models (step 03a)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from deepfake.calibration import apply_temperature, fit_temperature, fit_threshold, uncertain_band, video_means
+from deepfake.crop_sets import IMAGE_SIZE, CropSet, crop_set, readable_crops
 from deepfake.devices import keras
 from deepfake.files import UserError
-from deepfake.inputs import IMAGE_SIZE, CropSet, crop_batches, crop_set, readable_crops
+from deepfake.inputs import crop_batches
 from deepfake.metrics import THRESHOLD, Scores, log_loss, score
 from deepfake.modelinfo import ModelInfo
 from deepfake.models import frames_of, predict

@@ -9,11 +9,11 @@ import numpy as np
 
 from deepfake.blending import self_blend
 from deepfake.cli import progress
+from deepfake.crop_sets import cached, crop_set, readable_crops
 from deepfake.crops import link
 from deepfake.faces import crop_name, find_landmarks, parse_crop_name
 from deepfake.files import UserError, whole_folder
 from deepfake.frames import read_png, write_png
-from deepfake.inputs import cached, crop_set, readable_crops
 from deepfake.runner import VideoError
 from deepfake.splits import Entry, is_prepared, write_manifest
 from deepfake.videos import FAKE, LABEL_NAMES, REAL

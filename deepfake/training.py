@@ -12,18 +12,15 @@ from pathlib import Path
 
 from deepfake.augmentation import LEVELS, Augmentation, augmenting
 from deepfake.checkpoints import Keeper, Phase, Progress, check_same_run, digest, read_progress, restore, states_of
+from deepfake.crop_sets import CropSet, cached, crop_set, readable_crops
 from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
 from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
 from deepfake.files import digest_of, read_json, whole_file, write_json
 from deepfake.gallery import draw_augmentation
 from deepfake.inputs import (
-    CropSet,
     Sampling,
-    cached,
     crop_batches,
-    crop_set,
     features_of,
-    readable_crops,
     shared_evenly,
     show_augmentation,
     steps_of,

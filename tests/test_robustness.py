@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from deepfake.crop_sets import MEMORY_BYTES, cached, crop_set
 from deepfake.evaluation import read_sets
 from deepfake.files import UserError, write_csv
 from deepfake.frames import write_png
-from deepfake.inputs import MEMORY_BYTES, cached, crop_set
 from deepfake.metrics import measure_with_intervals
 from deepfake.modelinfo import ModelInfo, write_model_info
 from deepfake.robustness import DAMAGES, damaged, measure_robustness, most_crops, some_videos
