@@ -5,6 +5,7 @@ only from those before it, or from the plain helpers.
     videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
     frames      decoding, frames                                        step 00
     faces       networks, detector, people, faces                       steps 01a and 01b
+    tables      crop_table, table_crops: crops in Parquet
     looking     gallery; facts, pairs, explore_plots: explore
     splits      crops, assignment, splits                               step 02
     inputs      augmentation, blending, sequences, crop_sets, inputs, pseudo_fakes

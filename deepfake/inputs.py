@@ -5,6 +5,7 @@ An item is what a model judges: a crop, or a sequence of them.
 
 import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -221,7 +222,7 @@ def show_augmentation(
         numbers = np.flatnonzero(crops.labels[:, 0] == (REAL if blended else label))
         chosen = numbers[np.linspace(0, len(numbers) - 1, examples).astype(int)]
         rows = chosen if crops.places is None else crops.places[chosen, 0]
-        for number, (image, points) in zip(chosen, decoded(crops, rows).as_numpy_iterator(), strict=True):
+        for number, (image, points) in zip(chosen, _some(crops, rows), strict=True):
             images, landmarks = np.repeat(image[None], versions, axis=0), np.repeat(points[None], versions, axis=0)
             if blended:
                 images = self_blend(images, landmarks, (seed, number, BLENDING))
@@ -231,6 +232,13 @@ def show_augmentation(
             shown.append(np.concatenate([image[None], images.round().astype(np.uint8)]))
             labels.append(label)
     return shown, labels
+
+
+def _some(crops: CropSet, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A few crops and their landmarks in shares, from the cache where there is one."""
+    if crops.pixels is not None:
+        return zip(crops.pixels[rows], crops.points[rows], strict=True)
+    return decoded(crops, rows).as_numpy_iterator()
 
 
 def without_augmentation(batches: tf.data.Dataset) -> tf.data.Dataset:

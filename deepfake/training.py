@@ -251,7 +251,7 @@ def finish(
             model.save(temporary)
     plot_progress(progress, out_dir)
     info, calibration = calibrate(
-        model, sets["val"], folders["val"], info, options.calibrate, options.fit_threshold, quiet
+        model, sets["val"], folders["val"], info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
     )
     write_model_info(info, keeper.model_path.with_suffix(".json"))
     scores, before = report_test("03", model, sets["test"], folders["test"], out_dir, info, quiet=quiet)
