@@ -32,9 +32,9 @@ class CropSet:
 
     Of the crops, the paths and the landmarks in pixels of the file (M x 5 x 2, nan: unknown). Where they are in a table
     at `address`, the paths only name them, and they can be read once they are cached. `places` tells which crops a
-    sequence is made of (N x T, NO_CROP for none). Where they are cached, `pixels` holds the crops decoded (M x S x S x 3
-    uint8), or the features that a backbone gives for them (M x F float32), and `points` the landmarks in shares of the
-    crop's sides (M x 5 x 2 float32).
+    sequence is made of (N x T, NO_CROP for none). Where they are cached, `pixels` holds the crops decoded (M x S x S x
+    3 uint8), or the features that a backbone gives for them (M x F float32), and `points` the landmarks in shares of
+    the crop's sides (M x 5 x 2 float32).
     """
 
     paths: list[str]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
-from deepfake.crop_table import SCHEMA
+from deepfake.crop_table import SCHEMA, write_address
 from deepfake.datasets import read_dataset
 from deepfake.faces import LANDMARKS, parse_crop_name
 from deepfake.files import UserError
@@ -191,6 +191,18 @@ def write_table(address: Path, crops: list[dict], videos: list[dict], files: int
             pq.write_table(table, folder / f"part-{before + number:05d}.snappy.parquet", row_group_size=5)
     (address / "_SUCCESS").touch()
     return address
+
+
+def move_to_table(split_dir: Path, folder: Path) -> Path:
+    """The same split, in a folder of its own, with its crops in a table beside it."""
+    rows = [
+        dict(zip(("video", "frame", "face"), parse_crop_name(path.name), strict=True)) | {"png": path.read_bytes()}
+        for path in sorted(split_dir.rglob("*.png"))
+    ]
+    (folder / "split").mkdir(parents=True)
+    (folder / "split" / "manifest.csv").write_bytes((split_dir / "manifest.csv").read_bytes())
+    write_address(folder / "split", str(write_table(folder / "table", rows, [])))
+    return folder / "split"
 
 
 def run_step(step: str, *arguments: object, **options) -> subprocess.CompletedProcess:

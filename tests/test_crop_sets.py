@@ -4,13 +4,18 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from conftest import move_to_table
 from test_inputs import CACHES, SIZE, write_crops
 
 from deepfake import crop_sets
 from deepfake.crop_sets import TYPICAL_LANDMARKS, cached, choose_cache, crop_set, decoded, readable_crops, resize_crop
+from deepfake.crop_table import SCHEMA
 from deepfake.files import UserError
-from deepfake.splits import Entry
+from deepfake.splits import Entry, write_manifest
+
+LANDMARKS = "[[10, 10], [30, 10], [20, 20], [12, 35], [25, 35]]"
 
 
 @pytest.fixture
@@ -41,6 +46,65 @@ def test_landmarks_that_step_02_has_not_written_are_the_users_error(split, text)
     with pytest.raises(UserError, match=r"manifest\.csv: the landmarks of train/fake/a-000-00\.png") as error:
         crop_set([Entry(**vars(entries[0]) | {"landmarks": text})], folder, SIZE)
     assert str(folder) in str(error.value)
+
+
+# crops in Parquet
+
+
+@pytest.fixture
+def in_table(split, tmp_path):
+    """The same crops in a table, and their entries."""
+    write_manifest(split[0], split[1])
+    return move_to_table(split[0], tmp_path / "moved"), split[1]
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk", "auto"])
+@pytest.mark.parametrize("frames", [None, 3])
+def test_crops_in_parquet_have_the_pixels_and_landmarks_of_the_same_crops_as_files(split, in_table, kind, frames):
+    held = []
+    for folder, entries in (split, in_table):
+        some = [Entry(**vars(entry) | {"landmarks": LANDMARKS}) for entry in entries[::-1][:13]]
+        with cached(crop_set(some, folder, SIZE, frames), kind, folder / ".cache") as crops:
+            held.append([np.array(part) for part in (crops.pixels, crops.points, crops.labels)])
+    assert all(np.array_equal(one, other) for one, other in zip(*held, strict=True))
+    assert held[0][0].shape[1:] == (SIZE, SIZE, 3) and not (folder / ".cache").exists()
+
+
+def test_crops_in_parquet_are_not_read_without_a_cache_which_is_said(in_table, monkeypatch):
+    folder, entries = in_table
+    crops = crop_set(entries, folder, SIZE)
+    with pytest.raises(UserError, match="leave --cache none out"), cached(crops, "none", folder / "cache"):
+        pass
+    monkeypatch.setattr(crop_sets, "choose_cache", lambda *_: "none")  # a full disk
+    with pytest.raises(UserError, match=r"no room.*--out-dir"), cached(crops, "auto", folder / "cache"):
+        pass
+
+
+@pytest.mark.parametrize("png", [b"not an image", b""])
+def test_a_crop_in_parquet_that_is_no_image_is_the_users_error_with_the_address(split, tmp_path, png):
+    (split[0] / "train" / split[1][3].file).write_bytes(png)
+    write_manifest(*split)
+    folder = move_to_table(split[0], tmp_path / "moved")
+    crops = crop_set(split[1], folder, SIZE)
+    refused = pytest.raises(UserError, match=r"moved/table: holds a file that is not an image.*run 01a --crops again")
+    with refused as error, readable_crops(folder), cached(crops, "memory", folder / "cache"):
+        pass
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_that_breaks_off_or_is_gone_is_one_line(in_table):
+    folder, entries = in_table
+    crops = crop_set(entries, folder, SIZE)
+    (file, *_) = sorted(folder.parent.glob("table/kind=crop/*.parquet"))
+    chunk = pq.ParquetFile(file).metadata.row_group(0).column(SCHEMA.get_field_index("png") - 1)
+    data, at = bytearray(file.read_bytes()), chunk.data_page_offset
+    data[at : at + 40] = bytes(40)
+    file.write_bytes(data)
+    with pytest.raises(UserError, match="table: cannot be read"), cached(crops, "memory", folder / "cache"):
+        pass
+    shutil.rmtree(folder.parent / "table")
+    with pytest.raises(UserError, match="table: has no kind=crop/"), cached(crops, "memory", folder / "cache"):
+        pass
 
 
 # the cache

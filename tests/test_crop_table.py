@@ -146,16 +146,9 @@ def test_crops_of_an_object_store_are_read_as_those_of_a_folder(table, tmp_path,
     try:
         there, here = list_crops(address), list_crops(str(table))
         assert there.rows == here.rows and there.people == here.people
-        keys = [("b", 3, 0), ("a", 0, 0)]
-        one, other = (
-            {
-                n: png
-                for numbers, pngs in read_places(find_places(at, keys), at)
-                for n, png in zip(numbers, pngs, strict=True)
-            }
-            for at in (address, str(table))
-        )
-        assert one == other and len(one) == 2
+        for at in (address, str(table)):
+            ((numbers, pngs),) = read_places(find_places(at, [("b", 3, 0)]), at)
+            assert (numbers.tolist(), pngs) == ([0], [(tmp_path / "work/b/faces/b-003-00.png").read_bytes()])
     finally:
         server.shutdown()
     with pytest.raises(UserError, match=r"s3a://.*cannot be read"):
