@@ -1,6 +1,7 @@
 """Addresses of crops in Parquet: on any filesystem, and one line where there is nothing to read."""
 
 import http.server
+import importlib
 import threading
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -9,7 +10,7 @@ from xml.sax.saxutils import escape
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import make_faces, table_rows, write_table
+from conftest import make_faces, table_rows, write_metadata, write_table
 
 from deepfake.crop_table import absolute, hint_at_table, open_rows, read_address, write_address
 from deepfake.files import UserError
@@ -84,6 +85,15 @@ def test_the_address_of_a_split_folder_is_in_one_small_file(tmp_path, table):
 
 def test_only_a_folder_with_a_table_is_said_to_hold_one(tmp_path, table):
     assert hint_at_table(tmp_path) == "" and "--crops" in hint_at_table(table)
+
+
+@pytest.mark.parametrize("tool", ["explore", "gallery"])
+def test_what_looks_at_files_says_that_it_reads_no_parquet(tool, table, tmp_path, monkeypatch):
+    write_metadata(tmp_path, {"a.mp4": "REAL", "b.mp4": {"label": "FAKE", "original": "a.mp4"}})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [tool, "--videos-dir", str(tmp_path), "--work-dir", str(table)])
+    with pytest.raises(UserError, match=r"table: .* in Parquet, which only steps 02 .*--crops instead of --work-dir"):
+        importlib.import_module(f"deepfake.{tool}").main()
 
 
 # an object store: what pyarrow's own client asks of one to list and read, from files
