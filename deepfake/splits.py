@@ -314,11 +314,14 @@ def prepare_dataset(
     else:
         entries = write_sets(sets, prepared_dir, split_dir, quiet)
     _print_counts(entries)
-    left = f"{divided - _total(sets)} left out for the balance"
-    if real_only or not balanced:
-        left = "real ones only" if real_only else "none left out: train with --balance weights or equal"
-    print(f"02: {len(entries)} crops in {split_dir}, {left}")
+    print(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), balanced, real_only)}")
     return 0
+
+
+def _left_out(count: int, balanced: bool, real_only: bool) -> str:
+    if real_only:
+        return "real ones only"
+    return f"{count} left out for the balance" if balanced else "none left out: train with --balance weights or equal"
 
 
 def _no_crops(folder: Path | str, videos_dir: Path, faces: str, crops_of_others: bool) -> UserError:
