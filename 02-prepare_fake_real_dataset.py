@@ -3,8 +3,10 @@
 
 A dataset that brings its own test set keeps it; any other is divided 80/10/10 by source group.
 
-Reads:  what the dataset in <videos-dir> says of its videos, <work-dir>/<id>/faces/*.png, and faces.json
-Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, <split-dir>/manifest.csv
+Reads:  what the dataset in <videos-dir> says of its videos, <work-dir>/<id>/faces/*.png, and faces.json;
+        or, with --crops, Parquet, in which the crops stay
+Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, <split-dir>/manifest.csv;
+        with --crops <split-dir>/manifest.csv and crops.json alone
 """
 
 from pathlib import Path
@@ -14,6 +16,11 @@ from deepfake import cli
 
 def main() -> int:
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir", "--prepared-dir", "--split-dir")
+    parser.add_argument(
+        "--crops",
+        metavar="ADDRESS",
+        help="crops in Parquet, as 01a --crops writes them, instead of --work-dir: a folder, hdfs://... or s3a://...",
+    )
     parser.add_argument("--faces", default="faces", metavar="NAME", help="the crops' folder, such as marked_faces")
     parser.add_argument(
         "--group-by",
@@ -37,6 +44,8 @@ def main() -> int:
     parser.add_argument("--real-only", action="store_true", help="no fakes, for training that makes its own")
     cli.add_dataset_option(parser)
     args = parser.parse_args()
+    if args.crops and (args.work_dir or args.faces != parser.get_default("faces")):
+        parser.error("--crops takes the place of --work-dir and --faces; leave them out")
 
     from deepfake.splits import prepare_dataset
 
@@ -53,6 +62,7 @@ def main() -> int:
         exclude=args.exclude,
         real_only=args.real_only,
         dataset=args.dataset,
+        table=args.crops,
     )
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Step 03: train a classifier on face crops, of single frames or of sequences, and predict the test set.
 
-Reads:  <split-dir>/ with manifest.csv
+Reads:  <split-dir>/ with manifest.csv, and the crops in it, or in Parquet at the address in its crops.json
 Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_values.json and .parquet, and what the
         model is marked with in _cnn_preds_values.json; Augmentation.png, Loss.png, Accuracy.png, Confusion.png,
         Curves.png; history.csv, logs/ for TensorBoard, run.json; metrics_frames.json and .txt
@@ -107,7 +107,8 @@ def main() -> int:
         "--cache",
         choices=("auto", "memory", "disk", "none"),
         default="auto",
-        help="where decoded crops are kept; auto: memory up to 4 GB, then the disk of --out-dir, if it has room",
+        help="where decoded crops are kept; auto: memory up to 4 GB, then the disk of --out-dir, if it has room; "
+        "none is not for crops in Parquet",
     )
     parser.add_argument("--no-calibration", action="store_true", help="leave the model's numbers as they are")
     parser.add_argument(

@@ -2,7 +2,7 @@
 """Step 03a: the test set's predictions by a saved model, without training.
 
 Reads:  a .keras or .h5 model, of step 03 or of another project built on the efficientnet package, and the .json
-        beside it, if there is one; <split-dir>/ with manifest.csv
+        beside it, if there is one; <split-dir>/ with manifest.csv, and the crops as step 03 reads them
 Writes: <out-dir>/cnn_preds_values.json and .parquet, metrics_frames.json and .txt, Confusion.png, Curves.png;
         with --robustness also Robustness.png and robustness.csv
 """

@@ -22,9 +22,10 @@ import numpy as np
 from test_sets import find_faces, run_step
 
 from deepfake.augmentation import LEVELS, Augmentation, augmenting
+from deepfake.crop_sets import CropSet, cached, crop_set
 from deepfake.devices import gpus, keras, tf
 from deepfake.evaluation import read_sets
-from deepfake.inputs import CropSet, cached, crop_set, training_batches
+from deepfake.inputs import training_batches
 from deepfake.models import build_model
 
 BATCH = 32

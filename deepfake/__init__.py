@@ -5,9 +5,10 @@ only from those before it, or from the plain helpers.
     videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
     frames      decoding, frames                                        step 00
     faces       networks, detector, people, faces                       steps 01a and 01b
+    tables      crop_table, table_crops: crops in Parquet
     looking     gallery; facts, pairs, explore_plots: explore
     splits      crops, assignment, splits                               step 02
-    inputs      augmentation, blending, sequences, inputs, pseudo_fakes
+    inputs      augmentation, blending, sequences, crop_sets, inputs, pseudo_fakes
     models      devices, backbones, models, modelinfo
     training    options, checkpoints, training                          step 03
     judging     metrics, calibration, predictions, reports, evaluation; robustness, saved_models (step 03a)

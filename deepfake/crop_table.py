@@ -6,7 +6,17 @@ A folder of crops, at a path or an address such as s3a://bucket/crops, holds
     kind=video/*.parquet    a row a video: columns of VIDEO_COLUMNS
 """
 
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow import fs
+
+from deepfake.files import UserError, read_json, write_json
 
 # as in faces.json: `frame` counts the frames that were taken and `face` those of a frame (FFF and NN of a crop's name),
 # `index` is the frame's number in the video, boxes and landmarks are in pixels of the standard frame
@@ -36,3 +46,89 @@ VIDEO_COLUMNS = {
 }
 # one table for both, so that one job writes a video's crops and what became of it together or not at all
 SCHEMA = pa.schema({"kind": pa.string(), "video": pa.string(), **CROP_COLUMNS, **VIDEO_COLUMNS})
+
+MARK = "crops.json"  # in a split folder whose crops are in a table, in place of the files
+
+
+# addresses
+
+
+def absolute(address: str) -> str:
+    """An address that holds in any current folder: the whole path of a path, and any other as it is.
+
+    Raises:
+        UserError: there is a password in it, which would be written down wherever the address is.
+    """
+    if "://" not in address and not address.startswith("file:"):
+        return str(Path(address).resolve())
+    if urlsplit(address).password:
+        raise UserError("the address of the crops holds a password; give keys by AWS_ACCESS_KEY_ID or a profile")
+    return address
+
+
+def write_address(split_dir: Path, address: str) -> None:
+    """Write into a split folder where its crops are."""
+    write_json(split_dir / MARK, {"crops": address})
+
+
+def read_address(split_dir: Path) -> str | None:
+    """Where the crops of a split folder are in Parquet; None if they are files in it.
+
+    Raises:
+        UserError: crops.json is not what step 02 writes.
+    """
+    path = split_dir / MARK
+    if not path.exists():
+        return None
+    content = read_json(path, remedy="run step 02 again")
+    if not isinstance(content, dict) or not isinstance(content.get("crops"), str):
+        raise UserError(f"{path}: does not say where the crops are; run step 02 again")
+    return content["crops"]
+
+
+def hint_at_table(folder: Path) -> str:
+    """What to say where crops are looked for as files, of a folder that holds them in Parquet; else nothing."""
+    if not (folder / "kind=crop").is_dir():
+        return ""
+    return "it holds crops in Parquet, which only steps 02 (with --crops instead of --work-dir) and 03 read"
+
+
+def open_rows(address: str, kind: str, columns: Sequence[str]) -> ds.Dataset:
+    """The rows of a kind, crop or video, as a dataset with these columns of SCHEMA.
+
+    Raises:
+        UserError: the address cannot be opened, or holds nothing of that kind, or rows without one of the columns.
+    """
+    filesystem, path = _filesystem(address)
+    folder = f"{path.rstrip('/')}/kind={kind}"
+    with told(address):
+        if filesystem.get_file_info(folder).type != fs.FileType.Directory:
+            raise UserError(f"{address}: has no kind={kind}/ in it; give the address that 01a --crops was given")
+        rows = ds.dataset(folder, filesystem=filesystem, format="parquet")
+    missing = [name for name in columns if name not in rows.schema.names]
+    if not rows.files or missing:
+        what = f"no column {', '.join(missing)}" if rows.files else "no Parquet file"
+        raise UserError(f"{address}: kind={kind}/ has {what}; 01a --crops writes one that has")
+    with told(address):
+        return rows.replace_schema(pa.schema([SCHEMA.field(name) for name in columns]))
+
+
+def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
+    try:
+        # Hadoop's name for it, and everyone else's
+        return fs.FileSystem.from_uri(re.sub("^s3[an]://", "s3://", address))
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        if address.startswith("hdfs:") and re.search("libjvm|libhdfs", str(error)):
+            reason += "; set JAVA_HOME, HADOOP_HOME and CLASSPATH=$(hadoop classpath --glob)"
+        raise UserError(f"{address}: cannot be opened ({reason})") from None
+
+
+@contextmanager
+def told(address: str) -> Iterator[None]:
+    """Turn pyarrow's errors about a table into UserErrors."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0][:300]
+        raise UserError(f"{address}: cannot be read ({reason}); is it what 01a --crops has written?") from None

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -24,15 +24,17 @@ class Crops:
     """A video with its source group and the paths of its crops, in order.
 
     `names` are what the crops are called in the sets, where someone else made them; those of step 01a keep theirs.
+    Crops in a table have no paths; `rows` are then their places in its listing (`table_crops.Listing`).
     """
 
     video: Video
     group: str
-    paths: tuple[Path, ...]
+    paths: tuple[Path, ...] = ()
     names: tuple[str, ...] = ()
+    rows: range = range(0)
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.paths or self.rows)
 
     @property
     def foreign(self) -> bool:
@@ -53,7 +55,7 @@ def find_crops(
     `folder/<video.file>/`, whatever they are called, or that one image.
     """
     videos = list(videos)
-    groups = source_groups(videos) if group_by == "source" else {video.id: video.id for video in videos}
+    groups = _groups(videos, group_by)
     found = []
     for video in videos:
         if crops_of_others:
@@ -66,6 +68,17 @@ def find_crops(
         if item.paths:
             found.append(item)
     return found
+
+
+def crops_in_table(videos: Iterable[Video], rows: Mapping[str, range], group_by: str) -> list[Crops]:
+    """The crops of each video that has any in a table, where `rows` are those of each video."""
+    videos = list(videos)
+    groups = _groups(videos, group_by)
+    return [Crops(video, groups[video.id], rows=rows[video.id]) for video in videos if video.id in rows]
+
+
+def _groups(videos: list[Video], group_by: str) -> dict[str, str]:
+    return source_groups(videos) if group_by == "source" else {video.id: video.id for video in videos}
 
 
 def images_in(folder: Path) -> list[Path]:

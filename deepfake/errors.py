@@ -1,6 +1,7 @@
 """A picture of the worst mistakes: the videos that were judged most wrong, with crops and what each was taken for."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from deepfake.faces import parse_crop_name
-from deepfake.frames import read_png
+from deepfake.frames import decode_png
 from deepfake.metrics import THRESHOLD, is_real
 from deepfake.plots import INK, LABEL_COLOURS, save
 from deepfake.runner import VideoError
+from deepfake.table_crops import read_crops
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 MOST_VIDEOS = 12
@@ -59,16 +61,27 @@ def draw_errors(
     crops: dict[str, list[Prediction]] = {video: [] for video in rows["video"]}
     for file, p_real in sorted(predictions):
         crops.get(parse_crop_name(Path(file).name)[0], []).append((file, p_real))
+    shown = [_spread(crops[video]) for video in rows["video"]]
+    images = _read_images(split_dir, [crop[0] for line in shown for crop in line if crop])
     figure, axes = _grid(len(rows))
     above = 1 + HEAD / figure.get_figheight()
     figure.text(0, above, _title(verdicts), va="bottom", weight="bold", fontsize=13)
     taken = [Patch(facecolor="none", edgecolor=LABEL_COLOURS[i], label=f"taken for {LABEL_NAMES[i]}") for i in (0, 1)]
     figure.legend(handles=taken, loc="lower right", bbox_to_anchor=(1, above), borderaxespad=0, ncols=2, frameon=False)
-    for row, line in zip(rows.itertuples(), axes, strict=True):
+    for row, line, of_video in zip(rows.itertuples(), axes, shown, strict=True):
         _describe(line[0], row)
-        for ax, crop in zip(line[1:], _spread(crops[row.video]), strict=True):
-            _draw_crop(ax, crop, split_dir / "test", threshold)
+        for ax, crop in zip(line[1:], of_video, strict=True):
+            _draw_crop(ax, crop, images, threshold)
     save(figure, path)
+
+
+def _read_images(split_dir: Path, files: Sequence[str]) -> dict[str, np.ndarray]:
+    """The images among some files of the test set, H x W x 3 uint8 RGB each; without those that cannot be read."""
+    images = {}
+    for number, png in read_crops(split_dir, [f"test/{file}" for file in files]):
+        with suppress(VideoError):
+            images[files[number]] = decode_png(png, files[number], step="02")
+    return images
 
 
 def _grid(rows: int) -> tuple[Figure, np.ndarray]:
@@ -118,18 +131,15 @@ def _shortened(id: str) -> str:
     return id if len(id) <= LONGEST_ID else f"{id[:half]}…{id[-half:]}"
 
 
-def _draw_crop(axes: Axes, crop: Prediction | None, folder: Path, threshold: float) -> None:
+def _draw_crop(axes: Axes, crop: Prediction | None, images: dict[str, np.ndarray], threshold: float) -> None:
     if crop is None:
         axes.axis("off")
         return
     file, p_real = crop
     colour = LABEL_COLOURS[int(is_real(p_real, threshold))]
-    try:
-        image = read_png(folder / file, step="02")
+    if (image := images.get(file)) is not None:
         # all as high as wide, so that the rows are even
         axes.imshow(image, extent=_extent(*image.shape[:2]), interpolation="antialiased")
-    except VideoError:
-        pass
     axes.set(xticks=[], yticks=[], xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), box_aspect=1, facecolor="#f3f5f7")
     axes.grid(visible=False)
     axes.set_xlabel(f"{p_real:.2f}", color=colour, fontsize=9, labelpad=3)

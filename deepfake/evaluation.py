@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from deepfake.calibration import apply_temperature, fit_temperature, fit_threshold, uncertain_band, video_means
+from deepfake.crop_sets import IMAGE_SIZE, CropSet, cached, crop_set, readable_crops
+from deepfake.crop_table import read_address
 from deepfake.devices import keras
 from deepfake.files import UserError
-from deepfake.inputs import IMAGE_SIZE, CropSet, crop_batches, crop_set, readable_crops
+from deepfake.inputs import crop_batches
 from deepfake.metrics import THRESHOLD, Scores, log_loss, score
 from deepfake.modelinfo import ModelInfo
 from deepfake.models import frames_of, predict
@@ -20,6 +22,7 @@ from deepfake.predictions import NAME, SAMPLE_ONLY, write_predictions
 from deepfake.reports import write_metrics
 from deepfake.sequences import judged
 from deepfake.splits import SHARES, Entry, read_manifest
+from deepfake.table_crops import find_places
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 CROPS_AT_A_TIME = 64
@@ -65,10 +68,19 @@ def read_sets(
         lacking = [LABEL_NAMES[label] for label in wanted if label not in {entry.label for entry in members}]
         if lacking:
             raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{_remedy(listed, left_out)}")
-        for entry in members:
-            if not (file := split_dir / split / entry.file).is_file():
-                raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
+    _check_there(sets, split_dir)
     return sets
+
+
+def _check_there(sets: dict[str, list[Entry]], split_dir: Path) -> None:
+    """Raise a UserError if a crop is gone: better known now than after hours of training."""
+    entries = [entry for members in sets.values() for entry in members]
+    if address := read_address(split_dir):
+        find_places(address, ((entry.video, entry.frame, entry.face) for entry in entries))
+        return
+    for entry in entries:
+        if not (file := split_dir / entry.split / entry.file).is_file():
+            raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
 
 
 def _remedy(listed: list[Entry], left_out: str | None) -> str:
@@ -95,13 +107,14 @@ def calibrate(
     fitted_temperature: bool = True,
     fitted_threshold: bool = False,
     quiet: bool = False,
+    scratch: Path = Path(),
 ) -> tuple[ModelInfo, Calibration]:
     """Fit temperature (unless it is to be 1), threshold (unless 0.5) and uncertain band on the validation crops.
 
     Raises:
         UserError: a crop cannot be read.
     """
-    raw = raw_predictions(model, entries, split_dir, quiet=quiet)
+    raw = raw_predictions(model, entries, split_dir, quiet=quiet, scratch=scratch)
     entries = judged(entries, frames_of(model))
     labels = np.array([entry.label for entry in entries])
     temperature = fit_temperature(labels, raw) if fitted_temperature else 1.0
@@ -114,17 +127,24 @@ def calibrate(
 
 
 def raw_predictions(
-    model: keras.Model, entries: list[Entry], split_dir: Path, pixel_max: float = 255, quiet: bool = False
+    model: keras.Model,
+    entries: list[Entry],
+    split_dir: Path,
+    pixel_max: float = 255,
+    quiet: bool = False,
+    scratch: Path = Path(),
 ) -> np.ndarray:
     """p_real of N crops, or of their `judged` sequences, as the model gives it: N float64.
 
-    `pixel_max` is what the model knows as white.
+    `pixel_max` is what the model knows as white. `scratch` is a folder for what crops of a table take on the disk.
 
     Raises:
         UserError: a crop cannot be read.
     """
-    with readable_crops(split_dir):
-        return judge(model, crops_for(model, entries, split_dir), pixel_max, quiet)
+    crops = crops_for(model, entries, split_dir)
+    kind = "auto" if crops.address else "none"  # files are read once anyway, as they are needed
+    with readable_crops(split_dir), cached(crops, kind, scratch / f".{entries[0].split}.cache", quiet) as crops:
+        return judge(model, crops, pixel_max, quiet)
 
 
 def crops_for(model: keras.Model, entries: list[Entry], split_dir: Path) -> CropSet:
@@ -155,7 +175,7 @@ def report_test(
     Raises:
         UserError: a crop cannot be read.
     """
-    raw = raw_predictions(model, entries, split_dir, pixel_max, quiet)
+    raw = raw_predictions(model, entries, split_dir, pixel_max, quiet, scratch=out_dir)
     entries = judged(entries, frames_of(model))
     p_real = apply_temperature(raw, info.temperature)
     write_predictions(entries, p_real, out_dir, info.sample_only)

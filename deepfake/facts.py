@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake import cli
+from deepfake.crop_table import hint_at_table
 from deepfake.crops import Crops, decode, find_crops
 from deepfake.faces import parse_crop_name, read_faces_json
 from deepfake.files import UserError, read_json, write_csv
@@ -173,7 +174,8 @@ def look_at_all(
         rows = [asdict(facts) for facts in bar]
     facts = pd.DataFrame(rows, columns=[field.name for field in fields(Facts)])
     if facts["faces"].isna().all():
-        raise UserError(f"{work_dir}: holds no faces of these videos; run steps 00 and 01a, or give --work-dir")
+        remedy = hint_at_table(work_dir) or "run steps 00 and 01a, or give --work-dir"
+        raise UserError(f"{work_dir}: holds no faces of these videos; {remedy}")
     return facts
 
 

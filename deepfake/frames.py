@@ -182,10 +182,14 @@ def read_png(path: Path, step: str = "00") -> np.ndarray:
         VideoError: the file is missing or is not an image.
     """
     # decoded from memory: cv2.imread prints to standard error and knows no reason
-    data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return decode_png(path.read_bytes() if path.is_file() else b"", path.name, step)
+
+
+def decode_png(data: bytes, name: str, step: str = "00") -> np.ndarray:
+    """The image in the bytes of a file of that name, none where it is missing; as `read_png`."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
-        raise VideoError(f"{path.name} is missing or not an image; delete it and run step {step} again")
+        raise VideoError(f"{name} is missing or not an image; delete it and run step {step} again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from deepfake import cli
+from deepfake.crop_table import hint_at_table
 from deepfake.datasets import read_dataset
 from deepfake.faces import read_faces_json
 from deepfake.files import UserError
@@ -63,9 +64,8 @@ def choose_tiles(videos: list[Video], work_dir: Path, rows: int, columns: int) -
         if len(lines) == rows:
             return lines
     if not lines:
-        raise UserError(
-            f"{work_dir}: no original with {columns - 1} fakes and faces; run steps 00 and 01a, or give fewer --columns"
-        )
+        remedy = hint_at_table(work_dir) or "run steps 00 and 01a, or give fewer --columns"
+        raise UserError(f"{work_dir}: no original with {columns - 1} fakes and faces; {remedy}")
     return lines
 
 

@@ -1,34 +1,21 @@
-"""Crops as batches for Keras: read, resized the one way that training and inference share, cached and augmented.
+"""Crops as batches for Keras: in order, or shuffled anew in every epoch and augmented.
 
 An item is what a model judges: a crop, or a sequence of them.
 """
 
 import functools
-import json
 import math
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from deepfake.augmentation import Augmentation, augment, distort
 from deepfake.blending import self_blend
-from deepfake.cli import progress
+from deepfake.crop_sets import CropSet, decoded
 from deepfake.devices import keras, tf
-from deepfake.faces import TYPICAL_LANDMARKS
-from deepfake.files import UserError
-from deepfake.sequences import NO_CROP, NO_FRAME, join_sequences, places
-from deepfake.splits import Entry
+from deepfake.sequences import NO_CROP, NO_FRAME
 from deepfake.videos import FAKE, REAL
-
-IMAGE_SIZE = 128
-
-# decoded crops of a set are cached in memory up to this many bytes, and else on the disk while it keeps as much free
-MEMORY_BYTES = 4 << 30
 
 BLENDING = 1  # goes into the seeds of self-blending, so that it draws other numbers than the augmentation after it
 
@@ -43,128 +30,6 @@ class Sampling:
     crops_per_video: int | None = None
     equal: bool = False
     self_blend: bool = False
-
-
-@dataclass(frozen=True)
-class CropSet:
-    """N items with their labels (N x 1 float32) and video ids, made of M crops: a crop each, or a sequence.
-
-    Of the crops, the paths and the landmarks in pixels of the file (M x 5 x 2, nan: unknown). `places` tells which
-    crops a sequence is made of (N x T, NO_CROP for none). Where they are cached, `pixels` holds the crops decoded
-    (M x S x S x 3 uint8), or the features that a backbone gives for them (M x F float32), and `points` the landmarks
-    in shares of the crop's sides (M x 5 x 2 float32).
-    """
-
-    paths: list[str]
-    labels: np.ndarray
-    videos: np.ndarray
-    landmarks: np.ndarray
-    image_size: int
-    pixels: np.ndarray | None = None
-    points: np.ndarray | None = None
-    places: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-def resize_crop(image: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Bring a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8, whatever its shape was."""
-    resized = tf.image.resize(image, (image_size, image_size), antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
-
-
-def read_crop(path: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Read an image file as image_size x image_size x 3 uint8 RGB."""
-    return _read(path, tf.zeros((5, 2)), image_size)[0]
-
-
-def _read(path: tf.Tensor, landmarks: tf.Tensor, image_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The crop as `read_crop` gives it, and its landmarks in shares of its sides."""
-    image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
-    image.set_shape((None, None, 3))
-    sides = tf.cast(tf.shape(image)[1::-1], tf.float32)
-    points = tf.where(tf.math.is_nan(landmarks), tf.constant(TYPICAL_LANDMARKS), landmarks / sides)
-    return resize_crop(image, image_size), points
-
-
-def crop_set(entries: Sequence[Entry], split_dir: Path, image_size: int, frames: int | None = None) -> CropSet:
-    """The crops that manifest entries name, or sequences of so many frames of them; none of them read yet.
-
-    Raises:
-        UserError: the landmarks of one are not what step 02 writes.
-    """
-    sequences = join_sequences(entries, frames) if frames else [[entry] for entry in entries]
-    crops = [entry for sequence in sequences for entry in sequence]
-    return CropSet(
-        paths=[str(split_dir / entry.split / entry.file) for entry in crops],
-        labels=np.array([[sequence[0].label] for sequence in sequences], np.float32),
-        videos=np.array([sequence[0].video for sequence in sequences]),
-        landmarks=np.array([_landmarks(entry, split_dir) for entry in crops]),
-        image_size=image_size,
-        places=places(sequences, frames) if frames else None,
-    )
-
-
-def _landmarks(entry: Entry, split_dir: Path) -> np.ndarray:
-    if not entry.landmarks:
-        return np.full((5, 2), np.nan, np.float32)
-    try:
-        return np.array(json.loads(entry.landmarks), np.float32).reshape(5, 2)
-    except (ValueError, TypeError):
-        where = f"{split_dir / 'manifest.csv'}: the landmarks of {entry.split}/{entry.file}"
-        raise UserError(f"{where} are not what step 02 writes; run it again") from None
-
-
-def choose_cache(crops: int, image_size: int, folder: Path) -> str:
-    """Where decoded crops fit: memory, else disk, else none."""
-    size = crops * image_size**2 * 3
-    if size <= MEMORY_BYTES:
-        return "memory"
-    return "disk" if 2 * size <= shutil.disk_usage(folder).free else "none"
-
-
-@contextmanager
-def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterator[CropSet]:
-    """Decode the crops once, into memory or into a file on the disk, which is removed at the end.
-
-    `kind` is auto, memory, disk or none.
-
-    Raises:
-        UserError: a crop cannot be read.
-    """
-    count = len(crops.paths)
-    kind = choose_cache(count, crops.image_size, file.parent) if kind == "auto" else kind
-    if kind == "none":
-        yield crops
-        return
-    shape = (count, crops.image_size, crops.image_size, 3)
-    points = np.empty((count, 5, 2), np.float32)
-    try:
-        pixels = _on_disk(file, shape) if kind == "disk" else np.empty(shape, np.uint8)
-        at = 0
-        with progress(None, quiet, desc="reading", total=count, unit="crop", leave=False) as bar:
-            for images, landmarks in _decoded(crops, np.arange(count)).batch(256).as_numpy_iterator():
-                pixels[at : at + len(images)], points[at : at + len(images)] = images, landmarks
-                at += len(images)
-                bar.update(len(images))
-        yield CropSet(**vars(crops) | {"pixels": pixels, "points": points})
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def _on_disk(file: Path, shape: tuple[int, ...]) -> np.ndarray:
-    with file.open("wb") as opened:
-        # a disk that turns out to be full while writing into a map would end the process without a word
-        os.posix_fallocate(opened.fileno(), 0, math.prod(shape))
-    return np.memmap(file, np.uint8, "r+", shape=shape)
-
-
-def _decoded(crops: CropSet, indices: np.ndarray | tf.data.Dataset) -> tf.data.Dataset:
-    """The crops of some indices, one by one, with their landmarks in shares, from their files."""
-    paths, landmarks = tf.constant(crops.paths), tf.constant(crops.landmarks)
-    indices = tf.data.Dataset.from_tensor_slices(indices) if isinstance(indices, np.ndarray) else indices
-    return indices.map(lambda n: _read(paths[n], landmarks[n], crops.image_size), tf.data.AUTOTUNE)
 
 
 def crop_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
@@ -188,7 +53,7 @@ def _crops_of(crops: CropSet, indices: tf.data.Dataset, batch_size: int) -> tf.d
     if crops.pixels is not None:
         pixels = readable.map(lambda numbers: _cached_rows(crops, numbers), tf.data.AUTOTUNE)
     else:
-        pixels = _decoded(crops, readable.unbatch()).batch(batch_size)
+        pixels = decoded(crops, readable.unbatch()).batch(batch_size)
     return tf.data.Dataset.zip((pixels, rows)).map(lambda read, numbers: (*read, numbers))
 
 
@@ -359,7 +224,7 @@ def show_augmentation(
         numbers = np.flatnonzero(crops.labels[:, 0] == (REAL if blended else label))
         chosen = numbers[np.linspace(0, len(numbers) - 1, examples).astype(int)]
         rows = chosen if crops.places is None else crops.places[chosen, 0]
-        for number, (image, points) in zip(chosen, _decoded(crops, rows).as_numpy_iterator(), strict=True):
+        for number, (image, points) in zip(chosen, _some(crops, rows), strict=True):
             images, landmarks = np.repeat(image[None], versions, axis=0), np.repeat(points[None], versions, axis=0)
             if blended:
                 images = self_blend(images, landmarks, (seed, number, BLENDING))
@@ -371,6 +236,13 @@ def show_augmentation(
     return shown, labels
 
 
+def _some(crops: CropSet, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A few crops and their landmarks in shares, from the cache where there is one."""
+    if crops.pixels is not None:
+        return zip(crops.pixels[rows], crops.points[rows], strict=True)
+    return decoded(crops, rows).as_numpy_iterator()
+
+
 def without_augmentation(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Batches of `crop_batches` for a model made by `augmenting`, which leaves them as they are."""
 
@@ -379,17 +251,3 @@ def without_augmentation(batches: tf.data.Dataset) -> tf.data.Dataset:
         return (tf.cast(images, tf.uint8), tf.zeros((count, 5, 2)), tf.zeros((count, 2), tf.int64)), labels
 
     return batches.map(extended)
-
-
-@contextmanager
-def readable_crops(split_dir: Path) -> Iterator[None]:
-    """Turn TensorFlow's error about an image file into a UserError."""
-    try:
-        yield
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        if "Decode" not in str(error) and "ReadFile" not in str(error):
-            raise
-        reason = next((line for line in error.message.splitlines() if "image" in line or "file" in line), "")
-        raise UserError(
-            f"{split_dir}: holds a file that is not an image ({reason.strip()[:200]}); run step 02 again"
-        ) from None

@@ -9,13 +9,15 @@ import numpy as np
 
 from deepfake.blending import self_blend
 from deepfake.cli import progress
+from deepfake.crop_sets import cached, crop_set, readable_crops
+from deepfake.crop_table import read_address
 from deepfake.crops import link
 from deepfake.faces import crop_name, find_landmarks, parse_crop_name
 from deepfake.files import UserError, whole_folder
-from deepfake.frames import read_png, write_png
-from deepfake.inputs import cached, crop_set, readable_crops
+from deepfake.frames import decode_png, write_png
 from deepfake.runner import VideoError
 from deepfake.splits import Entry, is_prepared, write_manifest
+from deepfake.table_crops import read_crops
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 METHOD = "self-blend"
@@ -32,8 +34,10 @@ def with_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = Fals
     if not unknown:
         return list(entries)
     found = {}
-    for entry in progress(unknown, quiet, desc="landmarks", unit="crop", leave=False):
-        found[entry.file] = find_landmarks(_read(split_dir, entry))
+    pngs = read_crops(split_dir, _files(unknown))
+    for number, png in progress(pngs, quiet, total=len(unknown), desc="landmarks", unit="crop", leave=False):
+        file = unknown[number].file
+        found[file] = find_landmarks(_decode(png, file, split_dir))
     lost = sum(points is None for points in found.values())
     if lost == len(entries):
         raise UserError(f"{split_dir}: no face is found in any real crop, and self-blending needs to know where it is")
@@ -68,9 +72,23 @@ def blend_set(
         for number, entry in enumerate(progress(entries, quiet, desc="blending", unit="crop", leave=False)):
             fake, one = _fake_of(entry), slice(number, number + 1)
             write_png(part / fake.file, self_blend(crops.pixels[one], crops.points[one], (seed, number))[0])
-            link(split_dir / split / entry.file, part / entry.file)
             made += [entry, fake]
+        _copy(entries, split_dir, part)
     return made
+
+
+def _copy(entries: Sequence[Entry], split_dir: Path, part: Path) -> None:
+    """Put crops into a set: as links where they are files, else as files."""
+    if read_address(split_dir) is None:
+        for entry in entries:
+            link(split_dir / entry.split / entry.file, part / entry.file)
+        return
+    for number, png in read_crops(split_dir, _files(entries)):
+        (part / entries[number].file).write_bytes(png)
+
+
+def _files(entries: Sequence[Entry]) -> list[str]:
+    return [f"{entry.split}/{entry.file}" for entry in entries]
 
 
 def _fake_of(entry: Entry) -> Entry:
@@ -80,9 +98,9 @@ def _fake_of(entry: Entry) -> Entry:
     return replace(entry, label=FAKE, file=file, video=video, original=entry.video, method=METHOD)
 
 
-def _read(split_dir: Path, entry: Entry) -> np.ndarray:
+def _decode(png: bytes, file: str, split_dir: Path) -> np.ndarray:
     try:
-        return read_png(split_dir / entry.split / entry.file, step="02")
+        return decode_png(png, Path(file).name, step="02")
     except VideoError as error:
         raise UserError(f"{split_dir}: {error}") from None
 

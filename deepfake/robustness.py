@@ -12,10 +12,10 @@ import numpy as np
 from deepfake import cli
 from deepfake.augmentation import compress, shrink
 from deepfake.calibration import apply_temperature, video_means
+from deepfake.crop_sets import IMAGE_SIZE, MEMORY_BYTES, CropSet, cached, readable_crops
 from deepfake.devices import keras
 from deepfake.evaluation import crops_for, judge
 from deepfake.files import write_csv
-from deepfake.inputs import IMAGE_SIZE, MEMORY_BYTES, CropSet, cached, readable_crops
 from deepfake.metrics import Figure, measure, measure_with_intervals
 from deepfake.models import frames_of
 from deepfake.robustness_plots import plot_robustness

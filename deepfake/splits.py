@@ -10,12 +10,14 @@ from pathlib import Path, PurePosixPath
 
 from deepfake.assignment import LABELS, SHARES, divide
 from deepfake.cli import progress
-from deepfake.crops import Crops, find_crops, link, put_crop
+from deepfake.crop_table import MARK, absolute, hint_at_table, write_address
+from deepfake.crops import Crops, crops_in_table, find_crops, link, put_crop
 from deepfake.datasets import find_kind, read_dataset
-from deepfake.faces import is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
+from deepfake.faces import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.listing import read_columns, read_rows
 from deepfake.runner import VideoError
+from deepfake.table_crops import Listing, list_crops
 from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, bare_name
 
 
@@ -139,16 +141,38 @@ def read_entries(path: Path) -> list[Entry]:
     return entries
 
 
-def _entries(split: str, item: Crops) -> list[Entry]:
-    video = item.video
+Found = tuple[str, str, str]  # a crop's name, person and landmarks, as in an Entry
+
+
+def _found_in_files(item: Crops) -> list[Found]:
     try:
         records = {} if item.foreign else {record["file"]: record for record in read_faces_json(_folder_of(item))}
     except VideoError:  # crops alone are enough; then there are no landmarks
         records = {}
-    entries = []
+    found = []
     for _, name in item.named():
-        _, frame, face = parse_crop_name(name)
         record = records.get(name)
+        points = json.dumps(landmarks_in_crop(record)) if record else ""
+        found.append((name, str(record.get("person", "")) if record else "", points))
+    return found
+
+
+def _found_in_table(item: Crops, listing: Listing) -> list[Found]:
+    return sorted(  # as files are; frame 1000 comes before 200
+        (
+            crop_name(item.video.id, int(listing.frames[row]), int(listing.faces[row])),
+            listing.people[row],
+            json.dumps(listing.landmarks[row].tolist()),
+        )
+        for row in item.rows
+    )
+
+
+def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
+    video = item.video
+    entries = []
+    for name, person, landmarks in found:
+        _, frame, face = parse_crop_name(name)
         entries.append(
             Entry(
                 split=split,
@@ -160,8 +184,8 @@ def _entries(split: str, item: Crops) -> list[Entry]:
                 method=video.method or "",
                 frame=frame,
                 face=face,
-                person=str(record.get("person", "")) if record else "",
-                landmarks=json.dumps(landmarks_in_crop(record)) if record else "",
+                person=person,
+                landmarks=landmarks,
                 sample=int(video.sample),
             )
         )
@@ -180,7 +204,7 @@ def is_prepared(name: str) -> bool:
 
 def _is_split(name: str) -> bool:
     split, _, rest = name.partition("/")
-    return name == "manifest.csv" or (split in SHARES and (not rest or is_prepared(rest)))
+    return name in ("manifest.csv", MARK) or (split in SHARES and (not rest or is_prepared(rest)))
 
 
 def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path, quiet: bool = False) -> list[Entry]:
@@ -200,7 +224,7 @@ def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path
             for split in SHARES:
                 (folder / split / label).mkdir(parents=True)
         for split, item in progress(items, quiet, desc="02", unit="video"):
-            for path, entry in zip(item.paths, _entries(split, item), strict=True):
+            for path, entry in zip(item.paths, _entries(split, item, _found_in_files(item)), strict=True):
                 if put_crop(path, prepared / entry.file, item.foreign):
                     link(prepared / entry.file, folder / split / entry.file)
                     entries.append(entry)
@@ -208,6 +232,23 @@ def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path
                     unreadable.append(path)
         _check_unreadable(unreadable, sets, entries)
         write_manifest(folder, entries)
+    return entries
+
+
+def write_sets_of_table(
+    sets: dict[str, list[Crops]], listing: Listing, address: str, split_dir: Path, quiet: bool = False
+) -> list[Entry]:
+    """Write the manifest of crops that stay in their table, and where that is, in place of an older split folder.
+
+    Raises:
+        UserError: the folder holds files that are not step 02's.
+    """
+    items = [(split, item) for split, videos in sets.items() for item in videos]
+    with whole_folder(split_dir, _is_split) as folder:
+        bar = progress(items, quiet, desc="02", unit="video")
+        entries = [entry for split, item in bar for entry in _entries(split, item, _found_in_table(item, listing))]
+        write_manifest(folder, entries)
+        write_address(folder, address)
     return entries
 
 
@@ -234,25 +275,31 @@ def prepare_dataset(
     exclude: Path | None = None,
     real_only: bool = False,
     dataset: str = "auto",
+    table: str | None = None,
 ) -> int:
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
 
     With `balanced` off no crop is left out for the balance. `split` is "official" (the dataset's own test set, where
     it has one, which is then not balanced either) or "own". `exclude` is a csv of videos to leave out. With
-    `real_only` no fake is used. Crops that someone else made are images in `videos_dir/<video.file>/`.
+    `real_only` no fake is used. Crops that someone else made are images in `videos_dir/<video.file>/`. `table` is the
+    address of crops in Parquet, which stay there.
 
     Raises:
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
     """
     kind = find_kind(videos_dir, dataset)
     crops_of_others = kind == "faces"
+    if table and crops_of_others:
+        raise UserError(f"{videos_dir}: holds crops of faces itself; leave --crops out")
     videos = _chosen(read_dataset(videos_dir, kind), exclude, real_only)
-    folder = videos_dir if crops_of_others else work_dir or videos_dir
-    crops = find_crops(videos, folder, faces, group_by, crops_of_others)
+    folder = absolute(table) if table else videos_dir if crops_of_others else work_dir or videos_dir
+    listing = list_crops(folder) if table else None
+    if listing:
+        crops = crops_in_table(videos, listing.rows, group_by)
+    else:
+        crops = find_crops(videos, folder, faces, group_by, crops_of_others)
     if not crops:
-        nothing = "no images in the folder" if crops_of_others else f"no crops in <id>/{faces}/"
-        remedy = "--videos-dir must hold a folder of images for each" if crops_of_others else "run step 01a first"
-        raise UserError(f"{folder}: {nothing} of any video of {videos_dir}; {remedy}")
+        raise _no_crops(folder, videos_dir, faces, crops_of_others)
     official = split == "official" and any(video.split == "test" for video in videos)
     _print_rule(official, group_by)
     try:
@@ -262,13 +309,30 @@ def prepare_dataset(
     divided = _total(sets)
     if balanced and not real_only:
         sets = balance_sets(sets, keep_test=official)
-    entries = write_sets(sets, prepared_dir, split_dir, quiet)
+    if listing:
+        entries = write_sets_of_table(sets, listing, folder, split_dir, quiet)
+    else:
+        entries = write_sets(sets, prepared_dir, split_dir, quiet)
     _print_counts(entries)
-    left = f"{divided - _total(sets)} left out for the balance"
-    if real_only or not balanced:
-        left = "real ones only" if real_only else "none left out: train with --balance weights or equal"
-    print(f"02: {len(entries)} crops in {split_dir}, {left}")
+    print(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), balanced, real_only)}")
     return 0
+
+
+def _left_out(count: int, balanced: bool, real_only: bool) -> str:
+    if real_only:
+        return "real ones only"
+    return f"{count} left out for the balance" if balanced else "none left out: train with --balance weights or equal"
+
+
+def _no_crops(folder: Path | str, videos_dir: Path, faces: str, crops_of_others: bool) -> UserError:
+    nothing, remedy = f"no crops in <id>/{faces}/", "run step 01a first"
+    if isinstance(folder, str):
+        nothing, remedy = "no crops", "give the address of theirs, as 01a --crops was given it"
+    elif crops_of_others:
+        nothing, remedy = "no images in the folder", "--videos-dir must hold a folder of images for each"
+    elif hint := hint_at_table(folder):
+        remedy = hint
+    return UserError(f"{folder}: {nothing} of any video of {videos_dir}; {remedy}")
 
 
 def _chosen(videos: list[Video], exclude: Path | None, real_only: bool) -> list[Video]:

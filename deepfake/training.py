@@ -12,18 +12,15 @@ from pathlib import Path
 
 from deepfake.augmentation import LEVELS, Augmentation, augmenting
 from deepfake.checkpoints import Keeper, Phase, Progress, check_same_run, digest, read_progress, restore, states_of
+from deepfake.crop_sets import CropSet, cached, crop_set, readable_crops
 from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
 from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
 from deepfake.files import digest_of, read_json, whole_file, write_json
 from deepfake.gallery import draw_augmentation
 from deepfake.inputs import (
-    CropSet,
     Sampling,
-    cached,
     crop_batches,
-    crop_set,
     features_of,
-    readable_crops,
     shared_evenly,
     show_augmentation,
     steps_of,
@@ -254,7 +251,7 @@ def finish(
             model.save(temporary)
     plot_progress(progress, out_dir)
     info, calibration = calibrate(
-        model, sets["val"], folders["val"], info, options.calibrate, options.fit_threshold, quiet
+        model, sets["val"], folders["val"], info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
     )
     write_model_info(info, keeper.model_path.with_suffix(".json"))
     scores, before = report_test("03", model, sets["test"], folders["test"], out_dir, info, quiet=quiet)

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from deepfake.aggregates import AGGREGATES, ORIGINS, aggregate_videos
 from deepfake.cli import hushed
+from deepfake.crop_table import read_address
 from deepfake.errors import draw_errors, most_wrong
 from deepfake.faces import crop_name
 from deepfake.files import UserError, whole_file
@@ -289,11 +290,13 @@ def judge_videos(
     write_video_metrics(verdicts, out_dir, sample_only, rule)
     print(text.split("\n\n")[0])
     crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
-    if crops and (crops / "test").is_dir():
+    try:
+        if not crops or not ((crops / "test").is_dir() or read_address(crops)):
+            raise UserError("--manifest in the folder of the crops would give one")
         draw_errors(verdicts, _crops_behind(worst, entries), crops, out_dir / "Errors.png", rule.threshold)
-    else:
+    except UserError as error:  # the verdicts stand, whether there is a picture or a table of crops is out of reach
         (out_dir / "Errors.png").unlink(missing_ok=True)  # of other predictions
-        print("04: no Errors.png; --manifest in the folder of the crops would give one")
+        print(f"04: no Errors.png; {error}")
     if model and aggregate != "mean":
         print(f"04: the threshold and band of {model_info} hold for the mean; {aggregate} has 0.5 and no band")
     print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")

@@ -11,10 +11,14 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
+from deepfake.crop_table import SCHEMA, write_address
 from deepfake.datasets import read_dataset
+from deepfake.faces import LANDMARKS, parse_crop_name
 from deepfake.files import UserError
 from deepfake.videos import Video
 
@@ -141,6 +145,64 @@ def make_crops(work_dir: Path, id: str, frames: int = 3, people: int = 1, faces:
     for number, path in enumerate(paths):
         path.write_bytes(cv2.imencode(".png", picture(number, 16, 16))[1])
     return paths
+
+
+def make_faces(work_dir: Path, id: str, frames: int = 3, people: int = 1) -> list[Path]:
+    """Write tiny crops and the faces.json of a video as step 01a does; each crop's landmarks are its own."""
+    paths, records = make_crops(work_dir, id, frames, people), []
+    for number, path in enumerate(paths):
+        left, top = 10 * number, 7 + number
+        points = [[left + x + number, top + y] for x, y in ((3, 4), (9, 4), (6, 8), (4, 11), (8, 11))]
+        records.append(
+            {"file": path.name, "frame": 5 * number, "time": number / 5, "scale": 1.0, "crop": [left, top, 16, 16]}
+            | {"box": [left + 2, top + 2, 12, 12], "confidence": 0.99, "rescued": False, "person": str(number % people)}
+            | {"landmarks": dict(zip(LANDMARKS, points, strict=True))}
+        )
+    content = {"video": {"file": f"{id}.mp4", "size": 1, "modified": 2}, "options": {"frames": frames}}
+    (work_dir / id / "faces.json").write_text(json.dumps(content | {"faces": records}))
+    return paths
+
+
+def table_rows(work_dir: Path) -> tuple[list[dict], list[dict]]:
+    """The crops and the videos of a work folder, as rows of a table."""
+    crops, videos = [], []
+    for path in sorted(work_dir.glob("*/faces.json")):
+        content, id = json.loads(path.read_text()), path.parent.name
+        for record in content["faces"]:
+            _, frame, face = parse_crop_name(record["file"])
+            row = record | {"video": id, "frame": frame, "face": face, "index": record["frame"]}
+            row["landmarks"] = [number for point in record["landmarks"].values() for number in point]
+            row["png"] = (path.parent / "faces" / record["file"]).read_bytes()
+            crops.append(row)
+        options = json.dumps(content["options"])
+        videos.append({**content["video"], "video": id, "options": options, "count": len(content["faces"])})
+    return crops, videos
+
+
+def write_table(address: Path, crops: list[dict], videos: list[dict], files: int = 2) -> Path:
+    """Write rows as Spark does with `partitionBy("kind")`: in some files, and of small row groups."""
+    schema = SCHEMA.remove(SCHEMA.get_field_index("kind"))
+    for kind, rows in (("crop", crops), ("video", videos)):
+        folder = address / f"kind={kind}"
+        folder.mkdir(parents=True, exist_ok=True)
+        before = len(list(folder.glob("*.parquet")))
+        for number in range(files):
+            table = pa.Table.from_pylist(rows[number::files], schema)
+            pq.write_table(table, folder / f"part-{before + number:05d}.snappy.parquet", row_group_size=5)
+    (address / "_SUCCESS").touch()
+    return address
+
+
+def move_to_table(split_dir: Path, folder: Path) -> Path:
+    """The same split, in a folder of its own, with its crops in a table beside it."""
+    rows = [
+        dict(zip(("video", "frame", "face"), parse_crop_name(path.name), strict=True)) | {"png": path.read_bytes()}
+        for path in sorted(split_dir.rglob("*.png"))
+    ]
+    (folder / "split").mkdir(parents=True)
+    (folder / "split" / "manifest.csv").write_bytes((split_dir / "manifest.csv").read_bytes())
+    write_address(folder / "split", str(write_table(folder / "table", rows, [])))
+    return folder / "split"
 
 
 def run_step(step: str, *arguments: object, **options) -> subprocess.CompletedProcess:

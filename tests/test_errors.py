@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import move_to_table
 
 from deepfake.errors import MOST_CROPS, MOST_VIDEOS, draw_errors, most_wrong
 from deepfake.frames import write_png
@@ -81,6 +82,16 @@ def test_crops_that_are_gone_leave_their_places_empty(split_dir, tmp_path):
     full, some = (share_of(picture_of(tmp_path / name), (0, 255, 0)) for name in ("all.png", "some.png"))
     assert 0.6 * full < some < 0.9 * full
     assert picture_of(tmp_path / "all.png").shape == picture_of(tmp_path / "some.png").shape
+
+
+def test_crops_of_a_table_are_drawn_as_those_of_files(split_dir, tmp_path):
+    table = verdicts_of([("a-b", 0, 0.8), ("other", 1, 0.2)])
+    predictions = [(f"fake/a-b-{number:03d}-00.png", 0.8) for number in range(11)]
+    (split_dir / "manifest.csv").touch()
+    moved = move_to_table(split_dir, tmp_path / "moved")
+    draw_errors(table, predictions, split_dir, tmp_path / "files.png")
+    draw_errors(table, predictions, moved, tmp_path / "table.png")
+    assert (picture_of(tmp_path / "files.png") == picture_of(tmp_path / "table.png")).all()
 
 
 def test_the_largest_picture_has_a_row_for_each_video(split_dir, tmp_path):

@@ -3,8 +3,10 @@ import json
 
 import numpy as np
 import pytest
+from conftest import move_to_table
 from test_training import SIZE, write_split
 
+from deepfake import crop_sets
 from deepfake.calibration import apply_temperature
 from deepfake.devices import keras
 from deepfake.evaluation import (
@@ -75,6 +77,16 @@ def test_a_crop_that_is_gone_is_named(tmp_path):
         read_sets(split_dir)
     assert str(gone) in str(error.value)
     assert read_sets(split_dir, ("test",))
+
+
+def test_a_crop_that_is_gone_from_its_table_is_named_before_any_training(tmp_path):
+    split_dir = write_split(tmp_path / "split")
+    assert read_sets(move_to_table(split_dir, tmp_path / "whole")) == read_sets(split_dir)
+    (split_dir / "val" / "real" / "val-real-0-001-00.png").unlink()
+    moved = move_to_table(split_dir, tmp_path / "moved")
+    with pytest.raises(UserError, match=r"moved/table: has no crop val-real-0-1-0.*run step 02 again"):
+        read_sets(moved)
+    assert read_sets(moved, ("test",))
 
 
 def test_a_set_without_one_of_the_labels_is_named(tmp_path):
@@ -154,6 +166,18 @@ def test_raw_predictions_are_the_models_own_in_the_order_of_the_crops(split_dir)
     forth, back = (raw_predictions(by_brightness(), part, split_dir) for part in (entries, entries[::-1]))
     assert forth.dtype == np.float64 and np.allclose(forth, back[::-1], atol=1e-6)
     assert ((forth > 0.5) == [entry.label == 1 for entry in entries]).all()
+
+
+@pytest.mark.parametrize("limit", [None, 1000])
+def test_crops_of_a_table_are_predicted_as_those_of_files_and_cached_where_they_fit(
+    split_dir, tmp_path, monkeypatch, limit
+):
+    moved, entries = move_to_table(split_dir, tmp_path / "moved"), read_sets(split_dir)["test"]
+    expected = raw_predictions(by_brightness(), entries[::-1], split_dir)
+    monkeypatch.setattr(crop_sets, "MEMORY_BYTES", limit or crop_sets.MEMORY_BYTES)
+    (tmp_path / "scratch").mkdir()
+    found = raw_predictions(by_brightness(), entries[::-1], moved, scratch=tmp_path / "scratch")
+    assert np.array_equal(found, expected) and not list((tmp_path / "scratch").iterdir())
 
 
 def test_the_crops_are_brought_to_the_models_size_and_pixels(split_dir):

@@ -1,26 +1,15 @@
-import json
-import shutil
-
 import cv2
 import numpy as np
 import pytest
 
-from deepfake import inputs
 from deepfake.augmentation import LEVELS, augmenting
+from deepfake.crop_sets import CropSet, cached, crop_set
 from deepfake.devices import keras, tf
-from deepfake.files import UserError
 from deepfake.inputs import (
-    TYPICAL_LANDMARKS,
-    CropSet,
     Sampling,
-    cached,
-    choose_cache,
     crop_batches,
-    crop_set,
     epoch_order,
     features_of,
-    readable_crops,
-    resize_crop,
     shared_evenly,
     show_augmentation,
     steps_of,
@@ -40,20 +29,24 @@ def entry(number, label, video, landmarks=""):
     return Entry("train", label, name, video, video, "", "", number, 0, "", landmarks, 0)
 
 
-@pytest.fixture
-def split(tmp_path):
-    """A folder of 20 crops and their entries: real ones are white and fake ones black, the number is the blue.
+def write_crops(folder):
+    """Write a folder of 20 crops and give their entries: real ones are white, fake ones black, the number is the blue.
 
     There are 12 fake crops, of the videos a (9) and b (3), and 8 real ones, of c (5) and d (3).
     """
     entries = [entry(n, int(video in "cd"), video) for n, video in enumerate("acabacadabacadabcdca")]
     for number, item in enumerate(entries):
-        path = tmp_path / "train" / item.file
+        path = folder / "train" / item.file
         path.parent.mkdir(parents=True, exist_ok=True)
         image = np.full((40 + number, 50, 3), 255 * item.label, np.uint8)
         image[..., 0] = number
         cv2.imwrite(str(path), image)
-    return tmp_path, entries
+    return entries
+
+
+@pytest.fixture
+def split(tmp_path):
+    return tmp_path, write_crops(tmp_path)
 
 
 @pytest.fixture
@@ -242,89 +235,9 @@ def test_an_augmenting_model_leaves_validation_as_it_is(crops):
 # landmarks
 
 
-def test_landmarks_are_shares_of_the_crop_and_typical_where_they_are_unknown(split, tmp_path):
-    folder, entries = split
-    known = json.dumps([[10, 10], [30, 10], [20, 20], [12.5, 40], [25, 40]])
-    some = [entries[0], Entry(**vars(entries[1]) | {"landmarks": known})]  # 50 x 40 and 50 x 41 pixels
-    with cached(crop_set(some, folder, SIZE), "memory", tmp_path / "cache") as held:
-        assert np.allclose(held.points[0], TYPICAL_LANDMARKS)
-        assert np.allclose(held.points[1] * [50, 41], json.loads(known), atol=1e-4)
-    batch = next(iter(training_batches(crop_set(some, folder, SIZE), 2, LEVELS["standard"], on_accelerator=True)))
+def test_landmarks_that_are_unknown_are_none_of_a_batch_of_the_accelerator(crops):
+    batch = next(iter(training_batches(crops, 2, LEVELS["standard"], on_accelerator=True)))
     assert np.isfinite(batch[0][1]).all()
-
-
-@pytest.mark.parametrize("text", ["[1, 2", "[[1, 2]]", '[["a", 1]]', "{}", "5"])
-def test_landmarks_that_step_02_has_not_written_are_the_users_error(split, text):
-    folder, entries = split
-    with pytest.raises(UserError, match=r"manifest\.csv: the landmarks of train/fake/a-000-00\.png") as error:
-        crop_set([Entry(**vars(entries[0]) | {"landmarks": text})], folder, SIZE)
-    assert str(folder) in str(error.value)
-
-
-# the cache
-
-
-def test_the_cache_is_memory_then_disk_then_none_by_size(tmp_path, monkeypatch):
-    size, free = 128 * 128 * 3, shutil.disk_usage(tmp_path).free
-    assert choose_cache(inputs.MEMORY_BYTES // size, 128, tmp_path) == "memory"
-    monkeypatch.setattr(inputs, "MEMORY_BYTES", 1000)
-    assert choose_cache(1, 128, tmp_path) == "disk"
-    assert choose_cache(free // (3 * size), 128, tmp_path) == "disk"
-    assert choose_cache(free // size, 128, tmp_path) == "none"
-
-
-def test_the_cache_is_chosen_where_auto_is_asked(crops, tmp_path, monkeypatch):
-    for limit, kind in ((inputs.MEMORY_BYTES, np.ndarray), (1000, np.memmap)):
-        monkeypatch.setattr(inputs, "MEMORY_BYTES", limit)
-        with cached(crops, "auto", tmp_path / "cache") as held:
-            assert type(held.pixels) is kind
-
-
-def test_the_cache_file_is_on_the_disk_while_it_is_needed_and_gone_after(crops, tmp_path):
-    file = tmp_path / ".train.cache"
-    with cached(crops, "disk", file) as held:
-        assert file.stat().st_size == held.pixels.nbytes == 20 * SIZE * SIZE * 3
-    assert not file.exists()
-
-
-def test_the_cache_file_is_gone_after_an_error_too(crops, split, tmp_path):
-    file = tmp_path / ".train.cache"
-    with pytest.raises(RuntimeError), cached(crops, "disk", file):
-        raise RuntimeError
-    assert not file.exists()
-    (split[0] / "train" / split[1][3].file).write_text("not an image")
-    with pytest.raises(UserError), readable_crops(split[0]), cached(crops, "disk", file):
-        pass
-    assert not file.exists()
-
-
-# files
-
-
-@pytest.mark.parametrize("kind", CACHES)
-@pytest.mark.parametrize("content", [b"not an image", b"", None])
-def test_a_file_that_is_no_image_is_named_as_the_users_error(split, tmp_path, kind, content):
-    folder, entries = split
-    path = folder / "train" / entries[3].file
-    path.unlink() if content is None else path.write_bytes(content)
-    crops = crop_set(entries, folder, SIZE)
-    refused = pytest.raises(UserError, match="not an image")
-    with refused as error, readable_crops(folder), cached(crops, kind, tmp_path / "cache") as held:
-        take(training_batches(held, 5, LEVELS["standard"]), 4)
-    assert str(folder) in str(error.value) and "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("shape", [(300, 200, 3), (20, 90, 3), (1, 1, 3), (SIZE, SIZE, 3)])
-def test_a_crop_of_any_shape_is_resized_to_a_square_of_the_same_colour(shape):
-    resized = resize_crop(np.full(shape, (10, 20, 30), np.uint8), SIZE).numpy()
-    assert resized.shape == (SIZE, SIZE, 3) and resized.dtype == np.uint8
-    assert (resized == (10, 20, 30)).all()
-
-
-def test_shrinking_averages_rather_than_skips_pixels():
-    stripes = np.zeros((256, 256, 3), np.uint8)
-    stripes[:, ::2] = 200
-    assert abs(resize_crop(stripes, SIZE).numpy().astype(int) - 100).max() <= 6
 
 
 # sequences

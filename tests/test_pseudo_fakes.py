@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import tree
-from test_training import LANDMARKS, SIZE, write_split
+from conftest import move_to_table, tree
+from test_training import LANDMARKS, SIZE, read_history, write_split
 
 from deepfake import pseudo_fakes
 from deepfake.datasets import read_dataset
@@ -170,6 +170,18 @@ def test_without_fakes_to_test_on_the_test_has_fakes_that_are_made_too(real_only
     assert len(images) == 32
 
 
+def test_from_crops_in_parquet_come_the_same_sets_as_from_files(tmp_path):
+    split_dir = write_split(tmp_path / "split", landmarks=LANDMARKS, labels=("real",))
+    lose_landmarks(split_dir, "real/val-real-0-001-00.png")
+    made = []
+    for name, folder in (("files", split_dir), ("table", move_to_table(split_dir, tmp_path / "moved"))):
+        sets, folders = without_fakes(read_sets(folder, needed=(REAL,)), folder, tmp_path / name, SIZE, 3, quiet=True)
+        assert folders["val"] == tmp_path / name / "self_blended"
+        made.append((sets, tree(folders["val"])))
+    assert made[0] == made[1] and [len(made[1][0][split]) for split in ("train", "val", "test")] == [8, 14, 16]
+    assert len([file for file in made[1][1] if file.endswith(".png")]) == 30
+
+
 # training
 
 OPTIONS = {"model": "meso4", "image_size": SIZE, "epochs": 2, "batch_size": 8, "self_blend": True}
@@ -195,6 +207,16 @@ def test_a_model_learns_from_real_crops_alone(run, real_only):
     assert set(made["video"]) == {"test-real-0_self-blend", "test-real-1_self-blend"}
     assert set(made["group"]) == {"test-real-0", "test-real-1"}
     assert (run / "Augmentation.png").is_file() and not list(run.glob(".*"))
+
+
+@pytest.mark.slow
+def test_crops_in_parquet_train_the_very_model_that_those_in_files_do(run, real_only, tmp_path):
+    out_dir = tmp_path / "out"
+    assert train(move_to_table(real_only, tmp_path / "moved"), out_dir, Options(**OPTIONS), quiet=True) == 0
+    assert read_history(out_dir) == read_history(run) and len(read_history(run)) == 2
+    for name in ("cnn_preds_values.json", "metrics_frames.json", "Augmentation.png"):
+        assert (out_dir / name).read_bytes() == (run / name).read_bytes()
+    assert {path.name for path in out_dir.iterdir()} == {path.name for path in run.iterdir()}
 
 
 @pytest.mark.slow

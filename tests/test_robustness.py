@@ -6,12 +6,12 @@ import runpy
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, move_to_table
 
+from deepfake.crop_sets import MEMORY_BYTES, cached, crop_set
 from deepfake.evaluation import read_sets
 from deepfake.files import UserError, write_csv
 from deepfake.frames import write_png
-from deepfake.inputs import MEMORY_BYTES, cached, crop_set
 from deepfake.metrics import measure_with_intervals
 from deepfake.modelinfo import ModelInfo, write_model_info
 from deepfake.robustness import DAMAGES, damaged, measure_robustness, most_crops, some_videos
@@ -177,6 +177,17 @@ def test_the_flag_of_step_03a_adds_a_picture_and_a_table_to_its_predictions(
     said = capsys.readouterr().out.splitlines()[-6:]
     assert said[0].startswith(f"03a: ROC AUC by video {float(rows[0]['video_auc']):.3f}")
     assert [line.split()[1] for line in said[1:]] == list(BY_KIND)
+
+
+def test_crops_in_parquet_are_judged_as_those_in_files(split_dir, model_path, tmp_path, monkeypatch):
+    few = tuple(dataclasses.replace(damage, levels=damage.levels[:1]) for damage in DAMAGES[:2])
+    monkeypatch.setattr("deepfake.robustness.DAMAGES", few)
+    moved = move_to_table(split_dir, tmp_path / "moved")
+    for folder, out in ((split_dir, "files"), (moved, "table")):
+        load_and_predict(model_path, folder, tmp_path / out, quiet=True, robustness=True)
+    for name in ("cnn_preds_values.json", "metrics_frames.json", "robustness.csv"):
+        assert (tmp_path / "files" / name).read_bytes() == (tmp_path / "table" / name).read_bytes()
+    assert not list((tmp_path / "table").glob(".*"))
 
 
 def test_a_temperature_is_applied_to_frames_and_not_to_videos(tmp_path, monkeypatch):

@@ -8,9 +8,10 @@ import pytest
 from test_training import read_history, write_split
 
 from deepfake.checkpoints import Keeper
+from deepfake.crop_sets import crop_set
 from deepfake.devices import keras, set_precision
 from deepfake.files import UserError
-from deepfake.inputs import crop_set, features_of
+from deepfake.inputs import features_of
 from deepfake.models import (
     FEATURES,
     SEQUENCE_HEADS,

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import make_crops, picture, run_step, tree, write_metadata
+from conftest import make_crops, make_faces, picture, run_step, table_rows, tree, write_metadata, write_table
 
 from deepfake.assignment import assign_groups, divide
 from deepfake.crops import Crops, find_crops
@@ -584,3 +584,58 @@ def test_four_sources_of_real_clips_split_without_a_leak(real_clips, tmp_path):
     for entry in read_manifest(tmp_path / "split"):
         sets.setdefault(entry.original or entry.video, set()).add(entry.split)
     assert all(len(found) == 1 for found in sets.values()) and set.union(*sets.values()) == set(SETS)
+
+
+# crops in Parquet
+
+
+@pytest.fixture
+def with_table(tmp_path) -> tuple[Path, str]:
+    """A dataset with crops and faces.json of every video, and the same crops as a table, with one that is not of it."""
+    folder = write_metadata(tmp_path / "videos", RECORDS | {"none.mp4": "REAL"})
+    for number, name in enumerate(RECORDS):
+        make_faces(folder, name.removesuffix(".mp4"), frames=2 + number % 3, people=2)
+    # by name, frame 1000 comes before frame 200
+    for old, new in (("o-1-001-00", "o-1-200-00"), ("o-1-002-00", "o-1-1000-00")):
+        (folder / "o-1/faces" / f"{old}.png").rename(folder / "o-1/faces" / f"{new}.png")
+        (folder / "o-1/faces.json").write_text((folder / "o-1/faces.json").read_text().replace(old, new))
+    make_faces(tmp_path / "else", "stranger")
+    crops, videos = (a + b for a, b in zip(table_rows(folder), table_rows(tmp_path / "else"), strict=True))
+    return folder, str(write_table(tmp_path / "table", crops[::-1], videos))
+
+
+@pytest.mark.parametrize("options", [{}, {"balanced": False, "group_by": "video"}, {"real_only": True}])
+def test_crops_in_parquet_give_the_very_manifest_of_the_same_crops_as_files(with_table, options, capsys):
+    folder, address = with_table
+    split_dir = prepare(folder, **options)
+    expected, said = (split_dir / "manifest.csv").read_bytes(), capsys.readouterr().out
+    assert b"o-1-1000-00" in expected and b'"[[3, 4], ' in expected
+    prepared = tree(folder.parent / "prepared")
+    assert prepare(folder, table=address, **options) == split_dir  # in place of the one with files
+    assert tree(split_dir).keys() == {"manifest.csv", "crops.json"}
+    assert (split_dir / "manifest.csv").read_bytes() == expected and capsys.readouterr().out == said
+    assert json.loads((split_dir / "crops.json").read_text()) == {"crops": address}
+    assert tree(folder.parent / "prepared") == prepared
+    prepare(folder, **options)
+    assert not (split_dir / "crops.json").exists() and (split_dir / "train/real").is_dir()
+
+
+def test_the_script_takes_the_address_of_a_table_and_writes_the_whole_path(with_table, tmp_path):
+    folder, address = with_table
+    done = run_step("02", "--videos-dir", folder, "--crops", "table", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "") and "crops in split_dataset" in done.stdout
+    assert json.loads((tmp_path / "split_dataset/crops.json").read_text()) == {"crops": address}
+    assert not (tmp_path / "prepared_dataset").exists()
+    for option in ("--work-dir", "--faces"):
+        done = run_step("02", "--videos-dir", folder, "--crops", "table", option, "x", cwd=tmp_path)
+        assert done.returncode == 2 and "leave them out" in done.stderr
+
+
+def test_a_table_of_other_videos_or_taken_for_a_folder_of_files_names_the_remedy(with_table, tmp_path):
+    folder, address = with_table
+    write_metadata(tmp_path / "other", {"x.mp4": "REAL"})
+    with pytest.raises(UserError, match=r"table: no crops of any video of .*other; give the address"):
+        prepare(tmp_path / "other", table=address)
+    with pytest.raises(UserError, match=r"table: no crops in <id>/faces/ .*--crops instead of --work-dir"):
+        prepare_dataset(folder, Path(address), tmp_path / "prepared", tmp_path / "split")
+    assert not (tmp_path / "split").exists() and not (tmp_path / "prepared").exists()

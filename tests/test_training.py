@@ -11,10 +11,11 @@ import pytest
 
 from deepfake.augmentation import LEVELS
 from deepfake.checkpoints import Keeper, Phase, read_progress
+from deepfake.crop_sets import crop_set
 from deepfake.devices import keras, strategy_for
 from deepfake.evaluation import read_sets
 from deepfake.files import UserError, digest_of
-from deepfake.inputs import crop_batches, crop_set
+from deepfake.inputs import crop_batches
 from deepfake.modelinfo import ModelInfo, read_model_info
 from deepfake.models import backbone_of, build_model, load_model
 from deepfake.options import Options, learning_rate, phases
