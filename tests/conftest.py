@@ -28,7 +28,7 @@ settings.load_profile("any machine")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests that start Spark where it cannot be: `./test.sh` installs Java, plain pytest does not."""
-    from deepfake.verdicts import check_java  # not above, where every process that a test starts would load Spark
+    from deepfake.spark_session import check_java  # not above, where every process that a test starts would load Spark
 
     try:
         check_java()
