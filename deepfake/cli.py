@@ -84,7 +84,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
 
 
-def add_spark_option(parser: argparse.ArgumentParser, default: str | None, help: str) -> None:
+def add_spark_option(
+    parser: argparse.ArgumentParser,
+    default: str | None = None,
+    help: str = "a Spark cluster: each video is a task there (default: processes of this machine)",
+) -> None:
     """The option --master; without it, spark-submit's own, or else the default."""
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # how spark-submit tells a script where its Java is
     parser.add_argument("--master", default=SUBMITTED if submitted else default, metavar="URL", help=help)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping
 
 from pyspark import SparkConf, SparkContext
@@ -35,6 +36,9 @@ LOCAL = {
 }
 
 SECONDS_TO_CONNECT = 5
+
+# PySpark 4.3 warns of pandas 3 wherever it may meet it; what leaves Spark here is Arrow, which it does not touch
+warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
 
 def check_java() -> None:

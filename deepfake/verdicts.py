@@ -1,6 +1,5 @@
 """From frame predictions to video verdicts, as a Spark job."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +32,6 @@ NO_PEOPLE = (
     "does not say which person a face is, as --aggregate per-face needs; run steps 01a, 02 and 03 again, "
     "and give --manifest, or the .parquet as --predictions"
 )
-
-# PySpark 4.3 warns of pandas 3 wherever it may meet it; verdicts leave Spark as Arrow, which it does not touch
-warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
 
 @dataclass(frozen=True)

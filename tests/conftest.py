@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         check_java()
     except UserError as error:
         for item in items:
-            if item.get_closest_marker("spark"):
+            if item.get_closest_marker("spark") or item.get_closest_marker("cluster"):
                 item.add_marker(pytest.mark.skip(reason=str(error)))
 
 
