@@ -1,10 +1,11 @@
 """Videos of faces go in, a verdict for each video comes out. The modules, in the order of that way; each one imports
 only from those before it, or from the plain helpers.
 
-    helpers     cli, files, runner, listing
+    helpers     cli, files, runner, listing; spark_session, spark_runner: Spark in its place
     videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
     frames      decoding, frames                                        step 00
     faces       networks, detector, people, faces                       steps 01a and 01b
+    rows        crop_table, spark_crops: crops as Parquet               step 01a
     looking     gallery; facts, pairs, explore_plots: explore
     splits      crops, assignment, splits                               step 02
     inputs      augmentation, blending, sequences, inputs, pseudo_fakes

@@ -5,6 +5,7 @@ that hangs is ended after its time, and the networks are loaded once. A task tha
 its executor is tried again by Spark, on another node if there is one.
 """
 
+import logging
 import re
 import socket
 import sys
@@ -46,7 +47,7 @@ SETTINGS = {
 JOBS = 3
 TASKS_A_CORE = 4
 
-SECONDS_WITHOUT_NODES = 30  # until that is worth a warning
+SECONDS_WITHOUT_NODES = 20  # until that is worth a warning
 
 # rows of these kinds tell what became of a video, or of the whole run
 OUTCOME, FATAL = "outcome", "fatal"
@@ -82,6 +83,8 @@ def spark_for(run: Run) -> Iterator[SparkSession]:
     Raises:
         UserError: Spark does not start, or gives up inside of the block.
     """
+    # py4j logs the traceback of a Ctrl-C, and of errors that come as exceptions too
+    logging.getLogger().addHandler(logging.NullHandler())
     with tempfile.TemporaryDirectory() as folder:
         spark = start_spark(run.master, f"deepfake {run.step}", SETTINGS, ATTEMPTS + 1)
         try:
