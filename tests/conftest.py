@@ -32,13 +32,13 @@ settings.load_profile("any machine")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests that start Spark where it cannot be: `./test.sh` installs Java, plain pytest does not."""
-    from deepfake.verdicts import check_java  # not above, where every process that a test starts would load Spark
+    from deepfake.spark_session import check_java  # not above, where every process that a test starts would load Spark
 
     try:
         check_java()
     except UserError as error:
         for item in items:
-            if item.get_closest_marker("spark"):
+            if item.get_closest_marker("spark") or item.get_closest_marker("cluster"):
                 item.add_marker(pytest.mark.skip(reason=str(error)))
 
 
@@ -48,6 +48,15 @@ def real_clips() -> Path:
     if not os.environ.get("REAL_CLIPS"):
         pytest.skip("REAL_CLIPS does not name a folder of real clips")
     return Path(os.environ["REAL_CLIPS"])
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """A running Spark cluster of a master and two workers, for tests that are marked `cluster`."""
+    from spark_cluster import running_cluster
+
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 def picture(number: int, width: int, height: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import ROOT, make_video, run_step, write_metadata
 
-from deepfake.cli import hushed, number, progress, whole_number
+from deepfake.cli import SUBMITTED, add_spark_option, hushed, number, progress, whole_number
 
 SCRIPTS = sorted(ROOT.glob("[0-9]*.py"))
 HEAVY = {"tensorflow", "keras", "pyspark"}
@@ -121,6 +121,19 @@ def test_a_reader_that_has_gone_costs_no_traceback(tmp_path, unbuffered):
     os.close(write)
     assert shown.stderr == ""
     assert (tmp_path / "a" / "frames.json").exists()
+
+
+@pytest.mark.parametrize("default", [None, "local[*]"])
+def test_a_master_is_the_users_or_that_of_spark_submit_or_the_default(monkeypatch, default):
+    def master(*arguments: str) -> str | None:
+        parser = argparse.ArgumentParser()
+        add_spark_option(parser, default)
+        return parser.parse_args(arguments).master
+
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    assert (master(), master("--master", "yarn")) == (default, "yarn")
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1234")  # as spark-submit does
+    assert (master(), master("--master", "yarn")) == (SUBMITTED, "yarn")
 
 
 def test_progress_is_silent_where_standard_error_is_no_terminal(capsys):
