@@ -63,7 +63,9 @@ if [ -e "$VIDEOS/sample.json" ]; then
     WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
 KIND=$(find_kind "$VIDEOS" "$DATASET")
-check_start "$MODEL" "$WEIGHTS" ''
+if [ -n "$MODEL" ] || [ "$WEIGHTS" != none ]; then
+    check_start "$MODEL" "$WEIGHTS" ''
+fi
 
 read -ra MORE <<<"$TRAIN_OPTIONS"
 read -ra CPU_OPTIONS <<<"$CPU_OPTIONS"

@@ -141,12 +141,14 @@ def _ctrl_c_waits() -> Iterator[None]:
 
     So does the warning of a queue, which can go to all processes of a job.
     """
-    resource_tracker.ensure_running()  # started with the first worker, it would unblock the signals
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR1})
+    signals = {signal.SIGINT, signal.SIGUSR1}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    resource_tracker.ensure_running()  # which never hears the warning then; started later, it would unblock Ctrl-C
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGUSR1})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def _start_worker() -> None:
