@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by run.sh, test.sh and cluster/: makes .venv beside this file (or DEEPFAKE_VENV), installs into it what is
 # missing, and finds Java. Sets PYTHON. Nothing is installed again as long as the requirements stay the same.
 

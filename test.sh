@@ -7,16 +7,17 @@ cd "$HOME_DIR"
 install requirements-dev.txt
 ensure_java
 
-ensure_queues() { # of tests/cluster, which start a real Slurm and a real Grid Engine where root may
-    local packages=(slurmctld slurmd slurm-client munge gridengine-master gridengine-exec gridengine-client)
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || dpkg -s "${packages[@]}" >/dev/null 2>&1; then
-        return
-    fi
-    echo "== installing Slurm and Grid Engine for the tests (once)"
-    local package
-    for package in "${packages[*]:0:4}" "${packages[*]:4}"; do # one of them may be missing in a distribution
-        # shellcheck disable=SC2086 # these are several words
-        DEBIAN_FRONTEND=noninteractive timeout 240 apt-get install -y -qq --no-install-recommends $package >/dev/null 2>&1 || true
+ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid Engine
+    local queues=("slurmctld slurmd slurm-client munge" "gridengine-master gridengine-exec gridengine-client") packages
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    for packages in "${queues[@]}"; do # a distribution may lack one of them
+        # shellcheck disable=SC2086 # they are several words
+        dpkg -s $packages >/dev/null 2>&1 && continue
+        echo "== installing $packages for the tests (once)"
+        apt-get update -qq || true
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive timeout 240 apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
+            echo "   cannot be installed; their tests are skipped"
     done
 }
 ensure_queues

@@ -52,7 +52,6 @@ command -v "$SUBMITTER" >/dev/null || fail "$SUBMITTER: not found; run this on a
 [ -n "$VIDEOS" ] || fail "--videos-dir is missing; see $0 --help"
 [ -d "$VIDEOS" ] || fail "$VIDEOS: no such folder; --videos-dir must hold a dataset"
 [[ $SHARDS =~ ^[1-9][0-9]{0,2}$ ]] || fail "--shards $SHARDS: not a whole number from 1 to 999"
-check_java || exit 2
 
 # jobs start in other folders; and what would fail in a job hours later is better known now
 VIDEOS=$(cd "$VIDEOS" && pwd)
@@ -62,6 +61,7 @@ WORK=$(cd "${WORK:-$VIDEOS}" && pwd) OUT=$(cd "$OUT" && pwd) LOGS=$OUT/logs
 if [ -e "$VIDEOS/sample.json" ]; then
     WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
+check_java || exit 2
 KIND=$(find_kind "$VIDEOS" "$DATASET")
 if [ -n "$MODEL" ] || [ "$WEIGHTS" != none ]; then
     check_start "$MODEL" "$WEIGHTS" ''

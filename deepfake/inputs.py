@@ -264,7 +264,8 @@ def training_batches(
     """Batches of augmented items without end: B x S x S x 3 or B x T x S x S x 3 (float32, 0 to 255), labels B x 1.
 
     A batch depends on the seed and its number alone, which goes on from epoch to epoch, so that what continues from
-    `first_batch` is what would have followed. With `on_accelerator` crops come with landmarks and seeds, for a model made by `augmenting`.
+    `first_batch` is what would have followed. With `on_accelerator` crops come with landmarks and seeds, for a model
+    made by `augmenting`.
     """
     steps, size = steps_of(crops, sampling, batch_size)
     taken = size // (1 + sampling.self_blend)

@@ -241,8 +241,12 @@ class GridEngine:
         self._set("-Mc", "complexes", self("qconf", "-sc") + "\ngpus gpus INT <= YES YES 0 0")
         self("qconf", "-as", HOST)
         self("qconf", "-ah", HOST, check=False)  # it may be one already
-        self._set("-Ae", "host", f"hostname {HOST}\nload_scaling NONE\ncomplex_values gpus=1\nuser_lists NONE\n"
-                  "xuser_lists NONE\nprojects NONE\nxprojects NONE\nusage_scaling NONE\nreport_variables NONE")
+        self._set(
+            "-Ae",
+            "host",
+            f"hostname {HOST}\nload_scaling NONE\ncomplex_values gpus=1\nuser_lists NONE\n"
+            "xuser_lists NONE\nprojects NONE\nxprojects NONE\nusage_scaling NONE\nreport_variables NONE",
+        )
         self._set("-Aq", "queue", QUEUE.format(host=HOST))
 
     def _set(self, option: str, name: str, content: str) -> None:

@@ -3,7 +3,6 @@
 import csv
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -184,26 +183,3 @@ def test_a_step_that_fails_leaves_nothing_behind_it_in_the_queue(queue, tmp_path
     assert log.count("01a: 0 faces of 1 videos of shard") == 2
     assert "error: " in log and "step 01a" in log
     assert not list((out_dir / "logs").glob("deepfake-03*")) and not list((out_dir / "logs").glob("deepfake-04*"))
-
-
-@pytest.fixture
-def without_queues(tmp_path):
-    """A PATH on which sbatch and qsub write down how they were called, and give numbers."""
-    for name in ("sbatch", "qsub"):
-        (tmp_path / name).write_text(
-            f'#!/bin/sh\nprintf "%s|" {name} "$@" >>"{tmp_path}/calls"\necho >>"{tmp_path}/calls"\n'
-            f'[ "$(wc -l <"{tmp_path}/calls")" -lt "${{REFUSED:-9}}" ] || exit 1\nwc -l <"{tmp_path}/calls"\n'
-        )
-    for name in ("scancel", "qdel"):
-        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >>"{tmp_path}/calls"\n')
-    for path in tmp_path.iterdir():
-        path.chmod(0o755)
-    return tmp_path
-
-
-def call(bin_dir, queue, *options, **environment):
-    import os
-
-    environment = os.environ | {"PATH": f"{bin_dir}:{os.environ['PATH']}", "DEEPFAKE_VENV": sys.prefix} | environment
-    command = [ROOT / "cluster" / queue / "submit.sh", *options]
-    return subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, timeout=120)
