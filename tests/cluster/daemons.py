@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,12 @@ def end_all(mark: str, value: Path) -> None:
         process.kill()
 
 
+def watch(mark: str, value: Path) -> None:
+    """Start a process that ends them all as soon as this one is gone, however it went."""
+    command = [sys.executable, __file__, str(os.getpid()), mark, str(value)]
+    subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 class Slurm:
     """munged, slurmctld and slurmd, with one make-believe GPU."""
 
@@ -77,6 +84,7 @@ class Slurm:
 
     def start(self) -> None:
         find("munged", "slurmctld", "slurmd", "sbatch")
+        watch("SLURM_CONF", self.conf)
         self.folder.chmod(0o755)
         (self.folder / "munge.key").write_bytes(os.urandom(128))
         (self.folder / "munge.key").chmod(0o600)
@@ -207,6 +215,7 @@ class GridEngine:
 
     def start(self) -> None:
         find("sge_qmaster", "sge_execd", "qsub", "qconf")
+        watch("SGE_ROOT", self.root)
         common = self.root / "default" / "common"
         for path in (common, self.folder / "qmaster" / "job_scripts", self.folder / "execd", self.folder / "spooldb"):
             path.mkdir(parents=True)
@@ -290,3 +299,10 @@ class GridEngine:
         """How often a job was started: once more than it was rescheduled."""
         log = (self.root / "default" / "common" / "accounting").read_text()
         return sum(line.split(":")[5] == job for line in log.splitlines() if not line.startswith("#"))
+
+
+if __name__ == "__main__":
+    parent, mark, value = sys.argv[1:]
+    while psutil.pid_exists(int(parent)):
+        time.sleep(2)
+    end_all(mark, Path(value))

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.spark]
 # long enough to be warned in the middle
 TRAINING = "--model meso4 --weights none --image-size 64 --epochs 30 --patience 30 --batch-size 8 --seed 3"
 STEPS = ("01a faces", "02 split", "03 training", "04 verdicts")
-MINUTES = 60  # seconds; on a busy machine each of the four jobs may take as long
+MINUTES = 180  # seconds, on a busy machine
 
 
 @pytest.fixture(scope="module", params=[Slurm, GridEngine], ids=lambda kind: kind.name)
@@ -33,17 +33,10 @@ def queue(request, tmp_path_factory):
         started.stop()
 
 
-@pytest.fixture
-def slurm(queue):
-    if queue.name != "slurm":
-        pytest.skip("once is enough")
-    return queue
-
-
 @pytest.fixture(scope="module")
 def videos_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "the videos"
-    draw_dataset(folder, originals=8, fakes=1, size=(240, 204), seconds=1.0, workers=2, quiet=True)
+    draw_dataset(folder, originals=8, fakes=1, size=(200, 170), seconds=0.6, workers=2, quiet=True)
     return folder
 
 
@@ -71,7 +64,7 @@ def submit(queue, videos_dir: Path, work_dir: Path, out_dir: Path, *options: str
     command = [ROOT / "cluster" / queue.name / "submit.sh", "--videos-dir", videos_dir, "--work-dir", work_dir]
     command += ["--out-dir", out_dir, "--shards", "2", *options, *queue.options()]
     environment = queue.env | {"DEEPFAKE_VENV": sys.prefix}
-    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, timeout=600)
     print(shlex.join(map(str, command)), done.stdout, done.stderr, sep="\n")
     assert done.returncode == 0, done.stderr
     assert f"{out_dir}/Loss.png" in done.stdout and f"{out_dir}/ConfusionVideo.png" in done.stdout
@@ -123,46 +116,37 @@ def crops_in(work_dir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(work_dir)): path.read_bytes() for path in work_dir.glob("*/faces*/**/*.png")}
 
 
-@pytest.fixture(scope="module")
-def cropped(tmp_path_factory) -> Path:
-    """Where the crops go; those of the chain's first run serve the others too."""
-    return tmp_path_factory.mktemp("work") / "crops of all"
-
-
-def test_the_chain_ends_as_by_hand_though_its_training_is_warned_and_queued_again(
-    queue, videos_dir, by_hand, cropped, tmp_path
-):
-    out_dir, work_dir = tmp_path / "the results", cropped / queue.name
+def test_the_chain_ends_as_by_hand_though_its_training_is_warned_and_cancelled(queue, videos_dir, by_hand, tmp_path):
+    out_dir, work_dir = tmp_path / "the results", tmp_path / "the crops"
     jobs = submit_training(queue, videos_dir, work_dir, out_dir)
     assert tuple(jobs) == STEPS
     wait_for_epochs(queue, out_dir, epochs=2)
-    print(queue.waiting())
     queue.warn(jobs["03 training"])
+    if queue.name == "slurm":
+        cancel_and_submit_again(queue, jobs, videos_dir, work_dir, out_dir)
     wait_for_the_end(queue, out_dir)
-    print(logs_of(out_dir))
+    log = logs_of(out_dir)
+    print(log)
     assert crops_in(work_dir) == crops_in(by_hand / "work")
     assert len(list(work_dir.glob("failures-01a-*-of-2.csv"))) == 2
     assert_same_end(out_dir, by_hand)
     assert queue.starts(jobs["03 training"]) == 2
-    log = logs_of(out_dir)
-    assert "03: resuming after epoch" in log and "the time of the job is over" in log
+    assert "the time of the job is over" in log
+    assert log.count("03: resuming after epoch") == (2 if queue.name == "slurm" else 1)
     assert (out_dir / "Loss.png").stat().st_size and (out_dir / "ConfusionVideo.png").stat().st_size
 
 
-def test_what_was_cancelled_and_is_submitted_again_goes_on_and_what_is_done_costs_nothing(
-    slurm, videos_dir, by_hand, cropped, tmp_path
-):
-    out_dir, work_dir = tmp_path / "out", cropped / "slurm"
-    jobs = submit_training(slurm, videos_dir, work_dir, out_dir)
-    wait_for_epochs(slurm, out_dir, epochs=1)
-    slurm.cancel(jobs["03 training"])
-    wait_for_the_end(slurm, out_dir)
+def cancel_and_submit_again(queue, jobs: dict[str, str], videos_dir: Path, work_dir: Path, out_dir: Path) -> None:
+    """Cancel the training when it has gone on by itself, and submit all again: what is done before costs nothing."""
+    wait_for(lambda: "03: resuming after epoch" in logs_of(out_dir), 3 * MINUTES, lambda: logs_of(out_dir))
+    wait_for_epochs(queue, out_dir, epochs=len(rows(out_dir / "history.csv")) + 1)
+    print(queue("scontrol", "show", "job", jobs["03 training"]))
+    queue.cancel(jobs["03 training"])
+    wait_for_the_end(queue, out_dir)
     assert not (out_dir / "video_verdicts.csv").exists()  # step 04 has left the queue with it
-    submit_training(slurm, videos_dir, work_dir, out_dir)
-    wait_for_the_end(slurm, out_dir)
-    assert_same_end(out_dir, by_hand)
-    log = logs_of(out_dir)
-    assert log.count("(8 done before)") == 4 and log.count("03: resuming after epoch") == 1
+    submit_training(queue, videos_dir, work_dir, out_dir)
+    wait_for_the_end(queue, out_dir)
+    assert logs_of(out_dir).count("(8 done before)") == 2
 
 
 def test_a_step_that_fails_leaves_nothing_behind_it_in_the_queue(queue, tmp_path):
