@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.spark]
 # long enough to be warned in the middle
 TRAINING = "--model meso4 --weights none --image-size 64 --epochs 30 --patience 30 --batch-size 8 --seed 3"
 STEPS = ("01a faces", "02 split", "03 training", "04 verdicts")
-MINUTES = 180  # seconds, on a busy machine
+PATIENCE = 900  # seconds, on a busy machine
 
 
 @pytest.fixture(scope="module", params=[Slurm, GridEngine], ids=lambda kind: kind.name)
@@ -85,7 +85,7 @@ def wait_for_the_end(queue, out_dir: Path) -> None:
     def state() -> str:
         return f"{queue.waiting()}\n{logs_of(out_dir)}\n{queue.logs()}"
 
-    wait_for(lambda: not queue.waiting(), 5 * MINUTES, state)
+    wait_for(lambda: not queue.waiting(), PATIENCE, state)
 
 
 def wait_for_epochs(queue, out_dir: Path, epochs: int) -> None:
@@ -93,7 +93,7 @@ def wait_for_epochs(queue, out_dir: Path, epochs: int) -> None:
     history = out_dir / "history.csv"
     wait_for(
         lambda: history.exists() and len(history.read_text().splitlines()) > epochs,
-        3 * MINUTES,
+        PATIENCE,
         lambda: f"{queue.waiting()}\n{logs_of(out_dir)}\n{queue.logs()}",
     )
     assert not (out_dir / "run.json").exists()
@@ -138,7 +138,7 @@ def test_the_chain_ends_as_by_hand_though_its_training_is_warned_and_cancelled(q
 
 def cancel_and_submit_again(queue, jobs: dict[str, str], videos_dir: Path, work_dir: Path, out_dir: Path) -> None:
     """Cancel the training when it has gone on by itself, and submit all again: what is done before costs nothing."""
-    wait_for(lambda: "03: resuming after epoch" in logs_of(out_dir), 3 * MINUTES, lambda: logs_of(out_dir))
+    wait_for(lambda: "03: resuming after epoch" in logs_of(out_dir), PATIENCE, lambda: logs_of(out_dir))
     wait_for_epochs(queue, out_dir, epochs=len(rows(out_dir / "history.csv")) + 1)
     print(queue("scontrol", "show", "job", jobs["03 training"]))
     queue.cancel(jobs["03 training"])
@@ -158,7 +158,7 @@ def test_a_step_that_fails_leaves_nothing_behind_it_in_the_queue(queue, tmp_path
     if queue.name == "slurm":
         wait_for_the_end(queue, out_dir)
     else:  # it waits there with its error, for somebody to put right
-        wait_for(lambda: "Eqw" in queue.waiting(), 3 * MINUTES, lambda: queue.waiting() + queue.logs())
+        wait_for(lambda: "Eqw" in queue.waiting(), PATIENCE, lambda: queue.waiting() + queue.logs())
         assert queue.waiting().count("hqw") == 2
         queue.cancel(*(jobs[step] for step in STEPS[1:]))
         wait_for_the_end(queue, out_dir)
