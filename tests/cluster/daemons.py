@@ -111,6 +111,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 KillWait=5
+MinJobAge=86400
 ReturnToService=2
 GresTypes=gpu
 NodeName={HOST} NodeAddr=127.0.0.1 CPUs={os.cpu_count()} RealMemory=1000 Gres=gpu:1 State=UNKNOWN
