@@ -73,16 +73,6 @@ step() { # step TITLE COMMAND...
     echo "   $((SECONDS - start)) s"
 }
 run() { "$PYTHON" "$HOME_DIR/$1" "${@:2}"; }
-check_start() {
-    PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import sys; from deepfake import cli, options; cli.run(lambda: options.check_start(*sys.argv[1:]))' \
-        "$MODEL" "$WEIGHTS" "$SIZE"
-}
-find_kind() {
-    PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import sys; from deepfake import cli, datasets; cli.run(lambda: datasets.print_kind(*sys.argv[1:]))' \
-        "$VIDEOS" "$DATASET" | tail -n 1
-}
 draw_sample() { PYTHONPATH=$HOME_DIR "$PYTHON" -m deepfake.sample --videos-dir "$VIDEOS" --seed "$SEED"; }
 
 if [ -z "$GIVEN" ] && { [ ! -e "$VIDEOS/metadata.json" ] || [ -e "$VIDEOS/sample.json" ]; }; then
@@ -92,10 +82,10 @@ if [ -e "$VIDEOS/sample.json" ]; then
     WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
 # a dataset that cannot be read, and weights that cannot be had, are better known before hours of frames and faces
-KIND=$(find_kind)
+KIND=$(find_kind "$VIDEOS" "$DATASET")
 echo "== the dataset: $KIND"
 WORK=${WORK:-$VIDEOS}
-[ -z "$MODEL" ] && [ "$WEIGHTS" = none ] || step "trying the model and its weights" check_start
+[ -z "$MODEL" ] && [ "$WEIGHTS" = none ] || step "trying the model and its weights" check_start "$MODEL" "$WEIGHTS" "$SIZE"
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 DATA=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
 if [ "$KIND" != faces ]; then # which are there already

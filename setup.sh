@@ -1,8 +1,9 @@
-# Sourced by run.sh and test.sh: makes .venv beside this file, installs into it what is missing, and finds Java.
-# Sets PYTHON. Nothing is installed again as long as the requirements stay the same.
+# shellcheck shell=bash
+# Sourced by run.sh, test.sh and cluster/: makes .venv beside this file (or DEEPFAKE_VENV), installs into it what is
+# missing, and finds Java. Sets PYTHON. Nothing is installed again as long as the requirements stay the same.
 
 HOME_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-VENV=$HOME_DIR/.venv
+VENV=${DEEPFAKE_VENV:-$HOME_DIR/.venv}
 PYTHON=$VENV/bin/python
 
 fail() {
@@ -31,10 +32,10 @@ install() { # install REQUIREMENTS_FILE
     if ! "$PYTHON" -m pip --version >/dev/null 2>&1; then # not there, or cut off half way
         local python
         python=$(find_python) || exit 2
-        echo "== making .venv with $("$python" --version)"
+        echo "== making $VENV with $("$python" --version)"
         "$python" -m venv --clear "$VENV" || fail "$python cannot make $VENV; on Debian and Ubuntu: sudo apt-get install python3-venv"
     fi
-    echo "== installing $1 into .venv (once; some minutes)"
+    echo "== installing $1 into $VENV (once; some minutes)"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$HOME_DIR/$1" ||
         fail "pip could not install $HOME_DIR/$1; see its message above"
     echo "$wanted" >"$stamp"
@@ -55,4 +56,15 @@ ensure_java() {
             $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless >/dev/null 2>&1 || true
     fi
     check_java || exit 2
+}
+
+find_kind() { # find_kind VIDEOS_DIR KIND: the kind of a dataset that can be read
+    PYTHONPATH=$HOME_DIR "$PYTHON" -c \
+        'import sys; from deepfake import cli, datasets; cli.run(lambda: datasets.print_kind(*sys.argv[1:]))' "$@" |
+        tail -n 1
+}
+
+check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fails where training could not start
+    PYTHONPATH=$HOME_DIR "$PYTHON" -c \
+        'import sys; from deepfake import cli, options; cli.run(lambda: options.check_start(*sys.argv[1:]))' "$@"
 }

@@ -7,6 +7,21 @@ cd "$HOME_DIR"
 install requirements-dev.txt
 ensure_java
 
+ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid Engine
+    local queues=("slurmctld slurmd slurm-client munge" "gridengine-master gridengine-exec gridengine-client") packages
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    for packages in "${queues[@]}"; do # a distribution may lack one of them
+        # shellcheck disable=SC2086 # they are several words
+        dpkg -s $packages >/dev/null 2>&1 && continue
+        echo "== installing $packages for the tests (once)"
+        apt-get update -qq || true
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive timeout 240 apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
+            echo "   cannot be installed; their tests are skipped"
+    done
+}
+ensure_queues
+
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check
 "$PYTHON" -m pytest "$@"

@@ -1,4 +1,4 @@
-"""What is kept while training: the best model, the history, and all that continuing takes, after every epoch."""
+"""What is kept while training: the best model, the history, and all that continuing takes, also within an epoch."""
 
 import hashlib
 import json
@@ -13,10 +13,13 @@ import numpy as np
 from deepfake.devices import keras, set_precision
 from deepfake.files import UserError, whole_file, write_csv
 from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.queues import OutOfTime
 from deepfake.splits import Entry
 
 CHECKPOINT = Path("tmp_checkpoint")
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "seconds_per_step")
+# between two writings of what continuing takes, in an epoch that lasts longer
+SECONDS_AT_RISK = 600
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,15 @@ class Phase:
 class Progress:
     """How far a training is: the epochs that are done with their figures, the best of them (from 1), and all states.
 
-    `states` are the weights, the seeds of dropout and what the optimizer keeps.
+    `steps` are the batches of the next epoch that are done. `states` are the weights, the seeds of dropout and what
+    the optimizer keeps, and within an epoch the sums that its loss and accuracy come from.
     """
 
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY})
     best: tuple[float, float] = (-1.0, 0.0)
     best_epoch: int = 0
     stopped: bool = False
+    steps: int = 0
     states: list[np.ndarray] = field(default_factory=list)
 
     @property
@@ -47,12 +52,20 @@ class Progress:
         """How many epochs are done."""
         return len(self.history["loss"])
 
+    @property
+    def begun(self) -> bool:
+        """Whether any batch is done."""
+        return bool(self.epochs or self.steps)
+
 
 class Keeper(keras.callbacks.Callback):
     """After each epoch, keeps the model if it is the best so far, the history, and what `--resume` takes.
 
     The best has the highest validation accuracy, or as high a one with a lower loss. Training ends after `patience`
     epochs without a better one.
+
+    Within an epoch it keeps what `--resume` takes every ten minutes, and at once when `warned` tells that the time is
+    over; then it raises OutOfTime. `first_step` and `sums` are those of an epoch that goes on in its middle.
     """
 
     def __init__(self, out_dir: Path, info: ModelInfo, patience: int, made_with: dict) -> None:
@@ -64,10 +77,25 @@ class Keeper(keras.callbacks.Callback):
         self.model_to_keep: keras.Model | None = None
         self.states: Callable[[], list[keras.Variable]] = list
         self.phase = Phase(0, 0, 0.0)
-        self._began = self._trained = time.monotonic()
+        self.warned: Callable[[], bool] = bool
+        self.first_step, self.sums = 0, []
+        self._began = self._trained = self._written = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._began = time.monotonic()
+        self._began = self._written = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.sums:  # added only now, since Keras makes the variables with the first batch
+            for variable, value in zip(self.model.metrics_variables, self.sums, strict=True):
+                variable.assign_add(value)
+            self.sums = []
+        warned, steps = self.warned(), batch + 1
+        # after the last batch comes the validation, and what is written then is of the whole epoch
+        if steps < self.params["steps"] and (warned or time.monotonic() - self._written > SECONDS_AT_RISK):
+            self.progress.steps = self.first_step + steps
+            self._write([*self.states(), *self.model.metrics_variables])
+            if warned:
+                raise OutOfTime
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self._trained = time.monotonic()
@@ -93,7 +121,14 @@ class Keeper(keras.callbacks.Callback):
         rows = zip(*(progress.history[name] for name in HISTORY), strict=True)
         numbered = ([number, *row] for number, row in enumerate(rows, 1))
         write_csv(self.out_dir / "history.csv", ["epoch", *HISTORY], numbered)
-        write_progress(progress, self.states(), self.made_with, self.state_path)
+        progress.steps = 0
+        self._write(self.states())
+        if self.warned():
+            raise OutOfTime
+
+    def _write(self, states: list[keras.Variable]) -> None:
+        write_progress(self.progress, states, self.made_with, self.state_path)
+        self._written = time.monotonic()
 
     def _keep_model(self) -> None:
         model = self.model_to_keep or self.model
@@ -145,7 +180,8 @@ def read_progress(path: Path, made_with: dict) -> Progress:
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be resumed from ({error}); delete it to start anew") from None
     check_same_run(path, before, made_with)
-    print(f"03: resuming after epoch {progress.epochs}")
+    within = f" and {progress.steps} steps of the next" if progress.steps else ""
+    print(f"03: resuming after epoch {progress.epochs}{within}")
     return progress
 
 
@@ -158,17 +194,18 @@ def check_same_run(path: Path, before: dict, made_with: dict) -> None:
         raise UserError(f"{path}: {what}; go on with the same, or delete it to start anew")
 
 
-def restore(progress: Progress, variables: list[keras.Variable]) -> None:
-    """Give variables the states that a training had when it was cut off, if it was.
+def restore(progress: Progress, variables: list[keras.Variable]) -> list[np.ndarray]:
+    """Give variables the states that a training had when it was cut off, if it was; returns the states left over.
 
     Raises:
         UserError: they are another model's.
     """
     states, progress.states = progress.states, []
     if not states:
-        return
-    states = states[: len(variables)]
+        return []
+    states, rest = states[: len(variables)], states[len(variables) :]
     if [state.shape for state in states] != [tuple(variable.shape) for variable in variables]:
         raise UserError("the training to resume was of another model; leave --resume out to start anew")
     for variable, state in zip(variables, states, strict=True):
         variable.assign(state)
+    return rest

@@ -18,6 +18,7 @@ except ModuleNotFoundError:
 
 from deepfake.datasets import READERS
 from deepfake.files import UserError
+from deepfake.queues import ALL, OUT_OF_TIME, OutOfTime, heed_warning, shard
 
 # what a folder of the user's choice can do to a step
 FOLDER_ERRORS = (
@@ -78,6 +79,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options of a step that goes through many videos."""
     parser.add_argument(
         "--workers", type=whole_number(0), default=cores(), help="videos at a time; 0: no processes of their own"
+    )
+    parser.add_argument(
+        "--shard",
+        type=shard,
+        default=ALL,
+        metavar="I/N",
+        help="only every N-th video from the I-th on, from 0: a task of N on a queue (default: all videos)",
     )
     parser.add_argument("--timeout", type=number(0.1), default=120, help="seconds that a video may take")
     parser.add_argument("--overwrite", action="store_true", help="do again what is done")
@@ -171,7 +179,11 @@ def hushed() -> Iterator[None]:
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
-    """Run a script's `main` and exit: 2 and one line for a `UserError`, 130 after Ctrl-C, else what it returns."""
+    """Run a script's `main` and exit with what it returns.
+
+    2 and one line for a `UserError`, 130 after Ctrl-C, 99 after SIGUSR1, by which a queue warns of its time limit.
+    """
+    heed_warning()
     try:
         code = main()
         sys.stdout.flush()  # here, where a broken pipe is still caught
@@ -182,7 +194,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except KeyboardInterrupt as stopped:
         told = str(stopped) or "every file that stands is whole, and the same command starts again"
         print(f"\nstopped; {told}", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(OUT_OF_TIME if isinstance(stopped, OutOfTime) else 130)
     except BrokenPipeError:
         # the reader of a pipe (head, less) has gone: nothing more to say, and nothing for Python to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -108,8 +108,8 @@ def folder_of(id: str, work_dir: Path) -> Path:
         VideoError: the video itself is there.
     """
     folder = work_dir / id
-    if id == "failures.csv":
-        raise VideoError("has the name of the list of failures; rename it")
+    if re.fullmatch(r"failures(-\w+-\d+-of-\d+)?\.csv", id):
+        raise VideoError("has the name of a list of failures; rename it")
     if folder.is_file():
         raise VideoError("has no suffix, so that its folder would have its own name; give another --work-dir")
     return folder

@@ -125,18 +125,19 @@ def training_batches(
     level: Augmentation | None = None,
     sampling: Sampling = Sampling(),
     seed: int = 0,
-    first_epoch: int = 0,
+    first_batch: int = 0,
     on_accelerator: bool = False,
 ) -> tf.data.Dataset:
     """Batches of augmented items without end: B x S x S x 3 or B x T x S x S x 3 (float32, 0 to 255), labels B x 1.
 
-    A batch depends on the seed and its number alone, so that what continues from `first_epoch` is what would have
-    followed. With `on_accelerator` crops come with landmarks and seeds, for a model made by `augmenting`.
+    A batch depends on the seed and its number alone, which goes on from epoch to epoch, so that what continues from
+    `first_batch` is what would have followed. With `on_accelerator` crops come with landmarks and seeds, for a model
+    made by `augmenting`.
     """
     steps, size = steps_of(crops, sampling, batch_size)
     taken = size // (1 + sampling.self_blend)
     order = functools.lru_cache(2)(functools.partial(epoch_order, crops, sampling, seed))
-    numbers = tf.data.Dataset.range(first_epoch * steps, np.iinfo(np.int64).max)
+    numbers = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
     indices = numbers.map(lambda number: _indices(order, number, steps, taken))
     seeds = numbers.map(lambda number: tf.stack([tf.constant(seed, tf.int64), number]))
     labels = tf.constant(crops.labels)

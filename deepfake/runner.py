@@ -23,6 +23,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from deepfake.cli import VideoBar
 from deepfake.files import UserError, remove_leftovers, write_csv
+from deepfake.queues import ALL, Shard
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -55,12 +56,16 @@ class Run:
     timeout: float = 120
     quiet: bool = False
     strict: bool = False
+    shard: Shard = ALL
     master: str | None = None
     crops: str | None = None
 
     @property
     def failures(self) -> Path:
-        return self.work_dir / "failures.csv"
+        """Where the problems go; a shard has a file of its own, since others may be writing at the same moment."""
+        if self.shard == ALL:
+            return self.work_dir / "failures.csv"
+        return self.work_dir / f"failures-{self.step}-{self.shard.index}-of-{self.shard.count}.csv"
 
 
 Through = Callable[[Run, Mapping[str, Any], Callable], Iterator[tuple[str, Outcome]]]
@@ -70,23 +75,25 @@ def run_of(step: str, what: str, args: argparse.Namespace) -> Run:
     """The run that a script's folders and its options of `cli` ask for."""
     work_dir, crops = args.work_dir or args.videos_dir, getattr(args, "crops", None)
     master = getattr(args, "master", None) or ("local[*]" if crops else None)
-    return Run(step, what, work_dir, args.workers, args.timeout, args.quiet, args.strict, master, crops)
+    return Run(step, what, work_dir, args.workers, args.timeout, args.quiet, args.strict, args.shard, master, crops)
 
 
 def for_each_video(
     run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome], through: Through | None = None
 ) -> int:
-    """Call `work` on what stands for each video, by its id; returns the exit code of the step.
+    """Call `work` on what stands for each video of the run's shard, by its id; returns the exit code of the step.
 
     `work` goes to other processes, so it is a function of a module, or a `partial` of one. `through` is what brings it
     there; by default the processes of this machine, or the tasks of a Spark cluster.
 
     A video that raises an exception, takes too long or crashes its process costs that video only. The problems are
-    written to failures.csv, in place of those of the last run of the step.
+    written to failures.csv, in place of those of the last run of the step and of its shards; those of a shard to a
+    file of its own.
 
     Raises:
-        UserError: the disk is full, or not one video gave anything.
+        UserError: the disk is full, or not one video gave anything. Of a shard that is no error: others may be fine.
     """
+    videos = run.shard.of(videos)
     outcomes: dict[str, Outcome] = {}
     with _disk_errors(run.work_dir):
         run.work_dir.mkdir(parents=True, exist_ok=True)
@@ -100,8 +107,8 @@ def for_each_video(
     finally:
         problems = {id: outcome.problem for id, outcome in sorted(outcomes.items()) if outcome.problem}
         with _disk_errors(run.work_dir):
-            _record_failures(run.failures, run.step, problems)
-    if not any(outcome.count for outcome in outcomes.values()):
+            _record_failures(run, problems)
+    if run.shard == ALL and not any(outcome.count for outcome in outcomes.values()):
         first = ": ".join(next(iter(problems.items()), ("nothing", "found")))
         raise UserError(f"{run.failures}: none of {len(videos)} videos could be used ({first})")
     return _summarise(run, outcomes)
@@ -117,7 +124,7 @@ def _way_of(run: Run) -> Through:
 
 def _in_processes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> Iterator[tuple[str, Outcome]]:
     job = partial(try_video, work, run.work_dir)
-    if run.workers == 0:
+    if run.workers == 0 or not videos:
         yield from ((id, job(id, video)) for id, video in videos.items())
         return
     pool = start_pool(min(run.workers, len(videos)))
@@ -158,13 +165,18 @@ def took_too_long(timeout: float) -> Outcome:
 
 @contextmanager
 def _ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block, and is for this process to answer: workers started in it never hear it."""
-    resource_tracker.ensure_running()  # started with the first worker, it would unblock the signal
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C waits for the end of the block, and is for this process to answer: workers started in it never hear it.
+
+    So does the warning of a queue, which can go to all processes of a job.
+    """
+    signals = {signal.SIGINT, signal.SIGUSR1}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    resource_tracker.ensure_running()  # which never hears the warning then; started later, it would unblock Ctrl-C
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def _start_worker() -> None:
@@ -219,9 +231,11 @@ def _disk_errors(work_dir: Path) -> Iterator[None]:
 def warn_of_full_disk(run: Run, ids: Iterable[str], record: str, each: float, overwrite: bool) -> None:
     """Say on standard error if the run will need more than the disk of the work folder has.
 
-    It needs `each` bytes for every video that has no `record` in its folder yet, or for all of them to `overwrite`.
+    It needs `each` bytes for every video that has no `record` in its folder yet, or for all of them to `overwrite`;
+    other shards are taken to need as much.
     """
-    needed = each * sum(overwrite or not (run.work_dir / id / record).exists() for id in ids)
+    own = sorted(ids)[run.shard.index :: run.shard.count]
+    needed = each * run.shard.count * sum(overwrite or not (run.work_dir / id / record).exists() for id in own)
     folder = next(folder for folder in (run.work_dir, *run.work_dir.absolute().parents) if folder.exists())
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -231,12 +245,15 @@ def warn_of_full_disk(run: Run, ids: Iterable[str], record: str, each: float, ov
         )
 
 
-def _record_failures(path: Path, step: str, problems: dict[str, str]) -> None:
-    kept = []
+def _record_failures(run: Run, problems: dict[str, str]) -> None:
+    path, kept = run.failures, []
     if path.exists():
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            kept = [tuple(row) for row in csv.reader(file) if len(row) == 3 and row[0] not in (step, "step")]
-    write_csv(path, ("step", "video", "reason"), sorted([*kept, *((step, *item) for item in problems.items())]))
+            kept = [tuple(row) for row in csv.reader(file) if len(row) == 3 and row[0] not in (run.step, "step")]
+    write_csv(path, ("step", "video", "reason"), sorted([*kept, *((run.step, *item) for item in problems.items())]))
+    if run.shard == ALL:  # which has been through the videos of all shards that there may have been
+        for outdated in run.work_dir.glob(f"failures-{run.step}-*-of-*.csv"):
+            outdated.unlink(missing_ok=True)
 
 
 def _summarise(run: Run, outcomes: dict[str, Outcome]) -> int:
@@ -244,7 +261,10 @@ def _summarise(run: Run, outcomes: dict[str, Outcome]) -> int:
     before = sum(outcome.done_before for outcome in outcomes.values())
     total = sum(outcome.count for outcome in outcomes.values())
     done_before = f" ({before} done before)" if before else ""
-    print(f"{run.step}: {total} {run.what} of {len(outcomes)} videos in {run.crops or run.work_dir}{done_before}")
+    share = "" if run.shard == ALL else f" of shard {run.shard}"
+    print(
+        f"{run.step}: {total} {run.what} of {len(outcomes)} videos{share} in {run.crops or run.work_dir}{done_before}"
+    )
     if problems:
         print(f"{run.step}: {problems} with a problem, listed in {run.failures}")
     return 1 if run.strict and problems else 0

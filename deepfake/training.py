@@ -33,6 +33,7 @@ from deepfake.options import Options, learning_rate, phases, resolved
 from deepfake.plots import plot_history
 from deepfake.predictions import NAME, SAMPLE_ONLY
 from deepfake.pseudo_fakes import without_fakes
+from deepfake.queues import warning_waits
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, REAL
 
@@ -79,7 +80,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     keeper = Keeper(out_dir, ModelInfo(options.model, options.image_size, **kind), options.patience, made_with)
     if resume:
         keeper.progress = read_progress(keeper.state_path, made_with)
-    if not keeper.progress.epochs:
+    if not keeper.progress.begun:
         _forget(keeper)
     (out_dir / "run.json").unlink(missing_ok=True)
     record = {
@@ -98,8 +99,8 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         # the threads that make batches call Python, and must have ended before Python does
         traceback.clear_frames(stopped.__traceback__)
         gc.collect()
-        kept = f"the best epoch so far is kept in {keeper.model_path}; --resume goes on"
-        raise KeyboardInterrupt(kept if keeper.state_path.exists() else "") from None
+        kept = f"the best epoch so far is kept in {keeper.model_path}; " if keeper.progress.epochs else ""
+        raise type(stopped)(f"{kept}--resume goes on" if keeper.state_path.exists() else "") from None
     return 0
 
 
@@ -171,6 +172,7 @@ def fit(
             draw_augmentation(*shown, folder / "Augmentation.png")
         keeper.model_to_keep = model
         set_precision(model, precision)
+        keeper.warned = stack.enter_context(warning_waits())
         for phase in phases(options):
             if keeper.progress.epochs < phase.last and not keeper.progress.stopped:
                 fit_phase(model, trained, keeper, phase, crops, level, options, strategy, quiet)
@@ -189,38 +191,63 @@ def fit_phase(
     quiet: bool = False,
 ) -> None:
     """Train for the epochs of a phase that are left: `trained`, which is `model` or the part of it that learns."""
-    first = max(phase.first, keeper.progress.epochs)
+    progress = keeper.progress
+    first = max(phase.first, progress.epochs)
     sampling = Sampling(options.crops_per_video, options.balance == "equal", options.self_blend)
     replicas = strategy.num_replicas_in_sync
     steps, batch_size = steps_of(crops["train"], sampling, options.batch_size, replicas)
+    begun = min(progress.steps, steps - 1)  # another number of replicas can have fewer steps
     on_accelerator = bool(gpus()) and level is not None and not options.sequence
     with strategy.scope():
-        if backbone := backbone_of(model):
-            backbone.trainable = not phase.frozen  # frozen, its batch norm uses the statistics that it has
-        trained = augmenting(model, level) if on_accelerator else trained
-        trained.compile(
-            keras.optimizers.Adam(learning_rate(phase, steps)),
-            loss=keras.losses.BinaryCrossentropy(label_smoothing=options.label_smoothing),
-            metrics=["accuracy"],
-        )
-        trained.optimizer.build(trained.trainable_variables)
+        trained = compiled(model, trained, phase, steps, options, level if on_accelerator else None)
         # the optimizer of a phase that is only beginning knows nothing yet
-        restore(keeper.progress, states_of(model, trained if first > phase.first else None))
+        left_over = restore(progress, states_of(model, trained if first > phase.first or begun else None))
+    keeper.sums = left_over if begun else []
     keeper.states = lambda: states_of(model, trained)
     keeper.phase = phase
     val_batches = crop_batches(crops["val"], shared_evenly(min(options.batch_size, len(crops["val"])), replicas))
-    trained.fit(
-        training_batches(crops["train"], batch_size, level, sampling, options.seed, first, on_accelerator),
-        validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
-        steps_per_epoch=steps,
-        initial_epoch=first,
-        epochs=phase.last,
-        class_weight=class_weights(crops["train"]) if options.balance == "weights" else None,
-        # the keeper last: whatever stops training after it has what can be resumed
-        callbacks=[keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False), keeper],
-        verbose=1 if sys.stdout.isatty() and not quiet else 2,
-        shuffle=False,  # the batches are shuffled already
+    # an epoch that was cut off is finished by itself, since fewer steps of it are left
+    parts = [(first, begun, first + 1), (first + 1, 0, phase.last)] if begun else [(first, 0, phase.last)]
+    for epoch, done, last in parts:
+        if epoch == last or progress.stopped:
+            return
+        keeper.first_step, at = done, epoch * steps + done
+        trained.fit(
+            training_batches(crops["train"], batch_size, level, sampling, options.seed, at, on_accelerator),
+            validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
+            steps_per_epoch=steps - done,
+            initial_epoch=epoch,
+            epochs=last,
+            class_weight=class_weights(crops["train"]) if options.balance == "weights" else None,
+            # the keeper last: whatever stops training after it has what can be resumed
+            callbacks=[keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False), keeper],
+            verbose=1 if sys.stdout.isatty() and not quiet else 2,
+            shuffle=False,  # the batches are shuffled already
+        )
+
+
+def compiled(
+    model: keras.Model,
+    trained: keras.Model,
+    phase: Phase,
+    steps: int,
+    options: Options,
+    level: Augmentation | None = None,
+) -> keras.Model:
+    """What is trained in a phase, ready for it; `model` with its own augmentation where a `level` is given.
+
+    `steps` are those of an epoch.
+    """
+    if backbone := backbone_of(model):
+        backbone.trainable = not phase.frozen  # frozen, its batch norm uses the statistics that it has
+    trained = augmenting(model, level) if level else trained
+    trained.compile(
+        keras.optimizers.Adam(learning_rate(phase, steps)),
+        loss=keras.losses.BinaryCrossentropy(label_smoothing=options.label_smoothing),
+        metrics=["accuracy"],
     )
+    trained.optimizer.build(trained.trainable_variables)
+    return trained
 
 
 def class_weights(crops: CropSet) -> dict[int, float]:

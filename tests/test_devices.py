@@ -11,12 +11,12 @@ from deepfake.devices import choose_precision, gpus, keras, set_precision, strat
 
 # two devices have to be made before TensorFlow does anything
 ON_TWO_DEVICES = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from deepfake.devices import keras, strategy_for, tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from deepfake.checkpoints import Keeper
+from deepfake.checkpoints import Keeper, read_progress
 from deepfake.evaluation import raw_predictions, read_sets
 from deepfake.modelinfo import ModelInfo
 from deepfake.models import build_model
@@ -31,12 +31,19 @@ def plain_model():
     x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, strides=4, activation="relu")(x))
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="p_real")(x))
 
-def train(devices, build, **options):
+class Warned(Keeper):
+    def on_train_batch_begin(self, batch, logs=None):
+        if not resumed and (self.progress.epochs, batch) == (1, 1):
+            signal.raise_signal(signal.SIGUSR1)
+
+def train(devices, build, kind=Keeper, **options):
     options = Options(image_size=32, **options)
     strategy = strategy_for(devices)
     with strategy.scope():
         model = build()
-    keeper = Keeper(folder, ModelInfo(), 99, {})
+    keeper = kind(folder, ModelInfo(), 99, {})
+    if resumed:
+        keeper.progress = read_progress(keeper.state_path, {})
     sets = read_sets(split_dir)
     fit(model, keeper, sets, dict.fromkeys(sets, split_dir), options, strategy, quiet=True)
     kept = keras.saving.load_model(keeper.model_path)
@@ -51,9 +58,16 @@ phased = {"weights": "file.h5", "epochs": 2, "head_epochs": 1, "batch_size": 7, 
 runs = {
     "one": lambda: train(both[:1], plain_model, **plain),
     "two": lambda: train(both, plain_model, **plain),
+    "warned": lambda: train(both, plain_model, Warned, **plain),
     "real": lambda: train(both, lambda: build_model(32, "none"), **phased),
 }
-(folder / "found.json").write_text(json.dumps(runs[sys.argv[1]]()))
+resumed = False
+try:
+    found = runs[sys.argv[1]]()
+except KeyboardInterrupt:
+    resumed = True
+    found = runs[sys.argv[1]]()
+(folder / "found.json").write_text(json.dumps(found | {"resumed": resumed}))
 """
 
 
@@ -68,12 +82,15 @@ def train_on_devices(run, folder):
 
 @pytest.mark.slow
 def test_two_devices_share_a_batch_and_learn_as_one_does(tmp_path):
-    one, two = (train_on_devices(run, tmp_path / run) for run in ("one", "two"))
+    one, two, warned = (train_on_devices(run, tmp_path / run) for run in ("one", "two", "warned"))
     assert (one["replicas"], two["replicas"]) == (1, 2)
     for name in ("loss", "val_loss"):
         assert np.allclose(one[name], two[name], atol=1e-4) and len(one[name]) == 3
     assert one["loss"][0] > one["loss"][-1]
     assert np.allclose(one["p_real"], two["p_real"], atol=1e-3)
+    # cut off in the middle of an epoch, the sums of both devices go on too
+    assert (two["resumed"], warned["resumed"]) == (False, True)
+    assert all(warned[name] == two[name] for name in ("loss", "accuracy", "val_loss", "p_real"))
 
 
 @pytest.mark.slow

@@ -180,11 +180,11 @@ def test_memory_disk_and_none_give_the_same_batches(crops, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["memory", "none"])
-def test_what_starts_at_a_later_epoch_is_what_would_have_followed(crops, tmp_path, kind):
+def test_what_starts_at_a_later_batch_is_what_would_have_followed(crops, tmp_path, kind):
     with cached(crops, kind, tmp_path / "cache") as held:
         whole, _ = take(training_batches(held, 6, STRONG, seed=7), 5 * 3)
-        later, _ = take(training_batches(held, 6, STRONG, seed=7, first_epoch=2), 3 * 3)
-    assert np.array_equal(whole[2 * 18 :], later)
+        later, _ = take(training_batches(held, 6, STRONG, seed=7, first_batch=7), 8)
+    assert np.array_equal(whole[7 * 6 :], later)
 
 
 def test_each_epoch_changes_a_crop_in_another_way(crops):
@@ -334,7 +334,7 @@ def test_every_kind_of_items_goes_on_at_a_later_epoch_as_it_would_have(kind_of_i
     crops, sampling = kind_of_items
     steps, size = steps_of(crops, sampling, 4)
     whole, _ = take(training_batches(crops, 4, STRONG, sampling, seed=7), steps * 3)
-    later, _ = take(training_batches(crops, 4, STRONG, sampling, seed=7, first_epoch=2), steps)
+    later, _ = take(training_batches(crops, 4, STRONG, sampling, seed=7, first_batch=2 * steps), steps)
     assert np.array_equal(whole[2 * steps * size :], later)
 
 

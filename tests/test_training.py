@@ -3,12 +3,14 @@ import dataclasses
 import json
 import math
 import shutil
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from deepfake import checkpoints
 from deepfake.augmentation import LEVELS
 from deepfake.checkpoints import Keeper, Phase, read_progress
 from deepfake.crop_sets import crop_set
@@ -141,13 +143,24 @@ class Stopped(Keeper):
             raise KeyboardInterrupt
 
 
-def fit_small(folder, split_dir, stop_after=0, resume=False, **options):
+class Warned(Keeper):
+    """In a job that gets the warning of its queue while it trains on a batch: the `last`-th one of this run."""
+
+    last = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.last -= 1
+        if self.last == 0:
+            signal.raise_signal(signal.SIGUSR1)
+
+
+def fit_small(folder, split_dir, stop_after=0, resume=False, keeper_kind=Stopped, **options):
     """Train the small model in two phases; gives it and its Keeper."""
     options = Options(
         **{"weights": "file.h5", "epochs": 4, "batch_size": 4, "image_size": SIZE, "augment": "strong"} | options
     )
     folder.mkdir(exist_ok=True)
-    model, keeper = small_model(options.seed), Stopped(folder, ModelInfo(), options.patience, {})
+    model, keeper = small_model(options.seed), keeper_kind(folder, ModelInfo(), options.patience, {})
     keeper.last = stop_after
     if resume:
         keeper.progress = read_progress(keeper.state_path, {})
@@ -203,6 +216,38 @@ def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been(fitte
     kept = [keras.saving.load_model(folder / "tmp_checkpoint" / "best_model.keras") for folder in (tmp_path, fitted[0])]
     assert same_weights(kept[0].get_weights(), kept[1].get_weights())
     assert keeper.progress.epochs == 4
+
+
+# of 16 crops in batches of 4, two epochs in each phase: in the first, at the end of one, in one of the other phase
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch", "kept"), [(2, (0, 2)), (8, (2, 0)), (9, (2, 1)), (14, (3, 2))])
+def test_the_warning_of_a_queue_ends_training_after_the_batch_and_resumed_it_ends_as_if_there_had_been_none(
+    fitted, split_dir, tmp_path, batch, kept
+):
+    fit_small(tmp_path, split_dir, stop_after=batch, keeper_kind=Warned)
+    before = read_progress(tmp_path / "tmp_checkpoint" / "last_epoch.npz", {})
+    assert (before.epochs, before.steps) == kept
+    model, keeper = fit_small(tmp_path, split_dir, resume=True)
+    assert keeper.progress.epochs == 4 and not keeper.progress.steps
+    assert read_history(tmp_path) == read_history(fitted[0])
+    assert same_weights(model.get_weights(), fitted[1])
+
+
+@pytest.mark.slow
+def test_an_epoch_that_lasts_long_is_kept_in_its_middle(fitted, split_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS_AT_RISK", 0)
+
+    class Killed(Keeper):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            self.last -= 1
+            if self.last == 0:
+                raise KeyboardInterrupt
+
+    fit_small(tmp_path, split_dir, stop_after=7, keeper_kind=Killed)
+    model, _ = fit_small(tmp_path, split_dir, resume=True)
+    assert read_history(tmp_path) == read_history(fitted[0])
+    assert same_weights(model.get_weights(), fitted[1])
 
 
 @pytest.mark.slow

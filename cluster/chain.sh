@@ -1,0 +1,93 @@
+# shellcheck shell=bash disable=SC2034
+# Sourced by slurm/submit.sh and gridengine/submit.sh: their options, what is checked before anything is submitted, and
+# the arguments of each step. What the jobs are is the same on both queues; how they are submitted is in submit.sh.
+
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+chain_usage() {
+    cat <<TEXT
+usage: $0 --videos-dir DIR [--work-dir DIR] [--out-dir DIR] [--dataset KIND] [--shards N]
+       [--model M] [--weights W] [--epochs N] [--train-options "..."]
+       [--cpu-options "..."] [--gpu-options "..."]$QUEUE_SYNOPSIS
+
+Submits the steps 01a (with 00 in the same pass) as an array, 02, 03 and 04, each waiting for the one before.
+
+  --videos-dir DIR       the dataset
+  --work-dir DIR         where the crops go (default: the dataset's own folder)
+  --out-dir DIR          where everything else goes (default: the current folder)
+  --dataset KIND         auto (default: found by looking), dfdc, faceforensics, celebdf, folders, csv or faces
+  --shards N             tasks of the array, each with every N-th video (default: 16)
+  --model M              such as small-cnn or efficientnet-b4 (default: efficientnet-b0)
+  --weights W            imagenet, noisy-student, none, or a file
+  --epochs N             at most (default: 20; 6 on the sample)
+  --train-options "..."  more options of 03-train_cnn.py, such as "--augment strong"
+  --cpu-options "..."    more options of $SUBMITTER for steps 01a, 02 and 04
+  --gpu-options "..."    the same for step 03$QUEUE_HELP
+TEXT
+}
+
+VIDEOS='' WORK='' OUT=. DATASET=auto SHARDS=16 MODEL='' WEIGHTS='' EPOCHS='' TRAIN_OPTIONS='' CPU_OPTIONS='' GPU_OPTIONS=''
+while [ $# -gt 0 ]; do
+    case $1 in -h | --help) chain_usage && exit ;; esac
+    [ $# -ge 2 ] || fail "$1: an unknown option, or it needs a value; see $0 --help"
+    case $1 in
+        --videos-dir) VIDEOS=$2 ;;
+        --work-dir) WORK=$2 ;;
+        --out-dir) OUT=$2 ;;
+        --dataset) DATASET=$2 ;;
+        --shards) SHARDS=$2 ;;
+        --model) MODEL=$2 ;;
+        --weights) WEIGHTS=$2 ;;
+        --epochs) EPOCHS=$2 ;;
+        --train-options) TRAIN_OPTIONS=$2 ;;
+        --cpu-options) CPU_OPTIONS+=" $2" ;;
+        --gpu-options) GPU_OPTIONS+=" $2" ;;
+        *) queue_option "$1" "$2" || fail "unknown option $1; see $0 --help" ;;
+    esac
+    shift 2
+done
+
+command -v "$SUBMITTER" >/dev/null || fail "$SUBMITTER: not found; run this on a login node of the cluster"
+[ -x "$PYTHON" ] || fail "$PYTHON: not found; run cluster/install.sh first"
+[ -n "$VIDEOS" ] || fail "--videos-dir is missing; see $0 --help"
+[ -d "$VIDEOS" ] || fail "$VIDEOS: no such folder; --videos-dir must hold a dataset"
+[[ $SHARDS =~ ^[1-9][0-9]{0,2}$ ]] || fail "--shards $SHARDS: not a whole number from 1 to 999"
+
+# jobs start in other folders; and what would fail in a job hours later is better known now
+VIDEOS=$(cd "$VIDEOS" && pwd)
+mkdir -p "${WORK:-$VIDEOS}" "$OUT/logs"
+WORK=$(cd "${WORK:-$VIDEOS}" && pwd) OUT=$(cd "$OUT" && pwd) LOGS=$OUT/logs
+[[ $LOGS != *[:%\\]* ]] || fail "$OUT: has a : or % or \\ in it, which queues take for something else; give another --out-dir"
+if [ -e "$VIDEOS/sample.json" ]; then
+    WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
+fi
+check_java || exit 2
+KIND=$(find_kind "$VIDEOS" "$DATASET")
+if [ -n "$MODEL" ] || [ "$WEIGHTS" != none ]; then
+    check_start "$MODEL" "$WEIGHTS" ''
+fi
+
+read -ra MORE <<<"$TRAIN_OPTIONS"
+read -ra CPU_OPTIONS <<<"$CPU_OPTIONS"
+read -ra GPU_OPTIONS <<<"$GPU_OPTIONS"
+FACES=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
+SPLIT=("${FACES[@]}" --prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
+TRAIN=(--split-dir "$OUT/split_dataset" --out-dir "$OUT")
+[ -z "$MODEL" ] || TRAIN+=(--model "$MODEL")
+[ -z "$WEIGHTS" ] || TRAIN+=(--weights "$WEIGHTS")
+[ -z "$EPOCHS" ] || TRAIN+=(--epochs "$EPOCHS")
+TRAIN+=(${MORE[@]+"${MORE[@]}"})
+VERDICTS=(--predictions "$OUT/cnn_preds_values.parquet" --manifest "$OUT/split_dataset/manifest.csv"
+    --model-info "$OUT/tmp_checkpoint/best_model.json" --out-dir "$OUT")
+"$PYTHON" "$HOME_DIR/03-train_cnn.py" "${TRAIN[@]}" --help >/dev/null || exit 2 # which looks at the options before it
+
+tell() { # tell HOW_TO_LOOK HOW_TO_CANCEL: once all are submitted
+    echo "state:    $1"
+    echo "cancel:   $2"
+    echo "logs:     $LOGS"
+    echo "pictures, when step 04 has ended:"
+    local picture
+    for picture in Loss Accuracy Confusion Curves ConfusionVideo CurvesVideo Errors; do
+        echo "  $OUT/$picture.png"
+    done
+}

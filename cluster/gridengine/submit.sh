@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Submits all steps to a Grid Engine queue; see cluster/README.md.
+set -euo pipefail
+
+SUBMITTER='qsub'
+QUEUE_SYNOPSIS='
+       [--queue Q] [--gpu-queue Q] [--project P]'
+QUEUE_HELP='
+  --queue Q              of all steps (default: whichever fits)
+  --gpu-queue Q          of step 03
+  --project P            that the time is charged to'
+queue_option() {
+    case $1 in
+        --queue) CPU_OPTIONS="-q $2 $CPU_OPTIONS" GPU_OPTIONS="-q $2 $GPU_OPTIONS" ;;
+        --gpu-queue) GPU_OPTIONS+=" -q $2" ;;
+        --project) CPU_OPTIONS+=" -P $2" GPU_OPTIONS+=" -P $2" ;;
+        *) return 1 ;;
+    esac
+}
+# shellcheck source=../chain.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../chain.sh"
+
+JOBS=()
+submit() { # submit OPTION... SCRIPT ARGUMENT...: adds the number of the job to JOBS
+    local job options=(-terse -o "$LOGS/")
+    [ ${#JOBS[@]} = 0 ] || options+=(-hold_jid "${JOBS[-1]}")
+    # jobs get nothing else of the environment
+    [ -z "${DEEPFAKE_VENV:-}" ] || options+=(-v "DEEPFAKE_VENV=$DEEPFAKE_VENV")
+    if ! job=$(qsub "${options[@]}" "$@"); then
+        [ ${#JOBS[@]} = 0 ] || qdel "${JOBS[@]}"
+        fail "qsub has refused a job, see its message above; nothing is submitted"
+    fi
+    JOBS+=("${job%%.*}") # what may follow are the tasks
+}
+
+cd "$CLUSTER_DIR/gridengine"
+if [ "$KIND" != faces ]; then # which are there already
+    submit -t "1-$SHARDS" ${CPU_OPTIONS[@]+"${CPU_OPTIONS[@]}"} 01a-faces.sh "$HOME_DIR" "$SHARDS" "${FACES[@]}"
+    echo "01a faces:    job ${JOBS[-1]}, tasks 1 to $SHARDS"
+fi
+submit ${CPU_OPTIONS[@]+"${CPU_OPTIONS[@]}"} 02-split.sh "$HOME_DIR" "${SPLIT[@]}"
+echo "02 split:     job ${JOBS[-1]}"
+submit ${GPU_OPTIONS[@]+"${GPU_OPTIONS[@]}"} 03-train.sh "$HOME_DIR" "${TRAIN[@]}"
+echo "03 training:  job ${JOBS[-1]}"
+submit ${CPU_OPTIONS[@]+"${CPU_OPTIONS[@]}"} 04-verdicts.sh "$HOME_DIR" "${VERDICTS[@]}"
+echo "04 verdicts:  job ${JOBS[-1]}"
+tell "qstat (Eqw: has failed, see its log; qmod -cj NUMBER tries again)" "qdel ${JOBS[*]}"

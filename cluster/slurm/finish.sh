@@ -1,0 +1,10 @@
+# shellcheck shell=bash
+# Sourced by the job scripts of Slurm.
+
+# finish CODE: ends the job; where its time was over it is queued again, under the same number, and goes on
+finish() {
+    [ "$1" = "$OUT_OF_TIME" ] || exit "$1"
+    echo "$(date): the time of the job is over; queued again, to go on where it was (start $((${SLURM_RESTART_COUNT:-0} + 2)))"
+    scontrol requeue "$SLURM_JOB_ID" || fail "cannot be queued again; submit it once more, and it goes on where it was"
+    exit "$1"
+}
