@@ -13,6 +13,7 @@ def main() -> int:
     parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video")
     cli.add_dataset_option(parser)
     cli.add_run_options(parser)
+    cli.add_spark_option(parser)
     args = parser.parse_args()
 
     from deepfake.frames import convert_videos

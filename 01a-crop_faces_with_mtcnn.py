@@ -2,7 +2,8 @@
 """Step 01a: the faces in the frames, found by MTCNN. Videos that are done are not done again.
 
 Reads:  <work-dir>/<id>/frames.json and the frames that step 00 wrote; with --from-videos the videos themselves
-Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work-dir>/failures.csv
+Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work-dir>/failures.csv;
+        with --crops Parquet files there in place of the folders <id>
 """
 
 from deepfake import cli
@@ -23,7 +24,15 @@ def main() -> int:
     )
     cli.add_dataset_option(parser)
     cli.add_run_options(parser)
+    cli.add_spark_option(parser)
+    parser.add_argument(
+        "--crops",
+        metavar="ADDRESS",
+        help="with --from-videos: a folder for the crops as Parquet, written by Spark: a path, file:///, hdfs://, s3a://",
+    )
     args = parser.parse_args()
+    if args.crops and not args.from_videos:
+        parser.error("--crops goes with --from-videos")
     if args.frames and not args.from_videos:
         parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
 
@@ -32,6 +41,10 @@ def main() -> int:
 
     options = Options(args.min_confidence, args.margin, rescue=not args.no_rescue)
     run = run_of("01a", "faces", args)
+    if args.crops:
+        from deepfake.spark_crops import crop_into_table
+
+        return crop_into_table(args.videos_dir, args.frames or 11, options, run, args.overwrite, args.dataset)
     if args.from_videos:
         return crop_all_videos(args.videos_dir, args.frames or 11, options, run, args.overwrite, args.dataset)
     return crop_all_frames(options, run, args.overwrite)

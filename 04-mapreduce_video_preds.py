@@ -15,7 +15,7 @@ from deepfake import cli
 
 def main() -> int:
     parser = cli.parser(__doc__, "--predictions", "--out-dir")
-    parser.add_argument("--master", default="local[*]", metavar="URL", help="the Spark cluster, or this machine")
+    cli.add_spark_option(parser, "local[*]", "the Spark cluster, or this machine")
     parser.add_argument(
         "--model-info",
         type=Path,

@@ -41,7 +41,7 @@ install() { # install REQUIREMENTS_FILE
 }
 
 check_java() {
-    (cd "$HOME_DIR" && "$PYTHON" -c 'from deepfake import cli, verdicts; cli.run(verdicts.check_java)')
+    (cd "$HOME_DIR" && "$PYTHON" -c 'from deepfake import cli, spark_session; cli.run(spark_session.check_java)')
 }
 
 ensure_java() {

@@ -26,7 +26,8 @@ from deepfake.cli import whole_number
 from deepfake.files import write_json
 from deepfake.predictions import COLUMNS
 from deepfake.spark_predictions import read_predictions, scratch_folder
-from deepfake.verdicts import Rule, collect_verdicts, start_spark
+from deepfake.spark_session import start_spark
+from deepfake.verdicts import Rule, collect_verdicts
 from deepfake.videos import LABEL_NAMES
 
 FRAMES_PER_VIDEO = 11

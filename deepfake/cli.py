@@ -41,6 +41,10 @@ FOLDERS = {
 }
 
 
+# in place of a --master: the script was started by spark-submit, which has been given one
+SUBMITTED = "spark-submit"
+
+
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Shows the script's docstring as it stands, and each default that the help does not name itself."""
 
@@ -78,6 +82,16 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=number(0.1), default=120, help="seconds that a video may take")
     parser.add_argument("--overwrite", action="store_true", help="do again what is done")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
+
+
+def add_spark_option(
+    parser: argparse.ArgumentParser,
+    default: str | None = None,
+    help: str = "a Spark cluster: each video is a task there (default: processes of this machine)",
+) -> None:
+    """The option --master; without it, spark-submit's own, or else the default."""
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # how spark-submit tells a script where its Java is
+    parser.add_argument("--master", default=SUBMITTED if submitted else default, metavar="URL", help=help)
 
 
 def progress(items: Iterable | None, quiet: bool, **options) -> tqdm:

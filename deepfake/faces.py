@@ -17,6 +17,7 @@ from deepfake.frames import (
     check_file,
     folder_of,
     frame_name,
+    png_of,
     read_done,
     read_frames_json,
     read_png,
@@ -134,13 +135,14 @@ def crop_frames(id: str, work_dir: Path, options: Options, overwrite: bool = Fal
     """
     folder = work_dir / id
     source, k, files = read_frames_json(folder)
-    made_of = {"video": asdict(source), "options": _recorded(options, k)}
+    made_of = {"video": asdict(source), "options": recorded_options(options, k)}
     done = None if overwrite else read_whole(folder / "faces.json")
     if done and made_of.items() <= done.items():
         return _outcome(_with_people(folder, done), done_before=True)
     _clear(id, folder)
     frames = [Frame(file.index, file.time, file.scale, read_png(folder / file.file)) for file in files]
-    return _outcome(_write_crops(id, folder, made_of, frames, options))
+    faces, pngs = find_crops(id, frames, options)
+    return _outcome(_write_crops(folder, {**made_of, "faces": faces}, pngs))
 
 
 def crop_video(
@@ -151,18 +153,16 @@ def crop_video(
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
-    folder, recorded = folder_of(video.id, work_dir), _recorded(options, k)
+    folder = folder_of(video.id, work_dir)
     stat = check_file(video, videos_dir)  # nothing is removed where the video is only out of reach
-    content = None if overwrite else read_done(folder / "faces.json", video, stat, recorded)
+    content = None if overwrite else read_done(folder / "faces.json", video, stat, recorded_options(options, k))
     done_before = content is not None
     if content is None:
         _clear(video.id, folder)
-        source, frames = take_frames(video, videos_dir, k)
-        content = _write_crops(video.id, folder, {"video": asdict(source), "options": recorded}, frames, options)
+        content = _write_crops(folder, *crops_of_video(video, videos_dir, k, options))
     else:
         content = _with_people(folder, content)
-    outcome = _outcome(content, done_before)
-    return replace(outcome, problem=content["video"].get("problem") or outcome.problem)
+    return outcome_of(content, done_before)
 
 
 def _clear(id: str, folder: Path) -> None:
@@ -171,7 +171,8 @@ def _clear(id: str, folder: Path) -> None:
     remove_crops(id, folder)
 
 
-def _recorded(options: Options, k: int) -> dict:
+def recorded_options(options: Options, k: int) -> dict:
+    """The options of a run as faces.json has them; k frames a video."""
     return {"frames": k, **asdict(options)}
 
 
@@ -180,18 +181,40 @@ def _outcome(content: dict, done_before: bool = False) -> Outcome:
     return Outcome(len(content["faces"]), problem, done_before)
 
 
-def _write_crops(id: str, folder: Path, made_of: dict, frames: Sequence[Frame], options: Options) -> dict:
-    """Find the faces in the frames; write their crops to `faces/` and, at the end, all about them to faces.json."""
+def outcome_of(content: dict, done_before: bool = False) -> Outcome:
+    """What came out of a video, by its faces.json; a problem of the video itself is for no other step to tell."""
+    outcome = _outcome(content, done_before)
+    return replace(outcome, problem=content["video"].get("problem") or outcome.problem)
+
+
+def crops_of_video(video: Video, videos_dir: Path, k: int, options: Options) -> tuple[dict, list[bytes]]:
+    """What faces.json says of k frames of a video, and the PNG of each face's crop; nothing is written.
+
+    Raises:
+        VideoError, av.FFmpegError, OSError: nothing could be read.
+    """
+    source, frames = take_frames(video, videos_dir, k)
+    faces, pngs = find_crops(video.id, frames, options)
+    return {"video": asdict(source), "options": recorded_options(options, k), "faces": faces}, pngs
+
+
+def find_crops(id: str, frames: Sequence[Frame], options: Options) -> tuple[list[dict], list[bytes]]:
+    """The faces in a video's frames as faces.json has them, and the PNG of each one's crop."""
     kept = [keep_faces(found, options) for found in find_faces([frame.image for frame in frames])]
-    records = []
+    records, pngs = [], []
+    for number, (frame, faces) in enumerate(zip(frames, kept, strict=True)):
+        for rank, face in enumerate(faces):
+            crop = crop_box(face.box, options.margin, frame.image.shape[1], frame.image.shape[0])
+            records.append(_record(crop_name(id, number, rank), frame, face, crop))
+            pngs.append(png_of(cut(frame.image, crop)))
+    return add_people(records), pngs
+
+
+def _write_crops(folder: Path, content: dict, pngs: Sequence[bytes]) -> dict:
+    """Write crops to `faces/` and, at the end, all about them to faces.json."""
     with whole_folder(folder / "faces", is_crop) as crops:
-        for number, (frame, faces) in enumerate(zip(frames, kept, strict=True)):
-            for rank, face in enumerate(faces):
-                name = crop_name(id, number, rank)
-                crop = crop_box(face.box, options.margin, frame.image.shape[1], frame.image.shape[0])
-                write_png(crops / name, cut(frame.image, crop))
-                records.append(_record(name, frame, face, crop))
-    content = {**made_of, "faces": add_people(records)}
+        for face, png in zip(content["faces"], pngs, strict=True):
+            (crops / face["file"]).write_bytes(png)
     write_json(folder / "faces.json", content)
     return content
 
@@ -305,7 +328,7 @@ def crop_all_frames(options: Options, run: Run, overwrite: bool = False) -> int:
     """
     ids = _folders_with(run.work_dir, "frames.json", step="00")
     warn_of_full_disk(run, ids, "faces.json", FRAMES_PER_VIDEO * CROP_BYTES, overwrite)
-    work = partial(crop_frames, work_dir=run.work_dir, options=options, overwrite=overwrite)
+    work = partial(crop_frames, work_dir=run.work_dir.absolute(), options=options, overwrite=overwrite)
     return for_each_video(run, {id: id for id in ids}, work)
 
 
@@ -319,7 +342,9 @@ def crop_all_videos(
     """
     videos = read_videos(videos_dir, dataset, run.step)
     warn_of_full_disk(run, videos, "faces.json", k * CROP_BYTES, overwrite)
-    work = partial(crop_video, videos_dir=videos_dir, work_dir=run.work_dir, k=k, options=options, overwrite=overwrite)
+    # absolute, for other machines of a cluster
+    folders = {"videos_dir": videos_dir.absolute(), "work_dir": run.work_dir.absolute()}
+    work = partial(crop_video, **folders, k=k, options=options, overwrite=overwrite)
     return for_each_video(run, videos, work)
 
 

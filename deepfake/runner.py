@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import resource_tracker
@@ -45,7 +45,7 @@ class Run:
     """How a step goes through the videos of a work folder.
 
     In so many `workers`, processes that each may take `timeout` seconds for a video; 0: in this process, without a
-    limit.
+    limit. Where there is a Spark `master`, a video is a task there, and `crops` can name the folder of a crop table.
     """
 
     step: str
@@ -55,22 +55,31 @@ class Run:
     timeout: float = 120
     quiet: bool = False
     strict: bool = False
+    master: str | None = None
+    crops: str | None = None
 
     @property
     def failures(self) -> Path:
         return self.work_dir / "failures.csv"
 
 
+Through = Callable[[Run, Mapping[str, Any], Callable], Iterator[tuple[str, Outcome]]]
+
+
 def run_of(step: str, what: str, args: argparse.Namespace) -> Run:
-    """The run that a script's folders and `cli.add_run_options` ask for."""
-    work_dir = args.work_dir or args.videos_dir
-    return Run(step, what, work_dir, args.workers, args.timeout, args.quiet, args.strict)
+    """The run that a script's folders and its options of `cli` ask for."""
+    work_dir, crops = args.work_dir or args.videos_dir, getattr(args, "crops", None)
+    master = getattr(args, "master", None) or ("local[*]" if crops else None)
+    return Run(step, what, work_dir, args.workers, args.timeout, args.quiet, args.strict, master, crops)
 
 
-def for_each_video(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> int:
+def for_each_video(
+    run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome], through: Through | None = None
+) -> int:
     """Call `work` on what stands for each video, by its id; returns the exit code of the step.
 
-    `work` goes to other processes, so it is a function of a module, or a `partial` of one.
+    `work` goes to other processes, so it is a function of a module, or a `partial` of one. `through` is what brings it
+    there; by default the processes of this machine, or the tasks of a Spark cluster.
 
     A video that raises an exception, takes too long or crashes its process costs that video only. The problems are
     written to failures.csv, in place of those of the last run of the step.
@@ -83,8 +92,9 @@ def for_each_video(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Ou
         run.work_dir.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=run.work_dir).close()  # a read-only folder is better found before hours of work
     try:
-        with VideoBar(run.step, run.what, len(videos), run.quiet) as bar:
-            for id, outcome in _outcomes(run, videos, work):
+        results = (through or _way_of(run))(run, videos, work)
+        with closing(results), VideoBar(run.step, run.what, len(videos), run.quiet) as bar:
+            for id, outcome in results:
                 outcomes[id] = outcome
                 bar.advance(outcome.count, failed=outcome.problem is not None, done_before=outcome.done_before)
     finally:
@@ -97,14 +107,20 @@ def for_each_video(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Ou
     return _summarise(run, outcomes)
 
 
-def _outcomes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> Iterator[tuple[str, Outcome]]:
-    job = partial(_outcome, work, run.work_dir)
+def _way_of(run: Run) -> Through:
+    if run.master is None:
+        return _in_processes
+    from deepfake.spark_runner import in_spark_tasks  # which takes seconds to import
+
+    return in_spark_tasks
+
+
+def _in_processes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> Iterator[tuple[str, Outcome]]:
+    job = partial(try_video, work, run.work_dir)
     if run.workers == 0:
         yield from ((id, job(id, video)) for id, video in videos.items())
         return
-    # new processes, since a copy of this one could hold a lock of one of its threads for ever
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPool(min(run.workers, len(videos)), initializer=_start_worker, context=context)
+    pool = start_pool(min(run.workers, len(videos)))
     unfinished = set(videos)
     try:
         with _ctrl_c_waits():
@@ -114,7 +130,7 @@ def _outcomes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome
             try:
                 outcome = future.result()
             except TimeoutError:
-                outcome = Outcome(0, f"took longer than {run.timeout:g} s; --timeout gives it more")
+                outcome = took_too_long(run.timeout)
             except ProcessExpired as error:
                 outcome = Outcome(0, f"crashed its process (exit code {error.exitcode})")
             if outcome.problem:
@@ -126,6 +142,18 @@ def _outcomes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome
         pool.join()
         for id in unfinished:  # whose processes have just been ended
             remove_leftovers(run.work_dir / id)
+
+
+def start_pool(workers: int) -> ProcessPool:
+    """Processes for `try_video`, which end with this one."""
+    # new processes, since a copy of this one could hold a lock of one of its threads for ever
+    context = multiprocessing.get_context("spawn")
+    return ProcessPool(workers, initializer=_start_worker, context=context)
+
+
+def took_too_long(timeout: float) -> Outcome:
+    """The outcome of a video that was ended after so many seconds."""
+    return Outcome(0, f"took longer than {timeout:g} s; --timeout gives it more")
 
 
 @contextmanager
@@ -150,7 +178,12 @@ def _start_worker() -> None:
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def _outcome(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: Any) -> Outcome:
+def try_video(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: Any) -> Outcome:
+    """What `work` makes of a video, or why it can make nothing of it.
+
+    Raises:
+        UserError: the disk is full or read-only, so that no other video can be worked on either.
+    """
     try:
         remove_leftovers(work_dir / id)
         return work(video)
@@ -211,7 +244,7 @@ def _summarise(run: Run, outcomes: dict[str, Outcome]) -> int:
     before = sum(outcome.done_before for outcome in outcomes.values())
     total = sum(outcome.count for outcome in outcomes.values())
     done_before = f" ({before} done before)" if before else ""
-    print(f"{run.step}: {total} {run.what} of {len(outcomes)} videos in {run.work_dir}{done_before}")
+    print(f"{run.step}: {total} {run.what} of {len(outcomes)} videos in {run.crops or run.work_dir}{done_before}")
     if problems:
         print(f"{run.step}: {problems} with a problem, listed in {run.failures}")
     return 1 if run.strict and problems else 0

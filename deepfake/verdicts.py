@@ -1,11 +1,5 @@
 """From frame predictions to video verdicts, as a Spark job."""
 
-import os
-import re
-import shutil
-import signal
-import subprocess
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from deepfake.aggregates import AGGREGATES, ORIGINS, aggregate_videos
@@ -28,27 +22,9 @@ from deepfake.predictions import SAMPLE_ONLY, mark_of
 from deepfake.reports import write_metrics
 from deepfake.sequences import person_of
 from deepfake.spark_predictions import add_people, malformed_row, read_predictions, scratch_folder
+from deepfake.spark_session import start_spark
 from deepfake.splits import Entry, read_entries
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
-
-JAVA_VERSIONS = "17 or 21"
-JAVA_REMEDY = (
-    f"Spark needs Java {JAVA_VERSIONS}: `sudo apt-get install openjdk-17-jre-headless`, "
-    "`conda install openjdk=17`, or set JAVA_HOME to one that is there"
-)
-
-# of Spark on one machine
-LOCAL = {
-    # a laptop whose name does not resolve has no other address
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
-    "spark.ui.enabled": "false",
-    # planning anew between the stages takes longer than the stages themselves
-    "spark.sql.adaptive.enabled": "false",
-    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
-    # millions of verdicts are more than the 1 GB that Spark allows
-    "spark.driver.maxResultSize": "0",
-}
 
 YES_NO = {True: "yes", False: "no"}
 
@@ -56,9 +32,6 @@ NO_PEOPLE = (
     "does not say which person a face is, as --aggregate per-face needs; run steps 01a, 02 and 03 again, "
     "and give --manifest, or the .parquet as --predictions"
 )
-
-# PySpark 4.3 warns of pandas 3 wherever it may meet it; verdicts leave Spark as Arrow, which it does not touch
-warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
 
 @dataclass(frozen=True)
@@ -72,55 +45,6 @@ class Rule:
     def is_certain(self, average: pd.Series) -> pd.Series:
         """Whether aggregates of p_real lie outside the band, both ends of which belong to it."""
         return ~average.between(*self.band) if self.band else pd.Series(True, average.index)
-
-
-def check_java() -> None:
-    """Make sure that Spark will find a Java that it runs on.
-
-    Raises:
-        UserError: there is none, or it is older than 17.
-    """
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which("java", path=os.path.join(home, "bin") if home else None)
-    if java is None:
-        raise UserError(f"no Java found{f' in JAVA_HOME={home}' if home else ''}; {JAVA_REMEDY}")
-    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(?:1\.)?(\d+)', printed)
-    if not version or int(version[1]) < 17:
-        raise UserError(f"{java} is Java {version[1] if version else 'of an unknown version'}; {JAVA_REMEDY}")
-
-
-def start_spark(master: str) -> SparkSession:
-    """Start a Spark session on a cluster or on this machine's cores (`local[*]`).
-
-    Raises:
-        UserError: there is no Java, or the session cannot be started.
-    """
-    check_java()
-    builder = (
-        SparkSession.builder.master(master)
-        .appName("deepfake verdicts")
-        .config("spark.log.level", "ERROR")
-        .config("spark.ui.showConsoleProgress", "false")
-    )
-    if master.startswith("local"):
-        for name, value in LOCAL.items():
-            builder = builder.config(name, value)
-    # Ctrl-C waits until Spark has started: half started, it would live on without us
-    pressed: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-    try:
-        with hushed():  # a dozen lines of greetings; errors come as exceptions
-            session = builder.getOrCreate()
-    except Exception as error:  # py4j wraps whatever Java throws
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"Spark does not start on --master {master} ({reason})") from None
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if pressed:
-        session.stop()
-        raise KeyboardInterrupt
-    return session
 
 
 def video_verdicts(frames: DataFrame, aggregate: str = "mean", threshold: float = THRESHOLD) -> DataFrame:
@@ -312,7 +236,10 @@ def run_spark(predictions: Path, master: str, entries: Sequence[Entry], rule: Ru
     """
     spark = start_spark(master)
     try:
-        with hushed(), scratch_folder(master, predictions) as scratch:  # after Ctrl-C py4j prints its own traceback
+        with (
+            hushed(),
+            scratch_folder(spark.sparkContext.master, predictions) as scratch,
+        ):  # after Ctrl-C py4j prints its own traceback
             frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
             verdicts = collect_verdicts(frames, predictions, rule)
             worst = frames.where(F.col("video").isin(most_wrong(verdicts)) & F.col("frame").isNotNull()).collect()

@@ -28,13 +28,13 @@ settings.load_profile("any machine")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests that start Spark where it cannot be: `./test.sh` installs Java, plain pytest does not."""
-    from deepfake.verdicts import check_java  # not above, where every process that a test starts would load Spark
+    from deepfake.spark_session import check_java  # not above, where every process that a test starts would load Spark
 
     try:
         check_java()
     except UserError as error:
         for item in items:
-            if item.get_closest_marker("spark"):
+            if item.get_closest_marker("spark") or item.get_closest_marker("cluster"):
                 item.add_marker(pytest.mark.skip(reason=str(error)))
 
 

@@ -10,8 +10,8 @@ from deepfake.aggregates import AGGREGATES, aggregate_videos
 from deepfake.files import UserError, write_json
 from deepfake.predictions import COLUMNS
 from deepfake.spark_predictions import add_people, has_few_frames, json_to_parquet, read_predictions, scratch_folder
+from deepfake.spark_session import start_spark
 from deepfake.splits import Entry
-from deepfake.verdicts import start_spark
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from conftest import ROOT, run_step
 
 from deepfake.files import UserError, write_csv
 from deepfake.metrics import score
+from deepfake.spark_session import start_spark
 from deepfake.splits import Entry
 from deepfake.verdicts import (
     ORIGINS,
@@ -22,7 +23,6 @@ from deepfake.verdicts import (
     judge_videos,
     read_predictions,
     report_text,
-    start_spark,
     verdict_table,
 )
 

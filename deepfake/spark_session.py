@@ -1,0 +1,127 @@
+"""Spark sessions: on this machine's cores, on a cluster, or the one that spark-submit was asked for."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+from deepfake.cli import SUBMITTED, hushed
+from deepfake.files import UserError
+
+JAVA_VERSIONS = "17 or 21"
+JAVA_REMEDY = (
+    f"Spark needs Java {JAVA_VERSIONS}: `sudo apt-get install openjdk-17-jre-headless`, "
+    "`conda install openjdk=17`, or set JAVA_HOME to one that is there"
+)
+
+# of Spark on one machine
+LOCAL = {
+    # a laptop whose name does not resolve has no other address
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    # planning anew between the stages takes longer than the stages themselves
+    "spark.sql.adaptive.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+    # millions of verdicts are more than the 1 GB that Spark allows
+    "spark.driver.maxResultSize": "0",
+}
+
+SECONDS_TO_CONNECT = 5
+
+# PySpark 4.3 warns of pandas 3 wherever it may meet it; what leaves Spark here is Arrow, which it does not touch
+warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+
+
+def check_java() -> None:
+    """Make sure that Spark will find a Java that it runs on.
+
+    Raises:
+        UserError: there is none, or it is older than 17.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=os.path.join(home, "bin") if home else None)
+    if java is None:
+        raise UserError(f"no Java found{f' in JAVA_HOME={home}' if home else ''}; {JAVA_REMEDY}")
+    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(?:1\.)?(\d+)', printed)
+    if not version or int(version[1]) < 17:
+        raise UserError(f"{java} is Java {version[1] if version else 'of an unknown version'}; {JAVA_REMEDY}")
+
+
+def start_spark(
+    master: str, name: str = "deepfake verdicts", settings: Mapping[str, str] | None = None, attempts: int = 1
+) -> SparkSession:
+    """Start a Spark session on a cluster, on this machine's cores (`local[*]`), or where spark-submit was told to.
+
+    On this machine's cores a task has so many `attempts`; elsewhere `settings` can say it.
+
+    Raises:
+        UserError: there is no Java, or the session cannot be started.
+    """
+    check_java()
+    check_master(master)
+    # this very Python for the tasks, unless the environment names the nodes' own
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # Ctrl-C waits until Spark has started: half started, it would live on without us
+    pressed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        with hushed():  # a dozen lines of greetings; errors come as exceptions
+            session = _builder(master, name, settings or {}, attempts).getOrCreate()
+    except Exception as error:  # py4j wraps whatever Java throws
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"Spark does not start on --master {master} ({reason})") from None
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if pressed:
+        session.stop()
+        raise KeyboardInterrupt
+    return session
+
+
+def _builder(master: str, name: str, settings: Mapping[str, str], attempts: int) -> SparkSession.Builder:
+    if master == SUBMITTED:
+        SparkContext._ensure_initialized()  # to the Java that spark-submit has started, which knows the master
+        master = SparkConf().get("spark.master", "local[*]")
+    common = {"spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false"}
+    local = LOCAL if master.startswith("local") else {}
+    builder = SparkSession.builder.master(with_attempts(master, attempts)).appName(name)
+    for key, value in (common | local | dict(settings)).items():
+        builder = builder.config(key, value)
+    return builder
+
+
+def with_attempts(master: str, attempts: int) -> str:
+    """The master with so many attempts of a task: `local[2]`, which has one of each, becomes `local[2,4]`."""
+    local = re.fullmatch(r"local(?:\[([^,\]]+)\])?", master)
+    return f"local[{local[1] or 1},{attempts}]" if local and attempts > 1 else master
+
+
+def check_master(master: str) -> None:
+    """Make sure that somebody listens at a `spark://` address, for which Spark itself would wait a minute.
+
+    Raises:
+        UserError: nobody does.
+    """
+    if not master.startswith("spark://"):
+        return
+    reasons = []
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
+            return
+        except (OSError, ValueError, OverflowError) as error:
+            reasons.append(getattr(error, "strerror", None) or str(error))
+    raise UserError(
+        f"--master {master}: no Spark master answers there ({reasons[0]}); its address is at the top of its web page"
+    )

@@ -1,0 +1,106 @@
+"""A real Spark cluster on the loopback: a master and two workers of one core, from the pip package.
+
+    from spark_cluster import cluster  # noqa: F401  the fixture
+
+The workers know nothing of this project: their folder and PYTHONPATH are elsewhere.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pyspark
+import pytest
+
+SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
+DEPLOY = "org.apache.spark.deploy"
+PATIENCE = 120  # seconds
+
+
+@dataclass
+class Cluster:
+    """The addresses of the master, for Spark and for its web page, and the processes of the workers."""
+
+    master: str
+    page: str
+    folder: Path
+    workers: list[subprocess.Popen] = field(default_factory=list)
+
+    def add_worker(self) -> None:
+        """Start a worker."""
+        folder = self.folder / f"worker{time.monotonic_ns()}"
+        options = ("--cores", 1, "--memory", "1g", "--host", "127.0.0.1", "--webui-port", 0, "--work-dir", folder)
+        self.workers.append(start(self.folder, "worker.Worker", *options, self.master))
+
+    def complete(self, workers: int = 2) -> "Cluster":
+        """The cluster with so many living workers, whatever a test before has killed."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < workers:
+            self.add_worker()
+        wait_until(lambda: self.state()["aliveworkers"] == workers)
+        return self
+
+    def state(self) -> dict:
+        """What the master tells of itself; no worker, before it answers."""
+        try:
+            with urllib.request.urlopen(f"{self.page}/json/", timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            return {"aliveworkers": 0}
+
+
+def start(folder: Path, name: str, *options: object) -> subprocess.Popen:
+    """Start a daemon of Spark, in a folder."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYSPARK", "SPARK"))}
+    environment = kept | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
+    with (folder / f"{name}.log").open("ab") as log:
+        command = [str(SPARK_CLASS), f"{DEPLOY}.{name}", *map(str, options)]
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens at."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait_until(condition, seconds: float = PATIENCE) -> None:
+    """Wait for a condition to come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.2)
+
+
+def below(process: int | subprocess.Popen) -> list[psutil.Process]:
+    """The processes below one, that still are."""
+    try:
+        return psutil.Process(getattr(process, "pid", process)).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    """A running cluster of a master and two workers."""
+    folder = tmp_path_factory.mktemp("cluster")
+    port, page = free_ports(2)
+    made = Cluster(f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{page}", folder)
+    master = start(folder, "master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", page)
+    try:
+        yield made.complete()
+    finally:
+        for process in (*made.workers, master):
+            for each in (*below(process), process):
+                each.kill()
+            process.wait()
