@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-ATTEMPTS, JOBS, TASKS_A_CORE = 3, 3, 4
+from deepfake.spark_runner import ATTEMPTS, JOBS, TASKS_A_CORE
 
 
 @dataclass(frozen=True)

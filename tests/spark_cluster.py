@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,17 +91,23 @@ def below(process: int | subprocess.Popen) -> list[psutil.Process]:
         return []
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    """A running cluster of a master and two workers."""
-    folder = tmp_path_factory.mktemp("cluster")
+@contextmanager
+def running_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
+    """A cluster of a master and so many workers, which keep their files in a folder."""
     port, page = free_ports(2)
     made = Cluster(f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{page}", folder)
     master = start(folder, "master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", page)
     try:
-        yield made.complete()
+        yield made.complete(workers)
     finally:
         for process in (*made.workers, master):
             for each in (*below(process), process):
                 each.kill()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    """A running cluster of a master and two workers."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
