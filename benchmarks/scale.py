@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,15 @@ def measure_actual(args: argparse.Namespace) -> dict[str, float]:
     return figures
 
 
+def print_plan(args: argparse.Namespace) -> dict[str, float]:
+    """The subcommand plan."""
+    from plan import Plan, report
+
+    plan = Plan(**{each.name: getattr(args, each.name) for each in fields(Plan)})
+    print("\n".join(report(plan, args.nodes)))
+    return asdict(plan)
+
+
 def run_simulation(args: argparse.Namespace) -> list[dict]:
     """The subcommand simulate."""
     from simulation import Cluster, Durations, simulate
@@ -92,14 +101,16 @@ def draw_picture(rows: list[dict], args: argparse.Namespace) -> None:
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(required=True, metavar="list|durations|actual|simulate")
+    commands = parser.add_subparsers(required=True, metavar="list|durations|actual|plan|simulate")
     commands.add_parser("list").set_defaults(run=measure_list)
     commands.add_parser("durations").set_defaults(run=measure_durations)
     commands.add_parser("actual").set_defaults(run=measure_actual)
+    commands.add_parser("plan").set_defaults(run=print_plan)
     commands.add_parser("simulate").set_defaults(run=run_simulation)
     add_list_options(commands.choices["list"])
     add_duration_options(commands.choices["durations"])
     add_actual_options(commands.choices["actual"])
+    add_plan_options(commands.choices["plan"])
     add_simulation_options(commands.choices["simulate"])
     for each in commands.choices.values():
         each.formatter_class = argparse.ArgumentDefaultsHelpFormatter
@@ -128,10 +139,19 @@ def add_actual_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole_number(0), default=0, help="of the tasks that are foretold")
 
 
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    from plan import Plan
+
+    for each in fields(Plan):
+        name = f"--{each.name.replace('_', '-')}"
+        parser.add_argument(name, type=number(0), default=each.default, help=each.metadata["help"])
+    parser.add_argument("--nodes", type=whole_number(1), nargs="+", default=list(NODES))
+
+
 def add_simulation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=whole_number(1), default=VIDEOS, help="tasks, one each")
-    parser.add_argument("--median", type=number(0), default=1.0, help="core seconds a video")
-    parser.add_argument("--sigma", type=number(0), default=0.3, help="of the log-normal distribution")
+    parser.add_argument("--median", type=number(0), default=1.3, help="core seconds a video")
+    parser.add_argument("--sigma", type=number(0), default=0.18, help="of the log-normal distribution")
     parser.add_argument("--stragglers", type=number(0, 1), default=0.03, help="share of the tasks")
     parser.add_argument("--slower", type=number(1), default=5, help="times that a straggler takes")
     parser.add_argument("--deadly", type=number(0, 1), default=0.0001, help="share of videos that kill their worker")
