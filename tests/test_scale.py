@@ -1,5 +1,6 @@
-"""The plan for all of DFDC: the drawn list, and the simulation of the Spark job."""
+"""The plan for all of DFDC: the drawn list, the simulation of the Spark job, and the arithmetic."""
 
+import json
 import sys
 
 import numpy as np
@@ -13,8 +14,10 @@ from deepfake.videos import FAKE, REAL, source_groups
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 
+import actual_run
 import drawn_list
 import list_speed
+from plan import Plan
 from simulation import Cluster, Durations, fit_durations, simulate
 
 SHARE = 1 / 1000
@@ -113,3 +116,27 @@ def test_a_video_that_kills_its_worker_costs_itself_twice_and_nothing_else():
     result = simulate([1.0] * 100, Cluster(1, 4, tasks_a_core=0), deadly=[0, 50])
     assert (result.given_up, result.useful, result.lost) == (2, 98, 4)
     assert result.makespan == 26
+
+
+def test_the_tasks_of_an_event_log_are_those_that_ended_in_the_order_of_their_launch(tmp_path):
+    ended = [
+        {"Launch Time": 3000, "Finish Time": 4000, "Failed": True},
+        {"Launch Time": 1000, "Finish Time": 3500, "Failed": False},
+    ]
+    events = [{"Event": "SparkListenerTaskEnd", "Task Info": info} for info in ended]
+    events[1]["Task Metrics"] = {"Executor Run Time": 2400}
+    events.append({"Event": "SparkListenerTaskStart", "Task Info": {"Launch Time": 5000}})
+    (tmp_path / "log").write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    first, second = actual_run.read_tasks(tmp_path / "log")
+    assert (first.seconds, first.ran, first.failed) == (2.5, 2.4, False)
+    assert (second.seconds, second.failed) == (1.0, True)
+
+
+def test_a_plan_is_what_its_figures_multiply_to():
+    plan = Plan(videos=3600, reals=900, gigabytes=7.2, crops=36_000, core_seconds=2, crop_bytes=10_000, cores=4)
+    assert plan.core_hours == 2
+    assert plan.reading(nodes=10) == pytest.approx(40 / 2 * 0.002)  # 40 cores, a video of 2 MB each two seconds
+    assert plan.crops_gigabytes == pytest.approx(0.36)
+    assert plan.balanced_crops == 18_000
+    plan = Plan(images_a_second=100, efficiency=0.5)
+    assert plan.epoch_minutes(75_000) == 10 and plan.epoch_minutes(75_000, gpus=8) == 2.5
