@@ -16,7 +16,7 @@ from drawn_list import WRITERS, count_crops, draw_list, write_crops
 from preprocess import ROOT, memory_of
 
 TINY = 1 / 1000  # a list whose time is that of starting
-READ = "from deepfake.datasets import print_kind; print_kind({!r}, {!r})"  # as run.sh reads a dataset
+READ = "from deepfake.datasets import print_kind; print_kind({!r}, 'auto')"  # as run.sh reads a dataset
 STEP = ROOT / "02-prepare_fake_real_dataset.py"
 
 
@@ -64,7 +64,7 @@ def measure(share: float, kinds: Sequence[str], rounds: int, scratch: Path | Non
     for kind in kinds:
         with tempfile.TemporaryDirectory(dir=scratch) as name:
             WRITERS[kind](videos, Path(name, "videos"))
-            command = [sys.executable, "-c", READ.format(str(Path(name, "videos")), kind)]
+            command = [sys.executable, "-c", READ.format(str(Path(name, "videos")))]
             found[f"read {kind}"] = middle([watch(command) for _ in range(rounds)])
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         WRITERS["dfdc"](videos, Path(name, "videos"))
@@ -100,10 +100,9 @@ def table(results: list[dict]) -> list[str]:
             for size in sizes
         ]
         cells = "".join(f"{a['seconds']:8.1f}{a['processor']:8.1f}{a['megabytes']:7.0f}" for a in after)
-        powers = (
-            exponent([size["videos"] for size in sizes], [a[key] for a in after]) for key in ("seconds", "processor")
-        )
-        lines.append(f"{run:22}{cells}   " + ", ".join(f"{power:.2f}" for power in powers))
+        videos = [size["videos"] for size in sizes]
+        powers = [exponent(videos, [a[key] for a in after]) for key in ("seconds", "processor")]
+        lines.append(f"{run:22}{cells}   " + ", ".join(f"{power:.2f}" for power in powers if len(sizes) > 1))
     return lines
 
 
