@@ -151,7 +151,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 def add_simulation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=whole_number(1), default=VIDEOS, help="tasks, one each")
     parser.add_argument("--median", type=number(0), default=1.3, help="core seconds a video")
-    parser.add_argument("--sigma", type=number(0), default=0.18, help="of the log-normal distribution")
+    parser.add_argument("--sigma", type=number(0), default=0.17, help="of the log-normal distribution")
     parser.add_argument("--stragglers", type=number(0, 1), default=0.03, help="share of the tasks")
     parser.add_argument("--slower", type=number(1), default=5, help="times that a straggler takes")
     parser.add_argument("--deadly", type=number(0, 1), default=0.0001, help="share of videos that kill their worker")
