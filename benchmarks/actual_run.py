@@ -20,7 +20,7 @@ sys.path.append(str(ROOT / "tests"))
 from spark_cluster import running_cluster
 
 DIFFERENT = 10  # videos that are drawn; the others are links to them
-WORKERS = 2  # of one core each
+WORKERS = 2  # of one core each, as running_cluster has them
 EMPTY_TASKS = 2000
 # so that Spark tells when each task began and ended
 EVENTS = {
@@ -120,7 +120,7 @@ def run_actual(videos: int, folder: Path, seed: int) -> dict[str, float]:
     """Run step 01a on so many tiny videos, and simulate it."""
     videos_dir = link_videos(folder, videos)
     began = time.monotonic()
-    with running_cluster(folder, WORKERS) as cluster:
+    with running_cluster(folder) as cluster:
         tasks = run_step(cluster.master, videos_dir, folder)
     whole = time.monotonic() - began
     return compare(tasks, seed) | {"with_start": whole, "driver_seconds_a_task": driver_seconds_a_task()}

@@ -76,7 +76,7 @@ def run_simulation(args: argparse.Namespace) -> list[dict]:
     print("nodes  slots  floor s  makespan s  utilisation  work lost  executors lost  given up")
     rows = []
     for nodes in NODES_DRAWN if args.picture else args.nodes:
-        cluster = Cluster(nodes, args.cores, args.losses, args.replaced, args.launch)
+        cluster = Cluster(nodes, args.cores, args.losses, args.replaced, args.launch, args.jobs, args.tasks_a_core)
         result = simulate(seconds, cluster, args.seed, deadly.tolist())
         floor = seconds.sum() / cluster.slots
         print(
@@ -160,6 +160,8 @@ def add_simulation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--losses", type=number(0), default=0.1, help="executors lost a node and hour")
     parser.add_argument("--replaced", type=number(0), default=30, help="seconds until another one is there")
     parser.add_argument("--launch", type=number(0), default=0.002, help="seconds of the driver for each task")
+    parser.add_argument("--jobs", type=whole_number(1), default=3, help="of Spark, at a time")
+    parser.add_argument("--tasks-a-core", type=whole_number(0), default=4, help="of a job; 0: all in one job")
     parser.add_argument("--seed", type=whole_number(0), default=0, help="the same seed gives the same figures")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw 1 to 128 nodes")
 

@@ -93,7 +93,12 @@ def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFra
         # each partition more costs a task of its own, and each byte more in one some memory
         parts = max(cores(), sum(file.stat().st_size for file in files) // PARTITION_BYTES)
         spark.conf.set("spark.sql.shuffle.partitions", parts)
-    frames = spark.read.parquet(*map(_spark_path, files))
+    reader = spark.read
+    if path.is_dir():
+        # label=1/... are columns too, and texts: as a number, the video 007 would be another
+        spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+        reader = reader.option("basePath", _spark_path(path))
+    frames = reader.parquet(*map(_spark_path, files))
     types = dict(frames.dtypes)
     missing = sorted({"video", "label", "p_real"} - types.keys())
     if missing:

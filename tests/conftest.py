@@ -46,6 +46,15 @@ def real_clips() -> Path:
     return Path(os.environ["REAL_CLIPS"])
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """A running Spark cluster of a master and two workers, for tests that are marked `cluster`."""
+    from spark_cluster import running_cluster
+
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
 def picture(number: int, width: int, height: int) -> np.ndarray:
     """A picture that shows a number below 256 as eight bright or dark bars, with grain that takes up bytes."""
     bars = [200 if number >> bit & 1 else 55 for bit in range(8)]

@@ -1,10 +1,10 @@
 """A real Spark cluster on the loopback: a master and two workers of one core, from the pip package.
 
-    from spark_cluster import cluster  # noqa: F401  the fixture
-
-The workers know nothing of this project: their folder and PYTHONPATH are elsewhere.
+Tests have it by the fixture `cluster`. Its workers know nothing of this project: their folder and PYTHONPATH are
+elsewhere.
 """
 
+import importlib.util
 import json
 import os
 import socket
@@ -17,10 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-import pyspark
-import pytest
 
-SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
+SPARK = Path(importlib.util.find_spec("pyspark").origin).parent / "bin"
 DEPLOY = "org.apache.spark.deploy"
 PATIENCE = 120  # seconds
 
@@ -62,7 +60,7 @@ def start(folder: Path, name: str, *options: object) -> subprocess.Popen:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYSPARK", "SPARK"))}
     environment = kept | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
     with (folder / f"{name}.log").open("ab") as log:
-        command = [str(SPARK_CLASS), f"{DEPLOY}.{name}", *map(str, options)]
+        command = [str(SPARK / "spark-class"), f"{DEPLOY}.{name}", *map(str, options)]
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
@@ -92,22 +90,15 @@ def below(process: int | subprocess.Popen) -> list[psutil.Process]:
 
 
 @contextmanager
-def running_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """A cluster of a master and so many workers, which keep their files in a folder."""
+def running_cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster of a master and two workers, with their logs in a folder."""
     port, page = free_ports(2)
     made = Cluster(f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{page}", folder)
     master = start(folder, "master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", page)
     try:
-        yield made.complete(workers)
+        yield made.complete()
     finally:
         for process in (*made.workers, master):
             for each in (*below(process), process):
                 each.kill()
             process.wait()
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    """A running cluster of a master and two workers."""
-    with running_cluster(tmp_path_factory.mktemp("cluster")) as made:
-        yield made

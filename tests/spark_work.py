@@ -1,0 +1,69 @@
+"""What tests let the tasks of Spark do with a video, by its name; not of the package, so that it is sent by itself."""
+
+import errno
+import os
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from deepfake.files import whole_file
+from deepfake.runner import Outcome, VideoError
+
+
+def work_by_name(name: str, folder: Path) -> Outcome:
+    """Do to the process what the name says; or write a file, and count in it how often that was begun."""
+    with (folder / f"{name} begun").open("a") as begun:
+        begun.write(".")
+    with whole_file(folder / name / "a.png") as temporary:
+        temporary.write_bytes(b"half")
+        if name.startswith("bad"):
+            raise VideoError("is bad")
+        if name.startswith("hangs"):
+            time.sleep(600)
+        if name.startswith("kills itself"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if name.startswith("kills its worker"):
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(600)
+        if name.startswith("disk"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        time.sleep(0.2)
+        temporary.write_bytes(name.encode())
+    return Outcome(os.getpid())
+
+
+def times_begun(folder: Path, name: str) -> int:
+    """How often a video was begun."""
+    path = folder / f"{name} begun"
+    return len(path.read_text()) if path.exists() else 0
+
+
+@contextmanager
+def nodes_that_know_this_module(master: str):
+    """A Spark session that the runner goes on with, and whose nodes have this module."""
+    from deepfake.spark_runner import ATTEMPTS, SETTINGS
+    from deepfake.spark_session import start_spark
+
+    session = start_spark(master, "tests", SETTINGS, ATTEMPTS + 1)
+    try:
+        session.sparkContext.addPyFile(__file__)
+        yield
+    finally:
+        session.stop()
+
+
+def draw_videos(folder: Path, ids) -> Path:
+    """A dataset of small drawn videos of one face, and of one that cannot be read."""
+    import json
+
+    from deepfake.drawing.scenes import Plan, Scene
+    from deepfake.sample import write_video
+
+    for seed, id in enumerate(ids):
+        plan = Plan(originals=2, seed=seed, width=200, height=200, seconds=0.3, fps=10, people=1, fakes=1)
+        write_video(folder / f"{id}.mp4", list(Scene(plan, 0).frames()), 10)
+    (folder / "bad.mp4").write_bytes(b"no video")
+    records = {f"{id}.mp4": {"label": "REAL"} for id in (*ids, "bad")}
+    (folder / "metadata.json").write_text(json.dumps(records))
+    return folder

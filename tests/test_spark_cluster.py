@@ -1,0 +1,184 @@
+"""The steps on a real Spark cluster, whose workers know nothing of this project: as on one machine, whatever dies."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import ROOT, run_step, tree
+from spark_cluster import SPARK, below
+from spark_work import draw_videos, nodes_that_know_this_module, times_begun, work_by_name
+from test_spark_crops import check_rows, rows_of
+
+from deepfake.faces import Options, crop_all_videos
+from deepfake.runner import Run
+from deepfake.verdicts import judge_videos
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+FRAMES = 2
+IDS = ["a-b", "c é", "d"]
+PATIENCE = 600  # seconds, on a busy machine
+# a machine whose name has no address has a cluster all the same
+ENVIRONMENT = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+
+
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch):
+    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory) -> Path:
+    return draw_videos(tmp_path_factory.mktemp("videos"), IDS)
+
+
+@pytest.fixture(scope="module")
+def local(videos, tmp_path_factory) -> Path:
+    """What the same videos give on this machine."""
+    folder = tmp_path_factory.mktemp("local")
+    crop_all_videos(videos, FRAMES, Options(), Run("01a", "faces", folder))
+    return folder
+
+
+def test_crops_are_those_of_one_machine_and_a_second_run_does_nothing(cluster, videos, local, tmp_path):
+    options = ("--from-videos", "--frames", FRAMES, "--videos-dir", videos, "--master", cluster.complete().master)
+    for before in ("", " (3 done before)"):
+        done = run_step("01a", *options, "--work-dir", "work", cwd=tmp_path, env=ENVIRONMENT, timeout=PATIENCE)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"01a: 6 faces of 4 videos in work{before}\n")
+        assert tree(tmp_path / "work") == tree(local)
+    with (local / "failures.csv").open() as file:
+        assert [row["video"] for row in csv.DictReader(file)] == ["bad"]
+
+
+def test_spark_submit_with_py_files_needs_nothing_on_the_nodes_and_writes_the_crops_as_rows(
+    cluster, videos, local, tmp_path
+):
+    # the script alone, and the package as the README says to pack it: neither side can import it from elsewhere
+    (script,) = ROOT.glob("01a-*.py")
+    shutil.copy(script, tmp_path)
+    package = tmp_path / "deepfake.zip"
+    subprocess.run([sys.executable, "-m", "zipfile", "-c", package, "deepfake"], cwd=ROOT, check=True)
+    spark = (
+        SPARK / "spark-submit",
+        "--master",
+        cluster.complete().master,
+        "--py-files",
+        package,
+        tmp_path / script.name,
+    )
+    options = ("--from-videos", "--frames", FRAMES, "--videos-dir", videos, "--work-dir", "work", "--crops", "crops")
+    environment = {key: value for key, value in ENVIRONMENT.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        list(map(str, (*spark, *options))),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "01a: 6 faces of 4 videos in crops\n" in done.stdout
+    check_rows(rows_of(tmp_path / "crops"), local)
+    assert (tmp_path / "work" / "failures.csv").read_bytes() == (local / "failures.csv").read_bytes()
+
+
+def python_workers(worker: subprocess.Popen) -> list[psutil.Process]:
+    """The Python workers below a worker of Spark: the children of the daemons from which they are forked."""
+    forks = [process for process in below(worker) if is_daemon(process) and is_daemon(process.parent())]
+    assert forks
+    return forks
+
+
+def is_daemon(process: psutil.Process | None) -> bool:
+    try:
+        return process is not None and "pyspark.daemon" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_nothing_is_lost_with_a_python_worker_or_a_whole_node_and_a_video_that_kills_is_given_up(cluster, tmp_path):
+    from deepfake.spark_runner import in_spark_tasks
+
+    names = [*(f"{number:02d}" for number in range(16)), "kills itself", *(f"{number}" for number in range(16, 40))]
+    outcomes, at = {}, {}
+    with nodes_that_know_this_module(cluster.complete().master):
+        run = Run("00", "frames", tmp_path, master=cluster.master)
+        for id, outcome in in_spark_tasks(run, {name: name for name in names}, partial(work_by_name, folder=tmp_path)):
+            assert id not in outcomes
+            outcomes[id] = outcome
+            if len(outcomes) == 4:  # of 41
+                at["worker"] = [process.pid for worker in cluster.workers for process in python_workers(worker)]
+                psutil.Process(at["worker"][0]).kill()
+            if len(outcomes) == 12:
+                node = cluster.workers[0]
+                at["node"] = [process.pid for process in (*below(node), node)]
+                for pid in at["node"]:
+                    if psutil.pid_exists(pid):
+                        psutil.Process(pid).kill()
+                node.wait()
+    assert at.keys() == {"worker", "node"}
+    assert outcomes.keys() == set(names)
+    assert [id for id, outcome in outcomes.items() if outcome.problem] == ["kills itself"]
+    assert "third attempt" in outcomes["kills itself"].problem and times_begun(tmp_path, "kills itself") == 2
+    others = [name for name in names if name != "kills itself"]
+    assert all((tmp_path / name / "a.png").read_text() == name for name in others)
+    again = [name for name in others if times_begun(tmp_path, name) > 1]
+    print(f"killed Python worker {at['worker'][0]} and node {at['node']}; {again} were tried again")
+    assert again  # what was being worked on when its process died
+    assert not [name for name in tree(tmp_path) if ".tmp" in name]
+
+
+def test_a_master_without_nodes_that_can_be_had_is_told_and_waited_for(cluster, tmp_path):
+    """More memory than any node has is asked for, so that none comes."""
+    command = [sys.executable, *map(str, ROOT.glob("00-*.py")), "--videos-dir", tmp_path / "videos"]
+    draw_videos(tmp_path / "videos", [])
+    environment = ENVIRONMENT | {"PYSPARK_SUBMIT_ARGS": "--executor-memory 90g pyspark-shell"}
+    with subprocess.Popen(
+        [*map(str, command), "--master", cluster.complete().master],
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert "has no node free for this job yet; waiting" in process.stderr.readline()
+            os.killpg(process.pid, 2)  # Ctrl-C
+            assert process.stderr.read().strip().startswith("stopped;")
+            assert process.wait(60) == 130
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, 9)
+
+
+def test_step_04_on_partitioned_parquet_gives_the_files_of_one_machine(cluster, tmp_path):
+    rows = [(video, frame, (video * 7 + frame * 13) % 100 / 99) for video in range(30) for frame in range(11)]
+    for label in (0, 1):
+        for part in range(2):
+            kept = [row for row in rows if (row[0] % 2, row[0] // 2 % 2) == (label, part)]
+            folder = tmp_path / "predictions" / f"label={label}"
+            folder.mkdir(parents=True, exist_ok=True)
+            columns = {
+                "video": [f"v-{video}" for video, _, _ in kept],
+                "frame": pa.array([frame for _, frame, _ in kept], pa.int32()),
+                "p_real": [p_real for _, _, p_real in kept],
+            }
+            pq.write_table(pa.table(columns), folder / f"part-{part}.parquet")
+    for master in ("local[1]", cluster.complete().master):
+        judge_videos(tmp_path / "predictions", tmp_path / master[:5], master)
+    here, there = tree(tmp_path / "local"), tree(tmp_path / "spark")
+    assert here == there and "video_verdicts.csv" in here
+    table = pd.read_csv(tmp_path / "spark" / "video_verdicts.csv", index_col="video")
+    mean = pd.DataFrame(rows, columns=["video", "frame", "p"]).groupby("video")["p"].mean()
+    assert table["average_prediction"].to_dict() == pytest.approx({f"v-{id}": p for id, p in mean.items()}, abs=1e-9)
+    assert json.loads((tmp_path / "spark" / "metrics_videos.json").read_text())["metrics"]

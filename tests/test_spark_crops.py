@@ -1,0 +1,117 @@
+"""Crops as rows of Parquet, written by Spark on this machine: which runs go on with a folder, and which it refuses."""
+
+import json
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pytest
+from spark_work import draw_videos
+
+from deepfake.crop_table import SCHEMA
+from deepfake.faces import LANDMARKS, Options, crop_all_videos
+from deepfake.files import UserError
+from deepfake.runner import Run
+from deepfake.spark_crops import crop_into_table, full_address
+
+FRAMES = 2
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory) -> Path:
+    return draw_videos(tmp_path_factory.mktemp("videos"), ["a-b", "c é"])
+
+
+@pytest.fixture(scope="module")
+def local(videos, tmp_path_factory) -> Path:
+    """What the same videos give on this machine."""
+    folder = tmp_path_factory.mktemp("local")
+    crop_all_videos(videos, FRAMES, Options(), Run("01a", "faces", folder))
+    return folder
+
+
+def go(videos: Path, folder: Path, options: Options | None = None, **more) -> int:
+    run = Run("01a", "faces", folder / "work", master="local[1]", crops=str(folder / "crops"))
+    return crop_into_table(videos, FRAMES, options or Options(), run, **more)
+
+
+def rows_of(crops: Path) -> list[dict]:
+    return ds.dataset(crops, format="parquet", partitioning="hive").to_table().to_pylist()
+
+
+def check_rows(rows: list[dict], local: Path) -> None:
+    """Each crop and each video of a local run is in a row, once, and nothing else."""
+    for content in (json.loads(path.read_text()) for path in sorted(local.glob("*/faces.json"))):
+        id = content["video"]["file"].removesuffix(".mp4")
+        (video,) = [row for row in rows if (row["kind"], row["video"]) == ("video", id)]
+        assert {name: video[name] for name in content["video"]} == content["video"]
+        assert json.loads(video["options"]) == content["options"] and video["count"] == len(content["faces"])
+        crops = {
+            f"{id}-{row['frame']:03d}-{row['face']:02d}.png": row
+            for row in rows
+            if (row["kind"], row["video"]) == ("crop", id)
+        }
+        assert crops.keys() == {face["file"] for face in content["faces"]}
+        for face in content["faces"]:
+            row = crops[face["file"]]
+            assert row["png"] == (local / id / "faces" / face["file"]).read_bytes()
+            assert row["landmarks"] == [value for name in LANDMARKS for value in face["landmarks"][name]]
+            for name, there in {"frame": "index"}.items():
+                assert row[there] == face[name]
+            for name in ("time", "scale", "box", "crop", "confidence", "rescued", "person"):
+                assert row[name] == face[name]
+    assert len(rows) == sum(len(list(path.iterdir())) + 1 for path in local.glob("*/faces"))
+
+
+@pytest.mark.spark
+def test_rows_hold_what_the_files_hold_and_a_second_run_adds_nothing(tmp_path, videos, local, capsys):
+    go(videos, tmp_path)
+    crops = tmp_path / "crops"
+    assert {field.name for field in ds.dataset(crops, format="parquet", partitioning="hive").schema} == {*SCHEMA.names}
+    check_rows(rows_of(crops), local)
+    assert (tmp_path / "work" / "failures.csv").read_bytes() == (local / "failures.csv").read_bytes()
+    before = sorted(crops.rglob("*"))
+    assert f"4 faces of 3 videos in {crops}\n" in capsys.readouterr().out
+    go(videos, tmp_path)
+    assert f"4 faces of 3 videos in {crops} (2 done before)" in capsys.readouterr().out
+    assert sorted(path for path in crops.rglob("*.parquet")) == [path for path in before if path.suffix == ".parquet"]
+
+
+@pytest.mark.spark
+def test_a_folder_of_other_options_of_a_changed_video_or_of_other_files_is_refused(tmp_path, videos, local):
+    (tmp_path / "videos").mkdir()
+    for path in videos.iterdir():
+        (tmp_path / "videos" / path.name).write_bytes(path.read_bytes())
+    go(tmp_path / "videos", tmp_path)
+    with pytest.raises(UserError, match=r"other options \(margin 0.3 instead of 0.5\); give another --crops"):
+        go(tmp_path / "videos", tmp_path, Options(margin=0.5))
+    (tmp_path / "videos" / "a-b.mp4").write_bytes((videos / "c é.mp4").read_bytes())
+    with pytest.raises(UserError, match=r"an earlier a-b\.mp4, which has changed since; .*--overwrite"):
+        go(tmp_path / "videos", tmp_path)
+    go(videos, tmp_path, overwrite=True)
+    check_rows(rows_of(tmp_path / "crops"), local)
+    (tmp_path / "crops" / "mine.txt").touch()
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r"holds other files \(mine\.txt\)"):
+            go(videos, tmp_path, overwrite=overwrite)
+    assert rows_of(tmp_path / "crops" / "kind=video")
+
+
+@pytest.mark.spark
+def test_half_of_a_batch_that_a_killed_run_has_moved_is_taken_back(tmp_path, videos, local):
+    go(videos, tmp_path)
+    crops = tmp_path / "crops"
+    (file,) = crops.glob("kind=video/*.parquet")
+    # Spark moves a file of a batch after the other; here it did not come to the last one
+    unmoved = crops / "_temporary" / "0" / "task_1" / "kind=video" / file.name
+    unmoved.parent.mkdir(parents=True)
+    file.rename(unmoved)
+    go(videos, tmp_path)
+    check_rows(rows_of(crops), local)
+    assert not (crops / "_temporary").exists()
+
+
+def test_a_path_is_of_this_machine_and_an_address_is_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert full_address("a b/crops") == f"file://{tmp_path}/a b/crops"
+    for address in ("file:///x", "hdfs://node:8020/crops", "s3a://bucket/crops", "file:/x"):
+        assert full_address(address) == address

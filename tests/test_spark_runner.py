@@ -1,0 +1,70 @@
+"""Videos as tasks of Spark, on the cores of this machine: what becomes of each is as without Spark."""
+
+import csv
+import os
+import zipfile
+from functools import partial
+
+import pytest
+from conftest import make_video, tree, write_metadata
+from spark_work import nodes_that_know_this_module, times_begun, work_by_name
+
+from deepfake.files import UserError
+from deepfake.frames import convert_videos
+from deepfake.runner import Run, for_each_video
+from deepfake.spark_runner import zip_package
+
+MASTER = "local[2]"
+
+
+def go(folder, names, **options) -> int:
+    work = partial(work_by_name, folder=folder)
+    with nodes_that_know_this_module(MASTER):
+        return for_each_video(Run("00", "frames", folder, master=MASTER, **options), {n: n for n in names}, work)
+
+
+@pytest.mark.spark
+def test_a_video_that_fails_hangs_or_kills_its_process_costs_itself_only(tmp_path, capsys):
+    good = ["a", "b-é", "c 🙂", "d"]
+    names = [good[0], "bad", "hangs", good[1], "kills itself", good[2], "kills its worker", good[3]]
+    assert go(tmp_path, names, timeout=3, strict=True) == 1
+    out, err = capsys.readouterr()
+    assert "of 8 videos" in out and "4 with a problem" in out and err == ""
+    with (tmp_path / "failures.csv").open(newline="", encoding="utf-8") as file:
+        listed = {video: reason for _, video, reason in csv.reader(file)}
+    assert listed["bad"] == "is bad" and "longer than 3 s" in listed["hangs"]
+    assert "third attempt" in listed["kills itself"] and "third attempt" in listed["kills its worker"]
+    # the third attempt does not touch the video, and what hangs once is not tried again
+    begun = {name: times_begun(tmp_path, name) for name in names}
+    assert begun == dict.fromkeys(names, 1) | {"kills itself": 2, "kills its worker": 2}
+    assert all((tmp_path / name / "a.png").read_text() == name for name in good)
+    assert not [name for name in tree(tmp_path) if ".tmp" in name]
+
+
+@pytest.mark.spark
+def test_a_full_disk_ends_the_run_with_one_line(tmp_path):
+    with pytest.raises(UserError) as error:
+        go(tmp_path, ["disk", *map(str, range(40))])
+    assert str(error.value).startswith(f"{tmp_path}: No space left") and "\n" not in str(error.value)
+    assert len(list(tmp_path.glob("* begun"))) < 41
+
+
+@pytest.mark.spark
+def test_step_00_writes_the_same_files_and_does_nothing_twice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # so that folders are given relative to where the script is
+    write_metadata(tmp_path / "videos", {f"{name}.mp4": "REAL" for name in ("a", "b", "missing")})
+    for name in ("a", "b"):
+        make_video(tmp_path / "videos" / f"{name}.mp4")
+    folders = [tmp_path / "here", tmp_path / "spark"]
+    for folder, master in zip(folders, (None, MASTER), strict=True):
+        run = Run("00", "frames", folder.relative_to(tmp_path), master=master)
+        convert_videos((tmp_path / "videos").relative_to(tmp_path), 3, run)
+    assert tree(folders[0]) == tree(folders[1])
+    assert len(list(folders[1].glob("*/*.png"))) == 6
+
+
+def test_the_package_goes_to_the_nodes_as_a_zip_that_can_be_imported(tmp_path):
+    path = zip_package(tmp_path)
+    names = zipfile.ZipFile(path).namelist()
+    assert {"deepfake/__init__.py", "deepfake/spark_runner.py", "deepfake/drawing/scenes.py"} <= set(names)
+    assert all(name.endswith(".py") and os.path.basename(name) == name.split("/")[-1] for name in names)

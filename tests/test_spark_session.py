@@ -1,0 +1,35 @@
+"""Spark sessions: the errors of masters, and how often a task is tried."""
+
+import time
+
+import pytest
+from spark_cluster import free_ports
+
+from deepfake.files import UserError
+from deepfake.spark_session import check_master, with_attempts
+
+
+@pytest.mark.parametrize(
+    ("master", "expected"),
+    [
+        ("local", "local[1,4]"),
+        ("local[2]", "local[2,4]"),
+        ("local[*]", "local[*,4]"),
+        ("local[2,1]", "local[2,1]"),
+        ("local-cluster[2,1,1024]", "local-cluster[2,1,1024]"),
+        ("spark://node:7077", "spark://node:7077"),
+        ("yarn", "yarn"),
+    ],
+)
+def test_a_task_on_this_machine_is_tried_as_often_as_one_of_a_cluster(master, expected):
+    assert with_attempts(master, 4) == expected
+    assert with_attempts(master, 1) == master
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "127.0.0.1:{port},127.0.0.1:{port}", "127.0.0.1", "nobody:x"])
+def test_a_master_that_does_not_answer_is_named_at_once(address):
+    master = "spark://" + address.format(port=free_ports(1)[0])
+    start = time.monotonic()
+    with pytest.raises(UserError, match="no Spark master answers") as error:
+        check_master(master)
+    assert time.monotonic() - start < 15 and master in str(error.value) and "\n" not in str(error.value)
