@@ -73,10 +73,12 @@ def run_simulation(args: argparse.Namespace) -> list[dict]:
     seconds = durations.draw(args.videos, args.seed)
     deadly = np.random.default_rng(args.seed).choice(args.videos, round(args.deadly * args.videos), replace=False)
     print(f"{args.videos:,} videos, {seconds.sum() / 3600:.1f} core hours, {seconds.mean():.2f} s each on average")
+    # as step 01a hands the videos out, unless told otherwise
+    handed_out = {key: value for key in ("jobs", "tasks_a_core") if (value := getattr(args, key)) is not None}
     print("nodes  slots  floor s  makespan s  utilisation  work lost  executors lost  given up")
     rows = []
     for nodes in NODES_DRAWN if args.picture else args.nodes:
-        cluster = Cluster(nodes, args.cores, args.losses, args.replaced, args.launch, args.jobs, args.tasks_a_core)
+        cluster = Cluster(nodes, args.cores, args.losses, args.replaced, args.launch, **handed_out)
         result = simulate(seconds, cluster, args.seed, deadly.tolist())
         floor = seconds.sum() / cluster.slots
         print(
@@ -160,8 +162,10 @@ def add_simulation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--losses", type=number(0), default=0.1, help="executors lost a node and hour")
     parser.add_argument("--replaced", type=number(0), default=30, help="seconds until another one is there")
     parser.add_argument("--launch", type=number(0), default=0.002, help="seconds of the driver for each task")
-    parser.add_argument("--jobs", type=whole_number(1), default=3, help="of Spark, at a time")
-    parser.add_argument("--tasks-a-core", type=whole_number(0), default=4, help="of a job; 0: all in one job")
+    parser.add_argument("--jobs", type=whole_number(1), help="of Spark at a time (default: as step 01a)")
+    parser.add_argument(
+        "--tasks-a-core", type=whole_number(0), help="of a job (default: as step 01a); 0: all in one job"
+    )
     parser.add_argument("--seed", type=whole_number(0), default=0, help="the same seed gives the same figures")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw 1 to 128 nodes")
 
