@@ -1,7 +1,7 @@
 """Videos of faces go in, a verdict for each video comes out. The modules, in the order of that way; each one imports
 only from those before it, or from the plain helpers.
 
-    helpers     cli, files, runner, listing; spark_session, spark_runner: Spark in its place
+    helpers     cli, files, queues, runner, listing; spark_session, spark_runner: Spark in its place
     videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
     frames      decoding, frames                                        step 00
     faces       networks, detector, people, faces                       steps 01a and 01b

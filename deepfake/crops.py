@@ -12,7 +12,7 @@ import numpy as np
 
 from deepfake.cli import hushed
 from deepfake.faces import crop_name, is_crop, parse_crop_name
-from deepfake.listing import is_visible
+from deepfake.listing import file_names
 from deepfake.videos import Video, is_image, source_groups
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -62,9 +62,9 @@ def find_crops(
             names = number_images(video, images_in(folder / video.file))
             item = Crops(video, groups[video.id], tuple(names.values()), tuple(names))
         else:
-            paths = sorted((folder / video.id / faces).glob("*.png"))
-            own = (path for path in paths if is_crop(path.name) and parse_crop_name(path.name)[0] == video.id)
-            item = Crops(video, groups[video.id], tuple(own))
+            place = folder / video.id / faces
+            names = sorted(os.listdir(place)) if place.is_dir() else ()
+            item = Crops(video, groups[video.id], tuple(place / name for name in names if _is_crop_of(video, name)))
         if item.paths:
             found.append(item)
     return found
@@ -81,13 +81,16 @@ def _groups(videos: list[Video], group_by: str) -> dict[str, str]:
     return source_groups(videos) if group_by == "source" else {video.id: video.id for video in videos}
 
 
+def _is_crop_of(video: Video, name: str) -> bool:
+    return is_crop(name) and parse_crop_name(name)[0] == video.id
+
+
 def images_in(folder: Path) -> list[Path]:
     """The images right in a folder, `f2.jpg` before `f10.jpg`, or the one image that it is; none where it is not."""
     if folder.is_file():
         return [folder]
-    files = folder.iterdir() if folder.is_dir() else []
-    images = [path for path in files if is_image(path.name) and is_visible(path.name)]
-    return sorted((path for path in images if path.is_file()), key=lambda path: (_natural(path.name), path.name))
+    names = filter(is_image, file_names(folder))
+    return [folder / name for name in sorted(names, key=lambda name: (_natural(name), name))]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

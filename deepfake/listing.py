@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import TextIO
@@ -21,6 +21,23 @@ def is_visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
+def _entries(folder: Path) -> list[os.DirEntry]:
+    """What is visible in a folder, in the order of the names.
+
+    An entry knows whether it is a file without asking the disk, which for millions of images would take long.
+    """
+    with os.scandir(folder) as scan:
+        return sorted((entry for entry in scan if is_visible(entry.name)), key=lambda entry: entry.name)
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of a kind, such as `entry.is_dir`."""
+    try:
+        return kind()
+    except OSError:  # a link to itself
+        return False
+
+
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """Each folder below `folder`, itself first, with the names of its files; in the order of their names.
 
@@ -31,22 +48,14 @@ def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[Path, list[str]]]:
-    with os.scandir(folder) as scan:  # much faster than asking the disk for each of millions of images
-        entries = sorted((entry for entry in scan if is_visible(entry.name)), key=lambda entry: entry.name)
-    folders = [entry for entry in entries if _is_folder(entry)]
+    entries = _entries(folder)
+    folders = [entry for entry in entries if _is(entry.is_dir)]
     names = {entry.name for entry in folders}
     yield folder, [entry.name for entry in entries if entry.name not in names]
     for entry in folders:
         real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
         if real not in above:
             yield from _walk(folder / entry.name, (*above, real))
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
 
 
 def find_videos(folder: Path) -> list[Path]:
@@ -56,9 +65,12 @@ def find_videos(folder: Path) -> list[Path]:
 
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder, in the order of their names; none where it is not there."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if is_visible(path.name) and path.is_dir())
+    return [folder / entry.name for entry in _entries(folder) if _is(entry.is_dir)] if folder.is_dir() else []
+
+
+def file_names(folder: Path) -> list[str]:
+    """The names of the files in a folder, in their order; none where it is not there."""
+    return [entry.name for entry in _entries(folder) if _is(entry.is_file)] if folder.is_dir() else []
 
 
 def read_columns(path: Path) -> list[str]:
