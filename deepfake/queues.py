@@ -29,8 +29,9 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def of(self, videos: Mapping[str, Any]) -> dict[str, Any]:
-        """The videos (by id) of this share."""
-        return {id: videos[id] for id in sorted(videos)[self.index :: self.count]}
+        """The videos (by id) of this share, in the order in which they come."""
+        chosen = set(sorted(videos)[self.index :: self.count])
+        return {id: video for id, video in videos.items() if id in chosen}
 
 
 ALL = Shard(0, 1)
