@@ -154,7 +154,7 @@ def crop_video(
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
     folder = folder_of(video.id, work_dir)
-    stat = check_file(video, videos_dir)  # nothing is removed where the video is only out of reach
+    stat = check_file(videos_dir / video.file)  # nothing is removed where the video is only out of reach
     content = None if overwrite else read_done(folder / "faces.json", video, stat, recorded_options(options, k))
     done_before = content is not None
     if content is None:

@@ -199,7 +199,7 @@ def outcomes_before(
 def _outcome_before(row: dict, video: Video, videos_dir: Path) -> Outcome | None:
     """The outcome of a video that has not changed since it was put into a row; None if it has."""
     try:
-        stat = check_file(video, videos_dir)
+        stat = check_file(videos_dir / video.file)
     except VideoError as error:  # nothing is removed where the video is only out of reach
         return Outcome(0, str(error))
     except OSError as error:

@@ -198,7 +198,7 @@ def _attempt(id: str, video: Any, work: Work, work_dir: Path, timeout: float) ->
     try:
         return _process().schedule(try_video, (work, work_dir, id, video), timeout=timeout).result()
     except TimeoutError:
-        return took_too_long(timeout)
+        return Outcome(0, took_too_long(timeout))
 
 
 @cache
