@@ -68,3 +68,11 @@ check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fail
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
         'import sys; from deepfake import cli, options; cli.run(lambda: options.check_start(*sys.argv[1:]))' "$@"
 }
+
+ensure_chromium() { # for the tests in a browser, which are skipped where there is none
+    command -v chromium >/dev/null || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || {
+        echo "== installing Chromium for the tests in a browser (once)"
+        apt-get update -qq || true
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null 2>&1 || true
+    }
+}

@@ -6,6 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$HOME_DIR"
 install requirements-dev.txt
 ensure_java
+ensure_chromium
 
 ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid Engine
     local queues=("slurmctld slurmd slurm-client munge" "gridengine-master gridengine-exec gridengine-client") packages
