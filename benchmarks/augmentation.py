@@ -22,7 +22,8 @@ import pandas as pd
 from test_sets import find_faces, run_step, split_as_test
 
 from deepfake.files import read_json, whole_file, write_json
-from deepfake.metrics import is_real, measure
+from deepfake.metrics import measure
+from deepfake.rules import is_real
 from deepfake.sample import ENCODER
 from deepfake.splits import read_manifest
 from deepfake.videos import REAL

@@ -2,25 +2,15 @@
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
+from scipy.special import logit
 
-from deepfake.metrics import THRESHOLD, is_real
+from deepfake.rules import SMALLEST, THRESHOLD, is_real
 from deepfake.videos import REAL
-
-# a sigmoid in float32 gives nothing between this and 0 or 1
-SMALLEST = 1e-7
 
 TEMPERATURES = (0.1, 20.0)
 
 # the share of right verdicts below which scores are uncertain
 SURE = 0.8
-
-
-def apply_temperature(p_real: np.ndarray, temperature: float) -> np.ndarray:
-    """Divide the logits of N probabilities by the temperature: above 1 they become less extreme, below 1 more."""
-    if temperature == 1:
-        return p_real
-    return expit(logit(np.clip(p_real, SMALLEST, 1 - SMALLEST)) / temperature)
 
 
 def fit_temperature(labels: np.ndarray, p_real: np.ndarray) -> float:

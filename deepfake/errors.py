@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 
 from deepfake.faces import parse_crop_name
 from deepfake.frames import read_png
-from deepfake.metrics import THRESHOLD, is_real
 from deepfake.plots import INK, LABEL_COLOURS, save
+from deepfake.rules import THRESHOLD, is_real
 from deepfake.runner import VideoError
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake.calibration import apply_temperature, fit_temperature, fit_threshold, uncertain_band, video_means
+from deepfake.calibration import fit_temperature, fit_threshold, uncertain_band, video_means
 from deepfake.devices import keras
 from deepfake.files import UserError
 from deepfake.inputs import IMAGE_SIZE, CropSet, crop_batches, crop_set, readable_crops
-from deepfake.metrics import THRESHOLD, Scores, log_loss, score
-from deepfake.modelinfo import ModelInfo
+from deepfake.metrics import Scores, log_loss, score
+from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo
 from deepfake.models import frames_of, predict
 from deepfake.people import count_people
 from deepfake.plots import plot_confusion
-from deepfake.predictions import NAME, SAMPLE_ONLY, write_predictions
+from deepfake.predictions import NAME, write_predictions
 from deepfake.reports import write_metrics
+from deepfake.rules import THRESHOLD, apply_temperature
 from deepfake.sequences import judged
 from deepfake.splits import SHARES, Entry, read_manifest
 from deepfake.videos import FAKE, LABEL_NAMES, REAL

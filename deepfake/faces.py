@@ -152,7 +152,7 @@ def crop_video(
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
     folder, recorded = folder_of(video.id, work_dir), _recorded(options, k)
-    stat = check_file(video, videos_dir)  # nothing is removed where the video is only out of reach
+    stat = check_file(videos_dir / video.file)  # nothing is removed where the video is only out of reach
     content = None if overwrite else read_done(folder / "faces.json", video, stat, recorded)
     done_before = content is not None
     if content is None:

@@ -47,13 +47,12 @@ def choose_frames(n: int, k: int) -> list[int]:
     return [(2 * i + 1) * n // (2 * k) for i in range(k)] if n > k else list(range(n))
 
 
-def check_file(video: Video, videos_dir: Path) -> os.stat_result:
+def check_file(path: Path) -> os.stat_result:
     """The size and modification time of a video's file.
 
     Raises:
         VideoError, OSError: it is not there, or is not a file.
     """
-    path = videos_dir / video.file
     if not path.is_file():
         what = "a folder" if path.is_dir() else "a pipe or device"
         raise VideoError(f"is {what}, not a video" if path.exists() else "is missing")
@@ -61,13 +60,20 @@ def check_file(video: Video, videos_dir: Path) -> os.stat_result:
 
 
 def take_frames(video: Video, videos_dir: Path, k: int) -> tuple[VideoFile, list[Frame]]:
-    """k frames of a video, at standard size, and what is recorded of its file.
+    """k frames of a video of a dataset, and what is recorded of its file; else as `read_video`."""
+    path = videos_dir / video.file
+    stat = check_file(path)
+    frames, total, problem = read_video(path, k)
+    return VideoFile(video.file, stat.st_size, stat.st_mtime_ns, total, problem), frames
+
+
+def read_video(path: Path, k: int) -> tuple[list[Frame], int, str | None]:
+    """k frames of a video, at standard size, how many it has, and what is wrong with it, if anything.
 
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
-    stat, path = check_file(video, videos_dir), videos_dir / video.file
-    if not stat.st_size:
+    if not check_file(path).st_size:
         raise VideoError("is empty: 0 bytes")
     scan = scan_video(path)
     wanted = choose_frames(scan.frames, k)
@@ -76,7 +82,7 @@ def take_frames(video: Video, videos_dir: Path, k: int) -> tuple[VideoFile, list
         raise VideoError(problem or "has no frame that can be decoded")
     if len(frames) < len(wanted):
         problem = problem or f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
-    return VideoFile(video.file, stat.st_size, stat.st_mtime_ns, scan.frames, problem), frames
+    return frames, scan.frames, problem
 
 
 def read_done(record: Path, video: Video, stat: os.stat_result, options: dict) -> dict | None:
@@ -130,7 +136,7 @@ def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwr
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
     folder, options = folder_of(video.id, work_dir), {"frames": k}
-    stat = check_file(video, videos_dir)
+    stat = check_file(videos_dir / video.file)
     done = None if overwrite else read_done(folder / "frames.json", video, stat, options)
     if done:
         return Outcome(len(done["frames"]), done["video"].get("problem"), done_before=True)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import metrics as sk
 
+from deepfake.rules import THRESHOLD, is_real
 from deepfake.videos import FAKE, REAL
-
-THRESHOLD = 0.5
 
 # Kaggle's DFDC score clips so that a sure mistake stays finite
 LOG_LOSS_CLIP = 1e-15
@@ -46,11 +45,6 @@ class Figure:
     value: float
     low: float = math.nan
     high: float = math.nan
-
-
-def is_real(p_real: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
-    """The verdict: real above the threshold, else fake."""
-    return np.asarray(p_real) > threshold
 
 
 def score(labels: np.ndarray, p_real: np.ndarray, threshold: float = THRESHOLD) -> Scores:

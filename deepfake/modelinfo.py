@@ -6,6 +6,9 @@ from pathlib import Path
 
 from deepfake.files import UserError, read_json, write_json
 
+# to be said with every verdict of a model that is marked so
+SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
+
 REMEDY = "give the best_model.json of step 03, or run step 03 again"
 
 

@@ -14,7 +14,9 @@ import numpy as np
 from deepfake.backbones import BACKBONES, build_backbone
 from deepfake.devices import keras, tf
 from deepfake.files import UserError
+from deepfake.rules import as_p_real
 from deepfake.sequences import NO_FRAME
+from deepfake.untrusted import check_model
 
 layers = keras.layers
 
@@ -170,13 +172,12 @@ def load_model(path: Path) -> keras.Model:
     """Load a saved model (.keras or .h5, ours or another's built on the `efficientnet` package).
 
     Raises:
-        UserError: the file is missing or is not a Keras model for square RGB images with one or two outputs.
+        UserError: the file is missing, holds code, or is not a Keras model for square RGB images with one or two
+            outputs.
     """
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "not found"
-        raise UserError(f"{path}: {found}; run step 03 first, or give --model FILE")
+    check_model(path)
     try:
-        model = keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises nearly every kind for a file that it cannot use
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a Keras model that can be loaded ({type(error).__name__}: {reason})") from None
@@ -189,16 +190,9 @@ def load_model(path: Path) -> keras.Model:
 
 
 def predict(model: keras.Model, batches: tf.data.Dataset, quiet: bool = False) -> np.ndarray:
-    """p_real of each crop: N float64. Of two outputs the second counts, as folders in the order fake, real give it.
-
-    Raises:
-        UserError: they are not probabilities.
-    """
+    """p_real of each crop: N float64; else as `as_p_real`."""
     bar = sys.stdout.isatty() and not quiet
-    p_real = model.predict(batches, verbose=int(bar))[:, -1].astype(np.float64)
-    if not ((p_real >= 0) & (p_real <= 1)).all():
-        raise UserError(f"the model {model.name} gives {p_real.min():.3g} to {p_real.max():.3g}, not probabilities")
-    return p_real
+    return as_p_real(model.predict(batches, verbose=int(bar)), model.name)
 
 
 def is_whole_model(weights: str) -> bool:

@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deepfake import metrics
 from deepfake.files import whole_file
-from deepfake.metrics import CALIBRATION_BINS, THRESHOLD, Ranking
+from deepfake.metrics import CALIBRATION_BINS, Ranking
+from deepfake.rules import THRESHOLD
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 INK, MUTED = "#22303c", "#8795a1"

@@ -13,7 +13,6 @@ from deepfake.splits import Entry
 
 NAME = "cnn_preds_values"
 MARKS = f"_{NAME}.json"  # Spark passes over names that start with _
-SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
 SAMPLE_ONLY_KEY = b"sample_only"  # in the Parquet file's own metadata
 COLUMNS = {
     "label": pa.int8(),

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from deepfake.files import whole_file, write_json
-from deepfake.metrics import CONFIDENCE, THRESHOLD, Figure, measure_parts, measure_with_intervals
+from deepfake.metrics import CONFIDENCE, Figure, measure_parts, measure_with_intervals
 from deepfake.plots import plot_curves
+from deepfake.rules import THRESHOLD
 from deepfake.videos import LABEL_NAMES
 
 PICTURES = {"frames": ("Curves.png", "Test crops"), "videos": ("CurvesVideo.png", "Test videos")}

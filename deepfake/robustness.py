@@ -11,7 +11,7 @@ import numpy as np
 
 from deepfake import cli
 from deepfake.augmentation import compress, shrink
-from deepfake.calibration import apply_temperature, video_means
+from deepfake.calibration import video_means
 from deepfake.devices import keras
 from deepfake.evaluation import crops_for, judge
 from deepfake.files import write_csv
@@ -19,6 +19,7 @@ from deepfake.inputs import IMAGE_SIZE, MEMORY_BYTES, CropSet, cached, readable_
 from deepfake.metrics import Figure, measure, measure_with_intervals
 from deepfake.models import frames_of
 from deepfake.robustness_plots import plot_robustness
+from deepfake.rules import apply_temperature
 from deepfake.sequences import judged
 from deepfake.splits import Entry
 

@@ -11,13 +11,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -25,6 +26,10 @@ from deepfake.cli import VideoBar
 from deepfake.files import UserError, remove_leftovers, write_csv
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+AHEAD = 4  # videos that a process has before it or done
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 class VideoError(Exception):
@@ -100,32 +105,62 @@ def for_each_video(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Ou
 def _outcomes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> Iterator[tuple[str, Outcome]]:
     job = partial(_outcome, work, run.work_dir)
     if run.workers == 0:
-        yield from ((id, job(id, video)) for id, video in videos.items())
+        yield from ((id, job((id, video))) for id, video in videos.items())
         return
-    # new processes, since a copy of this one could hold a lock of one of its threads for ever
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPool(min(run.workers, len(videos)), initializer=_start_worker, context=context)
     unfinished = set(videos)
     try:
+        with at_work(job, videos.items(), min(run.workers, len(videos)), run.timeout) as results:
+            for (id, _), outcome in results:
+                if isinstance(outcome, VideoError):
+                    outcome = Outcome(0, str(outcome))
+                if outcome.problem:
+                    remove_leftovers(run.work_dir / id)
+                unfinished.remove(id)
+                yield id, outcome
+    finally:
+        for id in unfinished:  # whose processes have just been ended
+            remove_leftovers(run.work_dir / id)
+
+
+@contextmanager
+def at_work(
+    job: Callable[[Item], Result], items: Iterable[Item], workers: int, timeout: float
+) -> Iterator[Iterator[tuple[Item, Result | VideoError]]]:
+    """Call `job` on items in so many processes, which work from now on; gives items and results as they come.
+
+    No more of them are ahead of what is taken than the processes need, so that results do not fill the memory. Of an
+    item that takes longer than `timeout` seconds or crashes its process, the result is a VideoError. At the end of the
+    block the processes end, whatever they do.
+    """
+    # new processes, since a copy of this one could hold a lock of one of its threads for ever
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPool(workers, initializer=_start_worker, context=context)
+    waiting = iter(items)
+    try:
         with _ctrl_c_waits():
-            ids = {pool.schedule(job, item, timeout=run.timeout): item[0] for item in videos.items()}
-        for future in as_completed(ids):
-            id = ids[future]
-            try:
-                outcome = future.result()
-            except TimeoutError:
-                outcome = Outcome(0, f"took longer than {run.timeout:g} s; --timeout gives it more")
-            except ProcessExpired as error:
-                outcome = Outcome(0, f"crashed its process (exit code {error.exitcode})")
-            if outcome.problem:
-                remove_leftovers(run.work_dir / id)
-            unfinished.remove(id)
-            yield id, outcome
+            first = {pool.schedule(job, (item,), timeout=timeout): item for item in islice(waiting, AHEAD * workers)}
+
+        def results() -> Iterator[tuple[Item, Result | VideoError]]:
+            running = first
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    for item in islice(waiting, 1):
+                        running[pool.schedule(job, (item,), timeout=timeout)] = item
+                    yield running.pop(future), _result(future, timeout)
+
+        yield results()
     finally:
         pool.stop()
         pool.join()
-        for id in unfinished:  # whose processes have just been ended
-            remove_leftovers(run.work_dir / id)
+
+
+def _result(future: Future, timeout: float) -> Any:
+    try:
+        return future.result()
+    except TimeoutError:
+        return VideoError(f"took longer than {timeout:g} s; --timeout gives it more")
+    except ProcessExpired as error:
+        return VideoError(f"crashed its process (exit code {error.exitcode})")
 
 
 @contextmanager
@@ -150,7 +185,8 @@ def _start_worker() -> None:
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def _outcome(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: Any) -> Outcome:
+def _outcome(work: Callable[[Any], Outcome], work_dir: Path, item: tuple[str, Any]) -> Outcome:
+    id, video = item
     try:
         remove_leftovers(work_dir / id)
         return work(video)
@@ -159,10 +195,11 @@ def _outcome(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: Any
     except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
         if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EROFS):
             raise _disk_error(work_dir, error) from None
-        return Outcome(0, _reason(error))
+        return Outcome(0, reason_of(error))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What is wrong with a video, in one line, from whatever a library raised about it."""
     text, file = getattr(error, "strerror", None), str(getattr(error, "filename", None) or "")
     if not text:
         return " ".join(f"{type(error).__name__}: {error}".split())

@@ -4,9 +4,8 @@ import dataclasses
 from pathlib import Path
 
 from deepfake.evaluation import read_sets, report_test
-from deepfake.modelinfo import ModelInfo, read_model_info
+from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo, read_model_info
 from deepfake.models import knows_sample_only, load_model
-from deepfake.predictions import SAMPLE_ONLY
 from deepfake.robustness import report_robustness
 
 

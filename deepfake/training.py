@@ -30,11 +30,11 @@ from deepfake.inputs import (
     training_batches,
     without_augmentation,
 )
-from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo, write_model_info
 from deepfake.models import backbone_of, build_model, knows_sample_only, load_model, on_features
 from deepfake.options import Options, learning_rate, phases, resolved
 from deepfake.plots import plot_history
-from deepfake.predictions import NAME, SAMPLE_ONLY
+from deepfake.predictions import NAME
 from deepfake.pseudo_fakes import without_fakes
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, REAL

@@ -21,11 +21,12 @@ from deepfake.cli import hushed
 from deepfake.errors import draw_errors, most_wrong
 from deepfake.faces import crop_name
 from deepfake.files import UserError, whole_file
-from deepfake.metrics import THRESHOLD, Scores, score
-from deepfake.modelinfo import ModelInfo, read_model_info
+from deepfake.metrics import Scores, score
+from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo, read_model_info
 from deepfake.plots import plot_confusion
-from deepfake.predictions import SAMPLE_ONLY, mark_of
+from deepfake.predictions import mark_of
 from deepfake.reports import write_metrics
+from deepfake.rules import THRESHOLD
 from deepfake.sequences import person_of
 from deepfake.spark_predictions import add_people, malformed_row, read_predictions, scratch_folder
 from deepfake.splits import Entry, read_entries

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from deepfake.calibration import apply_temperature, fit_temperature, fit_threshold, uncertain_band, video_means
+from deepfake.calibration import fit_temperature, fit_threshold, uncertain_band, video_means
 from deepfake.metrics import log_loss, measure
+from deepfake.rules import apply_temperature
 
 
 def overconfident(temperature, count=8000, seed=0):

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from test_training import SIZE, write_split
 
-from deepfake.calibration import apply_temperature
 from deepfake.devices import keras
 from deepfake.evaluation import (
     calibrate,
@@ -18,6 +17,7 @@ from deepfake.evaluation import (
 from deepfake.files import UserError
 from deepfake.modelinfo import ModelInfo, write_model_info
 from deepfake.models import load_model
+from deepfake.rules import apply_temperature
 from deepfake.saved_models import load_and_predict
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, REAL

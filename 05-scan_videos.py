@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Step 05: is this video fake? A verdict on new videos and images, with the faces that it comes from.
+
+Reads:  videos, images, folders of them, a .txt with a path on each line, or - for such lines on standard input;
+        a saved model and the .json beside it
+Writes: <out-dir>/verdicts.csv and verdicts.json, and submission.csv in Kaggle's form (the probability of fake, 0.01 to
+        0.99; 0.5 without a face); with --export the model as .onnx and .tflite, beside it
+"""
+
+from pathlib import Path
+
+from deepfake import cli
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="video, image, folder, .txt of paths, or -")
+    parser.add_argument("--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), metavar="FILE")
+    parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video")
+    parser.add_argument("--out-dir", type=Path, default=Path("scan"), metavar="PATH", help="where verdicts go")
+    parser.add_argument(
+        "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it"
+    )
+    parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
+    cli.add_pool_options(parser)
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if any file is UNKNOWN")
+    args = parser.parse_args()
+    if not args.files and not args.export:
+        parser.error("give videos, images, folders, a .txt of paths, or - (or --export)")
+
+    if args.export:
+        from deepfake.export import export_model
+
+        export_model(args.model)
+    if not args.files:
+        return 0
+
+    from deepfake.scan import Options, scan_all
+
+    options = Options(args.frames, args.workers, args.timeout)
+    return scan_all(args.files, args.model, args.out_dir, options, args.runtime, args.quiet, args.strict)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,147 @@
+"""What there is to judge in a file: the faces of a few frames, cut out as training cuts them. Needs no model."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from deepfake.decoding import Frame, to_standard_size
+from deepfake.faces import Box, Face, Options, crop_box, cut, find_faces, keep_faces
+from deepfake.files import UserError
+from deepfake.frames import check_file, read_video
+from deepfake.people import join_people
+from deepfake.runner import VideoError, reason_of
+from deepfake.videos import is_image
+
+# of the phones' format FFmpeg sees single tiles, which would be judged as if they were the picture
+NOT_READ = (".heic", ".heif", ".avif")
+# Pillow knows many more, some of which it hands to other programs
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+MOST_PIXELS = 1 << 27  # of an image: 400 MB in memory
+
+SMALL_SIDE = 480  # pixels of the longer side of frames that are shown
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face as in `scans.FaceScore`, before a model has said anything of it."""
+
+    frame: int
+    face: int
+    index: int
+    time: float
+    box: Box
+    person: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The faces in the frames of a file, and for each its crop, H x W x 3 uint8 RGB.
+
+    `frames` were looked at; `seconds` is the length of the video, 0 of an image. `problem` says what is wrong with the
+    file, if anything. `small` has the frames with faces, for a report.
+    """
+
+    frames: int
+    seconds: float
+    problem: str | None
+    faces: tuple[Seen, ...]
+    crops: tuple[np.ndarray, ...]
+    small: tuple["Small", ...] = ()
+
+
+@dataclass(frozen=True)
+class Small:
+    """A frame with faces, by its number: H x W x 3 uint8 RGB, and `scale` times as large as the video's own."""
+
+    frame: int
+    time: float
+    scale: float
+    image: np.ndarray
+
+
+def gather(path: Path, k: int, with_pictures: bool = False) -> Evidence | VideoError:
+    """The evidence in k frames of a video, or in an image; a VideoError with the reason if nothing can be read.
+
+    In the way of steps 00 and 01a, and with their functions. `small` is filled `with_pictures` only.
+    """
+    try:
+        return _gather(path, k, with_pictures)
+    except (VideoError, UserError) as error:
+        return VideoError(str(error))
+    except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
+        return VideoError(reason_of(error))
+
+
+def _gather(path: Path, k: int, with_pictures: bool) -> Evidence:
+    if path.suffix.lower() in NOT_READ:
+        raise VideoError(f"{path.suffix} is a format that is not read; save it as JPEG or PNG")
+    if is_image(path.name):
+        frames, seconds, problem = [read_image(path)], 0.0, None
+    else:
+        frames, total, problem = read_video(path, k)
+        seconds = length_of(frames, total)
+    options = Options()
+    kept = [keep_faces(found, options) for found in find_faces([frame.image for frame in frames])]
+    people = join_people([[face.box for face in faces] for faces in kept])
+    seen, crops = [], []
+    for number, (frame, faces, persons) in enumerate(zip(frames, kept, people, strict=True)):
+        height, width = frame.image.shape[:2]
+        for rank, (face, person) in enumerate(zip(faces, persons, strict=True)):
+            crops.append(cut(frame.image, crop_box(face.box, options.margin, width, height)).copy())
+            seen.append(_seen(number, rank, frame, face, person))
+    shown = sorted({face.frame for face in seen}) if with_pictures else []
+    small = tuple(_small(number, frames[number]) for number in shown)
+    return Evidence(len(frames), seconds, problem, tuple(seen), tuple(crops), small)
+
+
+def _seen(number: int, rank: int, frame: Frame, face: Face, person: int) -> Seen:
+    box = tuple(round(value / frame.scale) for value in face.box)
+    return Seen(number, rank, frame.index, frame.time, box, str(person), face.confidence)
+
+
+def _small(number: int, frame: Frame) -> Small:
+    image = shrink(frame.image, SMALL_SIDE)
+    return Small(number, frame.time, frame.scale * image.shape[1] / frame.image.shape[1], image)
+
+
+def read_image(path: Path) -> Frame:
+    """An image as the one frame of a video: upright, and at standard size; of a moving image the first picture.
+
+    Raises:
+        VideoError, OSError: it is no image, a damaged one, or one of more than MOST_PIXELS.
+    """
+    if not check_file(path).st_size:
+        raise VideoError("is empty: 0 bytes")
+    with warnings.catch_warnings(action="ignore"):  # of large images, and of odd notes in the files of cameras
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise VideoError(f"is too large: {image.width} x {image.height} pixels")
+                pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        except Image.DecompressionBombError:
+            raise VideoError("is too large: more than 128 million pixels") from None
+        except Image.UnidentifiedImageError:
+            raise VideoError("is not an image that can be read") from None
+    image, scale = to_standard_size(pixels)
+    return Frame(0, 0.0, scale, image)
+
+
+def length_of(frames: Sequence[Frame], total: int) -> float:
+    """The seconds that a video of `total` frames lasts, going by the times of a few of them; 0 if that is one."""
+    first, last = frames[0], frames[-1]
+    if last.index == first.index:
+        return 0.0
+    return round(total * (last.time - first.time) / (last.index - first.index), 3)
+
+
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """H x W x 3 uint8 with a longer side of at most so many pixels."""
+    scale = min(1.0, side / max(image.shape[:2]))
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image

@@ -1,0 +1,128 @@
+"""A trained model for other programs: as ONNX and as TFLite (LiteRT), checked to give the same scores."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+
+from deepfake.classifiers import SAMPLE_ONLY_KEY, SOURCE_KEY
+from deepfake.cli import hushed
+from deepfake.devices import keras, tf
+from deepfake.files import UserError, digest_of, whole_file
+from deepfake.inputs import IMAGE_SIZE
+from deepfake.modelinfo import ModelInfo, read_model_info
+from deepfake.models import frames_of, knows_sample_only, load_model
+from deepfake.sequences import NO_FRAME
+
+TOLERANCE = 1e-4
+PICTURES = 16
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def export_model(path: Path) -> None:
+    """Write a saved model as .onnx and .tflite beside it, and print by how much their scores differ from its own.
+
+    Both take what the model takes, B x S x S x 3 float32 RGB of 0 to 255, and give B x 1 p_real as it comes from the
+    model: temperature and threshold stay in the .json. A file whose scores differ by more than 1e-4 is not kept.
+
+    Raises:
+        UserError: the model cannot be loaded, or has a layer that cannot be written so.
+    """
+    model = load_model(path)
+    pictures = try_out(model)
+    expected = model.predict(pictures, verbose=0)
+    for suffix, (write, open_) in FORMATS.items():
+        target = path.with_suffix(suffix)
+        with whole_file(target) as temporary:
+            with _quietly(), _export_errors(target):
+                write(model, path, temporary)
+                found = open_(temporary)(pictures)
+            difference = float(np.abs(found - expected).max())
+            if not difference <= TOLERANCE:
+                raise UserError(f"{target}: its scores differ from the model's by {difference:.2g}; not written")
+        scores = f"{expected[:, -1].min():.3f} to {expected[:, -1].max():.3f}"
+        size = target.stat().st_size / 1e6
+        print(f"05: {target}, {size:.1f} MB: {PICTURES} scores ({scores}) differ by at most {difference:.1g}")
+
+
+def try_out(model: keras.Model) -> np.ndarray:
+    """Pictures of blurred noise from fine to coarse and dark to bright, as a model takes them; sequences end early."""
+    side, frames = model.input_shape[-2] or IMAGE_SIZE, frames_of(model)
+    rng = np.random.default_rng(0)
+    noise = rng.uniform(0, 255, (PICTURES * (frames or 1), side, side, 3))
+    widths, contrasts = rng.uniform(0.3, 12, len(noise)), rng.uniform(0.2, 1, len(noise))
+    blurred = (cv2.GaussianBlur(image, (0, 0), width) for image, width in zip(noise, widths, strict=True))
+    spread = (cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX) for image in blurred)
+    images = np.stack([contrast * image for image, contrast in zip(spread, contrasts, strict=True)])
+    images = images.round().astype(np.float32)
+    if frames:
+        images = images.reshape(PICTURES, frames, side, side, 3)
+        for number, sequence in enumerate(images):
+            sequence[1 + number % frames :] = NO_FRAME
+    return images
+
+
+def _write_onnx(model: keras.Model, path: Path, target: Path) -> None:
+    model.export(target, format="onnx", verbose=False)
+    graph = onnx.load(target)
+    beside = path.with_suffix(".json")
+    info = read_model_info(beside) if beside.is_file() else ModelInfo()
+    sample_only = info.sample_only or knows_sample_only(model)
+    onnx.helper.set_model_props(graph, {SOURCE_KEY: digest_of(path), SAMPLE_ONLY_KEY: str(sample_only).lower()})
+    onnx.save(graph, target)
+
+
+def _open_onnx(path: Path) -> Run:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+def _write_tflite(model: keras.Model, path: Path, target: Path) -> None:
+    model.export(target, format="litert", verbose=False)
+
+
+def _open_tflite(path: Path) -> Run:
+    interpreter = tf.lite.Interpreter(str(path))
+    taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(images: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(taken, images.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(taken, images)
+        interpreter.invoke()
+        return interpreter.get_tensor(given)
+
+    return run
+
+
+FORMATS = {".onnx": (_write_onnx, _open_onnx), ".tflite": (_write_tflite, _open_tflite)}
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the converters' talk of what they do, and of what is to change in them."""
+    level = logging.getLogger("tf2onnx").level
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    try:
+        with hushed(), warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.getLogger("tf2onnx").setLevel(level)
+
+
+@contextmanager
+def _export_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # the converters raise every kind for a layer that they do not know
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{target}: the model cannot be written so ({type(error).__name__}: {reason})") from None

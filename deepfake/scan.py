@@ -1,0 +1,157 @@
+"""Step 05: files in, verdicts out. Frames and faces are found in processes of their own, and judged here meanwhile."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from deepfake.classifiers import Classifier, check_classifier, classify, open_classifier
+from deepfake.cli import VideoBar
+from deepfake.evidence import Evidence, gather
+from deepfake.frames import FRAMES_PER_VIDEO
+from deepfake.modelinfo import SAMPLE_ONLY
+from deepfake.rules import is_real
+from deepfake.runner import VideoError, at_work
+from deepfake.scan_inputs import Source, list_sources
+from deepfake.scan_outputs import line_of, summary, write_scans
+from deepfake.scan_pictures import take_pictures
+from deepfake.scans import FaceScore, Judge, Pictures, Scan
+
+NO_FACE = "no face in any frame"
+
+# files in one report: the pictures of more would fill the memory, and no browser would open it
+MOST_IN_REPORT = 1000
+
+# from the model, what was seen, its judged faces and the pictures of them, to pictures with what the model looked at
+Painter = Callable[[Classifier, Evidence, Sequence[FaceScore], Pictures], Pictures]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to scan: `frames` a video, in so many `workers` that each may take `timeout` seconds a file.
+
+    0 workers: in this process, without a limit. Pictures are taken for a report; `paint` may add heat maps to them.
+    """
+
+    frames: int = FRAMES_PER_VIDEO
+    workers: int = 1
+    timeout: float = 120
+    pictures: bool = True
+    paint: Painter | None = None
+
+
+def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], options: Options) -> Iterator[Scan]:
+    """Scan files, giving each scan as it is done, in no order; no file stops the others.
+
+    `load` gives the classifier, or opens it: that takes seconds, in which the workers decode already.
+
+    Raises:
+        UserError: the model cannot be loaded, or gives no probabilities.
+    """
+    job = partial(_gather, k=options.frames, with_pictures=options.pictures)
+    if options.workers == 0:
+        classifier = load()
+        yield from (judge_evidence(source, job(source), classifier, options) for source in sources)
+        return
+    with at_work(job, sources, min(options.workers, len(sources)), options.timeout) as results:
+        classifier = load()
+        yield from (judge_evidence(source, found, classifier, options) for source, found in results)
+
+
+def scan_file(path: Path, name: str, classifier: Classifier, options: Options) -> Scan:
+    """Scan one file, in a process of its own unless `workers` is 0; `name` is what to call it."""
+    (scan,) = scan_files([Source(path, name)], lambda: classifier, options)
+    return scan
+
+
+def _gather(source: Source, k: int, with_pictures: bool) -> Evidence | VideoError:
+    return gather(source.path, k, with_pictures)
+
+
+def judge_evidence(
+    source: Source, found: Evidence | VideoError, classifier: Classifier, options: Options = Options()
+) -> Scan:
+    """The verdict on what was seen in a file; UNKNOWN with the reason where nothing was."""
+    if isinstance(found, VideoError):
+        return Scan(source.name, "UNKNOWN", None, str(found))
+    p_real, of_faces = classify(classifier, found.faces, found.crops)
+    faces = tuple(
+        FaceScore(**vars(seen), p_real=value)
+        for seen, value in zip(found.faces, of_faces, strict=True)
+        if value is not None
+    )
+    pictures = Pictures()
+    if options.pictures:
+        pictures = take_pictures(found, faces, classifier.judge.threshold)
+        pictures = options.paint(classifier, found, faces, pictures) if options.paint else pictures
+    return Scan(
+        name=source.name,
+        verdict=verdict_of(p_real, classifier.judge),
+        p_real=p_real,
+        reason="; ".join(filter(None, (None if faces else NO_FACE, found.problem))) or None,
+        frames=found.frames,
+        seconds=found.seconds,
+        faces=faces,
+        pictures=pictures,
+    )
+
+
+def verdict_of(p_real: float | None, judge: Judge) -> str:
+    """REAL above the model's threshold, else FAKE; UNCERTAIN within its band, UNKNOWN without a number."""
+    if p_real is None:
+        return "UNKNOWN"
+    if judge.band and judge.band[0] <= p_real <= judge.band[1]:
+        return "UNCERTAIN"
+    return "REAL" if is_real(p_real, judge.threshold) else "FAKE"
+
+
+def scan_all(
+    arguments: Sequence[str],
+    model: Path,
+    out_dir: Path,
+    options: Options,
+    runtime: str = "keras",
+    quiet: bool = False,
+    strict: bool = False,
+) -> int:
+    """Step 05: scan what the arguments name, with a line for each file; returns the exit code.
+
+    Raises:
+        UserError: there is nothing to scan, or the model cannot be used.
+    """
+    sources = list_sources(arguments, sys.stdin.buffer)
+    check_classifier(model, runtime)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    options = dataclasses.replace(options, pictures=options.pictures and len(sources) <= MOST_IN_REPORT)
+    opened: list[Classifier] = []
+
+    def load() -> Classifier:
+        opened.append(open_classifier(model, runtime))
+        return opened[0]
+
+    scans: dict[str, Scan] = {}
+    try:
+        with VideoBar("05", "faces", len(sources), quiet) as bar:
+            for scan in scan_files(sources, load, options):
+                scans[scan.name] = scan
+                bar.write(line_of(scan, opened[0].judge), file=sys.stdout)
+                bar.advance(len(scan.faces), failed=scan.p_real is None, done_before=False)
+    except KeyboardInterrupt:
+        if opened and scans:
+            _finish(sources, scans, opened[0].judge, out_dir)
+            raise KeyboardInterrupt(f"{len(scans)} of {len(sources)} files are in {out_dir}") from None
+        raise
+    unknown = _finish(sources, scans, opened[0].judge, out_dir)
+    return 1 if strict and unknown else 0
+
+
+def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out_dir: Path) -> int:
+    """Write and print what came out, in the order of the sources; gives how many files are UNKNOWN."""
+    ordered = [scans[source.name] for source in sources if source.name in scans]
+    write_scans(ordered, judge, out_dir)
+    print(f"05: {summary(ordered, out_dir)}")
+    if judge.sample_only:
+        print(f"05: {SAMPLE_ONLY}")
+    return sum(scan.verdict == "UNKNOWN" for scan in ordered)

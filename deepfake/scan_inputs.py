@@ -1,0 +1,86 @@
+"""What to scan: videos and images named one by one, in folders, in lists, or on standard input."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from deepfake.files import UserError
+from deepfake.listing import walk
+from deepfake.videos import is_image, is_video
+
+STANDARD_INPUT = "-"
+# read as videos if they can be, or refused with a reason, rather than passed over in silence
+OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif")
+# a folder that steps 00 and 01a have filled: its images are of a video
+RECORDS = {"frames.json", "faces.json"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to scan: its path, and what it is called in all that is written, as text that any file can hold."""
+
+    path: Path
+    name: str
+
+
+def list_sources(arguments: Sequence[str], stdin: BinaryIO) -> list[Source]:
+    """The files that the arguments of a scan name, each once, in their order.
+
+    An argument is a video or image, a folder, a `.txt` with a path on each line, or `-` for such lines on standard
+    input; paths in lists are as seen from the current folder. Of folders, here and in lists, all videos and images
+    below them. What a list names is taken though it is not there: scanning says so then.
+
+    Raises:
+        UserError: an argument is not there, a list cannot be read, or there is nothing to scan.
+    """
+    paths = (path for argument in arguments for path in _named_by(argument, stdin))
+    by_place = {os.path.abspath(path): path for path in reversed(list(paths))}
+    if not by_place:
+        raise UserError(f"{', '.join(arguments)}: no video or image in it; give videos, images, folders or a .txt")
+    return [Source(path, readable(path)) for path in reversed(by_place.values())]
+
+
+def readable(path: Path) -> str:
+    """A path as text, with backslashes where it is no Unicode: Linux takes any bytes for a name."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _named_by(argument: str, stdin: BinaryIO) -> Iterator[Path]:
+    if argument == STANDARD_INPUT:
+        yield from _listed(stdin.read())
+    elif not os.path.lexists(argument):  # a broken link may come of a `*`, and stops nothing
+        raise UserError(f"{readable(Path(argument))}: not found; give videos, images, folders, a .txt of paths, or -")
+    elif argument.lower().endswith(".txt") and os.path.isfile(argument):
+        try:
+            yield from _listed(Path(argument).read_bytes())
+        except OSError as error:
+            raise UserError(f"{readable(Path(argument))}: cannot be read ({error.strerror})") from None
+    else:
+        yield from _expanded(Path(argument))
+
+
+def _listed(content: bytes) -> Iterator[Path]:
+    for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        if line.strip():
+            yield from _expanded(Path(os.fsdecode(line.rstrip(b"\r"))))
+
+
+def _expanded(path: Path) -> Iterable[Path]:
+    return _in_folder(path) if os.path.isdir(path) else [path]
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    left_out = None
+    for place, names in walk(folder):
+        if left_out and place.is_relative_to(left_out):
+            continue
+        if RECORDS & set(names):
+            left_out = place
+        else:
+            yield from (place / name for name in names if _is_scanned(name))
+
+
+def _is_scanned(name: str) -> bool:
+    return is_video(name) or is_image(name) or name.lower().endswith(OTHER_SUFFIXES)

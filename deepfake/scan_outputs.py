@@ -1,0 +1,89 @@
+"""What a scan writes: a line for each file, verdicts.csv, verdicts.json, and submission.csv for Kaggle."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePath
+
+from deepfake.files import write_csv, write_json
+from deepfake.people import count_people
+from deepfake.scans import VERDICTS, Judge, Scan
+
+# in each line and row, since verdicts are passed on one by one
+SAMPLE_ONLY = "drawn sample only, never saw a real person"
+
+# Kaggle's score is a log loss: a sure mistake would cost more than all else
+CLIP = 0.01
+NO_OPINION = 0.5
+
+COLUMNS = ("name", "verdict", "p_real", "people", "frames", "faces", "seconds", "reason", "sample_only")
+
+
+def line_of(scan: Scan, judge: Judge) -> str:
+    """What is printed of a file, on one line whatever its name holds."""
+    what = scan.reason if scan.p_real is None else f"{percent(1 - scan.p_real)} fake"
+    parts = [f"{scan.verdict:9}  {what}"]
+    if scan.p_real is not None:
+        parts[0] = f"{scan.verdict:9}  {what:>12}"
+        parts += [counted(people_in(scan), "person", "people"), counted(scan.frames, "frame", "frames")]
+        parts += [scan.reason] if scan.reason else []
+    parts += [f"[{SAMPLE_ONLY}]"] if judge.sample_only else []
+    return "  ".join([*parts, one_line(scan.name)])
+
+
+def percent(share: float) -> str:
+    """A share as per cent, never as certain as none or all."""
+    if share < 0.001:
+        return "< 0.1 %"
+    return "> 99.9 %" if share > 0.999 else f"{100 * share:.1f} %"
+
+
+def counted(count: int, one: str, more: str) -> str:
+    """A number with what it counts."""
+    return f"{count} {one if count == 1 else more}"
+
+
+def one_line(name: str) -> str:
+    """A name with its line breaks and other control characters written as escapes."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in name)
+
+
+def people_in(scan: Scan) -> int:
+    """How many people count in a scan, as step 04 counts them."""
+    return count_people((face.frame, face.person) for face in scan.faces) or 0
+
+
+def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path) -> None:
+    """Write verdicts.csv and verdicts.json of all scans, and submission.csv."""
+    write_csv(out_dir / "verdicts.csv", COLUMNS, [_row(scan, judge) for scan in scans])
+    about = {key: value for key, value in asdict(judge).items() if key != "metrics"}
+    write_json(out_dir / "verdicts.json", {"model": about, "files": [_content(scan, judge) for scan in scans]})
+    names = [PurePath(scan.name).name for scan in scans]
+    repeated = {name for name, count in Counter(names).items() if count > 1}
+    rows = [(scan.name if name in repeated else name, _label(scan)) for name, scan in zip(names, scans, strict=True)]
+    write_csv(out_dir / "submission.csv", ("filename", "label"), rows)
+
+
+def _row(scan: Scan, judge: Judge) -> tuple:
+    p_real = "" if scan.p_real is None else f"{scan.p_real:.10f}"
+    counts = (people_in(scan), scan.frames, len(scan.faces), f"{scan.seconds:.3f}")
+    return (scan.name, scan.verdict, p_real, *counts, scan.reason or "", "yes" if judge.sample_only else "no")
+
+
+def _content(scan: Scan, judge: Judge) -> dict:
+    facts = {key: getattr(scan, key) for key in ("name", "verdict", "p_real", "reason", "frames", "seconds")}
+    faces = [asdict(face) for face in scan.faces]
+    return {**facts, "people": people_in(scan), "sample_only": judge.sample_only, "faces": faces}
+
+
+def _label(scan: Scan) -> str:
+    """Kaggle's number: the probability of fake."""
+    p_fake = NO_OPINION if scan.p_real is None else min(1 - CLIP, max(CLIP, 1 - scan.p_real))
+    return f"{p_fake:.6f}"
+
+
+def summary(scans: Sequence[Scan], out_dir: Path) -> str:
+    """How many verdicts there were of each kind, and where they are."""
+    counts = Counter(scan.verdict for scan in scans)
+    found = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    return f"{counted(len(scans), 'file', 'files')}: {found}; in {out_dir}"

@@ -1,0 +1,78 @@
+"""The pictures of a scan: one whole frame with the boxes of its faces, and crops, as small JPEGs."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from deepfake.evidence import Evidence, Small, shrink
+from deepfake.frames import choose_frames
+from deepfake.rules import is_real
+from deepfake.scans import CropPicture, FaceScore, Pictures
+from deepfake.videos import LABEL_NAMES
+
+# so that 500 videos stay below 60 MB in one report
+CROP_SIDE = 112
+MOST_CROPS = 12
+FRAME_QUALITY, CROP_QUALITY = 75, 72
+
+COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as in plots.LABEL_COLOURS
+WHITE = (255, 255, 255)
+
+
+def take_pictures(evidence: Evidence, faces: Sequence[FaceScore], threshold: float) -> Pictures:
+    """The frame with the least real face, and a dozen crops, as many of each person as of any other.
+
+    `faces` are those of the evidence that a model has judged.
+    """
+    if not faces:
+        return Pictures()
+    least_real = min(faces, key=lambda face: face.p_real)
+    small = next((small for small in evidence.small if small.frame == least_real.frame), None)
+    crops = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
+    return Pictures(
+        frame=None if small is None else jpeg(draw_boxes(small, faces, threshold), FRAME_QUALITY),
+        frame_time=least_real.time,
+        crops=tuple(
+            CropPicture(face.frame, face.face, jpeg(shrink(crops[face.frame, face.face], CROP_SIDE), CROP_QUALITY))
+            for face in choose_faces(faces, MOST_CROPS)
+        ),
+    )
+
+
+def choose_faces(faces: Sequence[FaceScore], most: int) -> list[FaceScore]:
+    """At most so many of the faces, evenly over each person's; all people at first, then those with most faces."""
+    people: dict[str, list[FaceScore]] = {}
+    for face in faces:
+        people.setdefault(face.person, []).append(face)
+    ordered = sorted(people.values(), key=len, reverse=True)[:most]
+    share = most // len(ordered)
+    chosen = [seen[number] for seen in ordered for number in choose_frames(len(seen), share)]
+    return sorted(chosen, key=lambda face: (face.frame, face.face))
+
+
+def draw_boxes(small: Small, faces: Sequence[FaceScore], threshold: float) -> np.ndarray:
+    """A frame with the boxes of its faces, each with what it was taken for and the probability of fake."""
+    image = small.image.copy()
+    for face in faces:
+        if face.frame != small.frame:
+            continue
+        colour = COLOURS[int(is_real(face.p_real, threshold))]
+        x, y, width, height = (round(value * small.scale) for value in face.box)
+        cv2.rectangle(image, (x, y), (x + width, y + height), WHITE, 3, cv2.LINE_AA)
+        cv2.rectangle(image, (x, y), (x + width, y + height), colour, 2, cv2.LINE_AA)
+        _write(image, f"{100 * (1 - face.p_real):.0f} % {LABEL_NAMES[0]}", x, y, colour)
+    return image
+
+
+def _write(image: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
+    """White on a plate above a box's corner, or inside it where the picture ends."""
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)
+    x, y = min(max(0, x), max(0, image.shape[1] - width - 6)), max(height + below + 3, y)
+    cv2.rectangle(image, (x, y - height - below - 2), (x + width + 6, y), colour, cv2.FILLED)
+    cv2.putText(image, text, (x + 3, y - below), cv2.FONT_HERSHEY_SIMPLEX, 0.42, WHITE, 1, cv2.LINE_AA)
+
+
+def jpeg(image: np.ndarray, quality: int) -> bytes:
+    """H x W x 3 uint8 RGB as the bytes of a JPEG file."""
+    return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
