@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import make_video, number_in, picture
 
+from deepfake import decoding
 from deepfake.decoding import open_video, read_frames, scan_video
 from deepfake.runner import VideoError
 
@@ -167,3 +168,22 @@ def test_what_is_no_video_is_none_whatever_its_name(tmp_path, kind, suffix):
     path.write_bytes(NO_VIDEOS[kind]())
     with pytest.raises((VideoError, av.InvalidDataError)):
         open_video(path)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "a.mp4"), ("libvpx", "a.webm"), ("libx264", "a.ts")])
+def test_frames_that_would_fill_the_memory_are_not_decoded(tmp_path, monkeypatch, codec, name):
+    path = make_video(tmp_path / name, frames=3, size=(320, 240), codec=codec)
+    scan = scan_video(path)
+    assert len(read_frames(path, [0, 1, 2], scan)) == 3
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 320 * 240 - 1)
+    with pytest.raises(VideoError, match="too large: 320 x 240"):
+        scan_video(path)
+
+
+def test_nor_are_those_that_are_larger_than_the_header_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 320 * 240)
+    large = make_video(tmp_path / "large.ts", frames=3, size=(640, 480))
+    small = make_video(tmp_path / "small.ts", frames=3, size=(320, 240))
+    small.write_bytes(small.read_bytes() + large.read_bytes())
+    scan = scan_video(small)
+    assert {frame.image.shape for frame in read_frames(small, range(scan.frames), scan)} == {(240, 320, 3)}
