@@ -1,0 +1,109 @@
+"""Heat maps: the evidence is where it was put, for whatever model, and the face stays to be seen below it."""
+
+import numpy as np
+import pytest
+
+from deepfake.backbones import BACKBONES
+from deepfake.devices import keras
+from deepfake.heatmaps import heat_of, overlay
+from deepfake.models import SequenceKind, build_model
+
+SIZE = 64
+
+
+def with_spots(corners: list[tuple[int, int]]) -> np.ndarray:
+    """Grey crops, each with a red spot of 16 x 16 pixels at x, y."""
+    crops = np.full((len(corners), SIZE, SIZE, 3), 90, np.uint8)
+    for crop, (x, y) in zip(crops, corners, strict=True):
+        crop[y : y + 16, x : x + 16] = (230, 40, 40)
+    return crops
+
+
+def centre_of(heat: np.ndarray) -> tuple[float, float]:
+    """The centre of mass of a heat map, x and y in pixels."""
+    places = np.arange(SIZE) + 0.5
+    return (heat.sum(axis=0) * places).sum() / heat.sum(), (heat.sum(axis=1) * places).sum() / heat.sum()
+
+
+def redness(speaks_for_real: float, nested: bool, outputs: int = 1) -> keras.Model:
+    """A model that finds red, which speaks for real, or against it; so sure that its sigmoid has no gradient left."""
+    inputs = x = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(2, 8, strides=8, activation="relu", name="red_and_grey")(x)
+    x = keras.layers.MaxPooling2D()(x)
+    features = keras.layers.GlobalMaxPooling2D()(x)
+    if nested:
+        backbone = keras.Model(inputs, features)
+        inputs = keras.Input((SIZE, SIZE, 3))
+        features = backbone(keras.layers.Rescaling(1.0)(inputs))
+    last = keras.layers.Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax")
+    model = keras.Model(inputs, last(features))
+    conv = (model.layers[2] if nested else model).get_layer("red_and_grey")
+    red = np.array([1.0, -0.5, -0.5]) / 64
+    conv.set_weights([np.stack([np.broadcast_to(way, (8, 8, 3)) for way in (red, -red)], axis=-1), np.array([0, 1.0])])
+    column = np.array([[speaks_for_real], [0.0]])
+    weights = np.concatenate([-column, column], axis=1)[:, -outputs:]
+    last.set_weights([weights, np.zeros(outputs)])
+    return model
+
+
+@pytest.mark.parametrize("nested", [True, False], ids=["nested", "flat"])
+@pytest.mark.parametrize("outputs", [1, 2], ids=["sigmoid", "softmax"])
+@pytest.mark.parametrize("speaks_for_real", [1.0, -1.0], ids=["real", "fake"])
+def test_the_heat_is_where_the_evidence_is_for_either_verdict_and_however_sure(speaks_for_real, outputs, nested):
+    corners = [(0, 0), (48, 0), (0, 48), (48, 48), (24, 24)]
+    heat = heat_of(redness(speaks_for_real, nested, outputs), with_spots(corners))
+    assert heat.shape == (5, SIZE, SIZE) and heat.dtype == np.float32
+    for picture, (x, y) in zip(heat, corners, strict=True):
+        assert picture.min() == 0 and picture.max() == 1
+        assert centre_of(picture) == pytest.approx((x + 8, y + 8), abs=5)
+
+
+def test_where_nothing_speaks_for_the_verdict_there_is_no_heat():
+    # grey has no red in it, so that p_real is one half, which is not above the threshold: taken for fake
+    heat = heat_of(redness(1.0, nested=True), np.full((2, SIZE, SIZE, 3), 90, np.uint8))
+    assert not heat.any()
+
+
+def test_the_threshold_says_what_a_crop_was_taken_for():
+    model, crops = redness(0.02, nested=True), with_spots([(0, 0)])  # p_real is about 0.95
+    assert heat_of(model, crops).any()
+    assert not heat_of(model, crops, threshold=0.99).any()
+
+
+@pytest.mark.parametrize("name", ["small-cnn", "meso4", "mobilenet-v3", "resnet50"])
+def test_models_of_every_kind_have_heat_maps_finer_than_their_pooling(name):
+    keras.utils.set_random_seed(1)
+    model = build_model(SIZE, "none", name=name)
+    random = np.random.default_rng(0)
+    model.layers[-1].set_weights([random.normal(size=weights.shape) for weights in model.layers[-1].get_weights()])
+    crops = random.integers(0, 256, (3, 50, 50, 3), dtype=np.uint8)  # not of the model's size
+    heat = heat_of(model, crops)
+    assert heat.shape == (3, 50, 50) and np.isfinite(heat).all() and heat.min() >= 0 and heat.max() <= 1
+    assert BACKBONES[name].build(SIZE, None).name == name and heat.any()
+
+
+def test_a_sequence_model_has_a_heat_map_for_each_of_its_frames_also_of_a_short_one():
+    keras.utils.set_random_seed(1)
+    model = build_model(SIZE, "none", name="small-cnn", sequence=SequenceKind("gru", 4))
+    model.layers[-1].set_weights([np.ones((128, 1)), np.zeros(1)])
+    crops = with_spots([(0, 0), (48, 48), (0, 48)])
+    heat = heat_of(model, crops)
+    assert heat.shape == (3, SIZE, SIZE) and heat.any(axis=(1, 2)).any()
+
+
+def test_a_model_without_a_map_of_features_or_with_another_end_has_no_heat_map():
+    crop = keras.Input((SIZE, SIZE, 3))
+    flat = keras.layers.Dense(1, activation="sigmoid")(keras.layers.Flatten()(crop))
+    bare = keras.layers.Activation("sigmoid")(keras.layers.Dense(1)(keras.layers.Flatten()(crop)))
+    for output in (flat, bare):
+        assert heat_of(keras.Model(crop, output), with_spots([(0, 0)])) is None
+
+
+def test_heat_lies_over_the_crop_and_the_rest_is_dimmed_only():
+    crop, heat = np.full((8, 8, 3), 200, np.uint8), np.zeros((8, 8), np.float32)
+    heat[:4] = 1
+    shown = overlay(crop, heat)
+    assert shown.dtype == np.uint8 and shown.shape == crop.shape
+    assert (shown[4:] == 150).all()
+    red, green, blue = shown[0, 0].astype(int)
+    assert red > blue and green > blue and (shown[0, 0] > 60).all()
