@@ -5,7 +5,7 @@ A Spark job. The threshold, and the band in which a verdict is uncertain, are th
 
 Reads:  <predictions> of step 03 or 03a: JSON or Parquet, a file or a folder
 Writes: <out-dir>/video_verdicts.csv, mapreduce_res.txt, ConfusionVideo.png, CurvesVideo.png,
-        metrics_videos.json and .txt
+        metrics_videos.json and .txt; with --manifest Errors.png; with --report report.html
 """
 
 from pathlib import Path
@@ -34,11 +34,23 @@ def main() -> int:
         default="mean",
         help="mean or median of the frames; confident: the sure ones, if enough; per-face: the least real person",
     )
+    parser.add_argument(
+        "--report", action="store_true", help="also a page of all videos with the evidence, errors first"
+    )
+    parser.add_argument("--model", type=Path, metavar="FILE", help="for heat maps in the report: the model itself")
+    parser.add_argument(
+        "--work-dir", type=Path, metavar="PATH", help="for times and frames in the report: where steps 00 and 01a wrote"
+    )
     args = parser.parse_args()
+    if (args.model or args.work_dir) and not args.report:
+        parser.error("--model and --work-dir are for --report")
 
-    from deepfake.verdicts import judge_videos
+    from deepfake.verdicts import Sources, judge_videos
 
-    return judge_videos(args.predictions, args.out_dir, args.master, args.model_info, args.manifest, args.aggregate)
+    sources = Sources(args.model, args.work_dir, args.quiet) if args.report else None
+    return judge_videos(
+        args.predictions, args.out_dir, args.master, args.model_info, args.manifest, args.aggregate, sources
+    )
 
 
 if __name__ == "__main__":

@@ -110,7 +110,8 @@ TRAINING=(--epochs "${EPOCHS:-20}" --seed "$SEED")
 [ ! -e "$OUT/tmp_checkpoint/last_epoch.npz" ] || TRAINING+=(--resume)
 step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" "${TRAINING[@]}"
 step "04: video verdicts" run 04-mapreduce_video_preds.py --predictions "$OUT/cnn_preds_values.json" \
-    --manifest "$OUT/split_dataset/manifest.csv" --model-info "$OUT/tmp_checkpoint/best_model.json" --out-dir "$OUT"
+    --manifest "$OUT/split_dataset/manifest.csv" --model-info "$OUT/tmp_checkpoint/best_model.json" --out-dir "$OUT" \
+    --report --model "$OUT/tmp_checkpoint/best_model.keras" --work-dir "$WORK"
 
 echo
 echo "Done in $((SECONDS - TOTAL)) s. Look at:"
@@ -118,4 +119,5 @@ for picture in Augmentation Loss Accuracy Confusion Curves ConfusionVideo Curves
     echo "  $OUT/$picture.png"
 done
 echo "  $OUT/mapreduce_res.txt, metrics_videos.txt, video_verdicts.csv"
+echo "  $OUT/report.html: the test videos with the evidence, in a browser"
 echo "Accuracy by video: $(sed -n 's/^accuracy: //p' "$OUT/mapreduce_res.txt") ($(sed -n 's/^videos: //p' "$OUT/mapreduce_res.txt") test videos)"

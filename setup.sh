@@ -56,3 +56,11 @@ ensure_java() {
     fi
     check_java || exit 2
 }
+
+ensure_chromium() { # for the tests in a browser, which are skipped where there is none
+    command -v chromium >/dev/null || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || {
+        echo "== installing Chromium for the tests in a browser (once)"
+        apt-get update -qq || true
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null 2>&1 || true
+    }
+}

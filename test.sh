@@ -6,6 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$HOME_DIR"
 install requirements-dev.txt
 ensure_java
+ensure_chromium
 
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check

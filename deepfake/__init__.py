@@ -11,7 +11,8 @@ only from those before it, or from the plain helpers.
     models      devices, backbones, models, modelinfo
     training    options, checkpoints, training                          step 03
     judging     metrics, calibration, predictions, reports, evaluation; robustness, saved_models (step 03a)
-    verdicts    spark_predictions, aggregates, errors, verdicts         step 04
+    reports     heatmaps; scans, timeline, report (templates/: its HTML, style and script)
+    verdicts    spark_predictions, aggregates, errors, testset, verdicts        step 04
     comparing   runs, compare_plots: compare
     pictures    plots, robustness_plots, and those above
 """

@@ -3,7 +3,7 @@
 Grad-CAM (Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import cv2
@@ -12,8 +12,8 @@ from scipy.special import logit
 
 from deepfake.devices import keras, tf
 from deepfake.inputs import IMAGE_SIZE, resize_crop
-from deepfake.metrics import THRESHOLD
 from deepfake.models import FEATURES, frames_of
+from deepfake.rules import THRESHOLD
 
 CROPS_AT_A_TIME = 64
 
@@ -41,6 +41,18 @@ def heat_of(model: keras.Model, crops: np.ndarray, threshold: float = THRESHOLD)
     batches = [crops[start : start + at_a_time] for start in range(0, len(crops), at_a_time)]
     heats = [_heat(parts, batch, model.input_shape[-2] or IMAGE_SIZE, threshold) for batch in batches]
     return np.concatenate(heats) if heats else np.zeros(crops.shape[:3], np.float32)
+
+
+def painted(
+    model: keras.Model, crops: Sequence[np.ndarray], side: int, threshold: float = THRESHOLD
+) -> list[np.ndarray] | None:
+    """Crops of any size (H x W x 3 uint8 RGB) as pictures of side x side with their heat; None as `heat_of`."""
+    size = model.input_shape[-2] or IMAGE_SIZE
+    heats = heat_of(model, np.stack([resize_crop(tf.constant(crop), size).numpy() for crop in crops]), threshold)
+    if heats is None:
+        return None
+    small = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in crops]
+    return [overlay(crop, cv2.resize(heat, (side, side))) for crop, heat in zip(small, heats, strict=True)]
 
 
 def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -19,17 +19,17 @@ from pyspark.sql import functions as F
 from deepfake.aggregates import AGGREGATES, ORIGINS, aggregate_videos
 from deepfake.cli import hushed
 from deepfake.errors import draw_errors, most_wrong
-from deepfake.faces import crop_name
 from deepfake.files import UserError, whole_file
 from deepfake.metrics import Scores, score
 from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo, read_model_info
 from deepfake.plots import plot_confusion
 from deepfake.predictions import mark_of
+from deepfake.report import MOST_VIDEOS, write_report
 from deepfake.reports import write_metrics
 from deepfake.rules import THRESHOLD
-from deepfake.sequences import person_of
 from deepfake.spark_predictions import add_people, malformed_row, read_predictions, scratch_folder
 from deepfake.splits import Entry, read_entries
+from deepfake.testset import Sources, errors_first, judge_of, judged_crops, scans_of
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 JAVA_VERSIONS = "17 or 21"
@@ -265,8 +265,9 @@ def judge_videos(
     model_info: Path | None = None,
     manifest: Path | None = None,
     aggregate: str = "mean",
+    sources: Sources | None = None,
 ) -> int:
-    """Step 04: video verdicts from frame predictions; returns the exit code.
+    """Step 04: video verdicts from frame predictions; returns the exit code. With `sources` it writes a report too.
 
     Raises:
         UserError: there is no Java, or a file is missing or malformed, or does not hold what the aggregate needs.
@@ -277,7 +278,9 @@ def judge_videos(
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir}: is a file; give another --out-dir")
     entries = read_entries(manifest / "manifest.csv" if manifest.is_dir() else manifest) if manifest else []
-    verdicts, worst = run_spark(predictions, master, entries, rule)
+    if sources:
+        sources.check()
+    verdicts, rows = run_spark(predictions, master, entries, rule, MOST_VIDEOS if sources else 0)
     if manifest:
         verdicts = add_origins(verdicts, entries, manifest)
     scores = score(verdicts["label"], verdicts["average"], rule.threshold)
@@ -291,10 +294,17 @@ def judge_videos(
     print(text.split("\n\n")[0])
     crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
     if crops and (crops / "test").is_dir():
-        draw_errors(verdicts, _crops_behind(worst, entries), crops, out_dir / "Errors.png", rule.threshold)
+        behind = [(crop.file, crop.p_real) for crop in judged_crops(rows, entries)]
+        draw_errors(verdicts, behind, crops, out_dir / "Errors.png", rule.threshold)
     else:
         (out_dir / "Errors.png").unlink(missing_ok=True)  # of other predictions
         print("04: no Errors.png; --manifest in the folder of the crops would give one")
+    if sources:
+        judge = judge_of(model or ModelInfo(), sources, sample_only, rule.threshold, rule.band, out_dir)
+        ordered = errors_first(verdicts, rule.is_certain(verdicts["average"]))
+        scans = scans_of(ordered, judged_crops(rows, entries), sources, crops or None, judge)
+        write_report(scans, judge, out_dir / "report.html", title="The test set's videos")
+        print(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
     if model and aggregate != "mean":
         print(f"04: the threshold and band of {model_info} hold for the mean; {aggregate} has 0.5 and no band")
     print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
@@ -303,10 +313,12 @@ def judge_videos(
     return 0
 
 
-def run_spark(predictions: Path, master: str, entries: Sequence[Entry], rule: Rule) -> tuple[pd.DataFrame, list[Row]]:
+def run_spark(
+    predictions: Path, master: str, entries: Sequence[Entry], rule: Rule, most: int = 0
+) -> tuple[pd.DataFrame, list[Row]]:
     """The verdicts of `collect_verdicts`, in a Spark session of their own; `entries` tell the people, if they do.
 
-    And the predictions of the videos that were judged most wrong.
+    And the predictions of the videos that were judged most wrong, or of the `most` that are first in a report.
 
     Raises:
         UserError: there is no Java, or Spark cannot read the predictions, or as `collect_verdicts`.
@@ -316,24 +328,15 @@ def run_spark(predictions: Path, master: str, entries: Sequence[Entry], rule: Ru
         with hushed(), scratch_folder(master, predictions) as scratch:  # after Ctrl-C py4j prints its own traceback
             frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
             verdicts = collect_verdicts(frames, predictions, rule)
-            worst = frames.where(F.col("video").isin(most_wrong(verdicts)) & F.col("frame").isNotNull()).collect()
+            first = errors_first(verdicts, rule.is_certain(verdicts["average"]))["video"].head(most).tolist()
+            shown = first or most_wrong(verdicts)
+            rows = frames.where(F.col("video").isin(shown) & F.col("frame").isNotNull()).collect()
     except (PySparkException, Py4JError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{predictions}: Spark cannot read it ({reason})") from None
     finally:
         spark.stop()
-    return verdicts, worst
-
-
-def _crops_behind(rows: Sequence[Row], entries: Sequence[Entry]) -> list[tuple[str, float]]:
-    """The crops that predictions are of, by name, with the p_real of each: of a sequence, all crops of its person."""
-    if any(row.frame for row in rows):
-        return [
-            (f"{LABEL_NAMES[row.label]}/{crop_name(row.video, row.frame, row.face or 0)}", row.p_real) for row in rows
-        ]
-    judged = {(row.video, row.face or 0): row.p_real for row in rows}
-    crops = [(entry, judged.get((entry.video, person_of(entry)))) for entry in entries if entry.split == "test"]
-    return [(entry.file, p_real) for entry, p_real in crops if p_real is not None]
+    return verdicts, rows
 
 
 def write_table(table: pd.DataFrame, people: pd.Series, sample_only: bool | None, path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import cv2
@@ -18,7 +20,19 @@ from deepfake.datasets import read_dataset
 from deepfake.files import UserError
 from deepfake.videos import Video
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 ROOT = Path(__file__).parent.parent
+
+CHROMIUM = shutil.which("chromium")
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 # a busy machine is no reason to fail
@@ -27,15 +41,29 @@ settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests that start Spark where it cannot be: `./test.sh` installs Java, plain pytest does not."""
+    """Skip the tests that need Java or Chromium where it is not: `./test.sh` installs both, plain pytest does not."""
     from deepfake.verdicts import check_java  # not above, where every process that a test starts would load Spark
 
+    reasons = {"browser": None if CHROMIUM else "no Chromium found: sudo apt-get install chromium"}
     try:
         check_java()
     except UserError as error:
-        for item in items:
-            if item.get_closest_marker("spark"):
-                item.add_marker(pytest.mark.skip(reason=str(error)))
+        reasons["spark"] = str(error)
+    for item in items:
+        for marker, reason in reasons.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Debian's Chromium, which calls nobody by itself."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

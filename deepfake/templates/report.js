@@ -48,6 +48,12 @@
     document.getElementById("none").hidden = count > 0;
   };
 
+  // hundreds of timelines and thousands of pictures take seconds to read: where scripts run, they wait as text
+  const unpack = (details) => {
+    const folded = details.querySelector("noscript");
+    if (folded) folded.outerHTML = folded.textContent;
+  };
+
   const openTarget = () => {
     const target = /^#v\d+$/.test(location.hash) && document.querySelector(location.hash);
     const details = target && target.querySelector("details");
@@ -80,6 +86,8 @@
     });
     filter();
   }
+  // toggle does not rise, but is seen on the way down
+  scans?.addEventListener("toggle", (event) => event.target.open && unpack(event.target), true);
   addEventListener("hashchange", openTarget);
   openTarget();
 
@@ -87,7 +95,10 @@
   let folded = [];
   addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("article:not([hidden]) > details:not([open])")];
-    for (const details of folded) details.open = true;
+    for (const details of folded) {
+      unpack(details);
+      details.open = true;
+    }
   });
   addEventListener("afterprint", () => {
     for (const details of folded) details.open = false;

@@ -1,0 +1,248 @@
+"""What a report shows of a test set: the verdicts of step 04, and the scores and pictures of the crops behind them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from deepfake.cli import progress
+from deepfake.faces import crop_name, read_faces_json
+from deepfake.files import UserError, read_json
+from deepfake.frames import choose_frames, frame_name, read_png
+from deepfake.metrics import is_real
+from deepfake.modelinfo import ModelInfo
+from deepfake.runner import VideoError
+from deepfake.scans import CropPicture, FaceScore, Judge, Pictures, Scan
+from deepfake.sequences import person_of
+from deepfake.splits import Entry
+from deepfake.videos import LABEL_NAMES
+
+WITH_PICTURES = 500  # videos: more would not fit into one file
+MOST_CROPS = 10  # of a video
+MOST_PEOPLE = 5  # of whom there are crops
+CROP_SIDE, FRAME_SIDE = 112, 480  # pixels; a frame's is the longer one
+JPEG_QUALITY = 75
+COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as plots.LABEL_COLOURS
+UNKNOWN_BOX = (0, 0, 0, 0)
+
+Painter = Callable[[Sequence[np.ndarray]], list[np.ndarray] | None]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a report's pictures come from: the model for heat maps, steps 00 and 01a's folder for times and frames."""
+
+    model: Path | None = None
+    work_dir: Path | None = None
+    quiet: bool = False
+
+    def check(self) -> None:
+        """Raise a UserError where one of them is not there, before a long wait."""
+        if self.model and not self.model.is_file():
+            raise UserError(f"{self.model}: not found; run step 03 first, or give --model FILE")
+        if self.work_dir and not self.work_dir.is_dir():
+            raise UserError(f"{self.work_dir}: no such folder; --work-dir is where steps 00 and 01a wrote to")
+
+
+@dataclass(frozen=True)
+class JudgedCrop:
+    """A crop of a test video and the p_real that counts for it: its own, or that of the sequence that it is in."""
+
+    video: str
+    label: int
+    frame: int
+    face: int
+    person: str
+    p_real: float
+
+    @property
+    def file(self) -> str:
+        """Its path below the test set's folder."""
+        return f"{LABEL_NAMES[self.label]}/{crop_name(self.video, self.frame, self.face)}"
+
+
+def judged_crops(rows: Iterable[Any], entries: Sequence[Entry]) -> list[JudgedCrop]:
+    """The crops that predictions are of, each with its p_real: of a sequence, all crops of its person.
+
+    `rows` have video, label, frame, face, person (None: not known) and p_real; `entries` are a manifest's, if any.
+    """
+    rows = list(rows)
+    if any(row.frame for row in rows) or not entries:
+        people = {(entry.video, entry.frame, entry.face): entry.person for entry in entries}
+        return [
+            JudgedCrop(
+                row.video,
+                row.label,
+                row.frame,
+                row.face or 0,
+                row.person or people.get((row.video, row.frame, row.face or 0)) or str(row.face or 0),
+                row.p_real,
+            )
+            for row in rows
+        ]
+    judged = {(row.video, row.face or 0): row.p_real for row in rows}
+    crops = [(entry, judged.get((entry.video, person_of(entry)))) for entry in entries if entry.split == "test"]
+    return [
+        JudgedCrop(entry.video, entry.label, entry.frame, entry.face, str(person_of(entry)), p_real)
+        for entry, p_real in crops
+        if p_real is not None
+    ]
+
+
+def judge_of(
+    info: ModelInfo,
+    sources: Sources,
+    sample_only: bool | None,
+    threshold: float,
+    band: tuple[float, float] | None,
+    out_dir: Path,
+) -> Judge:
+    """The model behind a test set's verdicts, with the metrics that step 04 has just written."""
+    return Judge(
+        model=str(sources.model) if sources.model else "the model of step 03",
+        backbone=info.backbone,
+        image_size=info.image_size,
+        threshold=threshold,
+        band=band,
+        temperature=info.temperature,
+        sample_only=bool(sample_only),
+        metrics=read_json(out_dir / "metrics_videos.json", "run step 04 again"),
+    )
+
+
+def errors_first(verdicts: pd.DataFrame, certain: pd.Series) -> pd.DataFrame:
+    """The verdicts in the order of a report, with a column certain: errors, the worst of them first, then unsure ones.
+
+    `verdicts` has a row for each video: video, label, average, correct.
+    """
+    error, right = (verdicts["average"] - verdicts["label"]).abs(), verdicts["correct"] | ~certain
+    ordered = verdicts.assign(right=right, certain=certain, error=error)
+    return ordered.sort_values(["right", "certain", "error", "video"], ascending=[True, True, False, True])
+
+
+def scans_of(
+    verdicts: pd.DataFrame, crops: Sequence[JudgedCrop], sources: Sources, split_dir: Path | None, judge: Judge
+) -> list[Scan]:
+    """The verdicts as scans, all of them: those that have crops with the scores of these, the first with pictures.
+
+    `verdicts` are in order, with a row for each video: video, label, group, method, average, frames, is_real, certain.
+
+    Raises:
+        UserError: the model cannot be loaded.
+    """
+    by_video: dict[str, list[JudgedCrop]] = {}
+    for crop in crops:
+        by_video.setdefault(crop.video, []).append(crop)
+    paint = _painter(sources.model, judge) if sources.model and split_dir else None
+    scans = []
+    for number, row in enumerate(progress(verdicts.itertuples(), sources.quiet, desc="report", total=len(verdicts))):
+        own = by_video.get(row.video, [])
+        records = _records(row.video, sources.work_dir) if own else {}
+        scan = _scan(row, tuple(_face(crop, records.get(Path(crop.file).name)) for crop in own))
+        if number < WITH_PICTURES and own:
+            scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, judge, paint))
+        scans.append(scan)
+    return scans
+
+
+def _painter(model: Path, judge: Judge) -> Painter:
+    from scipy.special import expit, logit
+
+    from deepfake.heatmaps import painted  # loads TensorFlow
+    from deepfake.models import load_model
+
+    # the threshold is of calibrated numbers, and the model gives others
+    threshold = float(expit(logit(judge.threshold) * judge.temperature))
+    return partial(painted, load_model(model), side=CROP_SIDE, threshold=threshold)
+
+
+def _records(id: str, work_dir: Path | None) -> dict[str, dict]:
+    """What faces.json says of the faces of a video, by the names of their crops; nothing where it is not there."""
+    try:
+        return {record["file"]: record for record in read_faces_json(work_dir / id)} if work_dir else {}
+    except VideoError:
+        return {}  # crops that someone else made have none
+
+
+def _scan(row: Any, faces: tuple[FaceScore, ...]) -> Scan:
+    return Scan(
+        name=row.video,
+        verdict=LABEL_NAMES[int(row.is_real)].upper() if row.certain else "UNCERTAIN",
+        p_real=float(row.average),
+        frames=len({face.frame for face in faces}) or int(row.frames),
+        seconds=max((face.time for face in faces if face.box != UNKNOWN_BOX), default=0.0),
+        faces=faces,
+        label=int(row.label),
+        group=row.group if isinstance(row.group, str) else None,
+        method=row.method if isinstance(row.method, str) and row.method else None,
+    )
+
+
+def _face(crop: JudgedCrop, record: dict | None) -> FaceScore:
+    """A face as a report has it; without a record its time and the like are nan."""
+    known = record or {"frame": crop.frame, "time": np.nan, "confidence": np.nan}
+    box = tuple(round(value / record["scale"]) for value in record["box"]) if record else UNKNOWN_BOX
+    return FaceScore(
+        crop.frame, crop.face, known["frame"], known["time"], box, crop.person, known["confidence"], crop.p_real
+    )
+
+
+def _pictures(
+    scan: Scan,
+    records: dict[str, dict],
+    split_dir: Path | None,
+    work_dir: Path | None,
+    judge: Judge,
+    paint: Painter | None,
+) -> Pictures:
+    least = min(scan.faces, key=lambda face: face.p_real)
+    frame = _frame(scan, least.frame, records, work_dir, judge) if records else None
+    crops = _crops(scan, split_dir / "test" / LABEL_NAMES[scan.label], paint) if split_dir else ()
+    return Pictures(frame, least.time if frame else 0.0, crops)
+
+
+def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture, ...]:
+    """Crops of each person, evenly over its frames; a sequence model paints them as the sequence that they are."""
+    pictures = []
+    people = scan.people[:MOST_PEOPLE]
+    for person in people:
+        faces = sorted((face for face in scan.faces if face.person == person), key=lambda face: (face.frame, face.face))
+        faces = [faces[number] for number in choose_frames(len(faces), MOST_CROPS // len(people))]
+        found = [(face, _read(folder / crop_name(scan.name, face.frame, face.face))) for face in faces]
+        found = [(face, image) for face, image in found if image is not None]
+        heats = paint([image for _, image in found]) if paint and found else None
+        for (face, image), heat in zip(found, heats or [None] * len(found), strict=True):
+            square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
+            pictures.append(CropPicture(face.frame, face.face, _jpeg(square), None if heat is None else _jpeg(heat)))
+    return tuple(pictures)
+
+
+def _frame(scan: Scan, number: int, records: dict[str, dict], work_dir: Path, judge: Judge) -> bytes | None:
+    """The frame with the boxes of its faces, each in the colour of what it was taken for."""
+    image = _read(work_dir / scan.name / f"{frame_name(scan.name, number)}.png")
+    if image is None:
+        return None
+    for face in scan.faces:
+        record = records.get(crop_name(scan.name, face.frame, face.face))
+        if face.frame == number and record:
+            x, y, width, height = record["box"]  # in pixels of this picture, which are not always the video's
+            colour = COLOURS[int(is_real(face.p_real, judge.threshold))]
+            cv2.rectangle(image, (x, y), (x + width, y + height), colour, max(2, image.shape[1] // 160), cv2.LINE_AA)
+    shrunk = min(1.0, FRAME_SIDE / max(image.shape[:2]))
+    return _jpeg(cv2.resize(image, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA))
+
+
+def _read(path: Path) -> np.ndarray | None:
+    try:
+        return read_png(path)
+    except VideoError:
+        return None  # moved, or never written: a report does without
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -1,0 +1,127 @@
+"""The report of a test set: scores and pictures of what is there, and without what is not."""
+
+import json
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import run_step
+from scans_for_reports import JUDGE
+
+from deepfake.files import UserError
+from deepfake.frames import write_png
+from deepfake.splits import Entry, write_manifest
+from deepfake.testset import CROP_SIDE, MOST_CROPS, Sources, errors_first, judged_crops, scans_of
+
+
+def row(video, label, frame, p_real, face=0, person=None):
+    return SimpleNamespace(video=video, label=label, frame=frame, face=face, person=person, p_real=p_real)
+
+
+def entry(video, label, frame, person="0", face=0):
+    file = f"{('fake', 'real')[label]}/{video}-{frame:03d}-{face:02d}.png"
+    return Entry("test", label, file, video, "g", "", "", frame, face, person, "", 0)
+
+
+def verdicts_of(*rows) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["video", "label", "average"])
+    table = table.assign(group="g", method=None, frames=3, is_real=table["average"] > 0.5)
+    return table.assign(correct=table["is_real"] == (table["label"] == 1))
+
+
+def test_errors_come_first_then_unsure_ones_then_the_least_sure_of_the_rest():
+    table = verdicts_of(("sure", 1, 0.99), ("fine", 1, 0.8), ("unsure", 0, 0.45), ("wrong", 0, 0.7), ("worst", 1, 0.1))
+    ordered = errors_first(table, ~table["average"].between(0.4, 0.6))
+    assert ordered["video"].tolist() == ["worst", "wrong", "unsure", "fine", "sure"]
+
+
+def test_people_are_those_of_the_predictions_or_of_the_manifest_or_the_rank_of_the_face():
+    entries = [entry("a", 0, 1, person="2"), entry("a", 0, 2, person="")]
+    rows = [row("a", 0, 0, 0.1, person="7"), row("a", 0, 1, 0.2), row("a", 0, 2, 0.3, face=4)]
+    assert [(crop.person, crop.file) for crop in judged_crops(rows, entries)] == [
+        ("7", "fake/a-000-00.png"),
+        ("2", "fake/a-001-00.png"),
+        ("4", "fake/a-002-04.png"),
+    ]
+
+
+def test_the_crops_of_a_sequence_all_have_the_number_of_their_person():
+    entries = [entry("a", 1, frame, person=person) for frame, person in ((0, "0"), (1, "0"), (1, "1"), (2, "3"))]
+    crops = judged_crops([row("a", 1, 0, 0.9, face=0), row("a", 1, 0, 0.2, face=1)], entries)
+    assert [(crop.frame, crop.person, crop.p_real) for crop in crops] == [(0, "0", 0.9), (1, "0", 0.9), (1, "1", 0.2)]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Crops of a fake `a`, fourteen frames, in a split's folder, and what steps 00 and 01a wrote of it."""
+    faces = []
+    for frame in range(14):
+        write_png(tmp_path / "split" / "test" / "fake" / f"a-{frame:03d}-00.png", np.full((40, 30, 3), 90, np.uint8))
+        landmarks = dict.fromkeys(("left_eye", "right_eye", "nose", "mouth_left", "mouth_right"), (1, 1))
+        place = {"frame": 25 * frame, "time": float(frame), "scale": 0.5, "crop": [0, 0, 9, 9], "box": [10, 10, 20, 20]}
+        faces.append(
+            {"file": f"a-{frame:03d}-00.png", "confidence": 0.9, "landmarks": landmarks, "person": "0", **place}
+        )
+    (tmp_path / "work" / "a").mkdir(parents=True)
+    (tmp_path / "work" / "a" / "faces.json").write_text(json.dumps({"faces": faces}))
+    write_png(tmp_path / "work" / "a" / "a-003.png", np.full((90, 160, 3), 200, np.uint8))
+    return tmp_path
+
+
+def scan_with(folders, split=True, work=True):
+    crops = judged_crops([row("a", 0, frame, 0.1 if frame == 3 else 0.4) for frame in range(14)], [])
+    verdicts = verdicts_of(("a", 0, 0.38)).assign(certain=True)
+    sources = Sources(work_dir=folders / "work" if work else None, quiet=True)
+    (scan,) = scans_of(verdicts, crops, sources, folders / "split" if split else None, JUDGE)
+    return scan
+
+
+def test_times_boxes_crops_and_the_least_real_frame_are_found(folders):
+    scan = scan_with(folders)
+    assert (scan.verdict, scan.label, scan.seconds, len(scan.faces)) == ("FAKE", 0, 13.0, 14)
+    assert scan.faces[3].time == 3 and scan.faces[3].index == 75 and scan.faces[3].box == (20, 20, 40, 40)
+    assert len(scan.pictures.crops) == MOST_CROPS and scan.pictures.crops[0].heat is None
+    assert scan.pictures.frame and scan.pictures.frame_time == 3
+
+
+def test_without_the_work_folder_there_are_crops_and_without_these_scores(folders):
+    crops_only = scan_with(folders, work=False)
+    assert len(crops_only.pictures.crops) == MOST_CROPS and crops_only.pictures.frame is None
+    assert math.isnan(crops_only.faces[0].time) and crops_only.seconds == 0
+    assert scan_with(folders, split=False, work=False).pictures.crops == ()
+
+
+def test_crops_that_are_gone_are_left_out(folders):
+    (folders / "split" / "test" / "fake" / "a-000-00.png").unlink()
+    assert len(scan_with(folders).pictures.crops) == MOST_CROPS - 1
+
+
+@pytest.mark.parametrize("sources", [Sources(model="model"), Sources(work_dir="work")], ids=["model", "work"])
+def test_a_source_that_is_not_there_is_named_at_once(tmp_path, sources):
+    given = {name: tmp_path / value for name, value in vars(sources).items() if value}
+    with pytest.raises(UserError, match=str(tmp_path)):
+        replace(sources, **given).check()
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_step_04_writes_the_report_with_heat_maps(tmp_path, folders):
+    from deepfake.models import build_model
+
+    model = build_model(32, "none", name="small-cnn")
+    model.layers[-1].set_weights([np.ones((128, 1)), np.zeros(1)])
+    model.save(tmp_path / "model.keras")
+    entries = [entry("a", 0, frame) for frame in range(14)]
+    write_manifest(folders / "split", entries)
+    (tmp_path / "p.json").write_text(json.dumps([[item.file, 0.9] for item in entries]))
+    files = ("--predictions", tmp_path / "p.json", "--manifest", folders / "split" / "manifest.csv")
+    report = ("--report", "--model", tmp_path / "model.keras", "--work-dir", folders / "work")
+    done = run_step("04", *files, *report, "--out-dir", tmp_path / "out", "--master", "local[1]", timeout=300)
+    assert done.returncode == 0, done.stderr
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert f"the report is {tmp_path / 'out' / 'report.html'}" in done.stdout
+    assert html.count('class="heat"') == MOST_CROPS and html.count('alt="A frame of the video') == 1
+    assert "judged wrong" in html and f'width="{CROP_SIDE}"' not in html
