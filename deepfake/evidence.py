@@ -21,7 +21,7 @@ from deepfake.videos import is_image
 NOT_READ = (".heic", ".heif", ".avif")
 # Pillow knows many more, some of which it hands to other programs
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-MOST_PIXELS = 1 << 27  # of an image: 400 MB in memory
+MOST_PIXELS = 128_000_000  # of an image: 400 MB in memory
 
 SMALL_SIDE = 480  # pixels of the longer side of frames that are shown
 
@@ -126,10 +126,10 @@ def read_image(path: Path) -> Frame:
         try:
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise VideoError(f"is too large: {image.width} x {image.height} pixels")
+                    raise Image.DecompressionBombError
                 pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         except Image.DecompressionBombError:
-            raise VideoError("is too large: more than 128 million pixels") from None
+            raise VideoError(f"is too large: more than {MOST_PIXELS / 1e6:.0f} million pixels") from None
         except Image.UnidentifiedImageError:
             raise VideoError("is not an image that can be read") from None
     image, scale = to_standard_size(pixels)

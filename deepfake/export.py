@@ -29,8 +29,9 @@ Run = Callable[[np.ndarray], np.ndarray]
 def export_model(path: Path) -> None:
     """Write a saved model as .onnx and .tflite beside it, and print by how much their scores differ from its own.
 
-    Both take what the model takes, B x S x S x 3 float32 RGB of 0 to 255, and give B x 1 p_real as it comes from the
-    model: temperature and threshold stay in the .json. A file whose scores differ by more than 1e-4 is not kept.
+    Both take what the model takes, B x S x S x 3 float32 RGB of 0 to 255 (of a sequence model one sequence in TFLite),
+    and give B x 1 p_real as it comes from the model: temperature and threshold stay in the .json. A file whose scores
+    differ by more than 1e-4 is not written.
 
     Raises:
         UserError: the model cannot be loaded, or has a layer that cannot be written so.
@@ -71,12 +72,29 @@ def try_out(model: keras.Model) -> np.ndarray:
 
 def _write_onnx(model: keras.Model, path: Path, target: Path) -> None:
     model.export(target, format="onnx", verbose=False)
-    graph = onnx.load(target)
+    exported = onnx.load(target)
+    _without_erfc(exported.graph)
     beside = path.with_suffix(".json")
     info = read_model_info(beside) if beside.is_file() else ModelInfo()
     sample_only = info.sample_only or knows_sample_only(model)
-    onnx.helper.set_model_props(graph, {SOURCE_KEY: digest_of(path), SAMPLE_ONLY_KEY: str(sample_only).lower()})
-    onnx.save(graph, target)
+    onnx.helper.set_model_props(exported, {SOURCE_KEY: digest_of(path), SAMPLE_ONLY_KEY: str(sample_only).lower()})
+    onnx.save(exported, target)
+
+
+def _without_erfc(graph: onnx.GraphProto) -> None:
+    """Put 1 - erf(x) in place of erfc(x), of which TensorFlow makes gelu, and which ONNX does not have."""
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        one, erf = f"{node.name}/one", f"{node.name}/erf"
+        value = onnx.numpy_helper.from_array(np.float32(1), one)
+        nodes.append(onnx.helper.make_node("Constant", [], [one], value=value))
+        nodes.append(onnx.helper.make_node("Erf", node.input, [erf]))
+        nodes.append(onnx.helper.make_node("Sub", [one, erf], node.output))
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _open_onnx(path: Path) -> Run:
@@ -85,21 +103,22 @@ def _open_onnx(path: Path) -> Run:
 
 
 def _write_tflite(model: keras.Model, path: Path, target: Path) -> None:
-    model.export(target, format="litert", verbose=False)
+    # a recurrent layer can be written for one sequence at a time only, without parts that TFLite itself lacks
+    one = [keras.InputSpec(shape=(1, *model.input_shape[1:]), dtype="float32", name="crops")]
+    model.export(target, format="litert", verbose=False, input_signature=one if frames_of(model) else None)
 
 
 def _open_tflite(path: Path) -> Run:
     interpreter = tf.lite.Interpreter(str(path))
     taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    interpreter.allocate_tensors()
 
-    def run(images: np.ndarray) -> np.ndarray:
-        interpreter.resize_tensor_input(taken, images.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(taken, images)
+    def run(image: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(taken, image[None])
         interpreter.invoke()
         return interpreter.get_tensor(given)
 
-    return run
+    return lambda images: np.concatenate([run(image) for image in images])
 
 
 FORMATS = {".onnx": (_write_onnx, _open_onnx), ".tflite": (_write_tflite, _open_tflite)}

@@ -35,11 +35,13 @@ def list_sources(arguments: Sequence[str], stdin: BinaryIO) -> list[Source]:
     Raises:
         UserError: an argument is not there, a list cannot be read, or there is nothing to scan.
     """
-    paths = (path for argument in arguments for path in _named_by(argument, stdin))
-    by_place = {os.path.abspath(path): path for path in reversed(list(paths))}
+    by_place: dict[str, Path] = {}
+    for argument in arguments:
+        for path in _named_by(argument, stdin):
+            by_place.setdefault(os.path.abspath(path), path)
     if not by_place:
         raise UserError(f"{', '.join(arguments)}: no video or image in it; give videos, images, folders or a .txt")
-    return [Source(path, readable(path)) for path in reversed(by_place.values())]
+    return [Source(path, readable(path)) for path in by_place.values()]
 
 
 def readable(path: Path) -> str:

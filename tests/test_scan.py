@@ -1,0 +1,312 @@
+"""Scanning: the scores of training's own steps, a verdict for every file, and never REAL for what was not seen."""
+
+import csv
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, cut_in_half, make_video, run_step
+from PIL import Image
+
+from deepfake.classifiers import Classifier, find_metrics, open_classifier
+from deepfake.drawing.scenes import Scene
+from deepfake.evidence import MOST_PIXELS, gather, length_of, read_image
+from deepfake.faces import Options as FaceOptions
+from deepfake.faces import crop_all_videos
+from deepfake.files import UserError
+from deepfake.frames import read_video, take_frames
+from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.runner import Run, VideoError
+from deepfake.sample import Plan, draw_dataset, write_video
+from deepfake.scan import Options, scan_all, scan_file, scan_files, verdict_of
+from deepfake.scan_inputs import Source
+from deepfake.scans import Judge
+from deepfake.videos import REAL, Video
+
+JUDGE = Judge("brightness", "none", 16, threshold=0.5, band=None, temperature=1.0, sample_only=False)
+HERE = Options(workers=0)
+
+
+def brightness(images: np.ndarray) -> np.ndarray:
+    """A classifier that needs no TensorFlow: the brighter a crop, the more real."""
+    return images.mean((1, 2, 3))[:, None] / 255
+
+
+CLASSIFIER = Classifier(JUDGE, None, brightness)
+
+
+@pytest.fixture(scope="module")
+def frame() -> np.ndarray:
+    """A frame with two drawn people."""
+    plan = Plan(originals=2, seed=0, width=400, height=200, seconds=0.1, fps=10, people=2, fakes=1)
+    return next(Scene(plan, 0).frames())
+
+
+@pytest.fixture(scope="module")
+def clip(frame, tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "two people.mp4"
+    write_video(path, [frame] * 20, 10)
+    return path
+
+
+def scan(path, name="shown", classifier=CLASSIFIER, options=HERE):
+    return scan_file(path, name, classifier, options)
+
+
+def test_the_evidence_is_that_of_steps_00_and_01a(clip, tmp_path):
+    found = gather(clip, 5)
+    (source, frames), work = take_frames(Video("v", clip.name, REAL), clip.parent, 5), tmp_path / "work"
+    (clip.parent / "metadata.json").write_text(json.dumps({clip.name: {"label": "REAL"}}))
+    crop_all_videos(clip.parent, 5, FaceOptions(), Run("01a", "faces", work, quiet=True))
+    folder = work / clip.stem
+    records = json.loads((folder / "faces.json").read_text())["faces"]
+    assert found.frames == len(frames) == 5 and found.seconds == pytest.approx(2.0) and source.frames == 20
+    assert len(records) == len(found.faces) == 10 and {face.person for face in found.faces} == {"0", "1"}
+    for record, face, crop in zip(records, found.faces, found.crops, strict=True):
+        assert record["file"] == f"{clip.stem}-{face.frame:03d}-{face.face:02d}.png"
+        assert np.array_equal(crop, cv2.imread(str(folder / "faces" / record["file"]))[:, :, ::-1])
+        same = (face.index, face.time, face.person, face.confidence, list(face.box))
+        box = [round(value / record["scale"]) for value in record["box"]]
+        assert same == (record["frame"], record["time"], record["person"], record["confidence"], box)
+
+
+def test_a_video_is_the_mean_of_its_faces_and_each_has_its_own_score(clip):
+    result = scan(clip)
+    scores = [face.p_real for face in result.faces]
+    assert len(scores) == 22 and result.p_real == pytest.approx(np.mean(scores)) and len(set(scores)) > 2
+    assert (result.name, result.frames, result.people, result.reason) == ("shown", 11, ["0", "1"], None)
+    assert result.verdict == ("REAL" if result.p_real > 0.5 else "FAKE")
+
+
+def test_temperature_threshold_and_band_of_the_model_are_used(clip):
+    plain = scan(clip).p_real
+    for changes, verdict in [
+        ({"threshold": plain + 0.01}, "FAKE"),
+        ({"threshold": plain - 0.01}, "REAL"),
+        ({"threshold": plain}, "FAKE"),  # real is above it
+        ({"threshold": plain - 0.01, "band": (plain - 0.02, plain)}, "UNCERTAIN"),
+    ]:
+        assert scan(clip, classifier=replace(CLASSIFIER, judge=replace(JUDGE, **changes))).verdict == verdict
+    cooler = scan(clip, classifier=replace(CLASSIFIER, judge=replace(JUDGE, temperature=4.0))).p_real
+    assert abs(cooler - 0.5) < abs(plain - 0.5)
+    assert verdict_of(None, JUDGE) == "UNKNOWN"
+
+
+def test_what_cannot_be_judged_is_unknown_with_a_reason_and_stops_nothing(clip, tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "postscript.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    (tmp_path / "folder.mp4").mkdir()
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "broken.mp4").symlink_to("nowhere")
+    cut_in_half(make_video(tmp_path / "half.mp4", frames=40))
+    make_video(tmp_path / "nobody.mp4")
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    for side in (12_000, 20_000):  # Pillow itself would still take the smaller one
+        header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        content = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+        (tmp_path / f"{side}.png").write_bytes(content + b"\0\0\0\4IDAT")
+    reasons = {
+        "text.mp4": "Invalid data", "text.jpg": "not an image", "empty.mp4": "empty", "a.heic": "save it as JPEG",
+        "postscript.png": "not an image", "folder.mp4": "folder", "pipe.mp4": "pipe", "broken.mp4": "missing",
+        "half.mp4": "", "nobody.mp4": "no face in any frame", "dot.png": "no face", "12000.png": "too large",
+        "20000.png": "too large",
+        "not there.mp4": "missing",
+    }  # fmt: skip
+    sources = [Source(tmp_path / name, name) for name in reasons] + [Source(clip, "clip")]
+    scans = {result.name: result for result in scan_files(sources, lambda: CLASSIFIER, Options(workers=2))}
+    assert scans.pop("clip").verdict in ("REAL", "FAKE")
+    for name, reason in reasons.items():
+        assert (scans[name].verdict, scans[name].p_real, scans[name].faces) == ("UNKNOWN", None, ()), name
+        assert scans[name].reason and reason in scans[name].reason, name
+
+
+def test_images_are_judged_upright_and_of_a_moving_one_the_first(frame, tmp_path):
+    expected = scan(save(frame, tmp_path / "a.png")).p_real
+    for name in ("a.webp", "a.bmp", "A.PNG"):
+        assert scan(save(frame, tmp_path / name, lossless=True)).p_real == pytest.approx(expected, abs=1e-9), name
+    turned = Image.fromarray(np.ascontiguousarray(np.rot90(frame)))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    turned.save(tmp_path / "phone.png", exif=exif)
+    phone = scan(tmp_path / "phone.png")
+    assert phone.p_real == pytest.approx(expected, abs=1e-9) and phone.seconds == 0 and phone.frames == 1
+    pictures = [Image.fromarray(frame), Image.new("RGB", (400, 200))]
+    pictures[0].save(tmp_path / "moving.webp", save_all=True, append_images=pictures[1:], lossless=True)
+    assert scan(tmp_path / "moving.webp").p_real == pytest.approx(expected, abs=1e-9)
+    pictures[0].save(tmp_path / "moving.gif", save_all=True, append_images=[Image.fromarray(np.roll(frame, 3, 1))], duration=100)
+    gif = scan(tmp_path / "moving.gif")
+    assert gif.frames == 2 and len(gif.faces) == 4
+    assert MOST_PIXELS >= 100_000_000
+
+
+def save(image: np.ndarray, path, **options):
+    Image.fromarray(image).save(path, **options)
+    return path
+
+
+def test_damaged_images_say_so(frame, tmp_path):
+    cut_in_half(save(frame, tmp_path / "half.jpg"))
+    assert isinstance(gather(tmp_path / "half.jpg", 11), VideoError)
+    with pytest.raises(OSError, match="truncated"):
+        read_image(tmp_path / "half.jpg")
+
+
+def test_the_length_goes_by_the_frames_themselves(tmp_path):
+    path = make_video(tmp_path / "v.mp4", frames=50, fps=20)
+    found = gather(path, 4)
+    assert found.seconds == pytest.approx(2.5) and length_of(read_video(path, 1)[0], 50) == 0
+
+
+def test_pictures_show_the_least_real_face_and_stay_small(clip):
+    result = scan(clip)
+    shown = cv2.imdecode(np.frombuffer(result.pictures.frame, np.uint8), cv2.IMREAD_COLOR)
+    assert max(shown.shape[:2]) <= 480
+    least_real = min(result.faces, key=lambda face: face.p_real)
+    assert result.pictures.frame_time == least_real.time
+    crops = result.pictures.crops
+    people = {(face.frame, face.face): face.person for face in result.faces}
+    assert len(crops) == 12 and sum(people[crop.frame, crop.face] == "1" for crop in crops) == 6
+    for crop in crops:
+        assert max(cv2.imdecode(np.frombuffer(crop.crop, np.uint8), cv2.IMREAD_COLOR).shape[:2]) <= 112
+    # 500 in one report, where each byte takes 4/3, below 60 MB; as much again as for the crops is for heat maps
+    assert len(result.pictures.frame) + 2 * sum(len(crop.crop) for crop in crops) < 90_000
+    assert scan(clip, options=replace(HERE, pictures=False)).pictures.frame is None
+
+
+def test_metrics_of_a_training_before_are_not_told(tmp_path):
+    model, metrics = tmp_path / "tmp_checkpoint" / "best_model.keras", tmp_path / "metrics_videos.json"
+    model.parent.mkdir()
+    model.touch()
+    assert find_metrics(model) is None
+    metrics.write_text('{"metrics": {"accuracy": {"value": 0.9}}}')
+    assert find_metrics(model)["metrics"]["accuracy"]["value"] == 0.9
+    os.utime(metrics, (0, model.stat().st_mtime - 600))
+    assert find_metrics(model) is None
+
+
+# with real models
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder where steps 01a and 02 have been run on a drawn sample, with a model of frames and one of sequences."""
+    from deepfake.devices import keras
+    from deepfake.models import SequenceKind, build_model
+    from deepfake.splits import prepare_dataset
+
+    folder = tmp_path_factory.mktemp("run")
+    videos = folder / "videos"
+    draw_dataset(videos, originals=3, fakes=1, size=(320, 272), seconds=0.6, fps=20, people=2, quiet=True)
+    crop_all_videos(videos, 11, FaceOptions(), Run("01a", "faces", videos, quiet=True))
+    prepare_dataset(videos, videos, folder / "prepared", folder / "split", quiet=True)
+    rule = {"sample_only": True, "temperature": 1.7, "threshold": 0.45, "band": (0.4, 0.5)}
+    for name, sequence in {"frames": None, "sequences": SequenceKind("gru", 4)}.items():
+        keras.utils.set_random_seed(0)
+        model = build_model(32, "none", name="meso4", sequence=sequence)
+        last = model.get_layer("p_real")  # zeros would give 0.5 for everything
+        last.set_weights([np.random.default_rng(1).normal(size=weight.shape) for weight in last.get_weights()])
+        model.save(folder / f"{name}.keras")
+        heads = {"sequence": "gru", "frames": 4} if sequence else {}
+        write_model_info(ModelInfo("meso4", 32, **heads, **rule), folder / f"{name}.json")
+    return folder
+
+
+def scanned(folder, model, runtime="keras") -> dict[str, dict]:
+    """The files of verdicts.json by the video's name, after a scan of the drawn videos."""
+    out = folder / f"scan {model} {runtime}"
+    assert scan_all([str(folder / "videos")], folder / f"{model}.keras", out, Options(workers=2), runtime) == 0
+    files = json.loads((out / "verdicts.json").read_text())["files"]
+    return {Path(item["name"]).stem: item for item in files}
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_scores_and_verdicts_are_those_of_steps_03_and_04(run):
+    from deepfake.saved_models import load_and_predict
+    from deepfake.verdicts import judge_videos
+
+    load_and_predict(run / "frames.keras", run / "split", run, quiet=True)
+    judge_videos(run / "cnn_preds_values.json", run, "local[1]", run / "frames.json", run / "split")
+    with (run / "video_verdicts.csv").open() as file:
+        verdicts = {row["video"]: row for row in csv.DictReader(file)}
+    files = scanned(run, "frames")
+    assert len(files) == 6 and len(verdicts) == 2
+    for video, row in verdicts.items():
+        assert files[video]["p_real"] == pytest.approx(float(row["average_prediction"]), abs=1e-5)
+        assert files[video]["verdict"] == (row["verdict"] if row["certain"] == "yes" else "UNCERTAIN")
+        assert len(files[video]["faces"]) == int(row["frames"])
+        assert files[video]["people"] == int(row["people"])
+
+
+@pytest.mark.slow
+def test_sequence_models_judge_people_as_step_03a_does(run):
+    from deepfake.saved_models import load_and_predict
+
+    load_and_predict(run / "sequences.keras", run / "split", run / "sequences", quiet=True)
+    rows = pd.read_parquet(run / "sequences" / "cnn_preds_values.parquet")
+    files = scanned(run, "sequences")
+    assert len(rows) >= 3
+    for row in rows.itertuples():
+        own = {face["p_real"] for face in files[row.video]["faces"] if face["person"] == row.person}
+        assert own == {pytest.approx(row.p_real, abs=1e-5)}
+    for video, members in rows.groupby("video"):
+        assert files[video]["p_real"] == pytest.approx(members["p_real"].mean(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_an_exported_model_gives_the_same_scores_without_tensorflow(run, capsys):
+    from deepfake.export import export_model
+
+    export_model(run / "frames.keras")
+    assert capsys.readouterr().out.count("differ by at most") == 2
+    assert (run / "frames.tflite").stat().st_size > 10_000
+    first, again = scanned(run, "frames"), scanned(run, "frames", "onnx")
+    assert {video: item["p_real"] for video, item in again.items()} == pytest.approx(
+        {video: item["p_real"] for video, item in first.items()}, abs=1e-4
+    )
+    assert capsys.readouterr().out.count("never saw a real person") == 12
+    code = (
+        "import sys; from pathlib import Path; import deepfake.scan; from deepfake.classifiers import open_classifier\n"
+        "open_classifier(Path(sys.argv[1]), 'onnx'); assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, run / "frames.keras"], check=True, cwd=ROOT)
+    (run / "sequences.onnx").write_bytes((run / "frames.onnx").read_bytes())
+    with pytest.raises(UserError, match=r"not made of sequences\.keras as it is now"):
+        open_classifier(run / "sequences.keras", "onnx")
+    (run / "sequences.onnx").unlink()
+    with pytest.raises(UserError, match=r"sequences\.onnx: not found; 05-scan_videos\.py --export"):
+        open_classifier(run / "sequences.keras", "onnx")
+
+
+@pytest.mark.slow
+def test_the_real_clips_are_scanned_and_every_one_has_a_face(real_clips, run, tmp_path):
+    done = run_step("05", real_clips, "--model", run / "frames.keras", "--out-dir", tmp_path, "--strict", timeout=300)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "verdicts.json").read_text())
+    assert len(content["files"]) == 10
+    for item in content["files"]:
+        assert item["frames"] == 11 and item["people"] >= 1 and item["sample_only"]
+        assert {face["frame"] for face in item["faces"]} == set(range(11))
+
+
+def test_the_script_says_what_to_give_and_exits_with_2(tmp_path):
+    done = run_step("05", cwd=tmp_path)
+    assert done.returncode == 2 and "give videos, images, folders" in done.stderr
+    done = run_step("05", "nothing.mp4", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: nothing.mp4: not found")
+    make_video(tmp_path / "v.mp4")
+    done = run_step("05", "v.mp4", cwd=tmp_path)
+    assert done.returncode == 2 and "best_model.keras: not found; run step 03 first" in done.stderr
+    assert not (tmp_path / "scan").exists()

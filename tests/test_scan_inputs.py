@@ -1,0 +1,69 @@
+"""What a scan finds to scan: files, folders and lists, each file once, and whatever its name is."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from conftest import make_crops, touch
+
+from deepfake.files import UserError
+from deepfake.scan_inputs import list_sources
+
+
+def names(*arguments, stdin=b"") -> list[str]:
+    return [source.name for source in list_sources([str(argument) for argument in arguments], io.BytesIO(stdin))]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    touch(tmp_path, "b/two.MP4", "b/deep/er/one.mov", "b/photo.jpg", "b/notes.txt", "b/.x.mp4", "b/a.heic", "c.avi")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_gives_all_videos_and_images_below_it_and_nothing_else(folder):
+    assert names("b") == ["b/a.heic", "b/photo.jpg", "b/two.MP4", "b/deep/er/one.mov"]
+
+
+def test_the_frames_and_crops_of_earlier_steps_are_not_scanned_as_images(folder):
+    make_crops(folder / "b", "two")
+    touch(folder, "b/two/frames.json", "b/two/two-000.png", "b/z/z.png")
+    assert names("b") == ["b/a.heic", "b/photo.jpg", "b/two.MP4", "b/deep/er/one.mov", "b/z/z.png"]
+
+
+def test_a_list_may_name_files_folders_and_what_is_not_there(folder):
+    lines = "\ufeffc.avi\r\n\n  \nb/deep\nno such.mp4\n".encode()
+    Path("list.txt").write_bytes(lines)
+    assert names("list.txt") == names("-", stdin=lines) == ["c.avi", "b/deep/er/one.mov", "no such.mp4"]
+
+
+def test_a_file_that_is_named_twice_is_scanned_once(folder):
+    (folder / "link.mp4").symlink_to("c.avi")
+    assert names("c.avi", "./c.avi", folder / "c.avi", "link.mp4", "c.avi") == ["c.avi", "link.mp4"]
+
+
+def test_an_argument_is_a_file_whatever_its_suffix_and_a_folder_whatever_its_name(folder):
+    touch(folder, "x.mp4/inside.mp4", "no_suffix")
+    assert names("x.mp4", "no_suffix") == ["x.mp4/inside.mp4", "no_suffix"]
+
+
+def test_a_broken_link_is_listed_and_a_mistyped_argument_is_the_users_error(folder):
+    (folder / "broken.mp4").symlink_to("nowhere.mp4")
+    assert names("broken.mp4") == ["broken.mp4"]
+    with pytest.raises(UserError, match=r"typo\.mp4: not found"):
+        names("c.avi", "typo.mp4")
+    (folder / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: no video or image in it"):
+        names("empty")
+
+
+@pytest.mark.parametrize("name", [b"a\nb.mp4", b'a, "b".mp4', b"\xff\xfe.mp4", "日本.mp4".encode(), b"--model.mp4"])
+def test_any_name_is_found_and_can_be_written_as_text(tmp_path, name):
+    folder = os.fsencode(tmp_path / "odd")
+    os.mkdir(folder)
+    with open(os.path.join(folder, name), "w"):
+        pass
+    (source,) = list_sources([str(tmp_path / "odd")], io.BytesIO())
+    assert source.path.is_file()
+    source.name.encode("utf-8")
