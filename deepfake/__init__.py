@@ -1,7 +1,7 @@
 """Videos of faces go in, a verdict for each video comes out. The modules, in the order of that way; each one imports
 only from those before it, or from the plain helpers.
 
-    helpers     cli, files, runner, listing
+    helpers     cli, files, runner, listing, rules
     videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
     frames      decoding, frames                                        step 00
     faces       networks, detector, people, faces                       steps 01a and 01b
@@ -14,5 +14,7 @@ only from those before it, or from the plain helpers.
     reports     heatmaps; scans, timeline, report (templates/: its HTML, style and script)
     verdicts    spark_predictions, aggregates, errors, testset, verdicts        step 04
     comparing   runs, compare_plots: compare
+    scanning    scans, scan_inputs, evidence, resizing, classifiers, scan_pictures, scan_outputs: scan     step 05
+                untrusted (all that loads a model looks at its file so first), export
     pictures    plots, robustness_plots, and those above
 """

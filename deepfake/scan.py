@@ -136,7 +136,8 @@ def scan_all(
         with VideoBar("05", "faces", len(sources), quiet) as bar:
             for scan in scan_files(sources, load, options):
                 scans[scan.name] = scan
-                bar.write(line_of(scan, opened[0].judge), file=sys.stdout)
+                with bar.external_write_mode(sys.stdout):
+                    print(line_of(scan, opened[0].judge), flush=True)  # at once, through a pipe too
                 bar.advance(len(scan.faces), failed=scan.p_real is None, done_before=False)
     except KeyboardInterrupt:
         if opened and scans:

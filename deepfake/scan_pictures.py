@@ -1,5 +1,6 @@
 """The pictures of a scan: one whole frame with the boxes of its faces, and crops, as small JPEGs."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import cv2
@@ -7,9 +8,10 @@ import numpy as np
 
 from deepfake.evidence import Evidence, Small, shrink
 from deepfake.frames import choose_frames
+from deepfake.people import least_frames
 from deepfake.rules import is_real
 from deepfake.scans import CropPicture, FaceScore, Pictures
-from deepfake.videos import LABEL_NAMES
+from deepfake.videos import FAKE, LABEL_NAMES
 
 # so that 500 videos stay below 60 MB in one report
 CROP_SIDE = 112
@@ -21,13 +23,13 @@ WHITE = (255, 255, 255)
 
 
 def take_pictures(evidence: Evidence, faces: Sequence[FaceScore], threshold: float) -> Pictures:
-    """The frame with the least real face, and a dozen crops, as many of each person as of any other.
+    """The frame with the least real face of anyone who counts, and a dozen crops, as many of each person.
 
     `faces` are those of the evidence that a model has judged.
     """
     if not faces:
         return Pictures()
-    least_real = min(faces, key=lambda face: face.p_real)
+    least_real = min(_of_those_who_count(faces), key=lambda face: face.p_real)
     small = next((small for small in evidence.small if small.frame == least_real.frame), None)
     crops = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
     return Pictures(
@@ -38,6 +40,13 @@ def take_pictures(evidence: Evidence, faces: Sequence[FaceScore], threshold: flo
             for face in choose_faces(faces, MOST_CROPS)
         ),
     )
+
+
+def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:
+    """The faces without those that a detector took some spot of the background for, unless that is all."""
+    least = least_frames(len({face.frame for face in faces}))
+    seen = Counter(face.person for face in faces)
+    return [face for face in faces if seen[face.person] >= least] or faces
 
 
 def choose_faces(faces: Sequence[FaceScore], most: int) -> list[FaceScore]:
@@ -61,8 +70,15 @@ def draw_boxes(small: Small, faces: Sequence[FaceScore], threshold: float) -> np
         x, y, width, height = (round(value * small.scale) for value in face.box)
         cv2.rectangle(image, (x, y), (x + width, y + height), WHITE, 3, cv2.LINE_AA)
         cv2.rectangle(image, (x, y), (x + width, y + height), colour, 2, cv2.LINE_AA)
-        _write(image, f"{100 * (1 - face.p_real):.0f} % {LABEL_NAMES[0]}", x, y, colour)
+        _write(image, f"{whole_percent(1 - face.p_real)} {LABEL_NAMES[FAKE]}", x, y, colour)
     return image
+
+
+def whole_percent(share: float) -> str:
+    """A share as whole per cent, never as none or all."""
+    if share < 0.01:
+        return "< 1 %"
+    return "> 99 %" if share > 0.99 else f"{100 * share:.0f} %"
 
 
 def _write(image: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:

@@ -145,7 +145,8 @@ def test_images_are_judged_upright_and_of_a_moving_one_the_first(frame, tmp_path
     pictures = [Image.fromarray(frame), Image.new("RGB", (400, 200))]
     pictures[0].save(tmp_path / "moving.webp", save_all=True, append_images=pictures[1:], lossless=True)
     assert scan(tmp_path / "moving.webp").p_real == pytest.approx(expected, abs=1e-9)
-    pictures[0].save(tmp_path / "moving.gif", save_all=True, append_images=[Image.fromarray(np.roll(frame, 3, 1))], duration=100)
+    pictures[1] = Image.fromarray(np.roll(frame, 3, 1))
+    pictures[0].save(tmp_path / "moving.gif", save_all=True, append_images=pictures[1:], duration=100)
     gif = scan(tmp_path / "moving.gif")
     assert gif.frames == 2 and len(gif.faces) == 4
     assert MOST_PIXELS >= 100_000_000

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Seconds a video of step 05, the model loaded, beside decoding alone and the plain way, in turns on the same clips.
+
+  s  step 05 by TensorFlow                     o  step 05 by ONNX Runtime (after --export)
+  d  only the decoding of the needed frames    p  every frame read, an MTCNN for each, the model crop by crop
+
+Then the seconds of the whole script on one small image, by either runtime: what starting up takes. Medians of several
+rounds; what a way takes on two clips of one frame is taken off, so that processes that start are in no figure. Without
+--clips four 1080p clips are drawn.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from plain_way import convert, crop
+from preprocess import FULL_HD, ROOT, VIDEO_SUFFIXES, draw_clips, longer_side
+
+from deepfake.classifiers import Classifier, open_classifier
+from deepfake.cli import cores
+from deepfake.frames import FRAMES_PER_VIDEO, read_video
+from deepfake.runner import at_work
+from deepfake.sample import draw_dataset
+from deepfake.scan import Options, scan_files
+from deepfake.scan_inputs import Source
+
+NAMES = {"s": "step 05", "o": "step 05, ONNX Runtime", "d": "only decoding", "p": "the plain way"}
+
+Way = Callable[[list[Path]], None]
+
+
+def scan(classifier: Classifier, clips: list[Path]) -> None:
+    """Step 05 with a model that is loaded."""
+    sources = [Source(clip, clip.name) for clip in clips]
+    verdicts = [item.verdict for item in scan_files(sources, lambda: classifier, Options(workers=cores()))]
+    if "UNKNOWN" in verdicts:
+        sys.exit(f"a clip of {sources[0].path.parent} was not judged; give clips with faces")
+
+
+def decode_one(clip: Path) -> int:
+    """Decode the frames of a clip that are needed, and forget them."""
+    return len(read_video(clip, FRAMES_PER_VIDEO)[0])
+
+
+def decode(clips: list[Path]) -> None:
+    """Only the decoding, in as many processes as cores."""
+    with at_work(decode_one, clips, min(cores(), len(clips)), timeout=120) as results:
+        for clip, count in results:
+            assert count, clip
+
+
+def plain(model, clips: list[Path]) -> None:
+    """All frames read, their faces found and each crop judged, one after the other."""
+    side = model.input_shape[-2]
+    with tempfile.TemporaryDirectory() as name:
+        for number, clip in enumerate(clips):
+            folder = Path(name, str(number))
+            convert(clip, folder, FRAMES_PER_VIDEO)
+            crop(folder)
+            for path in sorted((folder / "faces").glob("*.png")):
+                image = cv2.resize(cv2.imread(str(path))[:, :, ::-1], (side, side))
+                model.predict(image[None].astype(np.float32), verbose=0)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def start_up(image: Path, model: Path, runtime: str, out_dir: Path) -> None:
+    """The script on one small image, as a user starts it."""
+    files = [image, "--model", model, "--runtime", runtime, "--out-dir", out_dir, "--quiet"]
+    command = [sys.executable, ROOT / "05-scan_videos.py", *files]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+def measure(ways: dict[str, Way], groups: dict[str, list[Path]], small: list[Path], repeat: int) -> None:
+    """Print the seconds a clip of each way after start-up, and how they compare."""
+    times: dict[tuple[str, str], list[float]] = {}
+    for _ in range(repeat):
+        for name, way in ways.items():
+            before = seconds(partial(way, small))
+            for group, clips in groups.items():
+                taken = seconds(partial(way, clips)) - before
+                times.setdefault((group, name), []).append(taken / len(clips))
+    for group, clips in groups.items():
+        print(f"{len(clips)} {group}:")
+        median = {name: statistics.median(times[group, name]) for name in ways}
+        for name in ways:
+            rounds = ", ".join(f"{value:.2f}" for value in times[group, name])
+            print(f"  {name}  {NAMES[name]:<22} {median[name]:6.2f} s a clip  ({rounds})")
+        ratios = [f"{name}/d {median[name] / median['d']:.2f}" for name in ways if name != "d" and "d" in ways]
+        print(f"  {', '.join(ratios)}; load {os.getloadavg()[0]:.1f} on {cores()} cores")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"))
+    parser.add_argument("--clips", type=Path, help="a folder of videos with faces (default: 1080p clips are drawn)")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds")
+    parser.add_argument("--ways", default="sodp", help="which ways, such as sd")
+    args = parser.parse_args()
+    given = sorted(path for path in args.clips.iterdir() if path.suffix in VIDEO_SUFFIXES) if args.clips else []
+    if args.clips and not given:
+        parser.error(f"{args.clips}: no videos in it")
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        clips = given or draw_clips(scratch / "clips")
+        large = [clip for clip in clips if longer_side(clip) > FULL_HD]
+        groups = {"1080p clips": large, "smaller clips": [clip for clip in clips if clip not in large]}
+        draw_dataset(scratch / "small", 2, size=(320, 272), seconds=0.1, fps=10, fakes=1, quiet=True)
+        small = sorted((scratch / "small").glob("*.mp4"))[:2]
+        keras = open_classifier(args.model)
+        ways: dict[str, Way] = {"s": partial(scan, keras), "d": decode, "p": partial(plain, keras.model)}
+        if "o" in args.ways:
+            ways["o"] = partial(scan, open_classifier(args.model, "onnx"))
+        measure({way: ways[way] for way in args.ways}, {n: g for n, g in groups.items() if g}, small, args.repeat)
+        picture = scratch / "picture.png"
+        cv2.imwrite(str(picture), np.full((64, 64, 3), 128, np.uint8))
+        for runtime in ["keras"] * ("s" in args.ways) + ["onnx"] * ("o" in args.ways):
+            rounds = [seconds(partial(start_up, picture, args.model, runtime, scratch)) for _ in range(args.repeat)]
+            print(f"the script on one small image, {runtime}: {statistics.median(rounds):.1f} s")
+
+
+if __name__ == "__main__":
+    main()
