@@ -16,7 +16,7 @@ from pebble import ProcessFuture, ProcessPool
 
 from deepfake.classifiers import Classifier
 from deepfake.decoding import claimed_seconds
-from deepfake.evidence import Evidence, gather
+from deepfake.evidence import Evidence, Seen, Small, gather
 from deepfake.faces import find_faces
 from deepfake.runner import VideoError, process_pool, reason_of, result_of
 from deepfake.scan import Options, judge_evidence
@@ -125,7 +125,7 @@ class ScanQueue:
             return "done"
         if item.begun:
             return self._scanner.stage
-        return f"waiting, {waiting.index(item.id)} before it"
+        return f"{waiting.index(item.id)} before it"
 
     def _run(self) -> None:
         while item := self._next():
@@ -159,7 +159,7 @@ def open_queue(load: Callable[[], Classifier], limits: Limits, options: Options)
     with process_pool(1, _share_stage, shared) as pool:
         pool.schedule(_warm_up)  # while the model is loaded
         classifier = load()
-        _try_out(classifier)
+        _try_out(classifier, options)
         queue = ScanQueue(Scanner(pool, shared, classifier, limits, options))
         try:
             yield queue, classifier.judge
@@ -167,10 +167,12 @@ def open_queue(load: Callable[[], Classifier], limits: Limits, options: Options)
             queue.end()
 
 
-def _try_out(classifier: Classifier) -> None:
-    """Judge a dark crop: the first one takes seconds, which nobody shall wait for who has just dropped a file."""
-    side = classifier.judge.image_size
-    classifier.run(np.zeros((1, *filter(None, [classifier.frames]), side, side, 3), np.float32))
+def _try_out(classifier: Classifier, options: Options) -> None:
+    """Judge a dark crop: a model's first takes seconds, which nobody shall wait for who has just dropped a file."""
+    box = (0, 0, 64, 64)
+    seen, frame = Seen(0, 0, 0, 0.0, box, "0", 1.0), np.zeros((64, 64, 3), np.uint8)
+    dark = Evidence(1, 0.0, None, (seen,), (frame,), (Small(0, 0.0, 1.0, frame),))
+    judge_evidence(Source(Path("dark"), "dark"), dark, classifier, options)
 
 
 def _share_stage(stage: Any) -> None:

@@ -78,8 +78,6 @@ async def receive(chunks: AsyncIterator[bytes], folder: Path, limits: Limits) ->
                 if not suffix and len(head) == HEAD:
                     suffix = suffix_of(head)
                 file.write(chunk)
-        if not size:
-            raise RefusedError(415, "is empty")
         return path.rename(path.with_suffix(suffix or suffix_of(head)))
     except OSError as error:
         path.unlink(missing_ok=True)
@@ -97,6 +95,8 @@ def suffix_of(head: bytes) -> str:
     Raises:
         RefusedError: it is neither.
     """
+    if not head:
+        raise RefusedError(415, "is empty")
     if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
         raise RefusedError(415, "is a HEIC or AVIF image, which is not read here; save it as JPEG or PNG")
     for place, signature, suffix in SIGNATURES:

@@ -3,6 +3,7 @@
 A Starlette app on uvicorn, of which only this computer hears. Nothing is kept but the last scans, in memory.
 """
 
+import base64
 import errno
 import shutil
 import signal
@@ -25,10 +26,11 @@ from deepfake.classifiers import check_classifier, open_classifier
 from deepfake.files import UserError
 from deepfake.report import render_page, render_scan
 from deepfake.scan import Options
+from deepfake.scan_heat import add_heat
 from deepfake.scan_queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.scans import Judge
 from deepfake.timeline import clock, percent
-from deepfake.uploads import Limits, RefusedError, receive, shown_name
+from deepfake.uploads import Limits, RefusedError, receive, shown_name, suffix_of
 
 HOST = "127.0.0.1"
 # what the address of this page can be called, at the other end of an ssh tunnel too. A stranger's page that has its own
@@ -64,7 +66,10 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
         # taken first of all: whoever opens the page at once waits until the model is there
         with listen(port) as listener, tempfile.TemporaryDirectory(prefix="deepfake-page-") as folder:
             print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
-            with open_queue(lambda: open_classifier(model), limits, Options(timeout=timeout)) as (queue, judge):
+            with open_queue(lambda: open_classifier(model), limits, Options(timeout=timeout, paint=add_heat)) as (
+                queue,
+                judge,
+            ):
                 app = create_app(queue, judge, Path(folder), limits)
                 server(app).run(sockets=[listener])
     except KeyboardInterrupt:
@@ -125,14 +130,28 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
             raise HTTPException(404, "This scan is no longer kept.")
         return HTMLResponse(render_scan(item.scan, judge))
 
+    def check_room(size: int) -> None:
+        limits.check_size(size)
+        if uploading + queue.waiting() >= MOST_WAITING:
+            raise RefusedError(503, f"has to wait: {MOST_WAITING} others are before it; try again in a minute")
+        if shutil.disk_usage(folder).free < SPARE_BYTES + limits.megabytes * 1e6:
+            raise RefusedError(507, "finds no room: the disk of this computer is nearly full")
+
+    async def check_upload(request: Request) -> Response:
+        """What there will be to say against an upload, by its size and its first bytes."""
+        try:
+            check_room(int(request.headers.get("x-file-size", "")))
+            suffix_of(base64.b64decode(request.headers.get("x-file-head", ""), validate=True))
+        except RefusedError as error:
+            return JSONResponse({"refused": str(error)})
+        except ValueError:
+            raise HTTPException(400) from None
+        return JSONResponse({"refused": None})
+
     async def add_scan(request: Request) -> Response:
         nonlocal uploading
         _check_origin(request)
-        limits.check_size(int(request.headers.get("content-length", 0)))
-        if uploading + queue.waiting() >= MOST_WAITING:
-            raise RefusedError(503, f"has to wait: {MOST_WAITING} others are waiting; try again in a minute")
-        if shutil.disk_usage(folder).free < SPARE_BYTES + limits.megabytes * 1e6:
-            raise RefusedError(507, "finds no room: the disk of this computer is nearly full")
+        check_room(int(request.headers.get("content-length", 0)))
         uploading += 1
         try:
             path = await receive(request.stream(), folder, limits)
@@ -145,6 +164,7 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
         routes=[
             Route("/", index),
             Route("/static/{name}", static),
+            Route("/check", check_upload),
             Route("/scans", list_scans),
             Route("/scans", add_scan, methods=["POST"]),
             Route("/scans/{id}", show_scan),
@@ -162,11 +182,10 @@ def _check_origin(request: Request) -> None:
 
 
 def _as_json(item: Item, progress: str) -> dict[str, Any]:
-    scan = item.scan
-    said = {"progress": progress}
+    scan, said = item.scan, {}
     if scan:
-        said = {"verdict": scan.verdict.lower(), "said": percent(scan.p_real) + " real" if scan.faces else scan.reason}
-    return {"id": item.id, "name": item.name, "waits": not scan and not item.begun, **said}
+        said = {"verdict": scan.verdict.lower(), "said": f"{percent(scan.p_real)} real" if scan.faces else scan.reason}
+    return {"id": item.id, "name": item.name, "begun": item.begun, "progress": progress, **said}
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -1,185 +1,167 @@
 "use strict";
 
-// Uploads one file after the other, and shows what the server says of all scans. Names are only ever text.
+// Sends files to the server, one after the other, and shows what it says of all scans. Names are only ever text.
 
 const POLL = 400; // milliseconds
+const HEAD = 512; // bytes by which the server tells what a file is
+const SILENT = "did not arrive: does 06-web_page.py still run?";
 
 const byId = (id) => document.getElementById(id);
-const input = byId("file");
-const drop = byId("drop");
-const list = byId("list");
-const result = byId("result");
-
-const rows = new Map(); // by the ids of scans, and of uploads on their way
-const own = new Set(); // scans that were begun here
+const rows = new Map(); // of scans, by their ids
+const own = new Set(); // ids of scans that were begun here
 let shown = null;
+let chosen = false; // somebody looks at a scan of their choice, which the next one does not replace
 let polling = false;
-let uploads = Promise.resolve();
-let count = 0;
+let sent = Promise.resolve();
 
 const tell = (text) => { byId("told").textContent = text; };
 
-const newRow = (id, name) => {
-  const row = document.createElement("li");
-  row.innerHTML = '<span class="badge unknown"></span><button type="button" class="name" disabled><bdi></bdi></button><span class="said"></span>';
+const newRow = (name) => {
+  const row = byId("row").content.firstElementChild.cloneNode(true);
   row.querySelector("bdi").textContent = name;
-  row.querySelector("button").addEventListener("click", () => show(id, true));
-  rows.set(id, row);
+  row.querySelector("progress").setAttribute("aria-label", `Progress of ${name}`);
   byId("scans").hidden = false;
   return row;
 };
 
-const say = (row, badge, text, kind = "unknown") => {
+// part: 0 to 1, null for a progress that is not known, or undefined for none
+const say = (row, kind, badge, text, part) => {
   const place = row.querySelector(".badge");
-  place.textContent = badge;
   place.className = `badge ${kind}`;
+  place.textContent = badge;
   row.querySelector(".said").textContent = text;
+  const bar = row.querySelector("progress");
+  bar.hidden = part === undefined;
+  if (part) bar.value = part; else bar.removeAttribute("value");
 };
 
-const refuse = (row, name, text) => {
-  row.className = "refused";
-  say(row, "not taken", text);
-  tell(`${name} ${text}`);
+const refuse = (row, name, why) => {
+  row.classList.add("refused");
+  say(row, "unknown", "not taken", why);
+  tell(`${name} ${why}`);
 };
 
-// progress is a number from 0 to 1, null for one that is not known, or undefined for none
-const setBar = (row, progress, name) => {
-  let bar = row.querySelector("progress");
-  if (progress === undefined) { bar?.remove(); return; }
-  if (!bar) {
-    bar = document.createElement("progress");
-    bar.setAttribute("aria-label", `progress of ${name}`);
-    row.append(bar);
-  }
-  if (progress === null) bar.removeAttribute("value"); else bar.value = progress;
+// what the server will not take need not be sent; its answer in the middle of an upload would often be lost
+const check = async (file) => {
+  const head = new Uint8Array(await file.slice(0, HEAD).arrayBuffer());
+  const headers = { "X-File-Size": file.size, "X-File-Head": btoa(String.fromCharCode(...head)) };
+  return (await (await fetch("/check", { headers })).json()).refused;
 };
 
-const send = (file, row) => new Promise((resolve) => {
+const send = (file, row) => new Promise((resolve, reject) => {
   const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
   request.open("POST", "/scans");
   request.responseType = "json";
   request.setRequestHeader("Content-Type", "application/octet-stream");
   request.setRequestHeader("X-File-Name", encodeURIComponent(file.name.slice(0, 255).toWellFormed()));
   request.upload.addEventListener("progress", (event) => {
-    setBar(row, event.loaded / event.total, file.name);
-    row.querySelector(".said").textContent = `${Math.round((100 * event.loaded) / event.total)}\u00a0%`;
+    const part = event.loaded / event.total;
+    say(row, "unknown", "sending", `${Math.round(100 * part)}\u00a0%`, part);
   });
   request.addEventListener("loadend", () => {
-    setBar(row, undefined);
     if (request.status === 201) resolve(request.response.id);
-    else {
-      refuse(row, file.name, request.response?.error ?? "did not arrive: does 06-web_page.py still run?");
-      resolve(null);
-    }
+    else reject(new Error(request.response?.error ?? SILENT));
   });
   request.send(file);
 });
 
-const upload = async (file, id, row) => {
-  say(row, "uploading", "");
-  const scan = await send(file, row);
-  if (!scan) return;
-  rows.delete(id);
-  row.remove();
-  own.add(scan);
-  poll();
+const upload = async (file, row) => {
+  try {
+    const why = await check(file).catch(() => SILENT);
+    if (why) throw new Error(why);
+    own.add(await send(file, row));
+    row.remove();
+    poll();
+  } catch (error) {
+    refuse(row, file.name, error.message);
+  }
 };
 
 const take = (files) => {
+  chosen = false;
   for (const file of files) {
-    const id = `upload-${++count}`;
-    const row = newRow(id, file.name);
-    list.prepend(row);
-    const most = Number(input.dataset.megabytes);
-    if (file.size > 1e6 * most) refuse(row, file.name, `is larger than ${most} MB, which is the limit here (--max-mb)`);
-    else {
-      say(row, "waiting", "");
-      uploads = uploads.then(() => upload(file, id, row));
-    }
+    const row = newRow(file.name);
+    say(row, "unknown", "waiting", "");
+    byId("uploads").prepend(row);
+    sent = sent.then(() => upload(file, row));
   }
 };
 
 const update = (scan) => {
-  const known = rows.get(scan.id);
-  const row = known ?? newRow(scan.id, scan.name);
-  if (row.dataset.done) return;
-  if (scan.verdict) {
-    row.dataset.done = "yes";
-    say(row, scan.verdict, scan.said, scan.verdict);
-    setBar(row, undefined);
-    row.querySelector("button").disabled = false;
-    if (own.delete(scan.id)) {
-      tell(`${scan.name}: ${scan.verdict}, ${scan.said}`);
-      show(scan.id, false);
-    }
-  } else {
-    const text = scan.progress;
-    if (own.has(scan.id) && row.querySelector(".said").textContent !== text) tell(`${scan.name}: ${text}`);
-    say(row, scan.waits ? "waiting" : "scanning", text);
-    setBar(row, scan.waits ? undefined : null, scan.name);
+  const row = rows.get(scan.id) ?? newRow(scan.name);
+  if (!rows.has(scan.id)) {
+    rows.set(scan.id, row);
+    row.querySelector("button").addEventListener("click", () => { chosen = true; show(scan.id); });
   }
+  if (row.dataset.progress === scan.progress) return;
+  row.dataset.progress = scan.progress;
+  if (own.has(scan.id)) tell(`${scan.name}: ${scan.progress}`);
+  if (!scan.verdict) {
+    say(row, "unknown", scan.begun ? "scanning" : "waiting", scan.progress, scan.begun ? null : undefined);
+    return;
+  }
+  say(row, scan.verdict, scan.verdict, scan.said);
+  row.querySelector("button").disabled = false;
+  if (own.delete(scan.id)) {
+    tell(`${scan.name}: ${scan.verdict}, ${scan.said}`);
+    if (!chosen) show(scan.id);
+  }
+};
+
+const arrange = (ids) => {
+  for (const [id, row] of rows) {
+    if (!ids.includes(id)) { rows.delete(id); row.remove(); }
+  }
+  // only what is not in its place is moved: that takes the focus from it
+  ids.forEach((id, place) => {
+    const there = byId("list").children[place];
+    if (there !== rows.get(id)) byId("list").insertBefore(rows.get(id), there ?? null);
+  });
 };
 
 const poll = async () => {
   if (polling) return;
   polling = true;
-  for (let busy = true; busy; ) {
-    let scans;
-    try {
-      scans = await (await fetch("/scans")).json();
-    } catch {
-      tell("The page has no connection any more: does 06-web_page.py still run?");
-      break;
+  try {
+    for (let busy = true; busy; ) {
+      const scans = await (await fetch("/scans")).json();
+      scans.forEach(update);
+      arrange(scans.map((scan) => scan.id));
+      busy = scans.some((scan) => !scan.verdict) || own.size > 0;
+      if (busy) await new Promise((resolve) => setTimeout(resolve, POLL));
     }
-    scans.forEach(update);
-    arrange(scans.map((scan) => scan.id));
-    busy = scans.some((scan) => !scan.verdict) || own.size > 0;
-    if (busy) await new Promise((resolve) => setTimeout(resolve, POLL));
+  } catch {
+    tell("This page has lost its server: does 06-web_page.py still run?");
   }
   polling = false;
 };
 
-// moving a row takes the focus from it: only those that are not in their place are moved
-const arrange = (ids) => {
-  for (const [id, row] of rows) {
-    if (!id.startsWith("upload-") && !ids.includes(id)) { rows.delete(id); row.remove(); }
-  }
-  let before = [...list.children].filter((row) => [...rows].some(([id, its]) => its === row && id.startsWith("upload-"))).pop() ?? null;
-  for (const id of ids) {
-    const row = rows.get(id);
-    const next = before ? before.nextSibling : list.firstChild;
-    if (row !== next) list.insertBefore(row, next);
-    before = row;
-  }
-};
-
-const show = async (id, wanted) => {
+const show = async (id) => {
   shown = id;
-  const answer = await fetch(`/scans/${id}`);
-  const html = await answer.text();
-  if (shown !== id) return;
-  if (answer.ok) result.innerHTML = html; // made by the server, where names are escaped
-  else result.textContent = html;
+  const answer = await fetch(`/scans/${id}`).catch(() => null);
+  if (shown !== id || !answer) return;
+  const result = byId("result");
+  if (answer.ok) result.innerHTML = await answer.text(); // in which the server has escaped all names
+  else result.textContent = "This scan is no longer kept.";
   for (const [key, row] of rows) row.classList.toggle("shown", key === id);
-  if (wanted) {
+  if (chosen) {
     result.focus({ preventScroll: true });
     result.scrollIntoView();
   }
 };
 
-input.addEventListener("change", () => {
-  take(input.files);
-  input.value = ""; // so that the same file can be chosen again
+const drop = byId("drop");
+byId("file").addEventListener("change", (event) => {
+  take([...event.target.files]);
+  event.target.value = ""; // so that the same file can be chosen again
 });
-for (const kind of ["dragover", "drop"]) {
-  // anywhere: a browser leaves the page for a file that misses
-  addEventListener(kind, (event) => event.preventDefault());
-}
-addEventListener("dragover", () => drop.classList.add("over"));
-addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });
+// anywhere: for a file that misses, a browser leaves the page
+addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
+addEventListener("dragleave", (event) => event.relatedTarget ?? drop.classList.remove("over"));
 addEventListener("drop", (event) => {
+  event.preventDefault();
   drop.classList.remove("over");
-  take(event.dataTransfer.files);
+  take([...event.dataTransfer.files]);
 });
-addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
+addEventListener("visibilitychange", () => document.hidden || poll());
 poll();
