@@ -4,14 +4,14 @@
   s  step 05 by TensorFlow                     o  step 05 by ONNX Runtime (after --export)
   d  only the decoding of the needed frames    p  every frame read, an MTCNN for each, the model crop by crop
 
-Then the seconds of the whole script on one small image, by either runtime: what starting up takes. Medians of several
+Beside the seconds on the clock those of all processors together, which other work on the machine changes less. Then the
+seconds of the whole script on one small image, by either runtime: what starting up takes. Medians of several
 rounds; what a way takes on two clips of one frame is taken off, so that processes that start are in no figure. Without
 --clips four 1080p clips are drawn.
 """
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -71,10 +71,15 @@ def plain(model, clips: list[Path]) -> None:
                 model.predict(image[None].astype(np.float32), verbose=0)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.monotonic()
+def seconds(work: Callable[[], object]) -> np.ndarray:
+    """How long some work takes: by the clock, and of this process' and its children's processor time."""
+    began = _now()
     work()
-    return time.monotonic() - began
+    return _now() - began
+
+
+def _now() -> np.ndarray:
+    return np.array([time.monotonic(), sum(os.times()[:4])])
 
 
 def start_up(image: Path, model: Path, runtime: str, out_dir: Path) -> None:
@@ -86,7 +91,7 @@ def start_up(image: Path, model: Path, runtime: str, out_dir: Path) -> None:
 
 def measure(ways: dict[str, Way], groups: dict[str, list[Path]], small: list[Path], repeat: int) -> None:
     """Print the seconds a clip of each way after start-up, and how they compare."""
-    times: dict[tuple[str, str], list[float]] = {}
+    times: dict[tuple[str, str], list[np.ndarray]] = {}
     for _ in range(repeat):
         for name, way in ways.items():
             before = seconds(partial(way, small))
@@ -95,12 +100,14 @@ def measure(ways: dict[str, Way], groups: dict[str, list[Path]], small: list[Pat
                 times.setdefault((group, name), []).append(taken / len(clips))
     for group, clips in groups.items():
         print(f"{len(clips)} {group}:")
-        median = {name: statistics.median(times[group, name]) for name in ways}
-        for name in ways:
-            rounds = ", ".join(f"{value:.2f}" for value in times[group, name])
-            print(f"  {name}  {NAMES[name]:<22} {median[name]:6.2f} s a clip  ({rounds})")
-        ratios = [f"{name}/d {median[name] / median['d']:.2f}" for name in ways if name != "d" and "d" in ways]
-        print(f"  {', '.join(ratios)}; load {os.getloadavg()[0]:.1f} on {cores()} cores")
+        median = {name: np.median(times[group, name], axis=0) for name in ways}
+        for name, (clock, processors) in median.items():
+            rounds = ", ".join(f"{value:.2f}" for value, _ in times[group, name])
+            print(f"  {name}  {NAMES[name]:<22} {clock:6.2f} s a clip ({rounds}), {processors:.2f} s of processors")
+        for name in set(ways) - {"d"} if "d" in ways else ():
+            clock, processors = median[name] / median["d"]
+            print(f"  {name}/d {clock:.2f} by the clock, {processors:.2f} of processors")
+        print(f"  load {os.getloadavg()[0]:.1f} on {cores()} cores", flush=True)
 
 
 def main() -> None:
@@ -129,7 +136,10 @@ def main() -> None:
         cv2.imwrite(str(picture), np.full((64, 64, 3), 128, np.uint8))
         for runtime in ["keras"] * ("s" in args.ways) + ["onnx"] * ("o" in args.ways):
             rounds = [seconds(partial(start_up, picture, args.model, runtime, scratch)) for _ in range(args.repeat)]
-            print(f"the script on one small image, {runtime}: {statistics.median(rounds):.1f} s")
+            clock, processors = np.median(rounds, axis=0)
+            print(
+                f"the script on one small image, {runtime}: {clock:.1f} s, {processors:.1f} s of processors", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -132,6 +132,10 @@ def read_image(path: Path) -> Frame:
             raise VideoError(f"is too large: more than {MOST_PIXELS / 1e6:.0f} million pixels") from None
         except Image.UnidentifiedImageError:
             raise VideoError("is not an image that can be read") from None
+        except (OSError, SyntaxError, ValueError) as error:  # all three Pillow's, for bytes that make no sense
+            if getattr(error, "strerror", None):
+                raise
+            raise VideoError(f"is damaged ({error})") from None
     image, scale = to_standard_size(pixels)
     return Frame(0, 0.0, scale, image)
 

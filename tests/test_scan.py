@@ -159,9 +159,9 @@ def save(image: np.ndarray, path, **options):
 
 def test_damaged_images_say_so(frame, tmp_path):
     cut_in_half(save(frame, tmp_path / "half.jpg"))
-    assert isinstance(gather(tmp_path / "half.jpg", 11), VideoError)
-    with pytest.raises(OSError, match="truncated"):
+    with pytest.raises(VideoError, match=r"is damaged \(.*truncated"):
         read_image(tmp_path / "half.jpg")
+    assert scan(tmp_path / "half.jpg").verdict == "UNKNOWN"
 
 
 def test_the_length_goes_by_the_frames_themselves(tmp_path):
@@ -260,8 +260,8 @@ def test_sequence_models_judge_people_as_step_03a_does(run):
     files = scanned(run, "sequences")
     assert len(rows) >= 3
     for row in rows.itertuples():
-        own = {face["p_real"] for face in files[row.video]["faces"] if face["person"] == row.person}
-        assert own == {pytest.approx(row.p_real, abs=1e-5)}
+        own = [face["p_real"] for face in files[row.video]["faces"] if face["person"] == row.person]
+        assert len(own) >= 3 and own == pytest.approx([row.p_real] * len(own), abs=1e-5)
     for video, members in rows.groupby("video"):
         assert files[video]["p_real"] == pytest.approx(members["p_real"].mean(), abs=1e-5)
 
