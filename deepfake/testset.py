@@ -104,7 +104,7 @@ def judge_of(
 ) -> Judge:
     """The model behind a test set's verdicts, with the metrics that step 04 has just written."""
     return Judge(
-        model=str(sources.model) if sources.model else "the model of step 03",
+        model=sources.model.name if sources.model else "the model of step 03",
         backbone=info.backbone,
         image_size=info.image_size,
         threshold=threshold,

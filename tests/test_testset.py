@@ -119,7 +119,7 @@ def test_step_04_writes_the_report_with_heat_maps(tmp_path, folders):
     (tmp_path / "p.json").write_text(json.dumps([[item.file, 0.9] for item in entries]))
     files = ("--predictions", tmp_path / "p.json", "--manifest", folders / "split" / "manifest.csv")
     report = ("--report", "--model", tmp_path / "model.keras", "--work-dir", folders / "work")
-    done = run_step("04", *files, *report, "--out-dir", tmp_path / "out", "--master", "local[1]", timeout=300)
+    done = run_step("04", *files, *report, "--out-dir", tmp_path / "out", "--master", "local[1]", timeout=600)
     assert done.returncode == 0, done.stderr
     html = (tmp_path / "out" / "report.html").read_text()
     assert f"the report is {tmp_path / 'out' / 'report.html'}" in done.stdout
