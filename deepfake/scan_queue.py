@@ -130,13 +130,13 @@ class ScanQueue:
     def _run(self) -> None:
         while item := self._next():
             try:
-                item.scan = self._scanner.scan(item.path, item.name)
+                scan = self._scanner.scan(item.path, item.name)
             except Exception as error:  # whatever it is, it is of this file, and the next ones are to be scanned
-                item.scan = Scan(item.name, "UNKNOWN", None, reason_of(error))
+                scan = Scan(item.name, "UNKNOWN", None, reason_of(error))
                 if not self._ends:
                     traceback.print_exc()
-            finally:
-                item.path.unlink(missing_ok=True)
+            item.path.unlink(missing_ok=True)
+            item.scan = scan
 
     def _next(self) -> Item | None:
         with self._changed:

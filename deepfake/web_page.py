@@ -61,15 +61,15 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
         KeyboardInterrupt: at the end.
     """
     check_classifier(model, "keras")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which would leave the uploads
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(end) == signal.SIG_DFL:  # which would leave the uploads
+            signal.signal(end, signal.default_int_handler)
     try:
         # taken first of all: whoever opens the page at once waits until the model is there
         with listen(port) as listener, tempfile.TemporaryDirectory(prefix="deepfake-page-") as folder:
             print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
-            with open_queue(lambda: open_classifier(model), limits, Options(timeout=timeout, paint=add_heat)) as (
-                queue,
-                judge,
-            ):
+            options = Options(timeout=timeout, paint=add_heat)
+            with open_queue(lambda: open_classifier(model), limits, options) as (queue, judge):
                 app = create_app(queue, judge, Path(folder), limits)
                 server(app).run(sockets=[listener])
     except KeyboardInterrupt:
@@ -138,15 +138,15 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
             raise RefusedError(507, "finds no room: the disk of this computer is nearly full")
 
     async def check_upload(request: Request) -> Response:
-        """What there will be to say against an upload, by its size and its first bytes."""
+        """What there is to be said against an upload, by its size and its first bytes, and if that will change."""
         try:
             check_room(int(request.headers.get("x-file-size", "")))
             suffix_of(base64.b64decode(request.headers.get("x-file-head", ""), validate=True))
         except RefusedError as error:
-            return JSONResponse({"refused": str(error)})
+            return JSONResponse({"refused": str(error), "later": error.status == 503})
         except ValueError:
             raise HTTPException(400) from None
-        return JSONResponse({"refused": None})
+        return JSONResponse({"refused": None, "later": False})
 
     async def add_scan(request: Request) -> Response:
         nonlocal uploading

@@ -185,7 +185,9 @@ def test_the_content_of_every_common_container_is_known(tmp_path, name, codec):
 
 def test_a_check_before_the_upload_says_the_same(page, monkeypatch):
     def refused(size: int, head: str) -> str | None:
-        return json.loads(page.ask("GET", "/check", file_size=str(size), file_head=head)[1])["refused"]
+        answer = json.loads(page.ask("GET", "/check", file_size=str(size), file_head=head)[1])
+        assert answer["later"] == ("has to wait" in (answer["refused"] or ""))
+        return answer["refused"]
 
     gif = "R0lGODlhAQABAAAAACw="
     assert refused(35, gif) is None
@@ -354,8 +356,9 @@ def test_the_script_scans_with_a_saved_model_and_ends_clean(tmp_path, clips):
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == ("", "\nstopped; no upload is left\n") and process.returncode == 130
         assert not list(page.folder.glob("deepfake-page-*"))
-    # told to end while it loads the model
-    with started(model, tmp_path / "others") as (process, page):
-        process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=60) == ("", "\nstopped; no upload is left\n") and process.returncode == 130
-        assert not list(page.folder.glob("deepfake-page-*"))
+    # told to end while it loads the model, and left by its terminal
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        with started(model, tmp_path / end.name) as (process, page):
+            process.send_signal(end)
+            assert process.communicate(timeout=60) == ("", "\nstopped; no upload is left\n")
+            assert process.returncode == 130 and not list(page.folder.iterdir())

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from served_page import Served, draw_clips, serving
 
+from deepfake import web_page
+
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)<\u2215script>.mp4"
@@ -126,6 +128,16 @@ def test_the_keyboard_is_enough(browser, served, clips):
         page.locator("#result:focus").wait_for()
         page.keyboard.press("Tab")
         assert page.evaluate("() => document.activeElement.innerText") == "All numbers"
+
+
+def test_what_finds_the_row_full_is_sent_when_there_is_room(browser, served, clips, monkeypatch):
+    with opened(browser, served) as page:
+        monkeypatch.setattr(web_page, "MOST_WAITING", 0)
+        with page.expect_response("**/check"), page.expect_response("**/check"):
+            choose(page, clips["bright"], clips["dark"])
+        assert row(page, "bright.mp4").locator(".badge").inner_text() == "waiting"
+        monkeypatch.setattr(web_page, "MOST_WAITING", 1)
+        page.locator("#result h3").get_by_text("dark.mp4").wait_for()
 
 
 def test_a_file_can_be_dropped_anywhere(browser, served, clips):

@@ -45,8 +45,10 @@ const refuse = (row, name, why) => {
 const check = async (file) => {
   const head = new Uint8Array(await file.slice(0, HEAD).arrayBuffer());
   const headers = { "X-File-Size": file.size, "X-File-Head": btoa(String.fromCharCode(...head)) };
-  return (await (await fetch("/check", { headers })).json()).refused;
+  return fetch("/check", { headers }).then((answer) => answer.json()).catch(() => ({ refused: SILENT }));
 };
+
+const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
 const send = (file, row) => new Promise((resolve, reject) => {
   const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
@@ -67,8 +69,9 @@ const send = (file, row) => new Promise((resolve, reject) => {
 
 const upload = async (file, row) => {
   try {
-    const why = await check(file).catch(() => SILENT);
-    if (why) throw new Error(why);
+    let answer = await check(file);
+    for (; answer.later; answer = await check(file)) await sleep(2 * POLL); // so many are before it
+    if (answer.refused) throw new Error(answer.refused);
     own.add(await send(file, row));
     row.remove();
     poll();
@@ -128,7 +131,7 @@ const poll = async () => {
       scans.forEach(update);
       arrange(scans.map((scan) => scan.id));
       busy = scans.some((scan) => !scan.verdict) || own.size > 0;
-      if (busy) await new Promise((resolve) => setTimeout(resolve, POLL));
+      if (busy) await sleep(POLL);
     }
   } catch {
     tell("This page has lost its server: does 06-web_page.py still run?");
