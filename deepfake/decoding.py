@@ -16,6 +16,18 @@ from deepfake.runner import VideoError
 # (the longer side is below this many pixels, the frame is resized by this)
 STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
 
+# What is read: containers and bare streams of video, and pictures. Not the many formats that name other files to be
+# opened in their stead (playlists, concat lists, SDP, numbered pictures, ...): a stranger's video opens nothing else.
+FORMATS = (
+    *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "rm", "mxf", "wtv", "dv", "nut", "gif", "apng"),
+    *("h264", "hevc", "m4v", "mpegvideo", "h263", "vc1", "obu", "ivf", "mjpeg", "yuv4mpegpipe"),
+    *("png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe"),
+)
+LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+
+# of a frame, four times those of 8K: headers of a few bytes can ask for all of the memory
+MOST_PIXELS = 1 << 27
+
 # decoders that can leave out a frame that no other refers to
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
 
@@ -62,15 +74,32 @@ def to_standard_size(image: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def open_video(path: Path) -> av.container.InputContainer:
-    """Open a file: its name is never taken for an address, and the texts in it can be of any encoding."""
-    return av.open(f"file:{path}", metadata_errors="replace")
+    """Open a file, and nothing but it: its name is never taken for an address, nor is any text in it.
+
+    Texts in it can be of any encoding.
+
+    Raises:
+        VideoError: it is of a format that is not among `FORMATS`.
+        av.FFmpegError, OSError: it is of no known format, or cannot be read.
+    """
+    try:
+        return av.open(f"file:{path}", metadata_errors="replace", container_options=LIMITS)
+    except av.ArgumentError:  # FFmpeg's word for a format that is not on the list
+        raise VideoError("is no video, but subtitles, a playlist, sound or the like") from None
+
+
+def claimed_seconds(path: Path) -> float:
+    """How long a video lasts by its header, which may lie; 0 where it says nothing. Raises as `open_video`."""
+    with open_video(path) as container:
+        return max(0, container.duration or 0) / av.time_base
 
 
 def scan_video(path: Path) -> Scan:
     """Read a video's packets, since headers lie about the number of frames; nothing is decoded.
 
     Raises:
-        VideoError: the file has no video stream, or one of an unknown codec.
+        VideoError: the file is of another format than `FORMATS`, has no video stream, or one of an unknown codec or of
+            more than MOST_PIXELS.
         av.FFmpegError, OSError: the file is not a video, or cannot be read.
     """
     shown: list[int | None] = []
@@ -186,7 +215,7 @@ def _decode_few(path: Path, wanted: Sequence[int], scan: Scan, threads: int) -> 
             return None
         index_of = {scan.shown[index]: index for index in wanted}
         # damage that the decoder would paper over, it shall report
-        context.options = {"err_detect": "explode"}
+        context.options |= {"err_detect": "explode"}
         context.thread_type, context.thread_count = "AUTO", threads
         frames: dict[int, Frame] = {}
         try:
@@ -272,8 +301,12 @@ def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not streams:
         raise VideoError("has no video stream")
-    if streams[0].codec_context is None:
+    context = streams[0].codec_context
+    if context is None:
         raise VideoError("has a video stream of an unknown codec")
+    if context.width * context.height > MOST_PIXELS:
+        raise VideoError(f"is too large: {context.width} x {context.height} pixels")
+    context.options = {"max_pixels": str(MOST_PIXELS)}  # for frames that are larger than the header says
     return streams[0]
 
 

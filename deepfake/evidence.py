@@ -1,7 +1,7 @@
 """What there is to judge in a file: the faces of a few frames, cut out as training cuts them. Needs no model."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,20 +65,23 @@ class Small:
     image: np.ndarray
 
 
-def gather(path: Path, k: int, with_pictures: bool = False) -> Evidence | VideoError:
+def gather(
+    path: Path, k: int, with_pictures: bool = False, frames_read: Callable[[], None] = lambda: None
+) -> Evidence | VideoError:
     """The evidence in k frames of a video, or in an image; a VideoError with the reason if nothing can be read.
 
-    In the way of steps 00 and 01a, and with their functions. `small` is filled `with_pictures` only.
+    In the way of steps 00 and 01a, and with their functions. `small` is filled `with_pictures` only. `frames_read` is
+    called when the frames are there, and faces are to be found in them.
     """
     try:
-        return _gather(path, k, with_pictures)
+        return _gather(path, k, with_pictures, frames_read)
     except (VideoError, UserError) as error:
         return VideoError(str(error))
     except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
         return VideoError(reason_of(error))
 
 
-def _gather(path: Path, k: int, with_pictures: bool) -> Evidence:
+def _gather(path: Path, k: int, with_pictures: bool, frames_read: Callable[[], None]) -> Evidence:
     if path.suffix.lower() in NOT_READ:
         raise VideoError(f"{path.suffix} is a format that is not read; save it as JPEG or PNG")
     if is_image(path.name):
@@ -86,6 +89,7 @@ def _gather(path: Path, k: int, with_pictures: bool) -> Evidence:
     else:
         frames, total, problem = read_video(path, k)
         seconds = length_of(frames, total)
+    frames_read()
     options = Options()
     kept = [keep_faces(found, options) for found in find_faces([frame.image for frame in frames])]
     people = join_people([[face.box for face in faces] for faces in kept])

@@ -109,6 +109,11 @@ def render_scan(scan: Scan, judge: Judge, id: str = "scan") -> str:
     return Markup(page.render(view=view_of(scan, judge, id), judge=judge, folded=False))
 
 
+def render_page(template: str, **values: object) -> str:
+    """A page that looks like the report, by a template that can include model.html; its style is `style_sheet`."""
+    return _environment().get_template(template).render(values)
+
+
 def style_sheet() -> str:
     """The CSS of the report and of `render_scan`."""
     return _source("report.css")

@@ -157,11 +157,9 @@ def at_work(
     item that takes longer than `timeout` seconds or crashes its process, the result is a VideoError. At the end of the
     block the processes end, whatever they do.
     """
-    pool = start_pool(workers)
     waiting = iter(items)
-    try:
-        with _ctrl_c_waits():
-            first = {pool.schedule(job, (item,), timeout=timeout): item for item in islice(waiting, AHEAD * workers)}
+    with process_pool(workers) as pool:
+        first = {pool.schedule(job, (item,), timeout=timeout): item for item in islice(waiting, AHEAD * workers)}
 
         def results() -> Iterator[tuple[Item, Result | VideoError]]:
             running = first
@@ -169,15 +167,26 @@ def at_work(
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     for item in islice(waiting, 1):
                         running[pool.schedule(job, (item,), timeout=timeout)] = item
-                    yield running.pop(future), _result(future, timeout)
+                    yield running.pop(future), result_of(future, timeout)
 
         yield results()
+
+
+@contextmanager
+def process_pool(workers: int, prepare: Callable[..., None] | None = None, *arguments: Any) -> Iterator[ProcessPool]:
+    """So many processes that wait for jobs; each calls `prepare` first. At the end of the block they end."""
+    pool = start_pool(workers, prepare, *arguments)
+    try:
+        with _ctrl_c_waits():
+            _ = pool.active  # looking at it starts it
+        yield pool
     finally:
         pool.stop()
         pool.join()
 
 
-def _result(future: Future, timeout: float) -> Any:
+def result_of(future: Future, timeout: float) -> Any:
+    """What a job in a pool has returned; a VideoError if it took longer than so many seconds, or crashed."""
     try:
         return future.result()
     except TimeoutError:
@@ -186,11 +195,11 @@ def _result(future: Future, timeout: float) -> Any:
         return VideoError(f"crashed its process (exit code {error.exitcode})")
 
 
-def start_pool(workers: int) -> ProcessPool:
-    """Processes that end with this one."""
+def start_pool(workers: int, prepare: Callable[..., None] | None = None, *arguments: Any) -> ProcessPool:
+    """So many processes, which end with this one; each calls `prepare` first."""
     # new processes, since a copy of this one could hold a lock of one of its threads for ever
     context = multiprocessing.get_context("spawn")
-    return ProcessPool(workers, initializer=_start_worker, context=context)
+    return ProcessPool(workers, initializer=_start_worker, initargs=(prepare, *arguments), context=context)
 
 
 def took_too_long(timeout: float) -> str:
@@ -214,7 +223,7 @@ def _ctrl_c_waits() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
-def _start_worker() -> None:
+def _start_worker(prepare: Callable[..., None] | None, *arguments: Any) -> None:
     import cv2
 
     cv2.setNumThreads(1)
@@ -223,6 +232,8 @@ def _start_worker() -> None:
     # whoever is killed cannot stop its workers, who would go on beside the next run
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    if prepare:
+        prepare(*arguments)
 
 
 def _try_item(work: Callable[[Any], Outcome], work_dir: Path, item: tuple[str, Any]) -> Outcome:

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""Step 06: a page in the browser: drop a video or an image there, and see the verdict and what it comes from.
+
+Only this computer can open the page. Uploads are deleted after their scan; the last scans are kept in memory.
+
+Reads:  a saved model and the .json beside it
+Writes: nothing that stays
+"""
+
+from pathlib import Path
+
+from deepfake import cli
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), metavar="FILE")
+    parser.add_argument("--port", type=cli.whole_number(0, 65535), default=7860, help="0: any that is free")
+    parser.add_argument("--max-mb", type=cli.number(0.001), default=200, help="megabytes of an upload")
+    parser.add_argument("--max-seconds", type=cli.number(0), default=300, help="length of a video")
+    parser.add_argument("--timeout", type=cli.number(0.1), default=120, help="seconds that a scan may take")
+    args = parser.parse_args()
+
+    from deepfake.uploads import Limits
+    from deepfake.web_page import serve_page
+
+    serve_page(args.model, args.port, Limits(args.max_mb, args.max_seconds), args.timeout)
+
+
+if __name__ == "__main__":
+    cli.run(main)

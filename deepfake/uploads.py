@@ -1,0 +1,116 @@
+"""Uploads of strangers: told apart by their first bytes, limited as they come in, under names that are ours."""
+
+import errno
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from deepfake.timeline import clock
+
+MOST_NAME = 120  # characters of a name that are shown
+HEAD = 512  # bytes that tell what a file is
+
+HEIF_BRANDS = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"avif", b"avis")
+
+# (place, bytes, suffix that the upload is kept with): those of images are told by them from videos
+SIGNATURES = (
+    (0, b"\x89PNG\r\n\x1a\n", ".png"),
+    (0, b"\xff\xd8\xff", ".jpg"),
+    (8, b"WEBP", ".webp"),
+    (0, b"BM", ".bmp"),
+    (0, b"GIF8", ".gif"),
+    *((4, box, ".mp4") for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
+    (0, b"\x1aE\xdf\xa3", ".mkv"),
+    (8, b"AVI ", ".avi"),
+    (0, b"FLV\1", ".flv"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", ".wmv"),
+    (0, b"OggS", ".ogv"),
+    (0, b"\0\0\1\xba", ".mpg"),
+    (0, b"\0\0\1\xb3", ".mpg"),
+    (0, b".RMF", ".rm"),
+)
+# every packet of a transport stream begins with a G: of 188 bytes, or on cameras' discs of 192, of which 4 come first
+TRANSPORT_STREAMS = ((0, 188), (4, 192))
+
+
+class RefusedError(Exception):
+    """An upload that is not taken; its text goes on after its name, and `status` is that of HTTP."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an upload may be: so many megabytes, of a video that lasts so many seconds."""
+
+    megabytes: float = 200
+    seconds: float = 300
+
+    def check_size(self, size: int) -> None:
+        """Raise a RefusedError for more bytes than that."""
+        if size > self.megabytes * 1e6:
+            raise RefusedError(413, f"is larger than {self.megabytes:g} MB, which is the limit here (--max-mb)")
+
+    def too_long(self, seconds: float) -> str | None:
+        """What is to be said of a video that lasts so long, if that is too long."""
+        if seconds <= self.seconds:
+            return None
+        return f"lasts {clock(seconds)}, longer than {clock(self.seconds)}, which is the limit here (--max-seconds)"
+
+
+async def receive(chunks: AsyncIterator[bytes], folder: Path, limits: Limits) -> Path:
+    """Write an upload into a folder, under a random name; nothing of it stays if it is not taken or breaks off.
+
+    Raises:
+        RefusedError: it is too large, or neither a video nor an image; as soon as that is known.
+    """
+    path, size, head, suffix = folder / secrets.token_hex(16), 0, b"", None
+    try:
+        with path.open("xb") as file:
+            async for chunk in chunks:
+                size += len(chunk)
+                limits.check_size(size)
+                head += chunk[: HEAD - len(head)]
+                if not suffix and len(head) == HEAD:
+                    suffix = suffix_of(head)
+                file.write(chunk)
+        return path.rename(path.with_suffix(suffix or suffix_of(head)))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RefusedError(507, "finds no room: the disk of this computer is full") from None
+        raise
+    except BaseException:  # the browser has gone, or the page ends
+        path.unlink(missing_ok=True)
+        raise
+
+
+def suffix_of(head: bytes) -> str:
+    """The suffix of a video or image by its first HEAD bytes.
+
+    Raises:
+        RefusedError: it is neither.
+    """
+    if not head:
+        raise RefusedError(415, "is empty")
+    if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
+        raise RefusedError(415, "is a HEIC or AVIF image, which is not read here; save it as JPEG or PNG")
+    for place, signature, suffix in SIGNATURES:
+        if head.startswith(signature, place):
+            return suffix
+    if any(head[start : start + size + 1 : size] == b"GG" for start, size in TRANSPORT_STREAMS):
+        return ".ts"
+    raise RefusedError(415, "is neither a video nor an image that can be read here")
+
+
+def shown_name(encoded: str) -> str:
+    """What to call an upload: the name that a browser gives (percent-encoded), as one line of visible text.
+
+    It is never a path.
+    """
+    name = "".join(letter if letter.isprintable() else " " for letter in unquote(encoded, errors="replace")).strip()
+    return (name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 20]} … {name[-17:]}") or "unnamed"

@@ -1,0 +1,364 @@
+"""The local page, as programs speak to it: limits, the queue, hostile names and pages, and that nothing is left."""
+
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import ROOT, make_video, run_step
+from served_page import CLASSIFIER, Served, draw_clips, serving
+
+from deepfake import scan_queue, web_page
+from deepfake.scan import Options, scan_file
+from deepfake.uploads import MOST_NAME, Limits, RefusedError, shown_name, suffix_of
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> dict[str, Path]:
+    return draw_clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("uploads")) as page:
+        yield page
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request):
+    """After each test, no upload is in the page's folder, and none is waiting."""
+    yield
+    if "page" in request.fixturenames:
+        page = request.getfixturevalue("page")
+        assert all(scan["progress"] == "done" for scan in page.scans().values())
+        assert not list(page.folder.iterdir())
+
+
+# one at a time, and each its own
+
+
+def test_three_at_once_wait_in_a_row_and_get_the_verdicts_of_their_own_videos(page, clips):
+    expected = {name: scan_file(path, name, CLASSIFIER, Options(workers=0)) for name, path in clips.items()}
+    assert len({scan.p_real for scan in expected.values()}) == 3
+    assert {scan.verdict for scan in expected.values()} == {"REAL", "FAKE"}
+    ids: dict[str, str] = {}
+    together = threading.Barrier(3)
+
+    def upload(name: str) -> None:
+        together.wait()
+        status, answer = page.send(clips[name].read_bytes(), name)
+        assert status == 201
+        ids[name] = answer["id"]
+
+    threads = [threading.Thread(target=upload, args=(name,)) for name in clips]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = {scan["progress"] for scan in page.scans().values()}
+    assert "2 before it" in seen and len(set(ids.values())) == 3
+    for name, id in ids.items():
+        scan = page.wait(id)
+        assert (scan["name"], scan["verdict"].upper()) == (name, expected[name].verdict)
+        html = page.ask("GET", f"/scans/{id}")[1].decode()
+        scores = re.findall(r"<td class=\"number\">(\d\.\d{4})</td>", html)
+        assert scores == [f"{face.p_real:.4f}" for face in expected[name].faces] and scores
+
+
+def test_the_progress_of_a_scan_is_told(page, clips):
+    list(map(page.wait, page.scans()))
+    _, answer = page.send(clips["bright"].read_bytes())
+    seen = []
+    while not seen or seen[-1] != "done":
+        progress = page.scans()[answer["id"]]["progress"]
+        seen += [progress] * (progress not in seen)
+    assert "looking for faces" in seen and set(seen) <= {"0 before it", *scan_queue.STAGES, "done"}
+
+
+def test_an_image_is_scanned_whatever_it_is_called(page, tmp_path, clips):
+    import cv2
+
+    capture = cv2.VideoCapture(str(clips["bright"]))
+    image = cv2.imencode(".png", capture.read()[1])[1].tobytes()
+    scan = page.wait(page.send(image, "holiday.mp4")[1]["id"])
+    assert scan["verdict"] == "real" and scan["name"] == "holiday.mp4"
+
+
+def test_only_the_last_scans_are_kept(page, monkeypatch):
+    monkeypatch.setattr(scan_queue, "MOST_KEPT", 2)
+    ids = [page.send(b"BM nothing", f"{number}.bmp")[1]["id"] for number in range(5)]
+    scan = page.wait(ids[-1])
+    assert scan["verdict"] == "unknown" and "not an image" in scan["said"]
+    page.wait(page.send(b"BM nothing", "last.bmp")[1]["id"])
+    assert [scan["name"] for scan in page.scans().values()][:2] == ["last.bmp", "4.bmp"] and len(page.scans()) <= 3
+    assert page.ask("GET", f"/scans/{ids[0]}")[0] == 404
+
+
+# what crashes or hangs costs itself only
+
+
+def workers() -> set[psutil.Process]:
+    """The processes that look at uploads, of all pages that are served here."""
+    return {each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())}
+
+
+@pytest.mark.parametrize(("what", "says"), [(signal.SIGKILL, "crashed its process"), (signal.SIGSTOP, "longer than 6")])
+def test_a_scan_that_crashes_or_hangs_costs_itself_only(tmp_path, clips, what, says):
+    others = workers()
+    with serving(tmp_path, timeout=6) as page:
+        before = page.send(clips["bright"].read_bytes())[1]["id"]
+        page.wait(before)
+        hostile = page.send(clips["bright"].read_bytes())[1]["id"]
+        after = page.send(clips["dark"].read_bytes())[1]["id"]
+        page.wait(hostile, "looking for faces")
+        (workers() - others).pop().send_signal(what)
+        scan = page.wait(hostile)
+        assert scan["verdict"] == "unknown" and says in scan["said"]
+        assert page.wait(after)["verdict"] == "fake" and page.scans()[before]["verdict"] == "real"
+        assert not list(tmp_path.iterdir())
+        # at the end, nobody waits for one that hangs, nor does its file stay
+        page.wait(page.send(clips["bright"].read_bytes())[1]["id"], "looking for faces")
+        (workers() - others).pop().send_signal(signal.SIGSTOP)
+        start = time.monotonic()
+    assert time.monotonic() - start < 20 and not list(tmp_path.iterdir())
+
+
+# limits
+
+
+def test_an_upload_that_is_too_large_is_refused_before_or_while_it_comes(page):
+    status, answer = page.send(bytes(1_000_001))
+    assert status == 413 and "is larger than 1 MB" in answer["error"] and "--max-mb" in answer["error"]
+    # one that does not tell its size, and would never end
+    with socket.create_connection(("127.0.0.1", page.port), timeout=30) as connection:
+        connection.sendall(b"POST /scans HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk, sent = b"10000\r\n" + b"\0\0\0\x20ftypisom" + bytes(65_536 - 12) + b"\r\n", 0
+        with pytest.raises(OSError, match=r"Broken pipe|reset"):
+            for _ in range(3000):
+                connection.sendall(chunk)
+                sent += len(chunk)
+        assert sent < 60_000_000  # what the kernel takes ahead of the server
+    assert page.ask("GET", "/")[0] == 200
+
+
+def test_what_it_is_is_told_by_its_content_as_soon_as_that_is_there(page, clips):
+    for content in (b"", b"no video", b"%PDF-1.7" + bytes(900_000), b"PK\3\4" + bytes(1000), b"#EXTM3U\nfile:///etc"):
+        status, answer = page.send(content, "film.mp4")
+        assert status == 415 and re.search("is empty|neither a video nor an image", answer["error"])
+    status, answer = page.send(b"\0\0\0\x18ftypheic" + bytes(1000), "photo.jpg")
+    assert status == 415 and "save it as JPEG" in answer["error"]
+    assert page.wait(page.send(clips["dark"].read_bytes(), "film.txt")[1]["id"])["verdict"] == "fake"
+    assert page.scans() and all(scan["name"] != "photo.jpg" for scan in page.scans().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        *(("a.mp4", "libx264"), ("a.mov", "libx264"), ("a.mkv", "libx264"), ("a.webm", "libvpx"), ("a.avi", "mpeg4")),
+        *(("a.ts", "libx264"), ("a.m2ts", "libx264"), ("a.mpg", "mpeg2video"), ("a.flv", "flv"), ("a.wmv", "wmv2")),
+        *(("a.ogv", "libtheora"), ("a.3gp", "mpeg4"), ("a.rm", "rv10"), ("a.gif", "gif")),
+    ],
+)
+def test_the_content_of_every_common_container_is_known(tmp_path, name, codec):
+    import av
+
+    options = {"mpegts_m2ts_mode": "1"} if name == "a.m2ts" else {}
+    pixels = {"gif": "rgb8"}.get(codec, "yuv420p")
+    try:
+        av.codec.Codec(codec, "w")
+    except ValueError:
+        pytest.skip(f"this FFmpeg does not write {codec}")
+    path = make_video(tmp_path / name, frames=20, size=(176, 144), codec=codec, pixels=pixels, options=options)
+    assert suffix_of(path.read_bytes()[:512])
+
+
+def test_a_check_before_the_upload_says_the_same(page, monkeypatch):
+    def refused(size: int, head: str) -> str | None:
+        answer = json.loads(page.ask("GET", "/check", file_size=str(size), file_head=head)[1])
+        assert answer["later"] == ("has to wait" in (answer["refused"] or ""))
+        return answer["refused"]
+
+    gif = "R0lGODlhAQABAAAAACw="
+    assert refused(35, gif) is None
+    assert "larger than 1 MB" in refused(10**10, gif) and "neither" in refused(35, "AAAA") and "empty" in refused(0, "")
+    assert page.ask("GET", "/check", file_size="many", file_head=gif)[0] == 400
+    assert page.ask("GET", "/check", file_size="1", file_head="%")[0] == 400
+    monkeypatch.setattr(web_page, "MOST_WAITING", 0)
+    assert "has to wait" in refused(35, gif)
+    assert page.send(b"GIF89a")[0] == 503
+    monkeypatch.setattr(web_page, "MOST_WAITING", 10)
+    monkeypatch.setattr(web_page, "SPARE_BYTES", 10**18)
+    assert "no room" in refused(35, gif) and page.send(b"GIF89a")[0] == 507
+
+
+def test_a_video_that_is_too_long_is_unknown_with_the_limit_named(page, tmp_path):
+    path = make_video(tmp_path / "long.avi", frames=60, fps=10, codec="mpeg4")
+    data = bytearray(path.read_bytes())
+    for lies in (False, True):
+        if lies:
+            struct.pack_into("<I", data, data.index(b"strh") + 8 + 32, 3)
+            struct.pack_into("<I", data, data.index(b"avih") + 8 + 16, 3)
+        scan = page.wait(page.send(bytes(data))[1]["id"])
+        assert scan["verdict"] == "unknown" and "lasts 0:06, longer than 0:05" in scan["said"]
+        assert "--max-seconds" in scan["said"]
+
+
+def test_what_breaks_off_leaves_nothing(page, clips):
+    before = page.scans()
+    with socket.create_connection(("127.0.0.1", page.port)) as connection:
+        connection.sendall(b"POST /scans HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n")
+        connection.sendall(clips["dark"].read_bytes()[:5000])
+        end = time.monotonic() + 20
+        while not list(page.folder.iterdir()) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert len(list(page.folder.iterdir())) == 1
+    while list(page.folder.iterdir()) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not list(page.folder.iterdir()) and page.scans() == before
+
+
+# hostile names and pages
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../x", "../../x"),
+        ("/etc/passwd", "/etc/passwd"),
+        ("<script>alert(1)</script>.mp4", "<script>alert(1)</script>.mp4"),
+        ("", "unnamed"),
+        (" \n\t", "unnamed"),
+        ("a\r\nSet-Cookie: b\0.mp4", "a  Set-Cookie: b .mp4"),
+        ("\u202egpj.mp4", "gpj.mp4"),
+        ("файл 🙂.mp4", "файл 🙂.mp4"),
+    ],
+)
+def test_a_hostile_name_is_text_to_show_and_never_a_path(page, name, shown):
+    around = sorted(page.folder.parent.rglob("*"))
+    id = page.send(b"BM nothing", name)[1]["id"]
+    assert page.wait(id)["name"] == shown
+    assert sorted(page.folder.parent.rglob("*")) == around
+    html = page.ask("GET", f"/scans/{id}")[1].decode()
+    assert "<script" not in html and ("&lt;script&gt;alert(1)" in html) == ("<script" in name)
+
+
+def test_a_long_or_broken_name_is_shown_short_and_whole():
+    name = shown_name("x" * 300 + ".mp4")
+    assert len(name) == MOST_NAME and name.endswith("x.mp4") and "…" in name
+    assert shown_name("%ff%zz%ed%a0%80") == "\ufffd%zz\ufffd\ufffd\ufffd"
+
+
+def test_pages_of_others_reach_nothing(page):
+    bmp = b"BM nothing"
+    own = f"http://localhost:{page.port}"
+    assert page.send(bmp, host=f"localhost:{page.port}", origin=own)[0] == 201
+    for origin in (
+        "http://evil.example",
+        "null",
+        f"http://localhost:{page.port + 1}",
+        f"https://localhost:{page.port}",
+    ):
+        status, answer = page.send(bmp, host=f"localhost:{page.port}", origin=origin)
+        assert status == 403 and "another page" in answer["error"]
+    # a name of theirs that leads here
+    for host in ("evil.example", f"evil.example:{page.port}", "127.0.0.1.evil.example", "localhost.evil.example", ""):
+        for method, path in (("GET", "/"), ("GET", "/scans"), ("POST", "/scans")):
+            assert page.ask(method, path, bmp if method == "POST" else None, host=host)[0] == 400
+    list(map(page.wait, page.scans()))
+
+
+def test_every_answer_forbids_scripts_frames_and_addresses_of_others(page):
+    for method, path in (
+        ("GET", "/"),
+        ("GET", "/scans"),
+        ("GET", "/nothing"),
+        ("GET", "/static/page.js"),
+        ("PUT", "/"),
+    ):
+        headers = page.ask(method, path)[2]
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "no-store")
+        assert "Access-Control-Allow-Origin" not in headers
+    for path in ("/", "/static/report.css", "/static/page.css", "/static/page.js"):
+        status, content, _ = page.ask("GET", path)
+        assert status == 200 and not re.search(rb"https?://(?!www\.w3\.org)", content)
+    assert page.ask("GET", "/static/scan.html")[0] == page.ask("GET", "/static/..%2f..%2fcli.py")[0] == 404
+
+
+def test_only_this_computer_hears_of_it(page):
+    listening = [each.laddr for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    assert ("127.0.0.1", page.port) in listening and {address.ip for address in listening} == {"127.0.0.1"}
+
+
+def test_refusals_name_their_limits():
+    limits = Limits(0.5, 90)
+    limits.check_size(500_000)
+    with pytest.raises(RefusedError, match=r"larger than 0\.5 MB"):
+        limits.check_size(500_001)
+    assert limits.too_long(90) is None and "longer than 1:30" in limits.too_long(91)
+
+
+# the script
+
+
+def test_what_the_script_cannot_do_is_one_line(tmp_path):
+    missing = run_step("06", cwd=tmp_path)
+    assert missing.returncode == 2 and "best_model.keras: not found" in missing.stderr
+    with pytest.raises(web_page.UserError, match="give another --port"), web_page.listen(0) as taken:
+        web_page.listen(taken.getsockname()[1])
+
+
+@contextmanager
+def started(model: Path, uploads: Path) -> Iterator[tuple[subprocess.Popen, Served]]:
+    """The script as users run it, when it has said where its page is."""
+    uploads.mkdir()
+    command = [sys.executable, str(ROOT / "06-web_page.py"), "--model", str(model), "--port", "0"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **streams, env=os.environ | {"TMPDIR": str(uploads)}) as process:
+        try:
+            (port,) = re.findall(r"open http://127\.0\.0\.1:(\d+) ", process.stdout.readline())
+            yield process, Served(int(port), uploads)
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_the_script_scans_with_a_saved_model_and_ends_clean(tmp_path, clips):
+    from deepfake.modelinfo import ModelInfo, write_model_info
+    from deepfake.models import build_model
+
+    model = tmp_path / "model.keras"
+    build_model(32, "none", name="meso4").save(model)
+    write_model_info(ModelInfo(sample_only=True), model.with_suffix(".json"))
+    with started(model, tmp_path / "uploads") as (process, page):
+        taken = run_step("06", "--model", model, "--port", page.port)
+        assert taken.returncode == 2 and taken.stderr.count("\n") == 1 and f"port {page.port}: " in taken.stderr
+        assert "never seen a real person" in page.ask("GET", "/")[1].decode()
+        id = page.send(clips["bright"].read_bytes())[1]["id"]
+        assert page.wait(id)["verdict"] in ("real", "fake")
+        assert page.ask("GET", f"/scans/{id}")[1].decode().count('class="heat"') == 12
+        (folder,) = page.folder.glob("deepfake-page-*")
+        assert folder.stat().st_mode & 0o077 == 0 and not list(folder.iterdir())
+        page.wait(page.send(clips["bright"].read_bytes())[1]["id"], "looking for faces")
+        assert len(list(folder.iterdir())) == 1
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "\nstopped; no upload is left\n") and process.returncode == 130
+        assert not list(page.folder.glob("deepfake-page-*"))
+    # told to end while it loads the model, and left by its terminal
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        with started(model, tmp_path / end.name) as (process, page):
+            process.send_signal(end)
+            assert process.communicate(timeout=60) == ("", "\nstopped; no upload is left\n")
+            assert process.returncode == 130 and not list(page.folder.iterdir())
