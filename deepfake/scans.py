@@ -73,7 +73,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Judge:
-    """The model behind the verdicts of a report, and how they come about; `metrics` is metrics_videos.json if known."""
+    """The model behind some verdicts, and how they come about; `metrics` is metrics_videos.json, where it is known."""
 
     model: str
     backbone: str
