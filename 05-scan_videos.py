@@ -3,8 +3,8 @@
 
 Reads:  videos, images, folders of them, a .txt with a path on each line, or - for such lines on standard input;
         a saved model and the .json beside it
-Writes: <out-dir>/verdicts.csv and verdicts.json, and submission.csv in Kaggle's form (the probability of fake, 0.01 to
-        0.99; 0.5 without a face); with --export the model as .onnx and .tflite, beside it
+Writes: <out-dir>/report.html, with the evidence; verdicts.csv, verdicts.json, and submission.csv in Kaggle's form (the
+        probability of fake, 0.01 to 0.99; 0.5 without a face); with --export the model as .onnx and .tflite, beside it
 """
 
 from pathlib import Path
@@ -36,8 +36,9 @@ def main() -> int:
         return 0
 
     from deepfake.scan import Options, scan_all
+    from deepfake.scan_heat import paint
 
-    options = Options(args.frames, args.workers, args.timeout)
+    options = Options(args.frames, args.workers, args.timeout, paint=paint)
     return scan_all(args.files, args.model, args.out_dir, options, args.runtime, args.quiet, args.strict)
 
 

@@ -35,3 +35,8 @@ def as_p_real(outputs: np.ndarray, name: str) -> np.ndarray:
     if not ((p_real >= 0) & (p_real <= 1)).all():
         raise UserError(f"the model {name} gives {p_real.min():.3g} to {p_real.max():.3g}, not probabilities")
     return p_real
+
+
+def uncalibrated(threshold: float, temperature: float) -> float:
+    """What a threshold of calibrated numbers is for those that the model itself gives."""
+    return float(expit(logit(threshold) * temperature))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from deepfake.cli import VideoBar
 from deepfake.evidence import Evidence, gather
 from deepfake.frames import FRAMES_PER_VIDEO
 from deepfake.modelinfo import SAMPLE_ONLY
+from deepfake.report import write_report
 from deepfake.rules import is_real
 from deepfake.runner import VideoError, at_work
 from deepfake.scan_inputs import Source, list_sources
@@ -23,27 +23,28 @@ from deepfake.scan_pictures import take_pictures
 from deepfake.scans import FaceScore, Judge, Pictures, Scan
 
 if TYPE_CHECKING:
-    from deepfake.devices import keras
+    pass
 
 NO_FACE = "no face in any frame"
 
 # files in one report: the pictures of more would fill the memory, and no browser would open it
 MOST_IN_REPORT = 1000
+TOO_MANY = f"Of more than {MOST_IN_REPORT} files no pictures are shown."
 
 
 @dataclass(frozen=True)
 class Options:
     """How to scan: `frames` a video, in so many `workers` that each may take `timeout` seconds a file.
 
-    0 workers: in this process, without a limit. Pictures are taken for a report; `paint`, given the Keras model and a
-    person's crops as a `Painter` gets them, adds what the model looked at.
+    0 workers: in this process, without a limit. Pictures are taken for a report; `paint`, given a classifier that is a
+    Keras model and a person's crops as a `Painter` gets them, adds what the model looked at.
     """
 
     frames: int = FRAMES_PER_VIDEO
     workers: int = 1
     timeout: float = 120
     pictures: bool = True
-    paint: "Callable[[keras.Model, list[np.ndarray]], list[np.ndarray] | None] | None" = None
+    paint: Callable[[Classifier, list[np.ndarray]], list[np.ndarray] | None] | None = None
 
 
 def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], options: Options) -> Iterator[Scan]:
@@ -88,7 +89,7 @@ def judge_evidence(
     )
     pictures = Pictures()
     if options.pictures:
-        paint = partial(options.paint, classifier.model) if options.paint and classifier.model else None
+        paint = partial(options.paint, classifier) if options.paint and classifier.model else None
         pictures = take_pictures(found, faces, classifier.judge.threshold, paint)
     return Scan(
         name=source.name,
@@ -156,7 +157,10 @@ def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out
     """Write and print what came out, in the order of the sources; gives how many files are UNKNOWN."""
     ordered = [scans[source.name] for source in sources if source.name in scans]
     write_scans(ordered, judge, out_dir)
+    report = out_dir / "report.html"
+    write_report(ordered, judge, report, note=None if len(ordered) <= MOST_IN_REPORT else TOO_MANY)
     print(f"05: {summary(ordered, out_dir)}")
+    print(f"05: the report is {report}; it opens in any browser")
     if judge.sample_only:
         print(f"05: {SAMPLE_ONLY}")
     return sum(scan.verdict == "UNKNOWN" for scan in ordered)

@@ -15,7 +15,7 @@ from deepfake.faces import crop_name, read_faces_json
 from deepfake.files import UserError, read_json
 from deepfake.frames import choose_frames, frame_name, read_png
 from deepfake.modelinfo import ModelInfo
-from deepfake.rules import is_real
+from deepfake.rules import is_real, uncalibrated
 from deepfake.runner import VideoError
 from deepfake.scans import CropPicture, FaceScore, Judge, Pictures, Scan
 from deepfake.sequences import person_of
@@ -151,13 +151,10 @@ def scans_of(
 
 
 def _painter(model: Path, judge: Judge) -> Painter:
-    from scipy.special import expit, logit
-
     from deepfake.heatmaps import painted  # loads TensorFlow
     from deepfake.models import load_model
 
-    # the threshold is of calibrated numbers, and the model gives others
-    threshold = float(expit(logit(judge.threshold) * judge.temperature))
+    threshold = uncalibrated(judge.threshold, judge.temperature)
     return partial(painted, load_model(model), side=CROP_SIDE, threshold=threshold)
 
 

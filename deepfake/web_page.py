@@ -26,7 +26,7 @@ from deepfake.classifiers import check_classifier, open_classifier
 from deepfake.files import UserError
 from deepfake.report import render_page, render_scan
 from deepfake.scan import Options
-from deepfake.scan_heat import add_heat
+from deepfake.scan_heat import paint
 from deepfake.scan_queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.scans import Judge
 from deepfake.timeline import clock, percent
@@ -68,7 +68,7 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
         # taken first of all: whoever opens the page at once waits until the model is there
         with listen(port) as listener, tempfile.TemporaryDirectory(prefix="deepfake-page-") as folder:
             print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
-            options = Options(timeout=timeout, paint=add_heat)
+            options = Options(timeout=timeout, paint=paint)
             with open_queue(lambda: open_classifier(model), limits, options) as (queue, judge):
                 app = create_app(queue, judge, Path(folder), limits)
                 server(app).run(sockets=[listener])

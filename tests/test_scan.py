@@ -187,8 +187,9 @@ def test_pictures_show_the_least_real_face_and_stay_small(clip):
 
 
 def test_each_persons_crops_are_painted_together_where_the_model_is_of_keras(clip):
-    def paint(model, crops):
-        return [np.full((112, 112, 3), len(crops) * 10, np.uint8) for _ in crops] if model == "a model" else None
+    def paint(classifier, crops):
+        known = classifier.model == "a model"
+        return [np.full((112, 112, 3), len(crops) * 10, np.uint8) for _ in crops] if known else None
 
     options = replace(HERE, paint=paint)
     painted = scan(clip, classifier=replace(CLASSIFIER, model="a model"), options=options).pictures.crops
