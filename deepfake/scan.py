@@ -22,9 +22,6 @@ from deepfake.scan_outputs import line_of, summary, write_scans
 from deepfake.scan_pictures import take_pictures
 from deepfake.scans import FaceScore, Judge, Pictures, Scan
 
-if TYPE_CHECKING:
-    pass
-
 NO_FACE = "no face in any frame"
 
 # files in one report: the pictures of more would fill the memory, and no browser would open it
