@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from deepfake.files import whole_file
+from deepfake.scan_outputs import people_in
 from deepfake.scans import Judge, Pictures, Scan
 from deepfake.timeline import Timeline, clock, percent, place_of, timeline_of
 from deepfake.videos import LABEL_NAMES
@@ -245,7 +246,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "clock": clock, "jpeg": _data_uri, "pairs": pairwise}
+    environment.filters |= {
+        "percent": percent,
+        "clock": clock,
+        "jpeg": _data_uri,
+        "pairs": pairwise,
+        "people": people_in,
+    }
     environment.globals |= {
         "figures_of": figures_of,
         "isfinite": _is_known,

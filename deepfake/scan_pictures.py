@@ -11,7 +11,7 @@ from deepfake.frames import choose_frames
 from deepfake.people import least_frames
 from deepfake.rules import is_real
 from deepfake.scans import CropPicture, FaceScore, Pictures
-from deepfake.videos import FAKE, LABEL_NAMES
+from deepfake.videos import LABEL_NAMES, REAL
 
 # so that 500 videos stay below 60 MB in one report
 CROP_SIDE = 112
@@ -78,7 +78,7 @@ def choose_faces(faces: Sequence[FaceScore], most: int) -> list[FaceScore]:
 
 
 def draw_boxes(small: Small, faces: Sequence[FaceScore], threshold: float) -> np.ndarray:
-    """A frame with the boxes of its faces, each with what it was taken for and the probability of fake."""
+    """A frame with the boxes of its faces, each with what it was taken for and its probability of real."""
     image = small.image.copy()
     for face in faces:
         if face.frame != small.frame:
@@ -87,7 +87,7 @@ def draw_boxes(small: Small, faces: Sequence[FaceScore], threshold: float) -> np
         x, y, width, height = (round(value * small.scale) for value in face.box)
         cv2.rectangle(image, (x, y), (x + width, y + height), WHITE, 3, cv2.LINE_AA)
         cv2.rectangle(image, (x, y), (x + width, y + height), colour, 2, cv2.LINE_AA)
-        _write(image, f"{whole_percent(1 - face.p_real)} {LABEL_NAMES[FAKE]}", x, y, colour)
+        _write(image, f"{whole_percent(face.p_real)} {LABEL_NAMES[REAL]}", x, y, colour)
     return image
 
 
