@@ -1,6 +1,7 @@
 """What tests let the tasks of Spark do with a video, by its name; not of the package, so that it is sent by itself."""
 
 import errno
+import json
 import os
 import signal
 import time
@@ -55,11 +56,10 @@ def nodes_that_know_this_module(master: str):
 
 def draw_videos(folder: Path, ids) -> Path:
     """A dataset of small drawn videos of one face, and of one that cannot be read."""
-    import json
-
     from deepfake.drawing.scenes import Plan, Scene
     from deepfake.sample import write_video
 
+    folder.mkdir(exist_ok=True)
     for seed, id in enumerate(ids):
         plan = Plan(originals=2, seed=seed, width=200, height=200, seconds=0.3, fps=10, people=1, fakes=1)
         write_video(folder / f"{id}.mp4", list(Scene(plan, 0).frames()), 10)

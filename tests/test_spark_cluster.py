@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 FRAMES = 2
 IDS = ["a-b", "c é", "d"]
-PATIENCE = 600  # seconds, on a busy machine
+PATIENCE = 1800  # seconds, on a busy machine
 # a machine whose name has no address has a cluster all the same
 ENVIRONMENT = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
 
@@ -110,17 +110,17 @@ def is_daemon(process: psutil.Process | None) -> bool:
 def test_nothing_is_lost_with_a_python_worker_or_a_whole_node_and_a_video_that_kills_is_given_up(cluster, tmp_path):
     from deepfake.spark_runner import in_spark_tasks
 
-    names = [*(f"{number:02d}" for number in range(16)), "kills itself", *(f"{number}" for number in range(16, 40))]
+    names = [*(f"{number:02d}" for number in range(50)), "kills itself"]  # in jobs of eight, three at a time
     outcomes, at = {}, {}
     with nodes_that_know_this_module(cluster.complete().master):
         run = Run("00", "frames", tmp_path, master=cluster.master)
         for id, outcome in in_spark_tasks(run, {name: name for name in names}, partial(work_by_name, folder=tmp_path)):
             assert id not in outcomes
             outcomes[id] = outcome
-            if len(outcomes) == 4:  # of 41
+            if len(outcomes) == 4:
                 at["worker"] = [process.pid for worker in cluster.workers for process in python_workers(worker)]
                 psutil.Process(at["worker"][0]).kill()
-            if len(outcomes) == 12:
+            if len(outcomes) == 20:
                 node = cluster.workers[0]
                 at["node"] = [process.pid for process in (*below(node), node)]
                 for pid in at["node"]:
