@@ -13,9 +13,9 @@ from deepfake.runner import Outcome, VideoError
 
 
 def work_by_name(name: str, folder: Path) -> Outcome:
-    """Do to the process what the name says; or write a file, and count in it how often that was begun."""
+    """Write a file, or do to the process what the name says; a line of another tells each process that began it."""
     with (folder / f"{name} begun").open("a") as begun:
-        begun.write(".")
+        begun.write(f"{os.getpid()}\n")
     with whole_file(folder / name / "a.png") as temporary:
         temporary.write_bytes(b"half")
         if name.startswith("bad"):
@@ -29,7 +29,7 @@ def work_by_name(name: str, folder: Path) -> Outcome:
             time.sleep(600)
         if name.startswith("disk"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        time.sleep(0.2)
+        time.sleep(0.5)
         temporary.write_bytes(name.encode())
     return Outcome(os.getpid())
 
@@ -37,7 +37,18 @@ def work_by_name(name: str, folder: Path) -> Outcome:
 def times_begun(folder: Path, name: str) -> int:
     """How often a video was begun."""
     path = folder / f"{name} begun"
-    return len(path.read_text()) if path.exists() else 0
+    return len(path.read_text().split()) if path.exists() else 0
+
+
+def someone_at_work(folder: Path) -> int:
+    """A process that has just begun a video; waits for one."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        newest = max(folder.glob("* begun"), key=lambda path: path.stat().st_mtime, default=None)
+        if newest and time.time() - newest.stat().st_mtime < 0.2 and newest.read_text():
+            return int(newest.read_text().split()[-1])
+        time.sleep(0.01)
+    raise TimeoutError("nobody has begun anything")
 
 
 @contextmanager
