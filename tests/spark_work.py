@@ -1,6 +1,7 @@
 """What tests let the tasks of Spark do with a video, by its name; not of the package, so that it is sent by itself."""
 
 import errno
+import json
 import os
 import signal
 import time
@@ -12,9 +13,9 @@ from deepfake.runner import Outcome, VideoError
 
 
 def work_by_name(name: str, folder: Path) -> Outcome:
-    """Do to the process what the name says; or write a file, and count in it how often that was begun."""
+    """Write a file, or do to the process what the name says; a line of another tells each process that began it."""
     with (folder / f"{name} begun").open("a") as begun:
-        begun.write(".")
+        begun.write(f"{os.getpid()}\n")
     with whole_file(folder / name / "a.png") as temporary:
         temporary.write_bytes(b"half")
         if name.startswith("bad"):
@@ -28,7 +29,7 @@ def work_by_name(name: str, folder: Path) -> Outcome:
             time.sleep(600)
         if name.startswith("disk"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        time.sleep(0.2)
+        time.sleep(0.5)
         temporary.write_bytes(name.encode())
     return Outcome(os.getpid())
 
@@ -36,7 +37,18 @@ def work_by_name(name: str, folder: Path) -> Outcome:
 def times_begun(folder: Path, name: str) -> int:
     """How often a video was begun."""
     path = folder / f"{name} begun"
-    return len(path.read_text()) if path.exists() else 0
+    return len(path.read_text().split()) if path.exists() else 0
+
+
+def someone_at_work(folder: Path) -> int:
+    """A process that has just begun a video; waits for one."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        newest = max(folder.glob("* begun"), key=lambda path: path.stat().st_mtime, default=None)
+        if newest and time.time() - newest.stat().st_mtime < 0.2 and newest.read_text():
+            return int(newest.read_text().split()[-1])
+        time.sleep(0.01)
+    raise TimeoutError("nobody has begun anything")
 
 
 @contextmanager
@@ -55,11 +67,10 @@ def nodes_that_know_this_module(master: str):
 
 def draw_videos(folder: Path, ids) -> Path:
     """A dataset of small drawn videos of one face, and of one that cannot be read."""
-    import json
-
     from deepfake.drawing.scenes import Plan, Scene
     from deepfake.sample import write_video
 
+    folder.mkdir(exist_ok=True)
     for seed, id in enumerate(ids):
         plan = Plan(originals=2, seed=seed, width=200, height=200, seconds=0.3, fps=10, people=1, fakes=1)
         write_video(folder / f"{id}.mp4", list(Scene(plan, 0).frames()), 10)
