@@ -207,7 +207,7 @@ def _process() -> ProcessPool:
 
 
 def reason_of(error: Exception) -> str:
-    """What is wrong, out of the pages that Spark says about it: why a task was lost, or the last error that is named."""
+    """What is wrong, out of the pages that Spark says about it: why a task was lost, or the last error named."""
     text, name = str(error), r"[\w.]*(?:Error|Exception): "
     lost = re.search(rf"most recent failure: .*?\): ({name}(?!Traceback).+)", text)
     named = re.findall(rf"^(?:Caused by: |: )?({name}.+)$", text, re.MULTILINE)

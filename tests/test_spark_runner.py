@@ -75,9 +75,10 @@ def test_the_package_goes_to_the_nodes_as_a_zip_that_can_be_imported(tmp_path):
     ("text", "reason"),
     [
         (
-            "An error occurred while calling o1.x.\n: org.apache.spark.SparkException: Job aborted due to stage failure: "
-            "Task 0 in stage 0.0 failed 4 times, most recent failure: Lost task 0.3 in stage 0.0 (TID 14) (node executor "
-            '1): java.io.IOException: Cannot run program "/nowhere": error=2\n\tat a.b\nCaused by: java.io.IOException: 2',
+            "An error occurred while calling o1.x.\n: org.apache.spark.SparkException: Job aborted due to stage "
+            "failure: Task 0 in stage 0.0 failed 4 times, most recent failure: Lost task 0.3 in stage 0.0 (TID 14) "
+            '(node executor 1): java.io.IOException: Cannot run program "/nowhere": error=2\n\tat a.b\n'
+            "Caused by: java.io.IOException: 2",
             'java.io.IOException: Cannot run program "/nowhere": error=2',
         ),
         (
