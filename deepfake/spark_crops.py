@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 from py4j.java_gateway import JavaObject
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -24,7 +25,7 @@ from deepfake.faces import LANDMARKS, Options, crops_of_video, outcome_of, parse
 from deepfake.files import UserError
 from deepfake.frames import check_file
 from deepfake.runner import Outcome, Run, VideoError, for_each_video
-from deepfake.spark_runner import OUTCOME_COLUMNS, Rows, Work, answer_of, run_jobs, spark_for
+from deepfake.spark_runner import OUTCOME_COLUMNS, Rows, Work, answer_of, reason_of, run_jobs, spark_for
 from deepfake.videos import Video
 
 KINDS = ("kind=crop", "kind=video")
@@ -129,12 +130,18 @@ def make_ready(spark: SparkSession, address: str, overwrite: bool) -> None:
     """Make sure that a folder can take a crop table, or another part of it; with `overwrite` remove what is there.
 
     Raises:
-        UserError: it is a file, or holds something else.
+        UserError: it is a file, holds something else, or cannot be written to.
     """
     folder = _java_path(spark, address)
-    disk = folder.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
-    if not disk.exists(folder):
-        return
+    try:
+        disk = folder.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+        # better found out before hours of work
+        there = disk.exists(folder) or disk.mkdirs(folder)
+    except Py4JJavaError as error:
+        remedy = "for s3a:// and hdfs:// see the README, On a Spark cluster"
+        raise UserError(f"{address}: Spark cannot write there ({reason_of(error)}); {remedy}") from None
+    if not there:
+        raise UserError(f"{address}: cannot be made; give another --crops")
     if disk.getFileStatus(folder).isFile():
         raise UserError(f"{address}: is a file; give another --crops")
     names = [status.getPath().getName() for status in disk.listStatus(folder)]

@@ -93,7 +93,7 @@ def spark_for(run: Run) -> Iterator[SparkSession]:
                 spark.sparkContext.addPyFile(str(package))
             yield spark
         except (PySparkException, Py4JError) as error:
-            raise UserError(f"--master {spark.sparkContext.master}: Spark has given up ({_reason(error)})") from None
+            raise UserError(f"--master {spark.sparkContext.master}: Spark has given up ({reason_of(error)})") from None
         finally:
             spark.stop()
 
@@ -206,8 +206,9 @@ def _process() -> ProcessPool:
     return start_pool(1)
 
 
-def _reason(error: Exception) -> str:
-    """What is wrong, out of the pages that Spark says about it: the last error that Python or Java names."""
-    text = str(error)
-    named = re.findall(r"^(?:Caused by: )?([\w.]*(?:Error|Exception): .+)$", text, re.MULTILINE)
-    return " ".join((named[-1] if named else text).split())[:300]
+def reason_of(error: Exception) -> str:
+    """What is wrong, out of the pages that Spark says about it: why a task was lost, or the last error named."""
+    text, name = str(error), r"[\w.]*(?:Error|Exception): "
+    lost = re.search(rf"most recent failure: .*?\): ({name}(?!Traceback).+)", text)
+    named = re.findall(rf"^(?:Caused by: |: )?({name}.+)$", text, re.MULTILINE)
+    return " ".join((lost[1] if lost else named[-1] if named else text).split())[:300]

@@ -20,7 +20,7 @@ import psutil
 
 SPARK = Path(importlib.util.find_spec("pyspark").origin).parent / "bin"
 DEPLOY = "org.apache.spark.deploy"
-PATIENCE = 120  # seconds
+PATIENCE = 600  # seconds, on a busy machine
 
 
 @dataclass

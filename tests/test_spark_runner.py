@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import zipfile
 from functools import partial
 
@@ -12,7 +13,7 @@ from spark_work import nodes_that_know_this_module, times_begun, work_by_name
 from deepfake.files import UserError
 from deepfake.frames import convert_videos
 from deepfake.runner import Run, for_each_video
-from deepfake.spark_runner import zip_package
+from deepfake.spark_runner import reason_of, zip_package
 
 MASTER = "local[2]"
 
@@ -68,3 +69,26 @@ def test_the_package_goes_to_the_nodes_as_a_zip_that_can_be_imported(tmp_path):
     names = zipfile.ZipFile(path).namelist()
     assert {"deepfake/__init__.py", "deepfake/spark_runner.py", "deepfake/drawing/scenes.py"} <= set(names)
     assert all(name.endswith(".py") and os.path.basename(name) == name.split("/")[-1] for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "An error occurred while calling o1.x.\n: org.apache.spark.SparkException: Job aborted due to stage "
+            "failure: Task 0 in stage 0.0 failed 4 times, most recent failure: Lost task 0.3 in stage 0.0 (TID 14) "
+            '(node executor 1): java.io.IOException: Cannot run program "/nowhere": error=2\n\tat a.b\n'
+            "Caused by: java.io.IOException: 2",
+            'java.io.IOException: Cannot run program "/nowhere": error=2',
+        ),
+        (
+            "An exception was thrown from the Python worker:\nTraceback (most recent call last):\n  File x\n"
+            "ModuleNotFoundError: No module named 'pyarrow'\n",
+            "ModuleNotFoundError: No module named 'pyarrow'",
+        ),
+        ("An error occurred.\n: java.lang.ClassNotFoundException: Class S3A\n\tat a.b", "java.lang.Cl.*: Class S3A"),
+        ("something else\nin lines", "something else in lines"),
+    ],
+)
+def test_why_spark_gives_up_is_one_line_out_of_its_pages(text, reason):
+    assert re.fullmatch(reason, reason_of(Exception(text)))
