@@ -94,8 +94,11 @@ def _open_onnx(path: Path, info: ModelInfo) -> Classifier:
     import onnxruntime
 
     exported = path.with_suffix(".onnx")
+    options = onnxruntime.SessionOptions()
+    # its threads would wait for work by turning round and round, on the cores that decode
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises kinds of its own
         raise UserError(f"{exported}: not an ONNX model ({' '.join(str(error).split())[:200]})") from None
     carried = session.get_modelmeta().custom_metadata_map

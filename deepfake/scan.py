@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from deepfake.classifiers import Classifier, check_classifier, classify, open_classifier
 from deepfake.cli import VideoBar
@@ -19,27 +22,28 @@ from deepfake.scan_outputs import line_of, summary, write_scans
 from deepfake.scan_pictures import take_pictures
 from deepfake.scans import FaceScore, Judge, Pictures, Scan
 
+if TYPE_CHECKING:
+    from deepfake.devices import keras
+
 NO_FACE = "no face in any frame"
 
 # files in one report: the pictures of more would fill the memory, and no browser would open it
 MOST_IN_REPORT = 1000
-
-# from the model, what was seen, its judged faces and the pictures of them, to pictures with what the model looked at
-Painter = Callable[[Classifier, Evidence, Sequence[FaceScore], Pictures], Pictures]
 
 
 @dataclass(frozen=True)
 class Options:
     """How to scan: `frames` a video, in so many `workers` that each may take `timeout` seconds a file.
 
-    0 workers: in this process, without a limit. Pictures are taken for a report; `paint` may add heat maps to them.
+    0 workers: in this process, without a limit. Pictures are taken for a report; `paint`, given the Keras model and a
+    person's crops as a `Painter` gets them, adds what the model looked at.
     """
 
     frames: int = FRAMES_PER_VIDEO
     workers: int = 1
     timeout: float = 120
     pictures: bool = True
-    paint: Painter | None = None
+    paint: "Callable[[keras.Model, list[np.ndarray]], list[np.ndarray] | None] | None" = None
 
 
 def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], options: Options) -> Iterator[Scan]:
@@ -84,8 +88,8 @@ def judge_evidence(
     )
     pictures = Pictures()
     if options.pictures:
-        pictures = take_pictures(found, faces, classifier.judge.threshold)
-        pictures = options.paint(classifier, found, faces, pictures) if options.paint else pictures
+        paint = partial(options.paint, classifier.model) if options.paint and classifier.model else None
+        pictures = take_pictures(found, faces, classifier.judge.threshold, paint)
     return Scan(
         name=source.name,
         verdict=verdict_of(p_real, classifier.judge),

@@ -1,12 +1,12 @@
 """The pictures of a scan: one whole frame with the boxes of its faces, and crops, as small JPEGs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
 
-from deepfake.evidence import Evidence, Small, shrink
+from deepfake.evidence import Evidence, Small
 from deepfake.frames import choose_frames
 from deepfake.people import least_frames
 from deepfake.rules import is_real
@@ -21,8 +21,13 @@ FRAME_QUALITY, CROP_QUALITY = 75, 72
 COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as in plots.LABEL_COLOURS
 WHITE = (255, 255, 255)
 
+# from one person's crops, H x W x 3 uint8 RGB, to pictures of CROP_SIDE x CROP_SIDE with what the model looked at
+Painter = Callable[[list[np.ndarray]], list[np.ndarray] | None]
 
-def take_pictures(evidence: Evidence, faces: Sequence[FaceScore], threshold: float) -> Pictures:
+
+def take_pictures(
+    evidence: Evidence, faces: Sequence[FaceScore], threshold: float, paint: Painter | None = None
+) -> Pictures:
     """The frame with the least real face of anyone who counts, and a dozen crops, as many of each person.
 
     `faces` are those of the evidence that a model has judged.
@@ -31,15 +36,27 @@ def take_pictures(evidence: Evidence, faces: Sequence[FaceScore], threshold: flo
         return Pictures()
     least_real = min(_of_those_who_count(faces), key=lambda face: face.p_real)
     small = next((small for small in evidence.small if small.frame == least_real.frame), None)
-    crops = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
+    images = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
+    chosen = choose_faces(faces, MOST_CROPS)
+    crops = []
+    for person in dict.fromkeys(face.person for face in chosen):
+        own = [face for face in chosen if face.person == person]
+        crops += _crop_pictures(own, [images[face.frame, face.face] for face in own], paint)
     return Pictures(
         frame=None if small is None else jpeg(draw_boxes(small, faces, threshold), FRAME_QUALITY),
         frame_time=least_real.time,
-        crops=tuple(
-            CropPicture(face.frame, face.face, jpeg(shrink(crops[face.frame, face.face], CROP_SIDE), CROP_QUALITY))
-            for face in choose_faces(faces, MOST_CROPS)
-        ),
+        crops=tuple(crops),
     )
+
+
+def _crop_pictures(
+    faces: Sequence[FaceScore], images: list[np.ndarray], paint: Painter | None
+) -> Iterator[CropPicture]:
+    """One person's crops as squares, as the model sees them, and painted if there is a painter for its kind."""
+    for face, image, heat in zip(faces, images, (paint and paint(images)) or [None] * len(images), strict=True):
+        square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
+        painted = None if heat is None else jpeg(heat, CROP_QUALITY)
+        yield CropPicture(face.frame, face.face, jpeg(square, CROP_QUALITY), painted)
 
 
 def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:

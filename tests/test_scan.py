@@ -186,6 +186,18 @@ def test_pictures_show_the_least_real_face_and_stay_small(clip):
     assert scan(clip, options=replace(HERE, pictures=False)).pictures.frame is None
 
 
+def test_each_persons_crops_are_painted_together_where_the_model_is_of_keras(clip):
+    def paint(model, crops):
+        return [np.full((112, 112, 3), len(crops) * 10, np.uint8) for _ in crops] if model == "a model" else None
+
+    options = replace(HERE, paint=paint)
+    painted = scan(clip, classifier=replace(CLASSIFIER, model="a model"), options=options).pictures.crops
+    heats = [cv2.imdecode(np.frombuffer(crop.heat, np.uint8), cv2.IMREAD_COLOR) for crop in painted]
+    assert len(heats) == 12 and all(np.abs(heat.astype(int) - 60).max() < 5 for heat in heats)
+    for other in (replace(CLASSIFIER, model="another"), CLASSIFIER):
+        assert {crop.heat for crop in scan(clip, classifier=other, options=options).pictures.crops} == {None}
+
+
 def test_metrics_of_a_training_before_are_not_told(tmp_path):
     model, metrics = tmp_path / "tmp_checkpoint" / "best_model.keras", tmp_path / "metrics_videos.json"
     model.parent.mkdir()
