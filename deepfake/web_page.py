@@ -9,10 +9,12 @@ import shutil
 import signal
 import socket
 import tempfile
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,15 +24,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from deepfake.classifiers import check_classifier, open_classifier
+from deepfake.classifiers import check_classifier, open_classifier, read_info
 from deepfake.files import UserError
 from deepfake.report import render_page, render_scan
 from deepfake.scan import Options
-from deepfake.scan_heat import add_heat
+from deepfake.scan_pictures import CROP_SIDE
 from deepfake.scan_queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.scans import Judge
 from deepfake.timeline import clock, percent
 from deepfake.uploads import Limits, RefusedError, receive, shown_name, suffix_of
+
+if TYPE_CHECKING:
+    from deepfake.devices import keras
 
 HOST = "127.0.0.1"
 # what the address of this page can be called, at the other end of an ssh tunnel too. A stranger's page that has its own
@@ -63,17 +68,23 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
     check_classifier(model, "keras")
     for end in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(end) == signal.SIG_DFL:  # which would leave the uploads
-            signal.signal(end, signal.default_int_handler)
+            signal.signal(end, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         # taken first of all: whoever opens the page at once waits until the model is there
         with listen(port) as listener, tempfile.TemporaryDirectory(prefix="deepfake-page-") as folder:
             print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
-            options = Options(timeout=timeout, paint=add_heat)
+            options = Options(timeout=timeout, paint=partial(_paint, read_info(model).threshold))
             with open_queue(lambda: open_classifier(model), limits, options) as (queue, judge):
                 app = create_app(queue, judge, Path(folder), limits)
                 server(app).run(sockets=[listener])
     except KeyboardInterrupt:
         raise KeyboardInterrupt("no upload is left") from None
+
+
+def _paint(threshold: float, model: "keras.Model", crops: list[np.ndarray]) -> list[np.ndarray] | None:
+    from deepfake.heatmaps import painted  # not above: the address is told before TensorFlow is loaded
+
+    return painted(model, crops, CROP_SIDE, threshold)
 
 
 def listen(port: int) -> socket.socket:
