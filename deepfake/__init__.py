@@ -17,6 +17,6 @@ only from those before it, or from the plain helpers.
     comparing   runs, compare_plots: compare
     scanning    scans, scan_inputs, evidence, resizing, classifiers, scan_pictures, scan_outputs: scan     step 05
                 untrusted (all that loads a model looks at its file so first), export
-    page        uploads, scan_heat, scan_queue: web_page (templates/page.*)          step 06
+    page        uploads, scan_queue: web_page (templates/page.*)                    step 06
     pictures    plots, robustness_plots, and those above
 """

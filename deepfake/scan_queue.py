@@ -156,8 +156,7 @@ class ScanQueue:
 def open_queue(load: Callable[[], Classifier], limits: Limits, options: Options) -> Iterator[tuple[ScanQueue, Judge]]:
     """A queue that scans with the model that `load` opens, and that model's judge; scans end with the block."""
     shared = get_context("spawn").RawValue("B", READING)
-    with process_pool(1, _share_stage, shared) as pool:
-        pool.schedule(_warm_up)  # while the model is loaded
+    with process_pool(1, _prepare, shared) as pool:
         classifier = load()
         _try_out(classifier, options)
         queue = ScanQueue(Scanner(pool, shared, classifier, limits, options))
@@ -175,18 +174,15 @@ def _try_out(classifier: Classifier, options: Options) -> None:
     judge_evidence(Source(Path("dark"), "dark"), dark, classifier, options)
 
 
-def _share_stage(stage: Any) -> None:
+def _prepare(stage: Any) -> None:
+    """Make a process ready to look at uploads: it knows where to tell how far it is, and has its networks."""
     global _stage
     _stage = stage
-
-
-def _warm_up() -> None:
-    """Load the networks that find faces."""
     find_faces([np.zeros((48, 64, 3), np.uint8)])
 
 
 def look_at(path: Path, frames: int, limits: Limits) -> Evidence | VideoError:
-    """The evidence in a file, or why there is none; for a process that `_share_stage` has prepared."""
+    """The evidence in a file, or why there is none; for a process that has been prepared."""
     claimed = 0.0
     if not is_image(path.name):
         with suppress(VideoError, av.FFmpegError, OSError):  # which `gather` will say

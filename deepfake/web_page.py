@@ -11,7 +11,7 @@ import socket
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -31,6 +31,9 @@ from deepfake.scan_queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.scans import Judge
 from deepfake.timeline import clock, percent
 from deepfake.uploads import Limits, RefusedError, receive, shown_name, suffix_of
+
+if TYPE_CHECKING:
+    pass
 
 HOST = "127.0.0.1"
 # what the address of this page can be called, at the other end of an ssh tunnel too. A stranger's page that has its own
@@ -63,7 +66,7 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
     check_classifier(model, "keras")
     for end in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(end) == signal.SIG_DFL:  # which would leave the uploads
-            signal.signal(end, signal.default_int_handler)
+            signal.signal(end, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         # taken first of all: whoever opens the page at once waits until the model is there
         with listen(port) as listener, tempfile.TemporaryDirectory(prefix="deepfake-page-") as folder:

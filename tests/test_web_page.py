@@ -113,25 +113,31 @@ def workers() -> set[psutil.Process]:
     return {each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())}
 
 
-@pytest.mark.parametrize(("what", "says"), [(signal.SIGKILL, "crashed its process"), (signal.SIGSTOP, "longer than 6")])
-def test_a_scan_that_crashes_or_hangs_costs_itself_only(tmp_path, clips, what, says):
+@pytest.mark.parametrize(
+    ("what", "timeout", "says"), [(signal.SIGKILL, 150, "crashed its process"), (signal.SIGSTOP, 8, "longer than 8 s")]
+)
+def test_a_scan_that_crashes_or_hangs_costs_itself_only(tmp_path, clips, what, timeout, says):
     others = workers()
-    with serving(tmp_path, timeout=6) as page:
+    with serving(tmp_path, timeout) as page:
         before = page.send(clips["bright"].read_bytes())[1]["id"]
         page.wait(before)
         hostile = page.send(clips["bright"].read_bytes())[1]["id"]
         after = page.send(clips["dark"].read_bytes())[1]["id"]
         page.wait(hostile, "looking for faces")
         (workers() - others).pop().send_signal(what)
-        scan = page.wait(hostile)
-        assert scan["verdict"] == "unknown" and says in scan["said"]
-        assert page.wait(after)["verdict"] == "fake" and page.scans()[before]["verdict"] == "real"
+        assert says in page.wait(hostile)["said"]
+        verdicts = {id: page.wait(id)["verdict"] for id in (before, hostile, after)}
+        assert verdicts == {before: "real", hostile: "unknown", after: "fake"}
         assert not list(tmp_path.iterdir())
-        # at the end, nobody waits for one that hangs, nor does its file stay
+
+
+def test_at_the_end_nobody_waits_for_a_scan_that_hangs(tmp_path, clips):
+    others = workers()
+    with serving(tmp_path, timeout=150) as page:
         page.wait(page.send(clips["bright"].read_bytes())[1]["id"], "looking for faces")
         (workers() - others).pop().send_signal(signal.SIGSTOP)
         start = time.monotonic()
-    assert time.monotonic() - start < 20 and not list(tmp_path.iterdir())
+    assert time.monotonic() - start < 60 and not list(tmp_path.iterdir())
 
 
 # limits
