@@ -15,8 +15,8 @@ only from those before it, or from the plain helpers.
     reports     heatmaps; scans, timeline, report (templates/: its HTML, style and script)
     verdicts    spark_predictions, aggregates, errors, testset, verdicts        step 04
     comparing   runs, compare_plots: compare
-    scanning    scans, scan_inputs, evidence, resizing, classifiers, scan_pictures, scan_outputs: scan     step 05
-                untrusted (all that loads a model looks at its file so first), export
+    scanning    scan_inputs, evidence, resizing, classifiers, scan_pictures, scan_heat, scan_outputs, scan
+                untrusted (all that loads a model looks at its file so first), export      step 05
     page        uploads, scan_queue: web_page (templates/page.*)                    step 06
     pictures    plots, robustness_plots, and those above
 """

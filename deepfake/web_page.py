@@ -11,7 +11,7 @@ import socket
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -31,9 +31,6 @@ from deepfake.scan_queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.scans import Judge
 from deepfake.timeline import clock, percent
 from deepfake.uploads import Limits, RefusedError, receive, shown_name, suffix_of
-
-if TYPE_CHECKING:
-    pass
 
 HOST = "127.0.0.1"
 # what the address of this page can be called, at the other end of an ssh tunnel too. A stranger's page that has its own
