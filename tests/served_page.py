@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,9 @@ class Served:
         names = {key: f"X-{key.replace('_', '-')}" for key in headers} | {"host": "Host", "origin": "Origin"}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, path, body, {names[key]: value for key, value in headers.items()})
+            # an answer may come, and the connection end, before all is sent
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, path, body, {names[key]: value for key, value in headers.items()})
             answer = connection.getresponse()
             return answer.status, answer.read(), answer.headers
         finally:

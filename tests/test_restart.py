@@ -393,7 +393,7 @@ def test_ctrl_c_ends_with_one_line_and_the_next_run_goes_on(many, tmp_path, mome
     command = ["01a", "--from-videos", "--videos-dir", many, "--work-dir", work_dir, "--workers", "2"]
     enough = {"first video done": 1, "half of them done": total // 2}[moment]
     script = Script(*command)
-    assert script.wait_for(lambda: work_dir.exists() and count_done(work_dir) >= enough, 60)
+    assert script.wait_for(lambda: work_dir.exists() and count_done(work_dir) >= enough, 180)
     os.killpg(script.process.pid, signal.SIGINT)
     _, err = script.process.communicate(timeout=30)
     assert script.process.returncode == 130, err
