@@ -40,7 +40,7 @@ def watch(command: Sequence[str]) -> Usage:
             if ended:
                 break
             peak = max(peak, memory_of(process.pid))
-            time.sleep(0.05)
+            time.sleep(0.2)
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - began
         if process.returncode:
