@@ -94,7 +94,7 @@ def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFra
         parts = max(cores(), sum(file.stat().st_size for file in files) // PARTITION_BYTES)
         spark.conf.set("spark.sql.shuffle.partitions", parts)
     reader = spark.read
-    if path.is_dir():
+    if path in files[0].parents:  # and not in the scratch folder, as what was JSON is
         # label=1/... are columns too, and texts: as a number, the video 007 would be another
         spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
         reader = reader.option("basePath", _spark_path(path))
