@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,12 +81,23 @@ def wait_until(condition, seconds: float = PATIENCE) -> None:
         time.sleep(0.2)
 
 
-def below(process: int | subprocess.Popen) -> list[psutil.Process]:
+def below(process: subprocess.Popen) -> list[psutil.Process]:
     """The processes below one, that still are."""
     try:
-        return psutil.Process(getattr(process, "pid", process)).children(recursive=True)
+        return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def kill_with_all_below(process: subprocess.Popen) -> list[int]:
+    """Kill a process and all below it, as when its machine is switched off; gives their numbers."""
+    doomed = below(process)
+    process.kill()
+    for each in doomed:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
+    return [process.pid, *(each.pid for each in doomed)]
 
 
 @contextmanager
@@ -99,6 +110,4 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         yield made.complete()
     finally:
         for process in (*made.workers, master):
-            for each in (*below(process), process):
-                each.kill()
-            process.wait()
+            kill_with_all_below(process)

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, run_step, tree
-from spark_cluster import SPARK, below
+from spark_cluster import SPARK, below, kill_with_all_below
 from spark_work import draw_videos, nodes_that_know_this_module, someone_at_work, times_begun, work_by_name
 from test_spark_crops import check_rows, rows_of
 
@@ -112,12 +111,7 @@ def test_nothing_is_lost_with_a_python_worker_or_a_whole_node_and_a_video_that_k
             if len(outcomes) == 20:
                 at_work = someone_at_work(tmp_path)
                 node = next(node for node in cluster.workers if at_work in [process.pid for process in below(node)])
-                processes = [*below(node), psutil.Process(node.pid)]
-                killed.append([process.pid for process in processes])
-                for process in processes:
-                    with suppress(psutil.NoSuchProcess):
-                        process.kill()
-                node.wait()
+                killed.append(kill_with_all_below(node))
     assert len(killed) == 2
     assert outcomes.keys() == set(names)
     assert [id for id, outcome in outcomes.items() if outcome.problem] == ["kills itself"]
