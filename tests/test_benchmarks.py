@@ -186,7 +186,7 @@ def test_a_sequence_model_is_trained_again_from_another_start_and_is_not_whole_u
 
 
 def test_a_run_of_a_left_out_method_that_fails_is_not_whole(tmp_path):
-    args = argparse.Namespace(model="meso4", image_size=None, epochs=1)
+    args = argparse.Namespace(model="meso4", image_size=None, epochs=1, training="")
     (tmp_path / "options.json").write_text('{"options": ["--others"]}')
     with pytest.raises(SystemExit, match=r"03-train_cnn\.py .* failed"):
         unseen_methods.train_and_test(tmp_path, unseen_methods.WAYS["plain"], "seam", args, 0, (tmp_path, tmp_path))

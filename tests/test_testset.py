@@ -116,7 +116,9 @@ def test_step_04_writes_the_report_with_heat_maps(tmp_path, folders):
     model.save(tmp_path / "model.keras")
     entries = [entry("a", 0, frame) for frame in range(14)]
     write_manifest(folders / "split", entries)
-    (tmp_path / "p.json").write_text(json.dumps([[item.file, 0.9] for item in entries]))
+    # the frame that is shown is that of the least real face
+    predictions = [[item.file, 0.8 if item.frame == 3 else 0.9] for item in entries]
+    (tmp_path / "p.json").write_text(json.dumps(predictions))
     files = ("--predictions", tmp_path / "p.json", "--manifest", folders / "split" / "manifest.csv")
     report = ("--report", "--model", tmp_path / "model.keras", "--work-dir", folders / "work")
     done = run_step("04", *files, *report, "--out-dir", tmp_path / "out", "--master", "local[1]", timeout=600)
