@@ -72,8 +72,8 @@ def test_an_upload_shows_its_progress_its_verdict_and_the_evidence(browser, serv
         page.locator("#result h3").wait_for()
         said = " ".join(page.evaluate("() => [...said]"))
         assert "waiting" in said and "scanning" in said
-    # each lasts so short a time that a busy page may miss one
-    assert "reading the frames" in said or "looking for faces" in said
+        # each lasts so short a time that a busy page may miss one
+        assert "reading the frames" in said or "looking for faces" in said
         assert row(page, "bright.mp4").locator(".badge").inner_text() == "real"
         assert page.locator("#result h3").inner_text() == "bright.mp4"
         assert page.get_by_role("status").inner_text().startswith("bright.mp4: real, ")
