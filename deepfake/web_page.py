@@ -61,6 +61,7 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
         KeyboardInterrupt: at the end.
     """
     check_classifier(model, "keras")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off for what runs behind them
     for end in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(end) == signal.SIG_DFL:  # which would leave the uploads
             signal.signal(end, lambda *_: signal.raise_signal(signal.SIGINT))

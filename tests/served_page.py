@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import psutil
 
 from deepfake.classifiers import Classifier
 from deepfake.drawing.scenes import Scene
@@ -101,3 +102,8 @@ def serving(folder: Path, timeout: float = 60) -> Iterator[Served]:
         finally:
             running.should_exit = True
             thread.join()
+
+
+def workers() -> set[psutil.Process]:
+    """The processes that look at uploads, of all pages that are served here."""
+    return {each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())}
