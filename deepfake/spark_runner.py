@@ -140,8 +140,8 @@ def run_jobs(
             for job in done:
                 yield job.result()
     finally:
-        context.cancelAllJobs()
-        threads.shutdown(cancel_futures=True)
+        # not to be waited for: a job can be about to start, and ends with the session only
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _has_nodes(context: SparkContext) -> bool:
