@@ -26,6 +26,7 @@ from deepfake.files import UserError
 from deepfake.frames import check_file
 from deepfake.runner import Outcome, Run, VideoError, for_each_video
 from deepfake.spark_runner import OUTCOME_COLUMNS, Rows, Work, answer_of, reason_of, run_jobs, spark_for
+from deepfake.spark_session import ctrl_c_waits
 from deepfake.videos import Video
 
 KINDS = ("kind=crop", "kind=video")
@@ -93,13 +94,15 @@ def _through_table(
 ) -> Iterator[tuple[str, Outcome]]:
     address = full_address(run.crops)
     with spark_for(run) as spark:
-        make_ready(spark, address, overwrite)
-        before = outcomes_before(spark, address, videos, videos_dir, options)
+        with ctrl_c_waits():
+            make_ready(spark, address, overwrite)
+            before = outcomes_before(spark, address, videos, videos_dir, options)
+            cores = spark.sparkContext.defaultParallelism
         yield from before.items()
         left = {id: video for id, video in videos.items() if id not in before}
         answer = partial(answer_of, work=work, work_dir=run.work_dir.absolute(), timeout=run.timeout)
         schema = pa.schema([*SCHEMA, ("done_before", OUTCOME_COLUMNS["done_before"])])
-        batch, cores = [], spark.sparkContext.defaultParallelism
+        batch = []
         for rows, outcomes in run_jobs(spark, left, answer, schema, keep=True):
             batch.append((rows, len(outcomes)))
             if sum(count for _, count in batch) >= min(VIDEOS_A_BATCH, VIDEOS_A_CORE * cores):
@@ -114,11 +117,13 @@ def write_batch(batch: list[tuple[DataFrame, int]], address: str) -> None:
     if not batch:
         return
     files = math.ceil(sum(count for _, count in batch) / VIDEOS_A_FILE)
-    rows = reduce(DataFrame.unionAll, [rows for rows, _ in batch]).where("kind IN ('crop', 'video')")
-    rows = rows.drop("done_before").repartition(files, "video").sortWithinPartitions("kind", "video", "frame", "face")
-    rows.write.mode("append").partitionBy("kind").options(**WRITING).parquet(address)
-    for rows, _ in batch:
-        rows.unpersist()
+    with ctrl_c_waits():
+        rows = reduce(DataFrame.unionAll, [rows for rows, _ in batch]).where("kind IN ('crop', 'video')")
+        rows = rows.drop("done_before").repartition(files, "video")
+        rows = rows.sortWithinPartitions("kind", "video", "frame", "face")
+        rows.write.mode("append").partitionBy("kind").options(**WRITING).parquet(address)
+        for rows, _ in batch:
+            rows.unpersist()
 
 
 def full_address(text: str) -> str:

@@ -31,7 +31,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepfake.files import UserError, remove_leftovers
 from deepfake.runner import Outcome, Run, start_pool, took_too_long, try_video
-from deepfake.spark_session import start_spark
+from deepfake.spark_session import ctrl_c_waits, start_spark
 
 ATTEMPTS = 3  # at the last of which a video is given up
 GIVEN_UP = Outcome(0, "crashed its process, or lost its node, twice; given up at the third attempt")
@@ -83,19 +83,21 @@ def spark_for(run: Run) -> Iterator[SparkSession]:
     Raises:
         UserError: Spark does not start, or gives up inside of the block.
     """
-    # py4j logs the traceback of a Ctrl-C, and of errors that come as exceptions too
+    # py4j logs the tracebacks of errors that come as exceptions too
     logging.getLogger().addHandler(logging.NullHandler())
     with tempfile.TemporaryDirectory() as folder:
         spark = start_spark(run.master, f"deepfake {run.step}", SETTINGS, ATTEMPTS + 1)
         try:
             package = zip_package(Path(folder))
-            if package:
-                spark.sparkContext.addPyFile(str(package))
+            with ctrl_c_waits():
+                if package:
+                    spark.sparkContext.addPyFile(str(package))
             yield spark
         except (PySparkException, Py4JError) as error:
             raise UserError(f"--master {spark.sparkContext.master}: Spark has given up ({reason_of(error)})") from None
         finally:
-            spark.stop()
+            with ctrl_c_waits():
+                spark.stop()
 
 
 def zip_package(folder: Path) -> Path | None:
@@ -125,23 +127,24 @@ def run_jobs(
         UserError: no other video can be worked on either.
     """
     context, left, running = spark.sparkContext, iter(videos.items()), set()
-    threads, warned = ThreadPoolExecutor(JOBS), False
+    threads, done, warned = ThreadPoolExecutor(JOBS), {None}, False
     try:
         while True:
-            # the number of cores grows while nodes are still coming
-            while len(running) < JOBS and (part := [*islice(left, TASKS_A_CORE * context.defaultParallelism)]):
-                running.add(threads.submit(_run_job, spark, part, answer, schema, keep))
+            with ctrl_c_waits():
+                # the number of cores grows while nodes are still coming
+                while len(running) < JOBS and (part := [*islice(left, TASKS_A_CORE * context.defaultParallelism)]):
+                    running.add(threads.submit(_run_job, spark, part, answer, schema, keep))
+                if not (done or warned or _has_nodes(context)):
+                    warned = True
+                    print(f"warning: {context.master} has no node free for this job yet; waiting", file=sys.stderr)
             if not running:
                 return
             done, running = wait(running, SECONDS_WITHOUT_NODES, FIRST_COMPLETED)
-            if not (done or warned or _has_nodes(context)):
-                warned = True
-                print(f"warning: {context.master} has no node free for this job yet; waiting", file=sys.stderr)
             for job in done:
                 yield job.result()
     finally:
-        context.cancelAllJobs()
-        threads.shutdown(cancel_futures=True)
+        # not to be waited for: a job can be about to start, and ends with the session only
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _has_nodes(context: SparkContext) -> bool:

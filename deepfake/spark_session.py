@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -71,21 +72,32 @@ def start_spark(
     check_master(master)
     # this very Python for the tasks, unless the environment names the nodes' own
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    # Ctrl-C waits until Spark has started: half started, it would live on without us
-    pressed: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    session = None
     try:
-        with hushed():  # a dozen lines of greetings; errors come as exceptions
+        # half started, it would live on without us
+        with ctrl_c_waits(), hushed():  # a dozen lines of greetings; errors come as exceptions
             session = _builder(master, name, settings or {}, attempts).getOrCreate()
+    except KeyboardInterrupt:
+        if session:
+            session.stop()
+        raise
     except Exception as error:  # py4j wraps whatever Java throws
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"Spark does not start on --master {master} ({reason})") from None
+    return session
+
+
+@contextmanager
+def ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: in the middle of a call of Java it would cut the connection to it."""
+    pressed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
     finally:
         signal.signal(signal.SIGINT, handler)
     if pressed:
-        session.stop()
         raise KeyboardInterrupt
-    return session
 
 
 def _builder(master: str, name: str, settings: Mapping[str, str], attempts: int) -> SparkSession.Builder:
