@@ -43,8 +43,9 @@ SETTINGS = {
     "spark.python.worker.reuse": "true",
 }
 
-# as small as keeps all cores busy, so that the bar moves; several at a time, so that nobody waits for one slow video
-JOBS = 3
+# as small as keeps all cores busy, so that the bar moves; many at a time, since with three in flight all cores would soon
+# wait for a few videos that hang (docs/scale.md)
+JOBS = 24
 TASKS_A_CORE = 4
 
 SECONDS_WITHOUT_NODES = 20  # until that is worth a warning
