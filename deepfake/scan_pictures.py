@@ -1,7 +1,7 @@
 """The pictures of a scan: one whole frame with the boxes of its faces, and crops, as small JPEGs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -38,25 +38,26 @@ def take_pictures(
     small = next((small for small in evidence.small if small.frame == least_real.frame), None)
     images = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
     chosen = choose_faces(faces, MOST_CROPS)
-    crops = []
-    for person in dict.fromkeys(face.person for face in chosen):
-        own = [face for face in chosen if face.person == person]
-        crops += _crop_pictures(own, [images[face.frame, face.face] for face in own], paint)
     return Pictures(
         frame=None if small is None else jpeg(draw_boxes(small, faces, threshold), FRAME_QUALITY),
         frame_time=least_real.time,
-        crops=tuple(crops),
+        crops=crop_pictures(chosen, [images[face.frame, face.face] for face in chosen], paint),
     )
 
 
-def _crop_pictures(
-    faces: Sequence[FaceScore], images: list[np.ndarray], paint: Painter | None
-) -> Iterator[CropPicture]:
-    """One person's crops as squares, as the model sees them, and painted if there is a painter for its kind."""
-    for face, image, heat in zip(faces, images, (paint and paint(images)) or [None] * len(images), strict=True):
-        square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
-        painted = None if heat is None else jpeg(heat, CROP_QUALITY)
-        yield CropPicture(face.frame, face.face, jpeg(square, CROP_QUALITY), painted)
+def crop_pictures(
+    faces: Sequence[FaceScore], images: Sequence[np.ndarray], paint: Painter | None
+) -> tuple[CropPicture, ...]:
+    """Crops, H x W x 3 uint8 RGB, as squares, as the model sees them; each person's painted, if there is a painter."""
+    pictures = []
+    for person in dict.fromkeys(face.person for face in faces):
+        own = [(face, image) for face, image in zip(faces, images, strict=True) if face.person == person]
+        heats = paint([image for _, image in own]) if paint else None
+        for (face, image), heat in zip(own, heats or [None] * len(own), strict=True):
+            square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
+            painted = None if heat is None else jpeg(heat, CROP_QUALITY)
+            pictures.append(CropPicture(face.frame, face.face, jpeg(square, CROP_QUALITY), painted))
+    return tuple(pictures)
 
 
 def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:

@@ -43,8 +43,8 @@ SETTINGS = {
     "spark.python.worker.reuse": "true",
 }
 
-# as small as keeps all cores busy, so that the bar moves; many at a time, since with three in flight all cores would soon
-# wait for a few videos that hang (docs/scale.md)
+# as small as keeps all cores busy, so that the bar moves; many at a time, since each of a few would soon wait for a
+# video that hangs (docs/scale.md)
 JOBS = 24
 TASKS_A_CORE = 4
 

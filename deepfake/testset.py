@@ -1,36 +1,39 @@
 """What a report shows of a test set: the verdicts of step 04, and the scores and pictures of the crops behind them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from deepfake.cli import progress
+from deepfake.evidence import SMALL_SIDE, Small, shrink
 from deepfake.faces import crop_name, read_faces_json
 from deepfake.files import UserError, read_json
-from deepfake.frames import choose_frames, frame_name, read_png
+from deepfake.frames import frame_name, read_png
 from deepfake.modelinfo import ModelInfo
-from deepfake.rules import is_real, uncalibrated
+from deepfake.rules import uncalibrated
 from deepfake.runner import VideoError
+from deepfake.scan_pictures import (
+    CROP_SIDE,
+    FRAME_QUALITY,
+    MOST_CROPS,
+    Painter,
+    choose_faces,
+    crop_pictures,
+    draw_boxes,
+    jpeg,
+)
 from deepfake.scans import CropPicture, FaceScore, Judge, Pictures, Scan
 from deepfake.sequences import person_of
 from deepfake.splits import Entry
 from deepfake.videos import LABEL_NAMES
 
 WITH_PICTURES = 500  # videos: more would not fit into one file
-MOST_CROPS = 10  # of a video
-MOST_PEOPLE = 5  # of whom there are crops
-CROP_SIDE, FRAME_SIDE = 112, 480  # pixels; a frame's is the longer one
-JPEG_QUALITY = 75
-COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as plots.LABEL_COLOURS
 UNKNOWN_BOX = (0, 0, 0, 0)
-
-Painter = Callable[[Sequence[np.ndarray]], list[np.ndarray] | None]
 
 
 @dataclass(frozen=True)
@@ -198,40 +201,29 @@ def _pictures(
     paint: Painter | None,
 ) -> Pictures:
     least = min(scan.faces, key=lambda face: face.p_real)
-    frame = _frame(scan, least.frame, records, work_dir, judge) if records else None
+    frame = _frame(scan, least, records, work_dir) if records else None
     crops = _crops(scan, split_dir / "test" / LABEL_NAMES[scan.label], paint) if split_dir else ()
-    return Pictures(frame, least.time if frame else 0.0, crops)
+    if frame is None:
+        return Pictures(crops=crops)
+    boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], judge.threshold)
+    return Pictures(jpeg(boxed, FRAME_QUALITY), least.time, crops)
 
 
 def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture, ...]:
-    """Crops of each person, evenly over its frames; a sequence model paints them as the sequence that they are."""
-    pictures = []
-    people = scan.people[:MOST_PEOPLE]
-    for person in people:
-        faces = sorted((face for face in scan.faces if face.person == person), key=lambda face: (face.frame, face.face))
-        faces = [faces[number] for number in choose_frames(len(faces), MOST_CROPS // len(people))]
-        found = [(face, _read(folder / crop_name(scan.name, face.frame, face.face))) for face in faces]
-        found = [(face, image) for face, image in found if image is not None]
-        heats = paint([image for _, image in found]) if paint and found else None
-        for (face, image), heat in zip(found, heats or [None] * len(found), strict=True):
-            square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
-            pictures.append(CropPicture(face.frame, face.face, _jpeg(square), None if heat is None else _jpeg(heat)))
-    return tuple(pictures)
+    faces = choose_faces(scan.faces, MOST_CROPS)
+    images = [_read(folder / crop_name(scan.name, face.frame, face.face)) for face in faces]
+    found = [(face, image) for face, image in zip(faces, images, strict=True) if image is not None]
+    return crop_pictures([face for face, _ in found], [image for _, image in found], paint)
 
 
-def _frame(scan: Scan, number: int, records: dict[str, dict], work_dir: Path, judge: Judge) -> bytes | None:
-    """The frame with the boxes of its faces, each in the colour of what it was taken for."""
-    image = _read(work_dir / scan.name / f"{frame_name(scan.name, number)}.png")
-    if image is None:
+def _frame(scan: Scan, face: FaceScore, records: dict[str, dict], work_dir: Path) -> Small | None:
+    """The frame of a face, as step 00 has written it, made small."""
+    image = _read(work_dir / scan.name / f"{frame_name(scan.name, face.frame)}.png")
+    record = records.get(crop_name(scan.name, face.frame, face.face))
+    if image is None or record is None:
         return None
-    for face in scan.faces:
-        record = records.get(crop_name(scan.name, face.frame, face.face))
-        if face.frame == number and record:
-            x, y, width, height = record["box"]  # in pixels of this picture, which are not always the video's
-            colour = COLOURS[int(is_real(face.p_real, judge.threshold))]
-            cv2.rectangle(image, (x, y), (x + width, y + height), colour, max(2, image.shape[1] // 160), cv2.LINE_AA)
-    shrunk = min(1.0, FRAME_SIDE / max(image.shape[:2]))
-    return _jpeg(cv2.resize(image, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA))
+    small = shrink(image, SMALL_SIDE)
+    return Small(face.frame, face.time, record["scale"] * small.shape[1] / image.shape[1], small)
 
 
 def _read(path: Path) -> np.ndarray | None:
@@ -239,7 +231,3 @@ def _read(path: Path) -> np.ndarray | None:
         return read_png(path)
     except VideoError:
         return None  # moved, or never written: a report does without
-
-
-def _jpeg(image: np.ndarray) -> bytes:
-    return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

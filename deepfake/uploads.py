@@ -1,8 +1,13 @@
 """Uploads of strangers: told apart by their first bytes, limited as they come in, under names that are ours."""
 
 import errno
+import fcntl
+import os
 import secrets
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,6 +16,8 @@ from deepfake.timeline import clock
 
 MOST_NAME = 120  # characters of a name that are shown
 HEAD = 512  # bytes that tell what a file is
+
+FOLDER = "deepfake-page-"
 
 HEIF_BRANDS = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"avif", b"avis")
 
@@ -60,6 +67,29 @@ class Limits:
         if seconds <= self.seconds:
             return None
         return f"lasts {clock(seconds)}, longer than {clock(self.seconds)}, which is the limit here (--max-seconds)"
+
+
+@contextmanager
+def upload_folder() -> Iterator[Path]:
+    """A folder for uploads that nobody else may look into, and that goes with the block.
+
+    A page that was killed could not delete its own: those go first. A page that runs keeps its folder locked.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with suppress(OSError), _locked(left):  # of a page that runs, or of another user
+            shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder, _locked(Path(folder)):
+        yield Path(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(number)
 
 
 async def receive(chunks: AsyncIterator[bytes], folder: Path, limits: Limits) -> Path:

@@ -8,7 +8,6 @@ import errno
 import shutil
 import signal
 import socket
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from deepfake.scan_heat import paint
 from deepfake.scan_queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.scans import Judge
 from deepfake.timeline import clock, percent
-from deepfake.uploads import Limits, RefusedError, receive, shown_name, suffix_of
+from deepfake.uploads import Limits, RefusedError, receive, shown_name, suffix_of, upload_folder
 
 HOST = "127.0.0.1"
 # what the address of this page can be called, at the other end of an ssh tunnel too. A stranger's page that has its own
@@ -67,11 +66,11 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
             signal.signal(end, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         # taken first of all: whoever opens the page at once waits until the model is there
-        with listen(port) as listener, tempfile.TemporaryDirectory(prefix="deepfake-page-") as folder:
+        with listen(port) as listener, upload_folder() as folder:
             print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
             options = Options(timeout=timeout, paint=paint)
             with open_queue(lambda: open_classifier(model), limits, options) as (queue, judge):
-                app = create_app(queue, judge, Path(folder), limits)
+                app = create_app(queue, judge, folder, limits)
                 server(app).run(sockets=[listener])
     except KeyboardInterrupt:
         raise KeyboardInterrupt("no upload is left") from None

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from served_page import CLASSIFIER, Served, draw_clips, serving, workers
 
 from deepfake import scan_queue, web_page
 from deepfake.scan import Options, scan_file
-from deepfake.uploads import MOST_NAME, Limits, RefusedError, shown_name, suffix_of
+from deepfake.uploads import MOST_NAME, Limits, RefusedError, shown_name, suffix_of, upload_folder
 
 
 @pytest.fixture(scope="module")
@@ -314,6 +315,16 @@ def test_what_the_script_cannot_do_is_one_line(tmp_path):
     assert missing.returncode == 2 and "best_model.keras: not found" in missing.stderr
     with pytest.raises(web_page.UserError, match="give another --port"), web_page.listen(0) as taken:
         web_page.listen(taken.getsockname()[1])
+
+
+def test_uploads_of_a_page_that_was_killed_go_with_the_next_and_those_of_one_that_runs_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("deepfake-page-killed", "of-another-program"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "somebody.mp4").write_bytes(b"x")
+    with upload_folder() as first, upload_folder() as second:
+        assert set(tmp_path.iterdir()) == {first, second, tmp_path / "of-another-program"}
+    assert os.listdir(tmp_path) == ["of-another-program"]
 
 
 @contextmanager
