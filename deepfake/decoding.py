@@ -43,7 +43,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Scan:
+class PacketTable:
     """What a video's packets tell: how many frames can be decoded, what is missing, and when each is shown.
 
     `shown` holds the timestamps in the order of the frames; None where packets lack them, or their order is not sure.
@@ -94,7 +94,7 @@ def claimed_seconds(path: Path) -> float:
         return max(0, container.duration or 0) / av.time_base
 
 
-def scan_video(path: Path) -> Scan:
+def read_packets(path: Path) -> PacketTable:
     """Read a video's packets, since headers lie about the number of frames; nothing is decoded.
 
     Raises:
@@ -128,7 +128,7 @@ def scan_video(path: Path) -> Scan:
         shown = shown[: len(shown) - cut_off]
         reorders = stream.codec_context.has_b_frames
     sure = entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
-    return Scan(len(shown), problem, sorted(shown) if sure else None, packets, entries)
+    return PacketTable(len(shown), problem, sorted(shown) if sure else None, packets, entries)
 
 
 def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
@@ -192,7 +192,7 @@ def _what_is_missing(
     return None
 
 
-def read_frames(path: Path, wanted: Sequence[int], scan: Scan, threads: int = 1) -> list[Frame]:
+def read_frames(path: Path, wanted: Sequence[int], table: PacketTable, threads: int = 1) -> list[Frame]:
     """The frames of the wanted numbers, in their order, upright and at standard size.
 
     Frames are numbered as they are shown. Damaged ones are left out. Pixels are PyAV's
@@ -200,26 +200,26 @@ def read_frames(path: Path, wanted: Sequence[int], scan: Scan, threads: int = 1)
     it takes, not the result.
 
     Raises:
-        VideoError, av.FFmpegError, OSError: as `scan_video`.
+        VideoError, av.FFmpegError, OSError: as `read_packets`.
     """
-    frames = _decode_few(path, wanted, scan, threads)
+    frames = _decode_few(path, wanted, table, threads)
     return _decode_all(path, wanted) if frames is None else frames
 
 
-def _decode_few(path: Path, wanted: Sequence[int], scan: Scan, threads: int) -> list[Frame] | None:
+def _decode_few(path: Path, wanted: Sequence[int], table: PacketTable, threads: int) -> list[Frame] | None:
     """Decode the wanted frames and those that they build upon; None where that might differ from decoding all."""
     with open_video(path) as container:
         stream = _video_stream(container)
         context = stream.codec_context
-        if scan.shown is None or context.name not in CODECS_THAT_SKIP:
+        if table.shown is None or context.name not in CODECS_THAT_SKIP:
             return None
-        index_of = {scan.shown[index]: index for index in wanted}
+        index_of = {table.shown[index]: index for index in wanted}
         # damage that the decoder would paper over, it shall report
         context.options |= {"err_detect": "explode"}
         context.thread_type, context.thread_count = "AUTO", threads
         frames: dict[int, Frame] = {}
         try:
-            for frame in _decode_runs(container, stream, index_of.keys(), _runs_of_packets(index_of, scan)):
+            for frame in _decode_runs(container, stream, index_of.keys(), _runs_of_packets(index_of, table)):
                 if frame.is_corrupt:
                     return None
                 if frame.pts in index_of:
@@ -230,14 +230,14 @@ def _decode_few(path: Path, wanted: Sequence[int], scan: Scan, threads: int) -> 
     return [frames[index] for index in wanted] if len(frames) == len(index_of) else None
 
 
-def _runs_of_packets(wanted: Iterable[int], scan: Scan) -> list[range]:
+def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
     """The packets that frames shown at these times need: from an entry, that is shown no later, to their own."""
-    number_of = {time: number for number, time in enumerate(scan.packets)}
+    number_of = {time: number for number, time in enumerate(table.packets)}
     runs: list[range] = []
     for last in sorted(number_of[time] for time in wanted):
-        time = scan.packets[last]
-        earlier = scan.entries[: bisect.bisect_right(scan.entries, last)]
-        first = next((entry for entry in reversed(earlier) if scan.packets[entry] <= time), 0)
+        time = table.packets[last]
+        earlier = table.entries[: bisect.bisect_right(table.entries, last)]
+        first = next((entry for entry in reversed(earlier) if table.packets[entry] <= time), 0)
         while runs and first < runs[-1].stop:
             first = min(first, runs.pop().start)
         runs.append(range(first, last + 1))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from deepfake.datasets import read_videos
-from deepfake.decoding import Frame, read_frames, scan_video
+from deepfake.decoding import Frame, read_frames, read_packets
 from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video
@@ -75,14 +75,14 @@ def read_video(path: Path, k: int) -> tuple[list[Frame], int, str | None]:
     """
     if not check_file(path).st_size:
         raise VideoError("is empty: 0 bytes")
-    scan = scan_video(path)
-    wanted = choose_frames(scan.frames, k)
-    frames, problem = read_frames(path, wanted, scan), scan.problem
+    table = read_packets(path)
+    wanted = choose_frames(table.frames, k)
+    frames, problem = read_frames(path, wanted, table), table.problem
     if not frames:
         raise VideoError(problem or "has no frame that can be decoded")
     if len(frames) < len(wanted):
         problem = problem or f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
-    return frames, scan.frames, problem
+    return frames, table.frames, problem
 
 
 def read_done(record: Path, video: Video, stat: os.stat_result, options: dict) -> dict | None:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from conftest import cut_by_edit_list, make_video, number_in, picture
 
-from deepfake.decoding import Frame, read_frames, scan_video, standard_scale, to_standard_size
+from deepfake.decoding import Frame, read_frames, read_packets, standard_scale, to_standard_size
 from deepfake.frames import choose_frames
 from deepfake.runner import VideoError
 
 
 def chosen(path, k: int = 11) -> list[Frame]:
-    scan = scan_video(path)
-    return read_frames(path, choose_frames(scan.frames, k), scan)
+    table = read_packets(path)
+    return read_frames(path, choose_frames(table.frames, k), table)
 
 
 # which frames
@@ -35,8 +35,8 @@ def chosen(path, k: int = 11) -> list[Frame]:
 )
 def test_the_chosen_frames_of_any_container_and_codec_are_the_right_ones(tmp_path, name, codec):
     path = make_video(tmp_path / name, frames=40, codec=codec)
-    scan = scan_video(path)
-    assert (scan.frames, scan.problem) == (40, None)
+    table = read_packets(path)
+    assert (table.frames, table.problem) == (40, None)
     frames = chosen(path)
     assert [frame.index for frame in frames] == [1, 5, 9, 12, 16, 20, 23, 27, 30, 34, 38]
     assert [number_in(frame.image) for frame in frames] == [frame.index for frame in frames]
@@ -59,8 +59,8 @@ def test_frames_are_counted_from_the_packets_where_the_header_lies(tmp_path, cla
     path.write_bytes(data)
     with av.open(str(path)) as container:
         assert container.streams.video[0].frames == claim
-    scan = scan_video(path)
-    assert (scan.frames, scan.problem) == (40, None)
+    table = read_packets(path)
+    assert (table.frames, table.problem) == (40, None)
     assert [number_in(frame.image) for frame in chosen(path)] == [1, 5, 9, 12, 16, 20, 23, 27, 30, 34, 38]
 
 
@@ -73,8 +73,8 @@ def test_frames_that_an_edit_list_cuts_away_do_not_count(tmp_path, skip, keep):
     while (picture_read := capture.read())[0]:
         shown.append(number_in(picture_read[1]))
     assert shown == list(range(skip, skip + keep))
-    scan = scan_video(path)
-    assert (scan.frames, scan.problem) == (keep, None)
+    table = read_packets(path)
+    assert (table.frames, table.problem) == (keep, None)
     assert [number_in(frame.image) for frame in chosen(path)] == [skip + i for i in choose_frames(keep, 11)]
 
 
@@ -178,7 +178,7 @@ def test_music_is_no_video_even_with_a_cover_picture(tmp_path, with_cover):
     with av.open(str(path)) as container:
         assert len(container.streams.audio) == 1 and len(container.streams.video) == with_cover
     with pytest.raises(VideoError, match="no video stream"):
-        scan_video(path)
+        read_packets(path)
 
 
 def test_the_cover_picture_of_a_video_is_not_taken_for_it(tmp_path):
@@ -199,12 +199,12 @@ def test_real_clips_give_the_pixels_that_other_readers_see(real_clips):
         ok, image = capture.read()
         assert ok
         shown[index] = image
-    for frame in read_frames(path, wanted, scan_video(path)):
+    for frame in read_frames(path, wanted, read_packets(path)):
         expected, scale = to_standard_size(cv2.cvtColor(shown[frame.index], cv2.COLOR_BGR2RGB))
         assert frame.scale == scale and np.array_equal(frame.image, expected)
 
 
 def test_a_real_portrait_clip_is_brought_to_the_standard_size(real_clips):
     path = real_clips / "brtujopkby.mp4"
-    (frame,) = read_frames(path, [5], scan_video(path))
+    (frame,) = read_frames(path, [5], read_packets(path))
     assert frame.image.shape == (634, 356, 3) and frame.scale == 0.33

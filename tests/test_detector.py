@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from deepfake.decoding import read_frames, scan_video
+from deepfake.decoding import read_frames, read_packets
 from deepfake.detector import Detections, Mtcnn
 from deepfake.drawing.scenes import Plan, Scene
 from deepfake.frames import choose_frames
@@ -29,8 +29,8 @@ def frames_of(folder, k: int) -> list[np.ndarray]:
     """k frames of each video in a folder, at standard size."""
     frames = []
     for path in sorted(folder.glob("*.mp4")):
-        scan = scan_video(path)
-        frames += [frame.image for frame in read_frames(path, choose_frames(scan.frames, k), scan)]
+        table = read_packets(path)
+        frames += [frame.image for frame in read_frames(path, choose_frames(table.frames, k), table)]
     return frames
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import cut_by_edit_list
 
-from deepfake.decoding import _decode_all, _decode_few, read_frames, scan_video, to_standard_size
+from deepfake.decoding import _decode_all, _decode_few, read_frames, read_packets, to_standard_size
 from deepfake.frames import choose_frames
 from deepfake.runner import VideoError
 
@@ -87,14 +87,14 @@ def assert_same(frames, wanted: Sequence[int], everything: Sequence[np.ndarray])
 
 def assert_exact(path: Path, sparse: bool | None) -> list[np.ndarray]:
     """Frames of all choices are those of decoding everything, without doing so where the codec is `sparse`."""
-    everything, scan = decode_everything(path), scan_video(path)
-    assert scan.frames == len(everything) and scan.problem is None
+    everything, table = decode_everything(path), read_packets(path)
+    assert table.frames == len(everything) and table.problem is None
     for wanted in choices(len(everything)):
         for threads in (1, 3):
-            assert_same(read_frames(path, wanted, scan, threads), wanted, everything)
+            assert_same(read_frames(path, wanted, table, threads), wanted, everything)
     if sparse is not None:
         wanted = choose_frames(len(everything), 11)
-        frames = _decode_few(path, wanted, scan, 1)
+        frames = _decode_few(path, wanted, table, 1)
         assert (frames is not None) == sparse
         if sparse:
             assert_same(frames, wanted, everything)
@@ -197,7 +197,7 @@ def damage(path: Path, needless: bool) -> None:
 
 def test_frames_that_no_other_refers_to_are_never_decoded(tmp_path):
     path = encode(tmp_path / "a.mp4", "libx264", x264(bframes=8, b_pyramid="normal", b_adapt=0, keyint=FRAMES))
-    everything, scan = decode_everything(path), scan_video(path)
+    everything, table = decode_everything(path), read_packets(path)
     with av.open(str(path)) as container:
         shown = {packet.pts: bytes(packet)[4] >> 5 & 3 for packet in container.demux(video=0) if packet.size}
     needless = [index for index, pts in enumerate(sorted(shown)) if not shown[pts]]
@@ -207,18 +207,18 @@ def test_frames_that_no_other_refers_to_are_never_decoded(tmp_path):
     damage(path, needless=True)
     # spoilt frames, which a full decode stumbles over, do not matter to those that are wanted
     for threads in (1, 3):
-        assert_same(_decode_few(path, wanted, scan, threads), wanted, everything)
-    assert _decode_few(path, needless[:3], scan, 1) is None
+        assert_same(_decode_few(path, wanted, table, threads), wanted, everything)
+    assert _decode_few(path, needless[:3], table, 1) is None
 
 
 def test_damage_in_frames_that_others_need_leads_to_decoding_everything(tmp_path):
     path = encode(tmp_path / "a.mp4", "libx264", x264(bframes=3, b_adapt=0, keyint=FRAMES))
     damage(path, needless=False)
-    scan, wanted = scan_video(path), choose_frames(FRAMES, 11)
-    assert _decode_few(path, wanted, scan, 1) is None
+    table, wanted = read_packets(path), choose_frames(FRAMES, 11)
+    assert _decode_few(path, wanted, table, 1) is None
     plain = _decode_all(path, wanted)
     for threads in (1, 3):
-        frames = read_frames(path, wanted, scan, threads)
+        frames = read_frames(path, wanted, table, threads)
         assert [frame.index for frame in frames] == [frame.index for frame in plain]
         assert all(np.array_equal(one.image, other.image) for one, other in zip(frames, plain, strict=True))
 
@@ -237,7 +237,7 @@ def test_a_variable_frame_rate_changes_no_number(tmp_path, codec, suffix):
     options = options.get(codec, {"cpu-used": "8"})
     path = encode(tmp_path / f"a.{suffix}", codec, options, times=UNEVEN)
     everything = assert_exact(path, codec in ("libx264", "libx265", "mpeg4"))
-    times = [frame.time for frame in read_frames(path, range(FRAMES), scan_video(path))]
+    times = [frame.time for frame in read_frames(path, range(FRAMES), read_packets(path))]
     assert len(everything) == FRAMES
     assert np.allclose(np.diff(times), np.diff(UNEVEN) / 1000, atol=0.0011)
 
@@ -262,7 +262,7 @@ def test_frames_that_share_a_timestamp_are_told_apart_by_decoding_everything(tmp
     with av.open(str(path)) as container:
         shown = [packet.pts for packet in container.demux(video=0) if packet.size]
     assert len(set(shown)) < len(shown) == FRAMES
-    assert scan_video(path).shown is None
+    assert read_packets(path).shown is None
     assert_exact(path, sparse=False)
 
 
@@ -299,10 +299,10 @@ def test_a_stream_that_begins_in_the_middle_is_numbered_by_what_can_be_decoded(t
             if packet.size and number >= lost:
                 packet.stream = stream
                 target.mux(packet)
-    everything, scan = decode_everything(cut), scan_video(cut)
+    everything, table = decode_everything(cut), read_packets(cut)
     assert 0 < len(everything) < FRAMES
     for wanted in choices(len(everything)):
-        assert_same(read_frames(cut, wanted, scan, 3), wanted, everything)
+        assert_same(read_frames(cut, wanted, table, 3), wanted, everything)
 
 
 @pytest.mark.parametrize("key_only", [False, True])
@@ -376,7 +376,7 @@ def test_packed_b_frames_of_divx_are_decoded_as_a_whole(tmp_path):
     everything = decode_everything(path)
     assert len(everything) >= FRAMES - 1
     for wanted in choices(len(everything)):
-        assert_same(read_frames(path, wanted, scan_video(path), 3), wanted, everything)
+        assert_same(read_frames(path, wanted, read_packets(path), 3), wanted, everything)
 
 
 # what else a file can hold
@@ -387,7 +387,7 @@ def test_packed_b_frames_of_divx_are_decoded_as_a_whole(tmp_path):
 def test_rotated_videos_are_upright(tmp_path, codec, rotation):
     options = {"libx264": x264(bframes=3), "libx265": x265(), "mpeg4": {"bf": "2"}, "libsvtav1": {"preset": "12"}}
     path = encode(tmp_path / "a.mp4", codec, options[codec], rotation=rotation, frames=15)
-    (frame,) = read_frames(path, [0], scan_video(path))
+    (frame,) = read_frames(path, [0], read_packets(path))
     width, height = SIZE
     assert frame.image.shape[:2] == ((2 * width, 2 * height) if rotation % 180 else (2 * height, 2 * width))
     assert_exact(path, codec != "libsvtav1")
@@ -431,17 +431,17 @@ def test_sound_alone_is_no_video(tmp_path, suffix, cover):
     with av.open(str(path)) as container:
         assert len(container.streams.audio) == 1 and len(container.streams.video) == cover
     with pytest.raises(VideoError, match="no video stream"):
-        scan_video(path)
+        read_packets(path)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])
 def test_a_cover_picture_is_not_taken_for_the_video(tmp_path, suffix):
     path = with_sound(tmp_path / f"a.{suffix}", 20, cover=True)
     plain = encode(tmp_path / "plain.mp4", "libx264", x264(bframes=3), frames=20)
-    everything, scan = decode_everything(plain), scan_video(path)
-    assert scan.frames == 20 and scan.problem is None
+    everything, table = decode_everything(plain), read_packets(path)
+    assert table.frames == 20 and table.problem is None
     for wanted in choices(20):
-        assert_same(_decode_few(path, wanted, scan, 3), wanted, everything)
+        assert_same(_decode_few(path, wanted, table, 3), wanted, everything)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "mov"])
@@ -454,8 +454,8 @@ def test_the_threads_of_a_decoder_change_no_pixel_and_no_time(tmp_path, codec):
     options = {"libx264": x264(bframes=5, slices=2), "libx265": x265(), "libsvtav1": {"preset": "12"}}
     options = options.get(codec, {"cpu-used": "8"} if codec == "libvpx-vp9" else {"bf": "2"})
     path = encode(tmp_path / "a.mkv", codec, options, size=(322, 242))
-    scan, wanted = scan_video(path), choose_frames(FRAMES, 11)
-    first, *others = [read_frames(path, wanted, scan, threads) for threads in (1, 2, 3, 8)]
+    table, wanted = read_packets(path), choose_frames(FRAMES, 11)
+    first, *others = [read_frames(path, wanted, table, threads) for threads in (1, 2, 3, 8)]
     for other in others:
         for one, same in zip(first, other, strict=True):
             assert (one.index, one.time, one.scale) == (same.index, same.time, same.scale)

@@ -13,7 +13,7 @@ import pytest
 from conftest import make_video, number_in, picture
 
 from deepfake import decoding
-from deepfake.decoding import open_video, read_frames, scan_video
+from deepfake.decoding import open_video, read_frames, read_packets
 from deepfake.runner import VideoError
 
 SECRET = 201  # the number in the picture that another file of this disk shows
@@ -94,7 +94,7 @@ def test_a_playlist_opens_neither_another_file_nor_an_address(tmp_path, secret, 
         assert set(gullible(path)) == {SECRET} and bool(asked) == (where == "http")
     asked.clear()
     with pytest.raises((VideoError, av.InvalidDataError)):
-        scan_video(path)
+        read_packets(path)
     assert not asked
 
 
@@ -109,7 +109,7 @@ def test_a_name_that_reads_like_an_address_is_the_name_of_a_file(tmp_path, monke
     make_video(tmp_path / "own.mp4", frames=2)
     path.parent.mkdir(exist_ok=True)
     (tmp_path / "own.mp4").rename(path)
-    assert [number_in(frame.image) for frame in read_frames(path, [0, 1], scan_video(path))] == [0, 1]
+    assert [number_in(frame.image) for frame in read_frames(path, [0, 1], read_packets(path))] == [0, 1]
 
 
 def test_a_picture_whose_name_is_a_pattern_does_not_open_the_pictures_that_fit(tmp_path):
@@ -119,7 +119,7 @@ def test_a_picture_whose_name_is_a_pattern_does_not_open_the_pictures_that_fit(t
     path.write_bytes(cv2.imencode(".png", picture(7, 64, 48))[1])
     assert gullible(path) == [SECRET] * 3
     with pytest.raises(VideoError):
-        scan_video(path)
+        read_packets(path)
 
 
 def test_a_movie_whose_pictures_are_in_another_file_stays_without_them(tmp_path):
@@ -127,8 +127,8 @@ def test_a_movie_whose_pictures_are_in_another_file_stays_without_them(tmp_path)
     hostile = tmp_path / "hostile.mp4"
     hostile.write_bytes(with_external_data(shown.read_bytes(), shown))
     assert gullible(hostile) == [0, 1, 2, 3, 4]
-    scan = scan_video(hostile)
-    assert read_frames(hostile, range(scan.frames), scan) == []
+    table = read_packets(hostile)
+    assert read_frames(hostile, range(table.frames), table) == []
 
 
 def with_external_data(data: bytes, other: Path) -> bytes:
@@ -173,11 +173,11 @@ def test_what_is_no_video_is_none_whatever_its_name(tmp_path, kind, suffix):
 @pytest.mark.parametrize(("codec", "name"), [("libx264", "a.mp4"), ("libvpx", "a.webm"), ("libx264", "a.ts")])
 def test_frames_that_would_fill_the_memory_are_not_decoded(tmp_path, monkeypatch, codec, name):
     path = make_video(tmp_path / name, frames=3, size=(320, 240), codec=codec)
-    scan = scan_video(path)
-    assert len(read_frames(path, [0, 1, 2], scan)) == 3
+    table = read_packets(path)
+    assert len(read_frames(path, [0, 1, 2], table)) == 3
     monkeypatch.setattr(decoding, "MOST_PIXELS", 320 * 240 - 1)
     with pytest.raises(VideoError, match="too large: 320 x 240"):
-        scan_video(path)
+        read_packets(path)
 
 
 def test_nor_are_those_that_are_larger_than_the_header_says(tmp_path, monkeypatch):
@@ -185,5 +185,5 @@ def test_nor_are_those_that_are_larger_than_the_header_says(tmp_path, monkeypatc
     large = make_video(tmp_path / "large.ts", frames=3, size=(640, 480))
     small = make_video(tmp_path / "small.ts", frames=3, size=(320, 240))
     small.write_bytes(small.read_bytes() + large.read_bytes())
-    scan = scan_video(small)
-    assert {frame.image.shape for frame in read_frames(small, range(scan.frames), scan)} == {(240, 320, 3)}
+    table = read_packets(small)
+    assert {frame.image.shape for frame in read_frames(small, range(table.frames), table)} == {(240, 320, 3)}
