@@ -19,7 +19,7 @@ class Plan:
     reals: float = figure(19_000, "DFDC")
     gigabytes: float = figure(472, "of the videos: DFDC")
     crops: float = figure(1_300_000, "of all videos")
-    core_seconds: float = figure(1.36, "a video: scale.py durations, mean")
+    core_seconds: float = figure(1.16, "a video: scale.py durations, mean")
     crop_bytes: float = figure(14_571, "as PNG: scale.py durations")
     cores: float = figure(16, "a node: an example")
     images_a_second: float = figure(752, "of training on one GPU: an assumption, see docs/scale.md")

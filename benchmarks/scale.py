@@ -152,7 +152,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 
 def add_simulation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=whole_number(1), default=VIDEOS, help="tasks, one each")
-    parser.add_argument("--median", type=number(0), default=1.33, help="core seconds a video")
+    parser.add_argument("--median", type=number(0), default=1.14, help="core seconds a video")
     parser.add_argument("--sigma", type=number(0), default=0.2, help="of the log-normal distribution")
     parser.add_argument("--stragglers", type=number(0, 1), default=0.03, help="share of the tasks")
     parser.add_argument("--slower", type=number(1), default=5, help="times that a straggler takes")
@@ -161,7 +161,7 @@ def add_simulation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", type=whole_number(1), default=16, help="of a node: its tasks at a time")
     parser.add_argument("--losses", type=number(0), default=0.1, help="executors lost a node and hour")
     parser.add_argument("--replaced", type=number(0), default=30, help="seconds until another one is there")
-    parser.add_argument("--launch", type=number(0), default=0.0024, help="seconds of the driver for each task")
+    parser.add_argument("--launch", type=number(0), default=0.0026, help="seconds of the driver for each task")
     parser.add_argument("--jobs", type=whole_number(1), help="of Spark at a time (default: as step 01a)")
     parser.add_argument(
         "--tasks-a-core", type=whole_number(0), help="of a job (default: as step 01a); 0: all in one job"
