@@ -69,6 +69,7 @@ def measure(share: float, kinds: Sequence[str], rounds: int, scratch: Path | Non
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         WRITERS["dfdc"](videos, Path(name, "videos"))
         write_crops(videos, Path(name, "work"))
+        os.sync()  # or the disk would still be busy with the drawing
         for balance in ("drop", "none"):
             found[f"02 --balance {balance}"] = watch(_step_02(Path(name), balance))
     return len(videos), count_crops(videos), found
