@@ -32,11 +32,14 @@ def refused(address, kind="crop", columns=("video", "png")):
 
 
 def test_a_path_is_an_address_and_so_is_its_uri(table, monkeypatch):
-    for address in (str(table), table.as_uri(), f"file:{table.as_uri().removeprefix('file://')}"):
+    uri = table.as_uri()
+    for address in (str(table), uri, f"file:{uri.removeprefix('file://')}", f"file://{table}", f"file:{table}/"):
         assert open_rows(address, "crop", ("video", "png")).count_rows() == 7
         assert open_rows(address, "video", ("video",)).schema.names == ["video"]
     monkeypatch.chdir(table.parent)
     assert absolute("table") == absolute("./table/") == str(table)
+    odd = table.rename(table.with_name("a [1] #2? 50%"))
+    assert open_rows(f"file://{odd}", "crop", ("video",)).count_rows() == 7
     assert absolute("s3a://bucket/x") == "s3a://bucket/x"
 
 

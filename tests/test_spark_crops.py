@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
+from conftest import run_step
 from spark_work import draw_videos
 
 from deepfake.crop_table import SCHEMA
@@ -110,8 +111,15 @@ def test_half_of_a_batch_that_a_killed_run_has_moved_is_taken_back(tmp_path, vid
     assert not (crops / "_temporary").exists()
 
 
+def test_shards_do_not_write_one_table_side_by_side(videos, tmp_path):
+    options = ("--from-videos", "--videos-dir", videos, "--crops", "crops", "--shard", "0/2")
+    refused = run_step("01a", *options, cwd=tmp_path)
+    assert refused.returncode == 2 and "leave --shard out" in refused.stderr and not any(tmp_path.iterdir())
+
+
 def test_a_path_is_of_this_machine_and_an_address_is_left_as_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert full_address("a b/crops") == f"file://{tmp_path}/a b/crops"
-    for address in ("file:///x", "hdfs://node:8020/crops", "s3a://bucket/crops", "file:/x"):
+    for address in ("file:///x", "hdfs://node:8020/crops", "s3a://bucket/crops", "file:/x", "file:///x y"):
         assert full_address(address) == address
+    assert full_address("file:///x%20y") == "file:///x y"
