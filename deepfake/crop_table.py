@@ -121,6 +121,8 @@ def open_rows(address: str, kind: str, columns: Sequence[str]) -> ds.Dataset:
 def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
     path = re.sub("^file:/+", "/", to_the_letter(address))
     try:
+        if path.startswith("hdfs:///"):  # the name node of core-site.xml, which from_uri does not look for
+            return fs.HadoopFileSystem("default"), path.removeprefix("hdfs://")
         # Hadoop's name for it, and everyone else's
         return fs.FileSystem.from_uri(re.sub("^s3[an]://", "s3://", path))
     except (OSError, pa.ArrowException) as error:

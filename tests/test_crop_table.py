@@ -71,8 +71,9 @@ def test_what_holds_no_crops_is_one_line_that_says_so(tmp_path, table):
 def test_a_filesystem_that_cannot_be_had_is_one_line(monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert "cannot be opened" in refused("ftp://host/crops")
-    reason = refused("hdfs://namenode:8020/crops")
-    assert "cannot be opened" in reason and "hadoop classpath" in reason
+    for address in ("hdfs://namenode:8020/crops", "hdfs:///crops"):
+        reason = refused(address)
+        assert "cannot be opened" in reason and "hadoop classpath" in reason
     assert "no kind=crop/" in refused("mock:///crops")
 
 
