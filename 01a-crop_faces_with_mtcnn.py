@@ -27,6 +27,7 @@ def main() -> int:
     cli.add_spark_option(parser)
     parser.add_argument(
         "--crops",
+        type=cli.address,
         metavar="ADDRESS",
         help="with --from-videos: a folder for the crops as Parquet, written by Spark: a path, file:///, hdfs://, s3a://",
     )

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -166,7 +167,7 @@ def _writing(address: str) -> Iterator[None]:
     """Turn Java's errors about a folder into UserErrors."""
     try:
         yield
-    except Py4JJavaError as error:
+    except (Py4JJavaError, PySparkException) as error:
         remedy = "for s3a:// and hdfs:// see the README, On a Spark cluster"
         raise UserError(f"{address}: Spark cannot write there ({reason_of(error)}); {remedy}") from None
 

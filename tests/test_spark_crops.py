@@ -12,7 +12,8 @@ from deepfake.crop_table import SCHEMA
 from deepfake.faces import LANDMARKS, Options, crop_all_videos
 from deepfake.files import UserError
 from deepfake.runner import Run
-from deepfake.spark_crops import crop_into_table, full_address
+from deepfake.spark_crops import crop_into_table, full_address, make_ready
+from deepfake.spark_runner import spark_for
 
 FRAMES = 2
 
@@ -111,10 +112,21 @@ def test_half_of_a_batch_that_a_killed_run_has_moved_is_taken_back(tmp_path, vid
     assert not (crops / "_temporary").exists()
 
 
-def test_shards_do_not_write_one_table_side_by_side(videos, tmp_path):
-    options = ("--from-videos", "--videos-dir", videos, "--crops", "crops", "--shard", "0/2")
-    refused = run_step("01a", *options, cwd=tmp_path)
-    assert refused.returncode == 2 and "leave --shard out" in refused.stderr and not any(tmp_path.iterdir())
+@pytest.mark.spark
+def test_where_spark_cannot_write_is_told_before_any_work(tmp_path):
+    (tmp_path / "file").touch()
+    with spark_for(Run("01a", "faces", tmp_path, master="local[1]")) as spark:
+        for address in (f"{tmp_path}/file/x", "hdfs://nowhere.invalid/x", "a://b/c"):
+            with pytest.raises(UserError, match=rf"{address}: (Spark cannot write there|cannot be made)"):
+                make_ready(spark, full_address(address), overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"), [(("--crops", "crops", "--shard", "0/2"), "leave --shard out"), (("--crops", ""), "is empty")]
+)
+def test_shards_and_an_empty_address_are_refused(videos, tmp_path, options, says):
+    refused = run_step("01a", "--from-videos", "--videos-dir", videos, *options, cwd=tmp_path)
+    assert refused.returncode == 2 and says in refused.stderr and not any(tmp_path.iterdir())
 
 
 def test_a_path_is_of_this_machine_and_an_address_is_left_as_it_is(tmp_path, monkeypatch):
