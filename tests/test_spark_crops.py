@@ -1,16 +1,22 @@
 """Crops as rows of Parquet, written by Spark on this machine: which runs go on with a folder, and which it refuses."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from conftest import run_step
+from conftest import ROOT, run_step
 from spark_work import draw_videos
 
 from deepfake.crop_table import SCHEMA
 from deepfake.faces import LANDMARKS, Options, crop_all_videos
 from deepfake.files import UserError
+from deepfake.queues import OUT_OF_TIME
 from deepfake.runner import Run
 from deepfake.spark_crops import crop_into_table, full_address, make_ready
 from deepfake.spark_runner import spark_for
@@ -119,6 +125,20 @@ def test_where_spark_cannot_write_is_told_before_any_work(tmp_path):
         for address in (f"{tmp_path}/file/x", "hdfs://nowhere.invalid/x", "a://b/c"):
             with pytest.raises(UserError, match=rf"{address}: (Spark cannot write there|cannot be made)"):
                 make_ready(spark, full_address(address), overwrite=False)
+
+
+@pytest.mark.spark
+def test_the_warning_of_a_queue_to_all_processes_ends_a_run_with_its_code(videos, tmp_path):
+    command = [sys.executable, next(ROOT.glob("01a-*.py")), "--from-videos", "--videos-dir", videos, "--crops", "crops"]
+    command += ["--work-dir", "work", "--master", "local[1]"]
+    started = subprocess.Popen(
+        [*map(str, command)], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (tmp_path / "crops").exists() and started.poll() is None:
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGUSR1)
+    _, err = started.communicate(timeout=120)
+    assert started.returncode == OUT_OF_TIME and err.strip().startswith("stopped; ") and "Traceback" not in err
 
 
 @pytest.mark.parametrize(
