@@ -27,12 +27,15 @@ def main() -> int:
     cli.add_spark_option(parser)
     parser.add_argument(
         "--crops",
+        type=cli.address,
         metavar="ADDRESS",
         help="with --from-videos: a folder for the crops as Parquet, written by Spark: a path, file:///, hdfs://, s3a://",
     )
     args = parser.parse_args()
     if args.crops and not args.from_videos:
         parser.error("--crops goes with --from-videos")
+    if args.crops and args.shard != parser.get_default("shard"):
+        parser.error("--crops is written by one job, which Spark shares out itself; leave --shard out")
     if args.frames and not args.from_videos:
         parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
 

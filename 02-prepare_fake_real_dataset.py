@@ -18,6 +18,7 @@ def main() -> int:
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir", "--prepared-dir", "--split-dir")
     parser.add_argument(
         "--crops",
+        type=cli.address,
         metavar="ADDRESS",
         help="crops in Parquet, as 01a --crops writes them, instead of --work-dir: a folder, hdfs://... or s3a://...",
     )

@@ -8,12 +8,14 @@ Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_valu
         A sequence model has no .h5; with --self-blend, self_blended/ holds the fakes that were made to judge it on.
 """
 
+from argparse import Namespace
 from dataclasses import fields
 
 from deepfake import cli
 
 
-def main() -> int:
+def arguments() -> Namespace:
+    """What the command line says; cluster/ looks at it before it submits a job."""
     parser = cli.parser(__doc__, "--split-dir", "--out-dir")
     parser.add_argument(
         "--model",
@@ -126,6 +128,11 @@ def main() -> int:
         parser.error("--self-blend is for frame models; --sequence --init-from can start from one that was trained so")
     if args.self_blend and args.balance != "none":
         parser.error("--self-blend makes as many fakes as there are real crops; leave --balance out")
+    return args
+
+
+def main() -> int:
+    args = arguments()
 
     from deepfake.options import Options
     from deepfake.training import train

@@ -2,6 +2,7 @@
 # Sourced by run.sh, test.sh and cluster/: makes .venv beside this file (or DEEPFAKE_VENV), installs into it what is
 # missing, and finds Java. Sets PYTHON. Nothing is installed again as long as the requirements stay the same.
 
+unset CDPATH # with which cd prints where it goes
 HOME_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 VENV=${DEEPFAKE_VENV:-$HOME_DIR/.venv}
 PYTHON=$VENV/bin/python
@@ -67,6 +68,11 @@ find_kind() { # find_kind VIDEOS_DIR KIND: the kind of a dataset that can be rea
 check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fails where training could not start
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
         'import sys; from deepfake import cli, options; cli.run(lambda: options.check_start(*sys.argv[1:]))' "$@"
+}
+
+check_options() { # check_options SCRIPT ARGUMENT...: fails where the script would refuse its arguments
+    PYTHONPATH=$HOME_DIR "$PYTHON" -c \
+        'import runpy, sys; sys.argv.pop(0); runpy.run_path(sys.argv[0])["arguments"]()' "$HOME_DIR/$1" "${@:2}"
 }
 
 ensure_chromium() { # for the tests in a browser, which are skipped where there is none

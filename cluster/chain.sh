@@ -53,33 +53,43 @@ command -v "$SUBMITTER" >/dev/null || fail "$SUBMITTER: not found; run this on a
 [ -d "$VIDEOS" ] || fail "$VIDEOS: no such folder; --videos-dir must hold a dataset"
 [[ $SHARDS =~ ^[1-9][0-9]{0,2}$ ]] || fail "--shards $SHARDS: not a whole number from 1 to 999"
 
+whole_path() { # the whole path of a file; what is no file stays as it is
+    if [ -f "$1" ]; then realpath -s -- "$1"; else echo "$1"; fi
+}
+
 # jobs start in other folders; and what would fail in a job hours later is better known now
 VIDEOS=$(cd "$VIDEOS" && pwd)
-mkdir -p "${WORK:-$VIDEOS}" "$OUT/logs"
+mkdir -p "${WORK:-$VIDEOS}" "$OUT/logs" || fail "give another --work-dir or --out-dir"
 WORK=$(cd "${WORK:-$VIDEOS}" && pwd) OUT=$(cd "$OUT" && pwd) LOGS=$OUT/logs
 [[ $LOGS != *[:%\\]* ]] || fail "$OUT: has a : or % or \\ in it, which queues take for something else; give another --out-dir"
-if [ -e "$VIDEOS/sample.json" ]; then
-    WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
-fi
-check_java || exit 2
-KIND=$(find_kind "$VIDEOS" "$DATASET")
-if [ -n "$MODEL" ] || [ "$WEIGHTS" != none ]; then
-    check_start "$MODEL" "$WEIGHTS" ''
-fi
-
 read -ra MORE <<<"$TRAIN_OPTIONS"
+WEIGHTS=$(whole_path "$WEIGHTS") START=$WEIGHTS # what training starts from
+for at in "${!MORE[@]}"; do
+    if [ "${MORE[at]}" = --init-from ] && [ $((at + 1)) -lt ${#MORE[@]} ]; then
+        START=$(whole_path "${MORE[at + 1]}") MORE[at + 1]=$START
+    fi
+done
+if [ -e "$VIDEOS/sample.json" ]; then
+    EPOCHS=${EPOCHS:-6}
+    [ -n "$START" ] || WEIGHTS=none START=none
+fi
 read -ra CPU_OPTIONS <<<"$CPU_OPTIONS"
 read -ra GPU_OPTIONS <<<"$GPU_OPTIONS"
-FACES=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
-SPLIT=("${FACES[@]}" --prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 TRAIN=(--split-dir "$OUT/split_dataset" --out-dir "$OUT")
 [ -z "$MODEL" ] || TRAIN+=(--model "$MODEL")
 [ -z "$WEIGHTS" ] || TRAIN+=(--weights "$WEIGHTS")
 [ -z "$EPOCHS" ] || TRAIN+=(--epochs "$EPOCHS")
 TRAIN+=(${MORE[@]+"${MORE[@]}"})
+check_options 03-train_cnn.py "${TRAIN[@]}"
+check_java || exit 2
+KIND=$(find_kind "$VIDEOS" "$DATASET")
+if [ -n "$MODEL" ] || [ "$START" != none ]; then
+    check_start "$MODEL" "$START" ''
+fi
+FACES=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
+SPLIT=("${FACES[@]}" --prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 VERDICTS=(--predictions "$OUT/cnn_preds_values.parquet" --manifest "$OUT/split_dataset/manifest.csv"
     --model-info "$OUT/tmp_checkpoint/best_model.json" --out-dir "$OUT")
-"$PYTHON" "$HOME_DIR/03-train_cnn.py" "${TRAIN[@]}" --help >/dev/null || exit 2 # which looks at the options before it
 
 tell() { # tell HOW_TO_LOOK HOW_TO_CANCEL: once all are submitted
     echo "state:    $1"

@@ -136,6 +136,13 @@ class VideoBar(tqdm):
         self.update()
 
 
+def address(text: str) -> str:
+    """An argparse type: any text but none, which a variable that is not set leaves."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; give a path or an address")
+    return text
+
+
 def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]:
     """An argparse type: an integer of at least `minimum`, and at most `maximum`."""
 

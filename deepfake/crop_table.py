@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -66,6 +66,11 @@ def absolute(address: str) -> str:
     return address
 
 
+def to_the_letter(address: str) -> str:
+    """An address as Spark takes it, where %20 is no space: of one with file:, in which it may be written so."""
+    return unquote(address) if address.startswith("file:") else address
+
+
 def write_address(split_dir: Path, address: str) -> None:
     """Write into a split folder where its crops are."""
     write_json(split_dir / MARK, {"crops": address})
@@ -114,9 +119,12 @@ def open_rows(address: str, kind: str, columns: Sequence[str]) -> ds.Dataset:
 
 
 def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
+    path = re.sub("^file:/+", "/", to_the_letter(address))
     try:
+        if path.startswith("hdfs:///"):  # the name node of core-site.xml, which from_uri does not look for
+            return fs.HadoopFileSystem("default"), path.removeprefix("hdfs://")
         # Hadoop's name for it, and everyone else's
-        return fs.FileSystem.from_uri(re.sub("^s3[an]://", "s3://", address))
+        return fs.FileSystem.from_uri(re.sub("^s3[an]://", "s3://", path))
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         if address.startswith("hdfs:") and re.search("libjvm|libhdfs", str(error)):

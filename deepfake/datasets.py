@@ -53,6 +53,8 @@ def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
     """
     if not videos_dir.is_dir():
         raise UserError(f"{videos_dir}: no such folder; point --videos-dir at the folder of a dataset (--dataset)")
+    if dataset not in ("auto", *READERS):
+        raise UserError(f"--dataset {dataset}: not a kind of dataset; there are {', '.join(READERS)}")
     if dataset != "auto":
         return dataset
     found = _fitting(videos_dir)

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 import pyarrow as pa
 from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from deepfake.crop_table import CROP_COLUMNS, SCHEMA, VIDEO_COLUMNS
+from deepfake.crop_table import CROP_COLUMNS, SCHEMA, VIDEO_COLUMNS, to_the_letter
 from deepfake.datasets import read_videos
 from deepfake.faces import LANDMARKS, Options, crops_of_video, outcome_of, parse_crop_name, recorded_options
 from deepfake.files import UserError
@@ -128,7 +130,7 @@ def write_batch(batch: list[tuple[DataFrame, int]], address: str) -> None:
 
 def full_address(text: str) -> str:
     """An address that Spark knows, of one that has a scheme such as s3a:// or of a path of this machine."""
-    return text if re.match(r"\w[\w+.-]*:/", text) else f"file://{Path(text).absolute()}"
+    return to_the_letter(text) if re.match(r"\w[\w+.-]*:/", text) else f"file://{Path(text).absolute()}"
 
 
 def make_ready(spark: SparkSession, address: str, overwrite: bool) -> None:
@@ -138,13 +140,9 @@ def make_ready(spark: SparkSession, address: str, overwrite: bool) -> None:
         UserError: it is a file, holds something else, or cannot be written to.
     """
     folder = _java_path(spark, address)
-    try:
+    with _writing(address):
         disk = folder.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
-        # better found out before hours of work
         there = disk.exists(folder) or disk.mkdirs(folder)
-    except Py4JJavaError as error:
-        remedy = "for s3a:// and hdfs:// see the README, On a Spark cluster"
-        raise UserError(f"{address}: Spark cannot write there ({reason_of(error)}); {remedy}") from None
     if not there:
         raise UserError(f"{address}: cannot be made; give another --crops")
     if disk.getFileStatus(folder).isFile():
@@ -153,11 +151,25 @@ def make_ready(spark: SparkSession, address: str, overwrite: bool) -> None:
     strangers = [name for name in names if name not in KINDS and not name.startswith((".", "_"))]
     if strangers:
         raise UserError(f"{address}: holds other files ({min(strangers)}); give another --crops")
+    with _writing(address):  # better found out before hours of work
+        tried = _java_path(spark, f"{address}/_tried")
+        disk.create(tried).close()
+        disk.delete(tried, False)
     if overwrite:
         for name in {*KINDS, HALF_WRITTEN} & {*names}:
             disk.delete(_java_path(spark, f"{address}/{name}"), True)
     elif HALF_WRITTEN in names:
         _take_back_half_a_batch(spark, disk, address)
+
+
+@contextmanager
+def _writing(address: str) -> Iterator[None]:
+    """Turn Java's errors about a folder into UserErrors."""
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        remedy = "for s3a:// and hdfs:// see the README, On a Spark cluster"
+        raise UserError(f"{address}: Spark cannot write there ({reason_of(error)}); {remedy}") from None
 
 
 def _java_path(spark: SparkSession, address: str) -> JavaObject:

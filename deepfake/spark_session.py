@@ -38,6 +38,8 @@ LOCAL = {
 
 SECONDS_TO_CONNECT = 5
 
+SIGNALS = (signal.SIGINT, signal.SIGUSR1)
+
 # PySpark 4.3 warns of pandas 3 wherever it may meet it; what leaves Spark here is Arrow, which it does not touch
 warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
@@ -75,7 +77,7 @@ def start_spark(
     session = None
     try:
         # half started, it would live on without us
-        with ctrl_c_waits(), hushed():  # a dozen lines of greetings; errors come as exceptions
+        with ctrl_c_waits(), _warning_held_back(), hushed():  # a dozen lines of greetings; errors come as exceptions
             session = _builder(master, name, settings or {}, attempts).getOrCreate()
     except KeyboardInterrupt:
         if session:
@@ -89,15 +91,29 @@ def start_spark(
 
 @contextmanager
 def ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block: in the middle of a call of Java it would cut the connection to it."""
-    pressed: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    """Ctrl-C waits for the end of the block: in the middle of a call of Java it would cut the connection to it.
+
+    So does the warning of a queue.
+    """
+    came: list[int] = []
+    handlers = {each: signal.signal(each, lambda number, _: came.append(number)) for each in SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-    if pressed:
-        raise KeyboardInterrupt
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
+@contextmanager
+def _warning_held_back() -> Iterator[None]:
+    """What is started in the block never hears the warning of a queue, which can go to all processes of a job."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 
 
 def _builder(master: str, name: str, settings: Mapping[str, str], attempts: int) -> SparkSession.Builder:

@@ -32,11 +32,14 @@ def refused(address, kind="crop", columns=("video", "png")):
 
 
 def test_a_path_is_an_address_and_so_is_its_uri(table, monkeypatch):
-    for address in (str(table), table.as_uri(), f"file:{table.as_uri().removeprefix('file://')}"):
+    uri = table.as_uri()
+    for address in (str(table), uri, f"file:{uri.removeprefix('file://')}", f"file://{table}", f"file:{table}/"):
         assert open_rows(address, "crop", ("video", "png")).count_rows() == 7
         assert open_rows(address, "video", ("video",)).schema.names == ["video"]
     monkeypatch.chdir(table.parent)
     assert absolute("table") == absolute("./table/") == str(table)
+    odd = table.rename(table.with_name("a [1] #2? 50%"))
+    assert open_rows(f"file://{odd}", "crop", ("video",)).count_rows() == 7
     assert absolute("s3a://bucket/x") == "s3a://bucket/x"
 
 
@@ -68,8 +71,9 @@ def test_what_holds_no_crops_is_one_line_that_says_so(tmp_path, table):
 def test_a_filesystem_that_cannot_be_had_is_one_line(monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert "cannot be opened" in refused("ftp://host/crops")
-    reason = refused("hdfs://namenode:8020/crops")
-    assert "cannot be opened" in reason and "hadoop classpath" in reason
+    for address in ("hdfs://namenode:8020/crops", "hdfs:///crops"):
+        reason = refused(address)
+        assert "cannot be opened" in reason and "hadoop classpath" in reason
     assert "no kind=crop/" in refused("mock:///crops")
 
 

@@ -96,7 +96,7 @@ def test_spark_submit_with_py_files_needs_nothing_on_the_nodes_and_writes_the_cr
 def test_nothing_is_lost_with_a_python_worker_or_a_whole_node_and_a_video_that_kills_is_given_up(cluster, tmp_path):
     from deepfake.spark_runner import in_spark_tasks
 
-    names = [*(f"{number:02d}" for number in range(40)), "kills itself"]  # in jobs of eight, three at a time
+    names = [*(f"{number:02d}" for number in range(40)), "kills itself"]
     outcomes, killed = {}, []
     with nodes_that_know_this_module(cluster.complete().master):
         run = Run("00", "frames", tmp_path, master=cluster.master)

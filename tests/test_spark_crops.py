@@ -1,17 +1,25 @@
 """Crops as rows of Parquet, written by Spark on this machine: which runs go on with a folder, and which it refuses."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
+from conftest import ROOT, run_step
 from spark_work import draw_videos
 
 from deepfake.crop_table import SCHEMA
 from deepfake.faces import LANDMARKS, Options, crop_all_videos
 from deepfake.files import UserError
+from deepfake.queues import OUT_OF_TIME
 from deepfake.runner import Run
-from deepfake.spark_crops import crop_into_table, full_address
+from deepfake.spark_crops import crop_into_table, full_address, make_ready
+from deepfake.spark_runner import spark_for
 
 FRAMES = 2
 
@@ -110,8 +118,40 @@ def test_half_of_a_batch_that_a_killed_run_has_moved_is_taken_back(tmp_path, vid
     assert not (crops / "_temporary").exists()
 
 
+@pytest.mark.spark
+def test_where_spark_cannot_write_is_told_before_any_work(tmp_path):
+    (tmp_path / "file").touch()
+    with spark_for(Run("01a", "faces", tmp_path, master="local[1]")) as spark:
+        for address in (f"{tmp_path}/file/x", "hdfs://nowhere.invalid/x", "a://b/c"):
+            with pytest.raises(UserError, match=rf"{address}: (Spark cannot write there|cannot be made)"):
+                make_ready(spark, full_address(address), overwrite=False)
+
+
+@pytest.mark.spark
+def test_the_warning_of_a_queue_to_all_processes_ends_a_run_with_its_code(videos, tmp_path):
+    command = [sys.executable, next(ROOT.glob("01a-*.py")), "--from-videos", "--videos-dir", videos, "--crops", "crops"]
+    command += ["--work-dir", "work", "--master", "local[1]"]
+    started = subprocess.Popen(
+        [*map(str, command)], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (tmp_path / "crops").exists() and started.poll() is None:
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGUSR1)
+    _, err = started.communicate(timeout=120)
+    assert started.returncode == OUT_OF_TIME and err.strip().startswith("stopped; ") and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"), [(("--crops", "crops", "--shard", "0/2"), "leave --shard out"), (("--crops", ""), "is empty")]
+)
+def test_shards_and_an_empty_address_are_refused(videos, tmp_path, options, says):
+    refused = run_step("01a", "--from-videos", "--videos-dir", videos, *options, cwd=tmp_path)
+    assert refused.returncode == 2 and says in refused.stderr and not any(tmp_path.iterdir())
+
+
 def test_a_path_is_of_this_machine_and_an_address_is_left_as_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert full_address("a b/crops") == f"file://{tmp_path}/a b/crops"
-    for address in ("file:///x", "hdfs://node:8020/crops", "s3a://bucket/crops", "file:/x"):
+    for address in ("file:///x", "hdfs://node:8020/crops", "s3a://bucket/crops", "file:/x", "file:///x y"):
         assert full_address(address) == address
+    assert full_address("file:///x%20y") == "file:///x y"

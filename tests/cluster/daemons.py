@@ -77,13 +77,13 @@ class Slurm:
     """munged, slurmctld and slurmd, with one make-believe GPU."""
 
     name = "slurm"
+    programs = ("munged", "slurmctld", "slurmd", "sbatch")
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.conf = folder, folder / "slurm.conf"
         self.env = os.environ | {"SLURM_CONF": str(self.conf), "PATH": f"{os.environ['PATH']}:{SYSTEM_PATHS}"}
 
     def start(self) -> None:
-        find("munged", "slurmctld", "slurmd", "sbatch")
         watch("SLURM_CONF", self.conf)
         self.folder.chmod(0o755)
         (self.folder / "munge.key").write_bytes(os.urandom(128))
@@ -208,6 +208,7 @@ class GridEngine:
     """sge_qmaster and sge_execd, with one make-believe GPU, in a root folder of their own."""
 
     name = "gridengine"
+    programs = ("sge_qmaster", "sge_execd", "qsub", "qconf")
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.root = folder, folder / "root"
@@ -215,7 +216,6 @@ class GridEngine:
         self.env = os.environ | ports | {"SGE_ROOT": str(self.root), "SGE_CELL": "default"}
 
     def start(self) -> None:
-        find("sge_qmaster", "sge_execd", "qsub", "qconf")
         watch("SGE_ROOT", self.root)
         common = self.root / "default" / "common"
         for path in (common, self.folder / "qmaster" / "job_scripts", self.folder / "execd", self.folder / "spooldb"):

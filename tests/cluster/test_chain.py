@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, make_video, run_step, write_metadata
-from daemons import CannotStartError, GridEngine, Slurm, wait_for
+from daemons import CannotStartError, GridEngine, Slurm, find, wait_for
 
 from deepfake.sample import draw_dataset
 
@@ -25,10 +25,12 @@ PATIENCE = 900  # seconds, on a busy machine
 def queue(request, tmp_path_factory):
     started = request.param(tmp_path_factory.mktemp(request.param.name))
     try:
-        started.start()
-        yield started
+        find(*started.programs)
     except CannotStartError as error:
         pytest.skip(f"{started.name}: {error}")
+    try:
+        started.start()
+        yield started
     finally:
         started.stop()
 

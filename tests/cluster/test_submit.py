@@ -35,6 +35,7 @@ def videos_dir(tmp_path):
 def submit(queue, bin_dir, *options, refuse="", home=ROOT, venv=sys.prefix):
     """Call submit.sh; gives how it ended, and how the stand-ins were called, each as its words."""
     environment = os.environ | {"PATH": f"{bin_dir}:{os.environ['PATH']}", "DEEPFAKE_VENV": str(venv), "REFUSE": refuse}
+    environment |= {"CDPATH": ".:/"}  # with which cd prints where it goes
     command = [home / "cluster" / queue / "submit.sh", *options]
     done = subprocess.run(
         [*map(str, command)], env=environment, cwd=bin_dir.parent, capture_output=True, text=True, timeout=3000
@@ -53,6 +54,13 @@ def submit(queue, bin_dir, *options, refuse="", home=ROOT, venv=sys.prefix):
         (["--videos-dir", "my videos", "--shards", "0"], "--shards 0: not a whole number from 1 to 999"),
         (["--videos-dir", "my videos", "--weights", "none", "--epochs", "ten"], "'ten' is not a whole number"),
         (["--videos-dir", "my videos", "--out-dir", "a:b"], "has a : or %"),
+        (["--videos-dir", "my videos", "--out-dir", "bin/sbatch"], "give another --work-dir or --out-dir"),
+        (["--videos-dir", "my videos", "--weights", "none", "--dataset", "dfcd"], "--dataset dfcd: not a kind"),
+        (
+            ["--videos-dir", "my videos", "--train-options", "--augmnet strong"],
+            "unrecognized arguments: --augmnet",
+        ),
+        (["--videos-dir", "my videos", "--train-options", "--freeze-backbone"], "--freeze-backbone goes with"),
         (["--videos-dir", "bin"], "bin: "),  # no dataset
     ],
 )
@@ -60,6 +68,15 @@ def test_a_wrong_call_is_told_before_anything_is_submitted(options, says, bin_di
     done, calls = submit("slurm", bin_dir, *options)
     assert done.returncode == 2 and says in done.stderr
     assert not calls and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--weights", "--init-from"])
+def test_a_file_to_start_from_is_tried_and_named_so_that_a_job_finds_it(option, bin_dir, videos_dir, tmp_path):
+    (tmp_path / "mine.keras").write_text("no model")
+    (tmp_path / "my videos" / "sample.json").touch()  # which starts from nothing, unless told otherwise
+    given = {"--weights": [option, "mine.keras"], "--init-from": ["--train-options", f"{option} mine.keras"]}
+    done, calls = submit("slurm", bin_dir, "--videos-dir", videos_dir, *given[option])
+    assert done.returncode == 2 and f"{tmp_path}/mine.keras: " in done.stderr and not calls
 
 
 @pytest.mark.parametrize("queue", QUEUES)
