@@ -25,7 +25,7 @@ class Source:
     name: str
 
 
-def list_sources(arguments: Sequence[str], stdin: BinaryIO) -> list[Source]:
+def list_sources(arguments: Sequence[str], stdin: BinaryIO | None) -> list[Source]:
     """The files that the arguments of a scan name, each once, in their order.
 
     An argument is a video or image, a folder, a `.txt` with a path on each line, or `-` for such lines on standard
@@ -49,8 +49,10 @@ def readable(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _named_by(argument: str, stdin: BinaryIO) -> Iterator[Path]:
+def _named_by(argument: str, stdin: BinaryIO | None) -> Iterator[Path]:
     if argument == STANDARD_INPUT:
+        if stdin is None:
+            raise UserError("-: standard input is closed; give a .txt of paths, or pipe them in")
         yield from _listed(stdin.read())
     elif not os.path.lexists(argument):  # a broken link may come of a `*`, and stops nothing
         raise UserError(f"{readable(Path(argument))}: not found; give videos, images, folders, a .txt of paths, or -")

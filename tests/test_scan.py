@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,13 @@ def test_images_are_judged_upright_and_of_a_moving_one_the_first(frame, tmp_path
     assert MOST_PIXELS >= 100_000_000
 
 
+def test_an_image_of_16_bits_of_grey_is_as_bright_as_one_of_8(frame, tmp_path):
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    save(grey, tmp_path / "8.png")
+    save(grey.astype(np.uint16) * 256, tmp_path / "16.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "16.png").image, read_image(tmp_path / "8.png").image)
+
+
 def save(image: np.ndarray, path, **options):
     Image.fromarray(image).save(path, **options)
     return path
@@ -208,6 +216,15 @@ def test_metrics_of_a_training_before_are_not_told(tmp_path):
     assert find_metrics(model)["metrics"]["accuracy"]["value"] == 0.9
     os.utime(metrics, (0, model.stat().st_mtime - 600))
     assert find_metrics(model) is None
+
+
+def test_a_folder_that_takes_nothing_is_found_before_the_model_is_loaded(clip, tmp_path):
+    with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(UserError, match="not a Keras model"):
+        scan_all([str(clip)], tmp_path / "empty.keras", tmp_path / "out", HERE)
+    with pytest.raises(OSError):  # where nobody can make a file, root neither
+        scan_all([str(clip)], tmp_path / "empty.keras", Path("/sys"), HERE)
 
 
 # with real models
@@ -323,4 +340,6 @@ def test_the_script_says_what_to_give_and_exits_with_2(tmp_path):
     make_video(tmp_path / "v.mp4")
     done = run_step("05", "v.mp4", cwd=tmp_path)
     assert done.returncode == 2 and "best_model.keras: not found; run step 03 first" in done.stderr
+    done = run_step("05", "v.mp4", "--shard", "0/2", cwd=tmp_path)  # whose verdicts would replace each other's
+    assert done.returncode == 2 and "unrecognized arguments: --shard" in done.stderr
     assert not (tmp_path / "scan").exists()

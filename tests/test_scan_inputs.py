@@ -58,6 +58,12 @@ def test_a_broken_link_is_listed_and_a_mistyped_argument_is_the_users_error(fold
         names("empty")
 
 
+def test_only_who_asks_for_standard_input_needs_one(folder):
+    assert [source.name for source in list_sources(["c.avi"], None)] == ["c.avi"]
+    with pytest.raises(UserError, match="standard input is closed"):
+        list_sources(["-"], None)
+
+
 @pytest.mark.parametrize("name", [b"a\nb.mp4", b'a, "b".mp4', b"\xff\xfe.mp4", "日本.mp4".encode(), b"--model.mp4"])
 def test_any_name_is_found_and_can_be_written_as_text(tmp_path, name):
     folder = os.fsencode(tmp_path / "odd")
