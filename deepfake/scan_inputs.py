@@ -12,7 +12,12 @@ from deepfake.videos import is_image, is_video
 
 STANDARD_INPUT = "-"
 # read as videos if they can be, or refused with a reason, rather than passed over in silence
-OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif")
+OTHER_SUFFIXES = (
+    *(".gif", ".heic", ".heif", ".avif", ".tif", ".tiff", ".jfif"),
+    *(".ts", ".mts", ".m2ts", ".ogv", ".3g2", ".vob"),
+)
+# what makes a spreadsheet calculate what it reads in a .csv
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # a folder that steps 00 and 01a have filled: its images are of a video
 RECORDS = {"frames.json", "faces.json"}
 
@@ -45,8 +50,12 @@ def list_sources(arguments: Sequence[str], stdin: BinaryIO | None) -> list[Sourc
 
 
 def readable(path: Path) -> str:
-    """A path as text, with backslashes where it is no Unicode: Linux takes any bytes for a name."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as text, with backslashes where it is no Unicode: Linux takes any bytes for a name.
+
+    One that a spreadsheet would take for a formula begins with ./ instead.
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return f"./{text}" if text.startswith(FORMULA) else text
 
 
 def _named_by(argument: str, stdin: BinaryIO | None) -> Iterator[Path]:

@@ -24,6 +24,15 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def test_a_folder_gives_all_videos_and_images_below_it_and_nothing_else(folder):
     assert names("b") == ["b/a.heic", "b/photo.jpg", "b/two.MP4", "b/deep/er/one.mov"]
+    touch(folder, "camera/1.MTS", "camera/2.tif", "camera/3.xmp")
+    assert names("camera") == ["camera/1.MTS", "camera/2.tif"]
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet(folder):
+    touch(folder, "=1+1.mp4", "@x.mp4", "-d.mp4", "a=b.mp4")
+    found = list_sources(["."], io.BytesIO())
+    assert [source.name for source in found[:4]] == ["./-d.mp4", "./=1+1.mp4", "./@x.mp4", "a=b.mp4"]
+    assert all(Path(source.name) == source.path for source in found)
 
 
 def test_the_frames_and_crops_of_earlier_steps_are_not_scanned_as_images(folder):
