@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,8 @@ from deepfake.runner import Run, VideoError
 from deepfake.sample import Plan, draw_dataset, write_video
 from deepfake.scan import Options, scan_all, scan_file, scan_files, verdict_of
 from deepfake.scan_inputs import Source
-from deepfake.scans import Judge
+from deepfake.scan_pictures import choose_faces
+from deepfake.scans import FaceScore, Judge
 from deepfake.videos import REAL, Video
 
 JUDGE = Judge("brightness", "none", 16, threshold=0.5, band=None, temperature=1.0, sample_only=False)
@@ -194,6 +196,19 @@ def test_pictures_show_the_least_real_face_and_stay_small(clip):
     assert scan(clip, options=replace(HERE, pictures=False)).pictures.frame is None
 
 
+@pytest.mark.parametrize(
+    ("faces", "chosen"), [((11, 1, 1), (10, 1, 1)), ((11, 11), (6, 6)), ((3, 2), (3, 2)), ((2,) + (1,) * 20, (1,) * 12)]
+)
+def test_a_dozen_crops_are_of_everyone_and_what_few_faces_leave_is_of_the_others(faces, chosen):
+    scores = [
+        FaceScore(frame, person, frame, float(frame), (0, 0, 9, 9), str(person), 1.0, 0.5)
+        for person, count in enumerate(faces)
+        for frame in range(count)
+    ]
+    found = Counter(face.person for face in choose_faces(scores, 12))
+    assert tuple(found.values()) == chosen and "0" in found
+
+
 def test_each_persons_crops_are_painted_together_where_the_model_is_of_keras(clip):
     def paint(classifier, crops):
         known = classifier.model == "a model"
@@ -212,7 +227,9 @@ def test_metrics_of_a_training_before_are_not_told(tmp_path):
     model.parent.mkdir()
     model.touch()
     assert find_metrics(model) is None
-    metrics.write_text('{"metrics": {"accuracy": {"value": 0.9}}}')
+    metrics.write_text('{"metrics": {}}')  # by another program
+    assert find_metrics(model) is None
+    metrics.write_text('{"what": "videos", "count": 9, "interval": "", "metrics": {"accuracy": {"value": 0.9}}}')
     assert find_metrics(model)["metrics"]["accuracy"]["value"] == 0.9
     os.utime(metrics, (0, model.stat().st_mtime - 600))
     assert find_metrics(model) is None
