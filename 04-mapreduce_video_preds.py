@@ -44,6 +44,8 @@ def main() -> int:
     args = parser.parse_args()
     if (args.model or args.work_dir) and not args.report:
         parser.error("--model and --work-dir are for --report")
+    if args.model and not args.manifest:
+        parser.error("--model paints the crops: give --manifest, which lies in their folder")
 
     from deepfake.verdicts import Sources, judge_videos
 

@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video")
     parser.add_argument("--out-dir", type=Path, default=Path("scan"), metavar="PATH", help="where verdicts go")
     parser.add_argument(
-        "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it"
+        "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it; no heat maps"
     )
     parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
     cli.add_pool_options(parser)

@@ -20,3 +20,8 @@ only from those before it, or from the plain helpers.
     page        uploads, scan_queue: web_page (templates/page.*)                    step 06
     pictures    plots, robustness_plots, and those above
 """
+
+import os
+
+# ONNX Runtime's Linux builds tell Microsoft of each model that they run, unless they find this before they are loaded
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -25,6 +25,9 @@ AT_A_TIME = 64  # crops that go through a model together
 # what an exported model carries along
 SOURCE_KEY, SAMPLE_ONLY_KEY = "source", "sample_only"
 
+# what a report says of a model's own test set
+METRICS = {"what", "count", "interval", "metrics"}
+
 # file times differ by as much where a run's folder was copied
 COPIED = 60  # seconds
 
@@ -127,7 +130,7 @@ def find_metrics(path: Path) -> dict | None:
     if not metrics.is_file() or metrics.stat().st_mtime < path.stat().st_mtime - COPIED:
         return None
     content = read_json(metrics, remedy="run step 04 again")
-    return content if isinstance(content, dict) and "metrics" in content else None
+    return content if isinstance(content, dict) and content.keys() >= METRICS else None
 
 
 def classify(

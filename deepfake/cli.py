@@ -78,6 +78,13 @@ def add_dataset_option(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options of a step that goes through many videos of a work folder."""
     add_pool_options(parser)
+    parser.add_argument(
+        "--shard",
+        type=shard,
+        default=ALL,
+        metavar="I/N",
+        help="only every N-th video from the I-th on, from 0: a task of N on a queue (default: all videos)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="do again what is done")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
 
@@ -86,13 +93,6 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
     """How videos are worked on in processes of their own."""
     parser.add_argument(
         "--workers", type=whole_number(0), default=cores(), help="videos at a time; 0: no processes of their own"
-    )
-    parser.add_argument(
-        "--shard",
-        type=shard,
-        default=ALL,
-        metavar="I/N",
-        help="only every N-th video from the I-th on, from 0: a task of N on a queue (default: all videos)",
     )
     parser.add_argument("--timeout", type=number(0.1), default=120, help="seconds that a video may take")
 

@@ -127,7 +127,7 @@ def read_image(path: Path) -> Frame:
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise Image.DecompressionBombError
-                pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+                pixels = np.asarray(_with_8_bits(ImageOps.exif_transpose(image)).convert("RGB"))
         except Image.DecompressionBombError:
             raise VideoError(f"is too large: more than {MOST_PIXELS / 1e6:.0f} million pixels") from None
         except Image.UnidentifiedImageError:
@@ -138,6 +138,11 @@ def read_image(path: Path) -> Frame:
             raise VideoError(f"is damaged ({error})") from None
     image, scale = to_standard_size(pixels)
     return Frame(0, 0.0, scale, image)
+
+
+def _with_8_bits(image: Image.Image) -> Image.Image:
+    """16 bits of grey as 8: of those alone `convert` would keep the darkest and make the rest white."""
+    return image.point(lambda value: value / 256) if image.mode.startswith("I;16") else image
 
 
 def length_of(frames: Sequence[Frame], total: int) -> float:

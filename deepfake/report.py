@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from deepfake.files import whole_file
+from deepfake.rules import is_real
 from deepfake.scan_outputs import people_in
 from deepfake.scans import Judge, Pictures, Scan
 from deepfake.timeline import Timeline, clock, percent, place_of, timeline_of
@@ -255,6 +256,7 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "figures_of": figures_of,
+        "is_real": is_real,
         "isfinite": _is_known,
         "most_rows": MOST_ROWS,
         "order": ORDER,

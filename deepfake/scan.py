@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -123,9 +124,10 @@ def scan_all(
     Raises:
         UserError: there is nothing to scan, or the model cannot be used.
     """
-    sources = list_sources(arguments, sys.stdin.buffer)
+    sources = list_sources(arguments, sys.stdin and sys.stdin.buffer)
     check_classifier(model, runtime)
     out_dir.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=out_dir).close()  # a read-only folder is better found before hours of work
     options = dataclasses.replace(options, pictures=options.pictures and len(sources) <= MOST_IN_REPORT)
     opened: list[Classifier] = []
 

@@ -12,7 +12,12 @@ from deepfake.videos import is_image, is_video
 
 STANDARD_INPUT = "-"
 # read as videos if they can be, or refused with a reason, rather than passed over in silence
-OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif")
+OTHER_SUFFIXES = (
+    *(".gif", ".heic", ".heif", ".avif", ".tif", ".tiff", ".jfif"),
+    *(".ts", ".mts", ".m2ts", ".ogv", ".3g2", ".vob"),
+)
+# what makes a spreadsheet calculate what it reads in a .csv
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # a folder that steps 00 and 01a have filled: its images are of a video
 RECORDS = {"frames.json", "faces.json"}
 
@@ -25,7 +30,7 @@ class Source:
     name: str
 
 
-def list_sources(arguments: Sequence[str], stdin: BinaryIO) -> list[Source]:
+def list_sources(arguments: Sequence[str], stdin: BinaryIO | None) -> list[Source]:
     """The files that the arguments of a scan name, each once, in their order.
 
     An argument is a video or image, a folder, a `.txt` with a path on each line, or `-` for such lines on standard
@@ -45,12 +50,18 @@ def list_sources(arguments: Sequence[str], stdin: BinaryIO) -> list[Source]:
 
 
 def readable(path: Path) -> str:
-    """A path as text, with backslashes where it is no Unicode: Linux takes any bytes for a name."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as text, with backslashes where it is no Unicode: Linux takes any bytes for a name.
+
+    One that a spreadsheet would take for a formula begins with ./ instead.
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return f"./{text}" if text.startswith(FORMULA) else text
 
 
-def _named_by(argument: str, stdin: BinaryIO) -> Iterator[Path]:
+def _named_by(argument: str, stdin: BinaryIO | None) -> Iterator[Path]:
     if argument == STANDARD_INPUT:
+        if stdin is None:
+            raise UserError("-: standard input is closed; give a .txt of paths, or pipe them in")
         yield from _listed(stdin.read())
     elif not os.path.lexists(argument):  # a broken link may come of a `*`, and stops nothing
         raise UserError(f"{readable(Path(argument))}: not found; give videos, images, folders, a .txt of paths, or -")

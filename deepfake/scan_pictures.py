@@ -68,13 +68,18 @@ def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:
 
 
 def choose_faces(faces: Sequence[FaceScore], most: int) -> list[FaceScore]:
-    """At most so many of the faces, evenly over each person's; all people at first, then those with most faces."""
+    """At most so many of the faces, evenly over each person's: as many of each, and more where others have fewer.
+
+    Of more people than that, those with most faces.
+    """
     people: dict[str, list[FaceScore]] = {}
     for face in faces:
         people.setdefault(face.person, []).append(face)
     ordered = sorted(people.values(), key=len, reverse=True)[:most]
-    share = most // len(ordered)
-    chosen = [seen[number] for seen in ordered for number in choose_frames(len(seen), share)]
+    chosen: list[FaceScore] = []
+    for waiting, seen in zip(range(len(ordered), 0, -1), reversed(ordered), strict=True):
+        share = (most - len(chosen)) // waiting
+        chosen += [seen[number] for number in choose_frames(len(seen), share)]
     return sorted(chosen, key=lambda face: (face.frame, face.face))
 
 

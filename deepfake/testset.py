@@ -30,6 +30,7 @@ from deepfake.scan_pictures import (
 from deepfake.scans import CropPicture, FaceScore, Judge, Pictures, Scan
 from deepfake.sequences import person_of
 from deepfake.splits import Entry
+from deepfake.untrusted import check_model
 from deepfake.videos import LABEL_NAMES
 
 WITH_PICTURES = 500  # videos: more would not fit into one file
@@ -45,9 +46,9 @@ class Sources:
     quiet: bool = False
 
     def check(self) -> None:
-        """Raise a UserError where one of them is not there, before a long wait."""
-        if self.model and not self.model.is_file():
-            raise UserError(f"{self.model}: not found; run step 03 first, or give --model FILE")
+        """Raise a UserError where one of them is not there, or holds code, before a long wait."""
+        if self.model:
+            check_model(self.model)
         if self.work_dir and not self.work_dir.is_dir():
             raise UserError(f"{self.work_dir}: no such folder; --work-dir is where steps 00 and 01a wrote to")
 

@@ -130,11 +130,11 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
             raise HTTPException(404, "This scan is no longer kept.")
         return HTMLResponse(render_scan(item.scan, judge))
 
-    def check_room(size: int) -> None:
+    def check_room(size: int) -> None:  # 0: not known yet
         limits.check_size(size)
         if uploading + queue.waiting() >= MOST_WAITING:
             raise RefusedError(503, f"has to wait: {MOST_WAITING} others are before it; try again in a minute")
-        if shutil.disk_usage(folder).free < SPARE_BYTES + limits.megabytes * 1e6:
+        if shutil.disk_usage(folder).free < SPARE_BYTES + (size or limits.megabytes * 1e6):
             raise RefusedError(507, "finds no room: the disk of this computer is nearly full")
 
     async def check_upload(request: Request) -> Response:

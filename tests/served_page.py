@@ -32,6 +32,7 @@ def brightness(images: np.ndarray) -> np.ndarray:
 
 
 CLASSIFIER = Classifier(JUDGE, None, brightness)
+LIMITS = Limits(1, 5)
 
 
 def draw_clips(folder: Path) -> dict[str, Path]:
@@ -89,9 +90,8 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, timeout: float = 60) -> Iterator[Served]:
-    """Serve the page from a thread; it takes videos of 1 MB and 5 seconds."""
-    limits = Limits(1, 5)
+def serving(folder: Path, timeout: float = 60, limits: Limits = LIMITS) -> Iterator[Served]:
+    """Serve the page from a thread."""
     options = Options(timeout=timeout)
     with listen(0) as listener, open_queue(lambda: CLASSIFIER, limits, options) as (queue, judge):
         running = server(create_app(queue, judge, folder, limits))

@@ -1,7 +1,12 @@
 """The networks of MTCNN as ONNX graphs: what they give is what the Keras networks of the `mtcnn` package give."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT, tree
 
 from deepfake.networks import LAYOUTS, load_network
 
@@ -53,3 +58,12 @@ def test_pnet_gives_what_the_package_gives_for_a_picture_of_any_size(keras_netwo
 def test_rnet_and_onet_give_what_the_package_gives_for_one_patch_or_many(keras_networks, picture, name, side, count):
     assert LAYOUTS[name].side == side
     check_equal(name, keras_networks, PICTURES[picture](np.random.default_rng(0), (count, side, side, 3)))
+
+
+def test_nobody_is_told_of_what_is_run(tmp_path):
+    # where it is going to tell, ONNX Runtime writes a number for this computer and a queue of messages at once
+    told = {name: text for name, text in os.environ.items() if not name.startswith(("ORT_", "XDG_", "CI"))}
+    code = "from deepfake.networks import load_network; load_network('pnet')"
+    environment = {**told, "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
+    assert tree(tmp_path) == {}

@@ -13,7 +13,7 @@ from scans_for_reports import JUDGE, jpeg, scan_of
 
 from deepfake import report
 from deepfake.report import confusion_of, in_words, render_scan, style_sheet, thinned, write_report
-from deepfake.scans import CropPicture, Pictures, Scan
+from deepfake.scans import CropPicture, FaceScore, Pictures, Scan
 
 
 def text_of(path, *scans, judge=JUDGE, **options):
@@ -37,6 +37,14 @@ def test_a_report_has_every_video_with_its_verdict_and_its_evidence(tmp_path):
     assert "judged 90\N{NO-BREAK SPACE}% of 40 videos rightly" in html and "not a proof" in html
     assert "never seen a real person" not in html
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_who_is_drawn_but_does_not_count_is_told_of(tmp_path):
+    stray = FaceScore(0, 1, 0, 0.0, (0, 0, 9, 9), "1", 0.96, 0.3)
+    scan = scan_of("a.mp4", 0.9, frames=11)
+    html = text_of(tmp_path, replace(scan, faces=(*scan.faces, stray)))
+    assert '<dd>1 <span class="muted">and 1 in hardly any frame</span></dd>' in html
+    assert "hardly any frame" not in text_of(tmp_path, scan)
 
 
 def test_a_model_of_the_sample_only_is_told_of_loudly_and_with_every_video(tmp_path):

@@ -137,6 +137,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser, path):
         page.locator(".numbers > summary").first.tap()
         assert page.locator("article > details[open]").count() == 8
         assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert page.get_by_role("columnheader", name="real", exact=True).is_visible()  # of what it is the probability
 
 
 def test_without_scripts_all_of_it_is_there(browser, path):

@@ -6,7 +6,9 @@ import os
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +31,8 @@ from deepfake.runner import Run, VideoError
 from deepfake.sample import Plan, draw_dataset, write_video
 from deepfake.scan import Options, scan_all, scan_file, scan_files, verdict_of
 from deepfake.scan_inputs import Source
-from deepfake.scans import Judge
+from deepfake.scan_pictures import choose_faces
+from deepfake.scans import FaceScore, Judge
 from deepfake.videos import REAL, Video
 
 JUDGE = Judge("brightness", "none", 16, threshold=0.5, band=None, temperature=1.0, sample_only=False)
@@ -152,6 +155,13 @@ def test_images_are_judged_upright_and_of_a_moving_one_the_first(frame, tmp_path
     assert MOST_PIXELS >= 100_000_000
 
 
+def test_an_image_of_16_bits_of_grey_is_as_bright_as_one_of_8(frame, tmp_path):
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    save(grey, tmp_path / "8.png")
+    save(grey.astype(np.uint16) * 256, tmp_path / "16.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "16.png").image, read_image(tmp_path / "8.png").image)
+
+
 def save(image: np.ndarray, path, **options):
     Image.fromarray(image).save(path, **options)
     return path
@@ -186,6 +196,19 @@ def test_pictures_show_the_least_real_face_and_stay_small(clip):
     assert scan(clip, options=replace(HERE, pictures=False)).pictures.frame is None
 
 
+@pytest.mark.parametrize(
+    ("faces", "chosen"), [((11, 1, 1), (10, 1, 1)), ((11, 11), (6, 6)), ((3, 2), (3, 2)), ((2,) + (1,) * 20, (1,) * 12)]
+)
+def test_a_dozen_crops_are_of_everyone_and_what_few_faces_leave_is_of_the_others(faces, chosen):
+    scores = [
+        FaceScore(frame, person, frame, float(frame), (0, 0, 9, 9), str(person), 1.0, 0.5)
+        for person, count in enumerate(faces)
+        for frame in range(count)
+    ]
+    found = Counter(face.person for face in choose_faces(scores, 12))
+    assert tuple(found.values()) == chosen and "0" in found
+
+
 def test_each_persons_crops_are_painted_together_where_the_model_is_of_keras(clip):
     def paint(classifier, crops):
         known = classifier.model == "a model"
@@ -204,10 +227,21 @@ def test_metrics_of_a_training_before_are_not_told(tmp_path):
     model.parent.mkdir()
     model.touch()
     assert find_metrics(model) is None
-    metrics.write_text('{"metrics": {"accuracy": {"value": 0.9}}}')
+    metrics.write_text('{"metrics": {}}')  # by another program
+    assert find_metrics(model) is None
+    metrics.write_text('{"what": "videos", "count": 9, "interval": "", "metrics": {"accuracy": {"value": 0.9}}}')
     assert find_metrics(model)["metrics"]["accuracy"]["value"] == 0.9
     os.utime(metrics, (0, model.stat().st_mtime - 600))
     assert find_metrics(model) is None
+
+
+def test_a_folder_that_takes_nothing_is_found_before_the_model_is_loaded(clip, tmp_path):
+    with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(UserError, match="not a Keras model"):
+        scan_all([str(clip)], tmp_path / "empty.keras", tmp_path / "out", HERE)
+    with pytest.raises(OSError):  # where nobody can make a file, root neither
+        scan_all([str(clip)], tmp_path / "empty.keras", Path("/sys"), HERE)
 
 
 # with real models
@@ -323,4 +357,6 @@ def test_the_script_says_what_to_give_and_exits_with_2(tmp_path):
     make_video(tmp_path / "v.mp4")
     done = run_step("05", "v.mp4", cwd=tmp_path)
     assert done.returncode == 2 and "best_model.keras: not found; run step 03 first" in done.stderr
+    done = run_step("05", "v.mp4", "--shard", "0/2", cwd=tmp_path)  # whose verdicts would replace each other's
+    assert done.returncode == 2 and "unrecognized arguments: --shard" in done.stderr
     assert not (tmp_path / "scan").exists()

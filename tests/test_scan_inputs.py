@@ -24,6 +24,15 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def test_a_folder_gives_all_videos_and_images_below_it_and_nothing_else(folder):
     assert names("b") == ["b/a.heic", "b/photo.jpg", "b/two.MP4", "b/deep/er/one.mov"]
+    touch(folder, "camera/1.MTS", "camera/2.tif", "camera/3.xmp")
+    assert names("camera") == ["camera/1.MTS", "camera/2.tif"]
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet(folder):
+    touch(folder, "=1+1.mp4", "@x.mp4", "-d.mp4", "a=b.mp4")
+    found = list_sources(["."], io.BytesIO())
+    assert [source.name for source in found[:4]] == ["./-d.mp4", "./=1+1.mp4", "./@x.mp4", "a=b.mp4"]
+    assert all(Path(source.name) == source.path for source in found)
 
 
 def test_the_frames_and_crops_of_earlier_steps_are_not_scanned_as_images(folder):
@@ -56,6 +65,12 @@ def test_a_broken_link_is_listed_and_a_mistyped_argument_is_the_users_error(fold
     (folder / "empty").mkdir()
     with pytest.raises(UserError, match="empty: no video or image in it"):
         names("empty")
+
+
+def test_only_who_asks_for_standard_input_needs_one(folder):
+    assert [source.name for source in list_sources(["c.avi"], None)] == ["c.avi"]
+    with pytest.raises(UserError, match="standard input is closed"):
+        list_sources(["-"], None)
 
 
 @pytest.mark.parametrize("name", [b"a\nb.mp4", b'a, "b".mp4', b"\xff\xfe.mp4", "日本.mp4".encode(), b"--model.mp4"])

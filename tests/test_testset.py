@@ -2,6 +2,7 @@
 
 import json
 import math
+import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -104,6 +105,15 @@ def test_a_source_that_is_not_there_is_named_at_once(tmp_path, sources):
     given = {name: tmp_path / value for name, value in vars(sources).items() if value}
     with pytest.raises(UserError, match=str(tmp_path)):
         replace(sources, **given).check()
+
+
+def test_a_model_that_holds_code_or_has_no_crops_to_paint_is_refused_at_once(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", '{"class_name": "Lambda"}')
+    with pytest.raises(UserError, match="holds Python code"):
+        Sources(model=tmp_path / "model.keras").check()
+    done = run_step("04", "--report", "--model", tmp_path / "model.keras", cwd=tmp_path)
+    assert done.returncode == 2 and "give --manifest" in done.stderr
 
 
 @pytest.mark.spark

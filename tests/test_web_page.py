@@ -155,6 +155,13 @@ def test_an_upload_that_is_too_large_is_refused_before_or_while_it_comes(page):
     assert page.ask("GET", "/")[0] == 200
 
 
+def test_a_limit_beyond_the_disk_does_not_refuse_what_has_room(tmp_path):
+    with serving(tmp_path, limits=Limits(1e12, 5)) as page:
+        answer = json.loads(page.ask("GET", "/check", file_size="35", file_head="R0lGODlhAQABAAAAACw=")[1])
+        assert answer["refused"] is None
+        assert "no room" in json.loads(page.ask("GET", "/check", file_size=str(10**17))[1])["refused"]
+
+
 def test_what_it_is_is_told_by_its_content_as_soon_as_that_is_there(page, clips):
     for content in (b"", b"no video", b"%PDF-1.7" + bytes(900_000), b"PK\3\4" + bytes(1000), b"#EXTM3U\nfile:///etc"):
         status, answer = page.send(content, "film.mp4")
