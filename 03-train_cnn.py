@@ -8,7 +8,7 @@ Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_valu
         A sequence model has no .h5; with --self-blend, self_blended/ holds the fakes that were made to judge it on.
 """
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 
 from deepfake import cli
@@ -17,6 +17,24 @@ from deepfake import cli
 def arguments() -> Namespace:
     """What the command line says; cluster/ looks at it before it submits a job."""
     parser = cli.parser(__doc__, "--split-dir", "--out-dir")
+    add_model_options(parser)
+    add_training_options(parser)
+    add_data_options(parser)
+    args = parser.parse_args()
+    if args.freeze_backbone and not (args.sequence and (args.init_from or args.weights != "none")):
+        parser.error("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")
+    if args.freeze_backbone and args.augment not in (None, "none"):
+        parser.error("--freeze-backbone computes features once, of crops as they are; leave --augment out")
+    if args.sequence_frames and not args.sequence:
+        parser.error("--sequence-frames goes with --sequence")
+    if args.self_blend and args.sequence:
+        parser.error("--self-blend is for frame models; --sequence --init-from can start from one that was trained so")
+    if args.self_blend and args.balance != "none":
+        parser.error("--self-blend makes as many fakes as there are real crops; leave --balance out")
+    return args
+
+
+def add_model_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -47,6 +65,9 @@ def arguments() -> Namespace:
         help="with --sequence: compute what the backbone sees in each crop once, and train the head on that: "
         "minutes instead of hours, without augmentation",
     )
+
+
+def add_training_options(parser: ArgumentParser) -> None:
     parser.add_argument("--epochs", type=cli.whole_number(1), default=20, help="at most")
     parser.add_argument("--patience", type=cli.whole_number(1), default=6, help="epochs to wait for a better one")
     parser.add_argument(
@@ -71,6 +92,20 @@ def arguments() -> Namespace:
         help="of the epochs, those that train the new layers alone, before all learn at a tenth of the rate; "
         "not with --weights none",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
+        default="auto",
+        help="auto: mixed_float16 on GPUs that are built for it, else float32",
+    )
+    parser.add_argument("--no-calibration", action="store_true", help="leave the model's numbers as they are")
+    parser.add_argument(
+        "--fit-threshold", action="store_true", help="the threshold that is best in validation, instead of 0.5"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where this very run was cut off, if it was")
+
+
+def add_data_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--augment",
         choices=("none", "standard", "strong"),
@@ -100,35 +135,12 @@ def arguments() -> Namespace:
         "--label-smoothing", type=cli.number(0, 0.5), default=0.0, help="0.1: learn 0.95 and 0.05 instead of 1 and 0"
     )
     parser.add_argument(
-        "--precision",
-        choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
-        default="auto",
-        help="auto: mixed_float16 on GPUs that are built for it, else float32",
-    )
-    parser.add_argument(
         "--cache",
         choices=("auto", "memory", "disk", "none"),
         default="auto",
         help="where decoded crops are kept; auto: memory up to 4 GB, then the disk of --out-dir, if it has room; "
         "none is not for crops in Parquet",
     )
-    parser.add_argument("--no-calibration", action="store_true", help="leave the model's numbers as they are")
-    parser.add_argument(
-        "--fit-threshold", action="store_true", help="the threshold that is best in validation, instead of 0.5"
-    )
-    parser.add_argument("--resume", action="store_true", help="go on where this very run was cut off, if it was")
-    args = parser.parse_args()
-    if args.freeze_backbone and not (args.sequence and (args.init_from or args.weights != "none")):
-        parser.error("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")
-    if args.freeze_backbone and args.augment not in (None, "none"):
-        parser.error("--freeze-backbone computes features once, of crops as they are; leave --augment out")
-    if args.sequence_frames and not args.sequence:
-        parser.error("--sequence-frames goes with --sequence")
-    if args.self_blend and args.sequence:
-        parser.error("--self-blend is for frame models; --sequence --init-from can start from one that was trained so")
-    if args.self_blend and args.balance != "none":
-        parser.error("--self-blend makes as many fakes as there are real crops; leave --balance out")
-    return args
 
 
 def main() -> int:

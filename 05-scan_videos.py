@@ -38,6 +38,7 @@ def main() -> int:
     from deepfake.scan import Options, scan_all
     from deepfake.scan_heat import paint
 
+    cli.end_gently()
     options = Options(args.frames, args.workers, args.timeout, paint=paint)
     return scan_all(args.files, args.model, args.out_dir, options, args.runtime, args.quiet, args.strict)
 

@@ -4,6 +4,8 @@
 list        the dataset readers and step 02 on a drawn list of 1/16, 1/4 and all of it: seconds, memory, exponents
 durations   seconds of a core for each video through 01a --from-videos, and the bytes of its crops
 simulate    the Spark job of step 01a on 1, 16 and 64 nodes, with stragglers and lost executors
+actual      that job for 2,000 small videos on a real cluster of this machine, beside its simulation
+plan        core hours, GPU hours, disk, network and money, from a few figures
 """
 
 import argparse
@@ -146,13 +148,13 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 
     for each in fields(Plan):
         name = f"--{each.name.replace('_', '-')}"
-        parser.add_argument(name, type=number(0), default=each.default, help=each.metadata["help"])
+        parser.add_argument(name, type=number(1e-6), default=each.default, help=each.metadata["help"])
     parser.add_argument("--nodes", type=whole_number(1), nargs="+", default=list(NODES))
 
 
 def add_simulation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=whole_number(1), default=VIDEOS, help="tasks, one each")
-    parser.add_argument("--median", type=number(0), default=1.14, help="core seconds a video")
+    parser.add_argument("--median", type=number(0.001), default=1.14, help="core seconds a video")
     parser.add_argument("--sigma", type=number(0), default=0.2, help="of the log-normal distribution")
     parser.add_argument("--stragglers", type=number(0, 1), default=0.03, help="share of the tasks")
     parser.add_argument("--slower", type=number(1), default=5, help="times that a straggler takes")

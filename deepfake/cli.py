@@ -3,12 +3,13 @@
 import argparse
 import errno
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 try:
     from tqdm import tqdm
@@ -171,14 +172,17 @@ def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], flo
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Keep back what is written to standard error, by C++ and Java too; show it after all if the block breaks."""
+def hushed() -> Iterator[BinaryIO]:
+    """Keep back what is written to standard error, by C++ and Java too; show it after all if the block breaks.
+
+    It can be read in the file that the block is given.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
-            yield
+            yield file
         except (UserError, KeyboardInterrupt):
             raise
         except BaseException:
@@ -188,6 +192,13 @@ def hushed() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def end_gently() -> None:
+    """Being told to end, or left by the terminal, is as Ctrl-C: for a script that writes what it has at its end."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) == signal.SIG_DFL:
+            signal.signal(each, signal.default_int_handler)
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

@@ -91,6 +91,7 @@ def write_report(
             notes=[*([note] if note else []), *_left_out(scans, chosen, shown)],
             counts=Counter(scan.verdict for scan in shown),
             confusion=confusion_of(shown),
+            heat=any(crop.heat for scan in shown for crop in scan.pictures.crops),
             style=Markup(style),
             script=Markup(script),
             policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "

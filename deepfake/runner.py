@@ -20,6 +20,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
+import av
 from pebble import ProcessExpired, ProcessPool
 
 from deepfake.cli import VideoBar
@@ -259,6 +260,8 @@ def try_video(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: An
 
 def reason_of(error: Exception) -> str:
     """What is wrong with a video, in one line, from whatever a library raised about it."""
+    if isinstance(error, av.InvalidDataError):
+        return "is no video or image, or too damaged to be opened"
     text, file = getattr(error, "strerror", None), str(getattr(error, "filename", None) or "")
     if not text:
         return " ".join(f"{type(error).__name__}: {error}".split())

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -77,16 +78,24 @@ def start_spark(
     session = None
     try:
         # half started, it would live on without us
-        with ctrl_c_waits(), _warning_held_back(), hushed():  # a dozen lines of greetings; errors come as exceptions
-            session = _builder(master, name, settings or {}, attempts).getOrCreate()
+        with ctrl_c_waits(), _warning_held_back(), hushed() as said:  # a dozen lines of greetings
+            try:
+                session = _builder(master, name, settings or {}, attempts).getOrCreate()
+            except Exception as error:  # py4j wraps whatever Java throws
+                reason = _why_java_ends(said) or " ".join(str(error).split())[:200]
+                raise UserError(f"Spark does not start on --master {master} ({reason})") from None
     except KeyboardInterrupt:
         if session:
             session.stop()
         raise
-    except Exception as error:  # py4j wraps whatever Java throws
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"Spark does not start on --master {master} ({reason})") from None
     return session
+
+
+def _why_java_ends(said: BinaryIO) -> str | None:
+    """What an exception says that has ended Java before Python could speak to it."""
+    said.seek(0)
+    found = re.search(r"Exception in thread .*?: (.+)", said.read().decode(errors="replace"))
+    return found[1] if found else None
 
 
 @contextmanager

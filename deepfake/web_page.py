@@ -112,7 +112,9 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
     uploading = 0
 
     async def index(request: Request) -> Response:
-        return HTMLResponse(render_page("page.html", judge=judge, limits=limits, longest=clock(limits.seconds)))
+        return HTMLResponse(
+            render_page("page.html", judge=judge, limits=limits, longest=clock(limits.seconds), heat=True)
+        )
 
     async def static(request: Request) -> Response:
         name = request.path_params["name"]

@@ -238,7 +238,7 @@ def test_a_truncated_video_keeps_what_could_be_read_and_is_listed(tmp_path, name
 BAD_FILES = {
     "missing.mp4": (None, "missing"),
     "empty.mp4": (b"", "empty"),
-    "text.mp4": (b"This is no video.\n" * 100, "Invalid data"),
+    "text.mp4": (b"This is no video.\n" * 100, "too damaged"),
     "subtitles.mp4": (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n", ""),
     "noise.mp4": (np.random.default_rng(0).bytes(5000), ""),
     "header.mp4": (struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"isom"), ""),

@@ -39,6 +39,13 @@ def test_a_report_has_every_video_with_its_verdict_and_its_evidence(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
+def test_heat_maps_are_explained_where_there_are_some(tmp_path):
+    scan = scan_of("a.mp4", 0.9)
+    plain = tuple(replace(crop, heat=None) for crop in scan.pictures.crops)
+    assert "Grad-CAM" in text_of(tmp_path, scan)
+    assert "Grad-CAM" not in text_of(tmp_path, replace(scan, pictures=replace(scan.pictures, crops=plain)))
+
+
 def test_who_is_drawn_but_does_not_count_is_told_of(tmp_path):
     stray = FaceScore(0, 1, 0, 0.0, (0, 0, 9, 9), "1", 0.96, 0.3)
     scan = scan_of("a.mp4", 0.9, frames=11)

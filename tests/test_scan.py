@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -121,7 +122,7 @@ def test_what_cannot_be_judged_is_unknown_with_a_reason_and_stops_nothing(clip, 
         content = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
         (tmp_path / f"{side}.png").write_bytes(content + b"\0\0\0\4IDAT")
     reasons = {
-        "text.mp4": "Invalid data", "text.jpg": "not an image", "empty.mp4": "empty", "a.heic": "save it as JPEG",
+        "text.mp4": "too damaged", "text.jpg": "not an image", "empty.mp4": "empty", "a.heic": "save it as JPEG",
         "postscript.png": "not an image", "folder.mp4": "folder", "pipe.mp4": "pipe", "broken.mp4": "missing",
         "half.mp4": "", "nobody.mp4": "no face in any frame", "dot.png": "no face", "12000.png": "too large",
         "20000.png": "too large",
@@ -336,6 +337,31 @@ def test_an_exported_model_gives_the_same_scores_without_tensorflow(run, capsys)
     (run / "sequences.onnx").unlink()
     with pytest.raises(UserError, match=r"sequences\.onnx: not found; 05-scan_videos\.py --export"):
         open_classifier(run / "sequences.keras", "onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_done_is_written_when_a_scan_is_ended(run, clip, tmp_path, end):
+    (tmp_path / "clips").mkdir()
+    for number in range(60):
+        (tmp_path / "clips" / f"{number}.mp4").symlink_to(clip)
+    command = [
+        sys.executable,
+        ROOT / "05-scan_videos.py",
+        tmp_path / "clips",
+        "--model",
+        run / "frames.keras",
+        "--quiet",
+    ]
+    with subprocess.Popen(
+        [*command, "--out-dir", tmp_path / "scan"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert "fake" in process.stdout.readline()
+        process.send_signal(end)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and " of 60 files are in " in said and said.count("\n") == 2
+    assert 1 <= len(pd.read_csv(tmp_path / "scan" / "verdicts.csv")) < 60
+    assert (tmp_path / "scan" / "report.html").stat().st_size
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from conftest import run_step
 from spark_cluster import free_ports
 
 from deepfake.files import UserError
@@ -33,3 +34,11 @@ def test_a_master_that_does_not_answer_is_named_at_once(address):
     with pytest.raises(UserError, match="no Spark master answers") as error:
         check_master(master)
     assert time.monotonic() - start < 15 and master in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.spark
+def test_what_ends_java_at_once_is_told_in_one_line(tmp_path):
+    (tmp_path / "predictions.json").write_text("[]")
+    done = run_step("04", "--predictions", tmp_path / "predictions.json", "--master", "nobody", "--out-dir", tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "--master nobody (Master must either be yarn or start with" in done.stderr
