@@ -12,6 +12,7 @@ from deepfake.files import UserError
 
 # layers and functions that hold Python code, or a pickle, in the file itself
 CODE = ("Lambda", "__lambda__", "TorchModuleWrapper")
+HDF5 = (".h5", ".hdf5")
 MOST_BYTES = 64 << 20  # of a description: zip files can claim to hold very little and unpack to fill the memory
 
 
@@ -39,7 +40,7 @@ def _read_config(path: Path) -> Any:
         UserError: it is not a Keras model.
     """
     try:
-        if h5py.is_hdf5(path):
+        if path.suffix in HDF5:  # as Keras goes by the name too: a file can be both
             with h5py.File(path) as file:
                 config = file.attrs["model_config"]
                 return json.loads(config if isinstance(config, str) else bytes(config))

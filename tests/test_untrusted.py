@@ -91,3 +91,12 @@ def test_what_is_no_model_is_told_in_one_line(tmp_path):
         assert "\n" not in str(error.value) and str(path) in str(error.value)
     with pytest.raises(UserError, match="is a folder"):
         check_model(tmp_path)
+
+
+def test_a_file_of_both_kinds_is_read_as_keras_will_read_it(tmp_path):
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]).save(tmp_path / "good.h5")
+    malicious_model(tmp_path / "written").save(tmp_path / "bad.keras")
+    both = tmp_path / "both.keras"
+    both.write_bytes((tmp_path / "good.h5").read_bytes() + (tmp_path / "bad.keras").read_bytes())
+    with pytest.raises(UserError, match="holds Python code"):
+        check_model(both)
