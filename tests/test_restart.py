@@ -340,7 +340,7 @@ def kill_at_random(steps: list[list[object]], work_dir: Path, kills: int, seed: 
             moment = time.monotonic() - began
             script.process.kill()
             code = script.process.wait()
-            gone = script.all_end(1)
+            gone = script.all_end(5)  # a fifth of a second, where nothing else wants the processors
             done = count_done(work_dir, record)
             if code == -signal.SIGKILL:
                 number += 1
@@ -349,7 +349,7 @@ def kill_at_random(steps: list[list[object]], work_dir: Path, kills: int, seed: 
                     f"({before} before), {len(leftovers(work_dir))} temporary files, no process left: {gone}",
                     flush=True,
                 )
-            assert gone, f"still alive a second after the kill: {script.living()}"
+            assert gone, f"still alive five seconds after the kill: {script.living()}"
             before = done
             if done >= total - 1 or number == last:
                 finish = run_step(*command, "--work-dir", work_dir)
