@@ -70,6 +70,17 @@ def browser() -> Iterator["Browser"]:
         chromium.close()
 
 
+@pytest.fixture(autouse=True)
+def usual_scheduling() -> Iterator[None]:
+    """SVT-AV1 makes the thread in which root starts it a real-time one, and with it all that this starts later.
+
+    A browser among these can keep the kernel busy for ever.
+    """
+    yield
+    if hasattr(os, "sched_setscheduler"):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 @pytest.fixture(scope="session")
 def real_clips() -> Path:
     """The folder of real clips, named by the environment variable REAL_CLIPS."""
