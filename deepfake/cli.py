@@ -194,11 +194,11 @@ def hushed() -> Iterator[BinaryIO]:
             os.close(kept)
 
 
-def end_gently() -> None:
-    """Being told to end, or left by the terminal, is as Ctrl-C: for a script that writes what it has at its end."""
+def end_gently(handler: Callable = signal.default_int_handler) -> None:
+    """Being told to end, or left by the terminal, is as Ctrl-C: for a script that has something to do at its end."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) == signal.SIG_DFL:
-            signal.signal(each, signal.default_int_handler)
+            signal.signal(each, handler)
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from deepfake.classifiers import check_classifier, open_classifier
+from deepfake.cli import end_gently
 from deepfake.files import UserError
 from deepfake.report import render_page, render_scan
 from deepfake.scan import Options
@@ -61,9 +62,7 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
     """
     check_classifier(model, "keras")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off for what runs behind them
-    for end in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(end) == signal.SIG_DFL:  # which would leave the uploads
-            signal.signal(end, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_gently(lambda *_: signal.raise_signal(signal.SIGINT))  # for uvicorn, which looks out for that
     try:
         # taken first of all: whoever opens the page at once waits until the model is there
         with listen(port) as listener, upload_folder() as folder:
