@@ -25,7 +25,7 @@ def check_model(path: Path) -> None:
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "not found"
         raise UserError(f"{path}: {found}; run step 03 first, or give --model FILE")
-    found = sorted({name for name in _class_names(_read_config(path)) if name in CODE})
+    found = sorted({name for name in _class_names(read_config(path)) if name in CODE})
     if found:
         raise UserError(
             f"{path}: holds Python code ({', '.join(found)}), which would run on this machine when the model is loaded;"
@@ -33,7 +33,7 @@ def check_model(path: Path) -> None:
         )
 
 
-def _read_config(path: Path) -> Any:
+def read_config(path: Path) -> Any:
     """What a model file says of the model's layers.
 
     Raises:
