@@ -6,11 +6,12 @@ Writes: <work-dir>/<id>/<id>-000.png to -010.png, <work-dir>/<id>/frames.json, <
 """
 
 from deepfake import cli
+from deepfake.crop_rule import DEFAULT
 
 
 def main() -> int:
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
-    parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video")
+    parser.add_argument("--frames", type=cli.whole_number(1), default=DEFAULT.frames, help="frames a video")
     cli.add_dataset_option(parser)
     cli.add_run_options(parser)
     cli.add_spark_option(parser)

@@ -7,6 +7,7 @@ Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work
 """
 
 from deepfake import cli
+from deepfake.crop_rule import CROPS_FROM, DEFAULT, CropRule
 
 
 def main() -> int:
@@ -15,12 +16,29 @@ def main() -> int:
         "--from-videos", action="store_true", help="step 00 in the same pass, without writing its frames: much faster"
     )
     parser.add_argument("--frames", type=cli.whole_number(1), help="frames a video, with --from-videos (default: 11)")
-    parser.add_argument("--min-confidence", type=cli.number(0, 1), default=0.95, help="least confidence of a face")
-    parser.add_argument("--margin", type=cli.number(0, 10), default=0.3, help="on each side, as a share of the box")
+    parser.add_argument(
+        "--min-confidence", type=cli.number(0, 1), default=DEFAULT.min_confidence, help="least confidence of a face"
+    )
+    parser.add_argument(
+        "--margin", type=cli.number(0, 10), default=DEFAULT.margin, help="on each side, as a share of the box"
+    )
     parser.add_argument(
         "--no-rescue",
         action="store_true",
         help="in a frame where no face is that sure, keep none (by default the surest one is kept, marked rescued)",
+    )
+    parser.add_argument("--square", action="store_true", help="make the box square first, with its longer side")
+    parser.add_argument(
+        "--crops-from",
+        choices=CROPS_FROM,
+        default=DEFAULT.crops_from,
+        help="full, with --from-videos: cut crops out of frames at the video's own size; faces are found as ever",
+    )
+    parser.add_argument(
+        "--min-face-pixels",
+        type=cli.whole_number(0),
+        default=DEFAULT.min_face_pixels,
+        help="leave out faces smaller than a square of N x N pixels of the video; 0 takes all",
     )
     cli.add_dataset_option(parser)
     cli.add_run_options(parser)
@@ -38,19 +56,29 @@ def main() -> int:
         parser.error("--crops is written by one job, which Spark shares out itself; leave --shard out")
     if args.frames and not args.from_videos:
         parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
+    if args.crops_from == "full" and not args.from_videos:
+        parser.error("--crops-from full goes with --from-videos; step 00 keeps frames at standard size only")
 
-    from deepfake.faces import Options, crop_all_frames, crop_all_videos
+    from deepfake.faces import crop_all_frames, crop_all_videos
     from deepfake.runner import run_of
 
-    options = Options(args.min_confidence, args.margin, rescue=not args.no_rescue)
+    rule = CropRule(
+        frames=args.frames or DEFAULT.frames,
+        min_confidence=args.min_confidence,
+        margin=args.margin,
+        rescue=not args.no_rescue,
+        square=args.square,
+        crops_from=args.crops_from,
+        min_face_pixels=args.min_face_pixels,
+    )
     run = run_of("01a", "faces", args)
     if args.crops:
         from deepfake.spark_crops import crop_into_table
 
-        return crop_into_table(args.videos_dir, args.frames or 11, options, run, args.overwrite, args.dataset)
+        return crop_into_table(rule, args.videos_dir, run, args.overwrite, args.dataset)
     if args.from_videos:
-        return crop_all_videos(args.videos_dir, args.frames or 11, options, run, args.overwrite, args.dataset)
-    return crop_all_frames(options, run, args.overwrite)
+        return crop_all_videos(rule, args.videos_dir, run, args.overwrite, args.dataset)
+    return crop_all_frames(rule, run, args.overwrite)
 
 
 if __name__ == "__main__":

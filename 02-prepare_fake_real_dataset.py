@@ -5,8 +5,8 @@ A dataset that brings its own test set keeps it; any other is divided 80/10/10 b
 
 Reads:  what the dataset in <videos-dir> says of its videos, <work-dir>/<id>/faces/*.png, and faces.json;
         or, with --crops, Parquet, in which the crops stay
-Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, <split-dir>/manifest.csv;
-        with --crops <split-dir>/manifest.csv and crops.json alone
+Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, manifest.csv, and crops.json, the rule
+        by which the crops were cut; with --crops <split-dir>/manifest.csv and crops.json alone
 """
 
 from pathlib import Path
@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="a csv whose column video names ids to leave out")
     parser.add_argument("--real-only", action="store_true", help="no fakes, for training that makes its own")
     cli.add_dataset_option(parser)
+    cli.add_crop_options(parser, "of crops that another tool made; left out, it is estimated")
     args = parser.parse_args()
     if args.crops and (args.work_dir or args.faces != parser.get_default("faces")):
         parser.error("--crops takes the place of --work-dir and --faces; leave them out")
@@ -64,6 +65,7 @@ def main() -> int:
         real_only=args.real_only,
         dataset=args.dataset,
         table=args.crops,
+        said=cli.said_of_crops(args),
     )
 
 

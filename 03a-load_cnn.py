@@ -21,13 +21,7 @@ def main() -> int:
         metavar="FILE",
         help="the saved model",
     )
-    parser.add_argument(
-        "--pixel-max",
-        type=int,
-        choices=(255, 1),
-        default=255,
-        help="white, as the model knows it: 1 for another project's model that was trained on pixels of 0 to 1",
-    )
+    cli.add_foreign_options(parser)
     parser.add_argument(
         "--no-calibration", action="store_true", help="leave the model's numbers as they are, whatever its .json says"
     )
@@ -36,13 +30,14 @@ def main() -> int:
     )
     args = parser.parse_args()
 
+    from deepfake.modelinfo import Given
     from deepfake.saved_models import load_and_predict
 
     return load_and_predict(
         args.model,
         args.split_dir,
         args.out_dir,
-        args.pixel_max,
+        Given(None, args.pixel_max, args.positive),
         args.quiet,
         not args.no_calibration,
         args.robustness,

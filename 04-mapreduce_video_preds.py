@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Step 04: each video's frame predictions as one number, and a verdict: REAL above the threshold, else FAKE.
 
-A Spark job. The threshold, and the band in which a verdict is uncertain, are those of --model-info, else 0.5 and none.
+A Spark job. The threshold, and the band in which a verdict is uncertain, are those of --model-info, or of the model
+that has made the predictions, where that is known (tmp_checkpoint/best_model.json beside them); else 0.5 and none.
 
 Reads:  <predictions> of step 03 or 03a: JSON or Parquet, a file or a folder
 Writes: <out-dir>/video_verdicts.csv, mapreduce_res.txt, ConfusionVideo.png, CurvesVideo.png,
@@ -20,8 +21,9 @@ def main() -> int:
         "--model-info",
         type=Path,
         metavar="FILE",
-        help="best_model.json of the model that made the predictions: its threshold, band and mark",
+        help="best_model.json of the model that made the predictions: its threshold, band and mark (default: found)",
     )
+    cli.add_threshold_option(parser)
     parser.add_argument(
         "--manifest",
         type=Path,
@@ -51,7 +53,14 @@ def main() -> int:
 
     sources = Sources(args.model, args.work_dir, args.quiet) if args.report else None
     return judge_videos(
-        args.predictions, args.out_dir, args.master, args.model_info, args.manifest, args.aggregate, sources
+        args.predictions,
+        args.out_dir,
+        args.master,
+        args.model_info,
+        args.manifest,
+        args.aggregate,
+        sources,
+        args.threshold,
     )
 
 

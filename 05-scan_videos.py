@@ -16,22 +16,31 @@ def main() -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="video, image, folder, .txt of paths, or -")
     parser.add_argument("--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), metavar="FILE")
-    parser.add_argument("--frames", type=cli.whole_number(1), default=11, help="frames a video")
+    parser.add_argument(
+        "--frames", type=cli.whole_number(1), help="frames a video (default: as many as of the model's own)"
+    )
     parser.add_argument("--out-dir", type=Path, default=Path("scan"), metavar="PATH", help="where verdicts go")
     parser.add_argument(
         "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it; no heat maps"
     )
     parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
+    cli.add_scan_rule_options(parser)
+    cli.add_threshold_option(parser)
+    cli.add_foreign_options(parser)
     cli.add_pool_options(parser)
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any file is UNKNOWN")
     args = parser.parse_args()
     if not args.files and not args.export:
         parser.error("give videos, images, folders, a .txt of paths, or - (or --export)")
 
+    from deepfake.modelinfo import Given
+
+    said = cli.said_of_crops(args)
+    given = Given(args.threshold, args.pixel_max, args.positive, said, args.frames, args.min_face_pixels)
     if args.export:
         from deepfake.export import export_model
 
-        export_model(args.model)
+        export_model(args.model, given)
     if not args.files:
         return 0
 
@@ -39,8 +48,8 @@ def main() -> int:
     from deepfake.scan_heat import paint
 
     cli.end_gently()
-    options = Options(args.frames, args.workers, args.timeout, paint=paint)
-    return scan_all(args.files, args.model, args.out_dir, options, args.runtime, args.quiet, args.strict)
+    options = Options(workers=args.workers, timeout=args.timeout, paint=paint)
+    return scan_all(args.files, args.model, args.out_dir, options, args.runtime, args.quiet, args.strict, given)
 
 
 if __name__ == "__main__":

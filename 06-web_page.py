@@ -19,12 +19,19 @@ def main() -> None:
     parser.add_argument("--max-mb", type=cli.number(0.001), default=200, help="megabytes of an upload")
     parser.add_argument("--max-seconds", type=cli.number(0), default=300, help="length of a video")
     parser.add_argument("--timeout", type=cli.number(0.1), default=120, help="seconds that a scan may take")
+    cli.add_scan_rule_options(parser)
+    cli.add_threshold_option(parser)
+    cli.add_foreign_options(parser)
     args = parser.parse_args()
 
+    from deepfake.modelinfo import Given
     from deepfake.uploads import Limits
     from deepfake.web_page import serve_page
 
-    serve_page(args.model, args.port, Limits(args.max_mb, args.max_seconds), args.timeout)
+    given = Given(
+        args.threshold, args.pixel_max, args.positive, cli.said_of_crops(args), min_face_pixels=args.min_face_pixels
+    )
+    serve_page(args.model, args.port, Limits(args.max_mb, args.max_seconds), args.timeout, given)
 
 
 if __name__ == "__main__":

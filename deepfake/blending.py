@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from deepfake.faces import TYPICAL_LANDMARKS
+from deepfake.cropping import TYPICAL_LANDMARKS
 
 # half of a face's width in distances between the eyes, by height: 0 at the eyes, 1 at the mouth
 HEIGHTS = (-0.9, -0.65, -0.4, 0.0, 0.6, 1.0, 1.4, 1.6, 1.7)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deepfake.crop_rule import CropRule, in_words
 from deepfake.evidence import Seen
 from deepfake.files import UserError, digest_of, read_json
-from deepfake.modelinfo import ModelInfo, read_model_info
+from deepfake.modelinfo import NOTHING, Given, ModelInfo, info_beside
 from deepfake.resizing import resize
-from deepfake.rules import apply_temperature, as_p_real
+from deepfake.rules import apply_temperature, as_p_real, scaled
 from deepfake.scans import Judge
 from deepfake.untrusted import check_model
 
@@ -23,7 +24,7 @@ RUNTIMES = ("keras", "onnx")
 AT_A_TIME = 64  # crops that go through a model together
 
 # what an exported model carries along
-SOURCE_KEY, SAMPLE_ONLY_KEY = "source", "sample_only"
+SOURCE_KEY, SAMPLE_ONLY_KEY, RULE_KEY = "source", "sample_only", "crop_rule"
 
 # what a report says of a model's own test set
 METRICS = {"what", "count", "interval", "metrics"}
@@ -36,8 +37,8 @@ COPIED = 60  # seconds
 class Classifier:
     """A model ready to judge crops: the `judge` that reports name, and how to `run` it.
 
-    `run` takes B x S x S x 3 float32 of 0 to 255, or B x T x S x S x 3 where the model judges `frames` crops
-    together, and gives B x 1 or B x 2. `model` is the Keras model, if that is what runs.
+    `run` takes B x S x S x 3 float32 of 0 to the judge's `pixel_max`, or B x T x S x S x 3 where the model judges
+    `frames` crops together, and gives B x 1 or B x 2. `model` is the Keras model, if that is what runs.
     """
 
     judge: Judge
@@ -53,25 +54,21 @@ def check_classifier(path: Path, runtime: str) -> None:
         UserError: it cannot.
     """
     check_model(path)
-    read_info(path)
+    info_beside(path)
     if runtime == "onnx" and not path.with_suffix(".onnx").is_file():
         raise UserError(f"{path.with_suffix('.onnx')}: not found; 05-scan_videos.py --export --model {path} writes it")
 
 
-def read_info(path: Path) -> ModelInfo:
-    """What stands beside a model in its .json; the defaults where there is none."""
-    beside = path.with_suffix(".json")
-    return read_model_info(beside) if beside.is_file() else ModelInfo()
-
-
-def open_classifier(path: Path, runtime: str = "keras") -> Classifier:
+def open_classifier(path: Path, runtime: str = "keras", given: Given = NOTHING) -> Classifier:
     """Load a saved model (.keras or .h5) to scan with, by `runtime`: TensorFlow, or what `export_model` made of it.
+
+    `given` is what the user says of the model, in place of the .json beside it.
 
     Raises:
         UserError: as `check_classifier`, or it cannot be loaded, or was exported before it was trained again.
     """
     check_classifier(path, runtime)
-    return {"keras": _open_keras, "onnx": _open_onnx}[runtime](path, read_info(path))
+    return {"keras": _open_keras, "onnx": _open_onnx}[runtime](path, info_beside(path, given))
 
 
 def _open_keras(path: Path, info: ModelInfo) -> Classifier:
@@ -115,8 +112,14 @@ def _open_onnx(path: Path, info: ModelInfo) -> Classifier:
 
 
 def _judge(path: Path, info: ModelInfo, image_size: int) -> Judge:
-    same = {key: getattr(info, key) for key in ("backbone", "threshold", "band", "temperature", "sample_only")}
-    return Judge(model=path.name, image_size=image_size, metrics=find_metrics(path), **same)
+    same = {field.name for field in dataclasses.fields(Judge)} & vars(info).keys() - {"image_size"}
+    known = {name: getattr(info, name) for name in same}
+    return Judge(model=path.name, image_size=image_size, metrics=find_metrics(path), **known)
+
+
+def cutting_by(classifier: Classifier, rule: CropRule) -> Classifier:
+    """A classifier whose reports say how its crops are cut, if not by the default rule."""
+    return dataclasses.replace(classifier, judge=dataclasses.replace(classifier.judge, crops=in_words(rule)))
 
 
 def find_metrics(path: Path) -> dict | None:
@@ -179,6 +182,7 @@ def _stack_sequences(pixels: np.ndarray, sequences: list[list[int]], frames: int
 
 
 def _predict(classifier: Classifier, items: np.ndarray) -> np.ndarray:
-    step = max(1, AT_A_TIME // (classifier.frames or 1))
-    parts = [classifier.run(items[start : start + step]) for start in range(0, len(items), step)]
-    return apply_temperature(as_p_real(np.concatenate(parts), classifier.judge.model), classifier.judge.temperature)
+    judge, step = classifier.judge, max(1, AT_A_TIME // (classifier.frames or 1))
+    batches = (items[start : start + step] for start in range(0, len(items), step))
+    outputs = np.concatenate([classifier.run(scaled(batch, judge.pixel_max)) for batch in batches])
+    return apply_temperature(as_p_real(outputs, judge.model, judge.positive), judge.temperature)

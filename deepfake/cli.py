@@ -17,9 +17,12 @@ except ModuleNotFoundError:
     print("error: requirements.txt is not installed in this Python; source .venv/bin/activate", file=sys.stderr)
     sys.exit(2)
 
+from deepfake.crop_rule import LEAST_MARGIN, Said
 from deepfake.datasets import READERS
 from deepfake.files import UserError
+from deepfake.modelinfo import PIXEL_MAXIMA
 from deepfake.queues import ALL, OUT_OF_TIME, OutOfTime, heed_warning, shard
+from deepfake.videos import LABEL_NAMES
 
 # what a folder of the user's choice can do to a step
 FOLDER_ERRORS = (
@@ -96,6 +99,60 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
         "--workers", type=whole_number(0), default=cores(), help="videos at a time; 0: no processes of their own"
     )
     parser.add_argument("--timeout", type=number(0.1), default=120, help="seconds that a video may take")
+
+
+def add_crop_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """How crops that another tool made were cut; `said_of_crops` gives what was said."""
+    parser.add_argument(
+        "--crop-margin",
+        type=number(LEAST_MARGIN, 10),
+        metavar="M",
+        help=f"on each side of the face's box, as a share of it, {what}",
+    )
+    parser.add_argument(
+        "--crop-square", choices=("yes", "no"), help="whether the box was made square first, with its longer side"
+    )
+
+
+def add_scan_rule_options(parser: argparse.ArgumentParser) -> None:
+    """What a scan may be told of its crops."""
+    add_crop_options(parser, "where a model does not say how its crops were cut")
+    parser.add_argument(
+        "--min-face-pixels",
+        type=whole_number(0),
+        metavar="N",
+        help="faces smaller than a square of N x N of the video's pixels are not judged (default: as the model's)",
+    )
+
+
+def said_of_crops(args: argparse.Namespace) -> Said:
+    """What was said by the options of `add_crop_options`."""
+    return Said(args.crop_margin, None if args.crop_square is None else args.crop_square == "yes")
+
+
+def add_threshold_option(parser: argparse.ArgumentParser) -> None:
+    """The option --threshold, in place of the model's own."""
+    parser.add_argument(
+        "--threshold",
+        type=number(0, 1),
+        metavar="P",
+        help="real above this probability of real (default: the model's own, whose band counts only with it)",
+    )
+
+
+def add_foreign_options(parser: argparse.ArgumentParser) -> None:
+    """What is to be said of another project's model, unless the .json beside it says so."""
+    parser.add_argument(
+        "--pixel-max",
+        type=int,
+        choices=PIXEL_MAXIMA,
+        help="white, as the model knows it: 1 where it was trained on pixels of 0 to 1 (default: by its .json, or 255)",
+    )
+    parser.add_argument(
+        "--positive",
+        choices=LABEL_NAMES[::-1],
+        help="what the model's output is the probability of; of two outputs the last (default: by its .json, or real)",
+    )
 
 
 def add_spark_option(

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from deepfake.cli import progress
-from deepfake.crop_table import read_address
+from deepfake.cropping import TYPICAL_LANDMARKS
 from deepfake.devices import tf
-from deepfake.faces import TYPICAL_LANDMARKS, parse_crop_name
+from deepfake.face_records import parse_crop_name
 from deepfake.files import UserError
 from deepfake.sequences import join_sequences, places
+from deepfake.split_record import read_address
 from deepfake.splits import Entry
 from deepfake.table_crops import READ_AT_ONCE, find_places, read_places
 

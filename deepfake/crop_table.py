@@ -6,6 +6,7 @@ A folder of crops, at a path or an address such as s3a://bucket/crops, holds
     kind=video/*.parquet    a row a video: columns of VIDEO_COLUMNS
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
-from deepfake.files import UserError, read_json, write_json
+from deepfake.crop_rule import DEFAULT, CropRule, rule_of
+from deepfake.files import UserError
 
 # as in faces.json: `frame` counts the frames that were taken and `face` those of a frame (FFF and NN of a crop's name),
 # `index` is the frame's number in the video, boxes and landmarks are in pixels of the standard frame
@@ -28,10 +30,12 @@ CROP_COLUMNS = {
     "scale": pa.float64(),
     "box": pa.list_(pa.int32()),  # x, y, width, height
     "crop": pa.list_(pa.int32()),  # the same with the margin
-    "landmarks": pa.list_(pa.int32()),  # x, y five times, in the order of faces.LANDMARKS
+    "landmarks": pa.list_(pa.int32()),  # x, y five times, in the order of cropping.LANDMARKS
     "confidence": pa.float64(),
     "rescued": pa.bool_(),
     "person": pa.string(),
+    "side": pa.int32(),  # of a square as large as the face, in the video's own pixels
+    "still": pa.bool_(),
     "png": pa.binary(),
 }
 # what faces.json says of the video itself and of how it was made
@@ -40,14 +44,15 @@ VIDEO_COLUMNS = {
     "size": pa.int64(),  # bytes
     "modified": pa.int64(),  # nanoseconds
     "frames": pa.int32(),
-    "options": pa.string(),  # as JSON
+    "options": pa.string(),  # the crop rule, as JSON
     "count": pa.int32(),  # crops
     "problem": pa.string(),  # null: none
+    "looked_at": pa.int32(),  # frames
+    "turned": pa.int32(),  # degrees clockwise
+    "left_out": pa.string(),  # the faces that are not used, as JSON
 }
 # one table for both, so that one job writes a video's crops and what became of it together or not at all
 SCHEMA = pa.schema({"kind": pa.string(), "video": pa.string(), **CROP_COLUMNS, **VIDEO_COLUMNS})
-
-MARK = "crops.json"  # in a split folder whose crops are in a table, in place of the files
 
 
 # addresses
@@ -71,24 +76,16 @@ def to_the_letter(address: str) -> str:
     return unquote(address) if address.startswith("file:") else address
 
 
-def write_address(split_dir: Path, address: str) -> None:
-    """Write into a split folder where its crops are."""
-    write_json(split_dir / MARK, {"crops": address})
-
-
-def read_address(split_dir: Path) -> str | None:
-    """Where the crops of a split folder are in Parquet; None if they are files in it.
+def rule_of_row(options: str | None) -> CropRule:
+    """The rule by which the crops of a video were made, as the row of the video has it, in the column options.
 
     Raises:
-        UserError: crops.json is not what step 02 writes.
+        UserError: it is not what step 01a writes.
     """
-    path = split_dir / MARK
-    if not path.exists():
-        return None
-    content = read_json(path, remedy="run step 02 again")
-    if not isinstance(content, dict) or not isinstance(content.get("crops"), str):
-        raise UserError(f"{path}: does not say where the crops are; run step 02 again")
-    return content["crops"]
+    try:
+        return rule_of(json.loads(options or "{}")) or DEFAULT
+    except ValueError as error:
+        raise UserError(f"kind=video/ has the options {options!r} ({error}); 01a --crops writes one that has") from None
 
 
 def hint_at_table(folder: Path) -> str:

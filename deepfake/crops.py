@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from deepfake.cli import hushed
-from deepfake.faces import crop_name, is_crop, parse_crop_name
+from deepfake.face_records import crop_name, is_crop, parse_crop_name
 from deepfake.listing import file_names
 from deepfake.videos import Video, is_image, source_groups
 

@@ -2,8 +2,10 @@
 
 import bisect
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,14 +34,44 @@ MOST_PIXELS = 1 << 27
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
 
 
+# of the full frames of a video that are kept beside its standard ones, such as sixteen of 1080p; others are decoded
+# again where they are asked for
+KEPT_BYTES = 100_000_000
+
+
 @dataclass(frozen=True)
 class Frame:
-    """A chosen frame: its number in the video, its time in seconds, and H x W x 3 uint8 RGB at standard size."""
+    """A chosen frame: its number in the video, its time in seconds, and H x W x 3 uint8 RGB at standard size.
+
+    `scale` times its own size is the standard size. `make_full` gives the frame at its own size, or None where that is
+    not to be had; a frame without it never has it.
+    """
 
     index: int
     time: float
     scale: float
     image: np.ndarray
+    make_full: Callable[[], np.ndarray | None] | None = None
+
+    def full(self) -> np.ndarray | None:
+        """H x W x 3 uint8 RGB at the video's own size; None where that is not to be had."""
+        if self.scale == 1:
+            return self.image
+        return self.make_full() if self.make_full else None
+
+    def turned(self, quarters: int) -> "Frame":
+        """The frame turned by so many quarters, counterclockwise as np.rot90 turns."""
+
+        def make_full() -> np.ndarray | None:
+            full = self.full()
+            return None if full is None else turn(full, quarters)
+
+        return replace(self, image=turn(self.image, quarters), make_full=make_full)
+
+
+def turn(image: np.ndarray, quarters: int) -> np.ndarray:
+    """H x W x 3 turned by so many quarters, counterclockwise as np.rot90 turns."""
+    return np.ascontiguousarray(np.rot90(image, quarters))
 
 
 @dataclass(frozen=True)
@@ -192,8 +224,10 @@ def _what_is_missing(
     return None
 
 
-def read_frames(path: Path, wanted: Sequence[int], table: PacketTable, threads: int = 1) -> list[Frame]:
-    """The frames of the wanted numbers, in their order, upright and at standard size.
+def read_frames(
+    path: Path, wanted: Sequence[int], table: PacketTable, threads: int = 1, keep_bytes: float = KEPT_BYTES
+) -> list[Frame]:
+    """The frames of the wanted numbers, in their order, upright and at standard size; some also at their own.
 
     Frames are numbered as they are shown. Damaged ones are left out. Pixels are PyAV's
     `to_ndarray(format="rgb24")`, rotated as the file's metadata asks. `threads` of the decoder change the time that
@@ -202,12 +236,43 @@ def read_frames(path: Path, wanted: Sequence[int], table: PacketTable, threads: 
     Raises:
         VideoError, av.FFmpegError, OSError: as `read_packets`.
     """
-    frames = _decode_few(path, wanted, table, threads)
-    return _decode_all(path, wanted) if frames is None else frames
+    frames = _decode_few(path, wanted, table, threads, Keeper(path, keep_bytes))
+    return _decode_all(path, wanted, Keeper(path, keep_bytes)) if frames is None else frames
 
 
-def _decode_few(path: Path, wanted: Sequence[int], table: PacketTable, threads: int) -> list[Frame] | None:
+def _read_full(path: Path, index: int) -> np.ndarray | None:
+    """A frame of a video by its number, upright, at its own size; None where it cannot be decoded."""
+    frames = read_frames(path, [index], read_packets(path), keep_bytes=math.inf)
+    return frames[0].full() if frames else None
+
+
+@dataclass
+class Keeper:
+    """Makes standard frames of a video, and keeps the full ones as long as there is `room` for their bytes."""
+
+    path: Path
+    room: float
+
+    def standard(self, frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
+        """A decoded frame, upright and at standard size."""
+        full = turn(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+        image, scale = to_standard_size(full)
+        make_full = partial(_read_full, self.path, index)
+        if image is not full and full.nbytes <= self.room:
+            self.room -= full.nbytes
+            make_full = partial(_same, full)
+        return Frame(index, _seconds(frame, index, stream), scale, image, make_full)
+
+
+def _same(full: np.ndarray) -> np.ndarray:
+    return full
+
+
+def _decode_few(
+    path: Path, wanted: Sequence[int], table: PacketTable, threads: int, keeper: Keeper | None = None
+) -> list[Frame] | None:
     """Decode the wanted frames and those that they build upon; None where that might differ from decoding all."""
+    keeper = keeper or Keeper(path, KEPT_BYTES)
     with open_video(path) as container:
         stream = _video_stream(container)
         context = stream.codec_context
@@ -224,7 +289,7 @@ def _decode_few(path: Path, wanted: Sequence[int], table: PacketTable, threads: 
                     return None
                 if frame.pts in index_of:
                     index = index_of[frame.pts]
-                    frames[index] = _standard_frame(frame, index, stream)
+                    frames[index] = keeper.standard(frame, index, stream)
         except av.FFmpegError:
             return None
     return [frames[index] for index in wanted] if len(frames) == len(index_of) else None
@@ -261,8 +326,9 @@ def _decode_runs(
         context.flush_buffers()
 
 
-def _decode_all(path: Path, wanted: Sequence[int]) -> list[Frame]:
+def _decode_all(path: Path, wanted: Sequence[int], keeper: Keeper | None = None) -> list[Frame]:
     """Decode from the first frame on to the last that is wanted, counting."""
+    keeper = keeper or Keeper(path, KEPT_BYTES)
     remaining = set(wanted)
     frames = []
     with open_video(path) as container:
@@ -271,7 +337,7 @@ def _decode_all(path: Path, wanted: Sequence[int]) -> list[Frame]:
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(_decode(container, stream)):
             if index in remaining:
-                frames.append(_standard_frame(frame, index, stream))
+                frames.append(keeper.standard(frame, index, stream))
                 remaining.remove(index)
             if not remaining:
                 break
@@ -308,13 +374,6 @@ def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
         raise VideoError(f"is too large: {context.width} x {context.height} pixels")
     context.options = {"max_pixels": str(MOST_PIXELS)}  # for frames that are larger than the header says
     return streams[0]
-
-
-def _standard_frame(frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
-    quarter_turns = round(frame.rotation / 90) % 4
-    upright = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns))
-    image, scale = to_standard_size(upright)
-    return Frame(index, _seconds(frame, index, stream), scale, image)
 
 
 def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream) -> float:

@@ -38,7 +38,10 @@ class Mtcnn:
 
     def detect(self, frames: Sequence[np.ndarray]) -> list[Detections]:
         """Find the faces in H x W x 3 uint8 RGB frames."""
-        proposals = [self._propose(frame) for frame in frames]
+        return self.detect_at(frames, [self._propose(frame) for frame in frames])
+
+    def detect_at(self, frames: Sequence[np.ndarray], proposals: Sequence[np.ndarray]) -> list[Detections]:
+        """Find the faces at some places of frames: n x 4 square boxes (left, top, right, bottom) for each frame."""
         owners = np.repeat(np.arange(len(frames)), [len(boxes) for boxes in proposals])
         boxes = np.concatenate([np.empty((0, 4)), *proposals])
         owners, boxes = self._refine(frames, owners, boxes)

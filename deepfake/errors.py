@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from deepfake.faces import parse_crop_name
+from deepfake.face_records import parse_crop_name
 from deepfake.frames import decode_png
 from deepfake.plots import INK, LABEL_COLOURS, save
 from deepfake.rules import THRESHOLD, is_real

@@ -9,12 +9,11 @@ import numpy as np
 
 from deepfake.calibration import fit_temperature, fit_threshold, uncertain_band, video_means
 from deepfake.crop_sets import IMAGE_SIZE, CropSet, cached, crop_set, readable_crops
-from deepfake.crop_table import read_address
 from deepfake.devices import keras
 from deepfake.files import UserError
 from deepfake.inputs import crop_batches
 from deepfake.metrics import Scores, log_loss, score
-from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo
+from deepfake.modelinfo import SAMPLE_ONLY, UNKNOWN, ModelInfo
 from deepfake.models import frames_of, predict
 from deepfake.people import count_people
 from deepfake.plots import plot_confusion
@@ -22,6 +21,7 @@ from deepfake.predictions import NAME, write_predictions
 from deepfake.reports import write_metrics
 from deepfake.rules import THRESHOLD, apply_temperature
 from deepfake.sequences import judged
+from deepfake.split_record import read_address
 from deepfake.splits import SHARES, Entry, read_manifest
 from deepfake.table_crops import find_places
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
@@ -131,13 +131,13 @@ def raw_predictions(
     model: keras.Model,
     entries: list[Entry],
     split_dir: Path,
-    pixel_max: float = 255,
+    info: ModelInfo = UNKNOWN,
     quiet: bool = False,
     scratch: Path = Path(),
 ) -> np.ndarray:
     """p_real of N crops, or of their `judged` sequences, as the model gives it: N float64.
 
-    `pixel_max` is what the model knows as white. `scratch` is a folder for what crops of a table take on the disk.
+    `info` says what the model takes and gives. `scratch` is a folder for what crops of a table take on the disk.
 
     Raises:
         UserError: a crop cannot be read.
@@ -145,7 +145,7 @@ def raw_predictions(
     crops = crops_for(model, entries, split_dir)
     kind = "auto" if crops.address else "none"  # files are read once anyway, as they are needed
     with readable_crops(split_dir), cached(crops, kind, scratch / f".{entries[0].split}.cache", quiet) as crops:
-        return judge(model, crops, pixel_max, quiet)
+        return judge(model, crops, info, quiet)
 
 
 def crops_for(model: keras.Model, entries: list[Entry], split_dir: Path) -> CropSet:
@@ -153,10 +153,10 @@ def crops_for(model: keras.Model, entries: list[Entry], split_dir: Path) -> Crop
     return crop_set(entries, split_dir, model.input_shape[-2] or IMAGE_SIZE, frames_of(model))
 
 
-def judge(model: keras.Model, crops: CropSet, pixel_max: float = 255, quiet: bool = False) -> np.ndarray:
+def judge(model: keras.Model, crops: CropSet, info: ModelInfo = UNKNOWN, quiet: bool = False) -> np.ndarray:
     """p_real of N items as a model gives it: N float64."""
     batches = crop_batches(crops, batch_size=max(1, CROPS_AT_A_TIME // (frames_of(model) or 1)))
-    return predict(model, batches.map(lambda images, labels: (images * (pixel_max / 255), labels)), quiet)
+    return predict(model, batches, quiet, info)
 
 
 def report_test(
@@ -166,8 +166,8 @@ def report_test(
     split_dir: Path,
     out_dir: Path,
     info: ModelInfo,
-    pixel_max: float = 255,
     quiet: bool = False,
+    model_path: Path | None = None,
 ) -> tuple[Scores, float]:
     """Predict the test crops; write the predictions, their metrics and pictures, and print the accuracy.
 
@@ -176,10 +176,10 @@ def report_test(
     Raises:
         UserError: a crop cannot be read.
     """
-    raw = raw_predictions(model, entries, split_dir, pixel_max, quiet, scratch=out_dir)
+    raw = raw_predictions(model, entries, split_dir, info, quiet, scratch=out_dir)
     entries = judged(entries, frames_of(model))
     p_real = apply_temperature(raw, info.temperature)
-    write_predictions(entries, p_real, out_dir, info.sample_only)
+    write_predictions(entries, p_real, out_dir, info, model_path)
     labels = np.array([entry.label for entry in entries])
     scores, before = score(labels, p_real), log_loss(labels, raw)
     unit = "sequence" if frames_of(model) else "crop"

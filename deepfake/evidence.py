@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from deepfake.crop_rule import CropRule
+from deepfake.cropping import Box
 from deepfake.decoding import Frame, to_standard_size
-from deepfake.faces import Box, Face, Options, crop_box, cut, find_faces, keep_faces
+from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
 from deepfake.frames import check_file, read_video
-from deepfake.people import join_people
 from deepfake.runner import VideoError, reason_of
+from deepfake.scans import NotJudged
 from deepfake.videos import is_image
 
 # of the phones' format FFmpeg sees single tiles, which would be judged as if they were the picture
@@ -37,6 +39,8 @@ class Seen:
     box: Box
     person: str
     confidence: float
+    side: int = 0
+    still: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Evidence:
     """The faces in the frames of a file, and for each its crop, H x W x 3 uint8 RGB.
 
     `frames` were looked at; `seconds` is the length of the video, 0 of an image. `problem` says what is wrong with the
-    file, if anything. `small` has the frames with faces, for a report.
+    file, if anything. `small` has the frames with faces, for a report. The video was `turned` by so many degrees
+    clockwise to be upright.
     """
 
     frames: int
@@ -53,6 +58,8 @@ class Evidence:
     faces: tuple[Seen, ...]
     crops: tuple[np.ndarray, ...]
     small: tuple["Small", ...] = ()
+    not_judged: tuple[NotJudged, ...] = ()
+    turned: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,47 +73,58 @@ class Small:
 
 
 def gather(
-    path: Path, k: int, with_pictures: bool = False, frames_read: Callable[[], None] = lambda: None
+    path: Path, rule: CropRule, with_pictures: bool = False, frames_read: Callable[[], None] = lambda: None
 ) -> Evidence | VideoError:
-    """The evidence in k frames of a video, or in an image; a VideoError with the reason if nothing can be read.
+    """The evidence in a video or an image, cut out by a rule; a VideoError with the reason if nothing can be read.
 
     In the way of steps 00 and 01a, and with their functions. `small` is filled `with_pictures` only. `frames_read` is
     called when the frames are there, and faces are to be found in them.
     """
     try:
-        return _gather(path, k, with_pictures, frames_read)
+        return _gather(path, rule, with_pictures, frames_read)
     except (VideoError, UserError) as error:
         return VideoError(str(error))
     except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
         return VideoError(reason_of(error))
 
 
-def _gather(path: Path, k: int, with_pictures: bool, frames_read: Callable[[], None]) -> Evidence:
+def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callable[[], None]) -> Evidence:
     if path.suffix.lower() in NOT_READ:
         raise VideoError(f"{path.suffix} is a format that is not read; save it as JPEG or PNG")
     if is_image(path.name):
-        frames, seconds, problem = [read_image(path)], 0.0, None
+        frames, seconds, problem, more = [read_image(path)], 0.0, None, None
     else:
-        frames, total, problem = read_video(path, k)
-        seconds = length_of(frames, total)
+        frames, total, problem = read_video(path, rule.frames)
+        seconds, more = length_of(frames, total), lambda k: read_video(path, k)[0]
     frames_read()
-    options = Options()
-    kept = [keep_faces(found, options) for found in find_faces([frame.image for frame in frames])]
-    people = join_people([[face.box for face in faces] for faces in kept])
-    seen, crops = [], []
-    for number, (frame, faces, persons) in enumerate(zip(frames, kept, people, strict=True)):
-        height, width = frame.image.shape[:2]
-        for rank, (face, person) in enumerate(zip(faces, persons, strict=True)):
-            crops.append(cut(frame.image, crop_box(face.box, options.margin, width, height)).copy())
-            seen.append(_seen(number, rank, frame, face, person))
-    shown = sorted({face.frame for face in seen}) if with_pictures else []
-    small = tuple(_small(number, frames[number]) for number in shown)
-    return Evidence(len(frames), seconds, problem, tuple(seen), tuple(crops), small)
+    look = look_at(frames, rule, more)
+    shown = sorted({crop.number for crop in look.crops}) if with_pictures else []
+    return Evidence(
+        frames=len(look.frames),
+        seconds=seconds,
+        problem="; ".join(filter(None, (problem, look.problem))) or None,
+        faces=tuple(map(_seen, look.crops)),
+        crops=tuple(crop.pixels for crop in look.crops),
+        small=tuple(_small(number, look.frames[number]) for number in shown),
+        not_judged=tuple(map(_not_judged, look.left_out)),
+        turned=look.turned,
+    )
 
 
-def _seen(number: int, rank: int, frame: Frame, face: Face, person: int) -> Seen:
-    box = tuple(round(value / frame.scale) for value in face.box)
-    return Seen(number, rank, frame.index, frame.time, box, str(person), face.confidence)
+def _seen(crop: FaceCrop) -> Seen:
+    frame, box = crop.frame, _own_box(crop.face.box, crop.frame)
+    person, confidence = str(crop.person), crop.face.confidence
+    return Seen(crop.number, crop.rank, frame.index, frame.time, box, person, confidence, crop.side, crop.still)
+
+
+def _not_judged(face: LeftOut) -> NotJudged:
+    frame, box = face.frame, _own_box(face.box, face.frame)
+    return NotJudged(face.number, frame.index, frame.time, box, face.side, face.confidence, face.why)
+
+
+def _own_box(box: Box, frame: Frame) -> Box:
+    """A box of the standard frame in pixels of the video's own frames."""
+    return tuple(round(value / frame.scale) for value in box)
 
 
 def _small(number: int, frame: Frame) -> Small:
@@ -137,7 +155,7 @@ def read_image(path: Path) -> Frame:
                 raise
             raise VideoError(f"is damaged ({error})") from None
     image, scale = to_standard_size(pixels)
-    return Frame(0, 0.0, scale, image)
+    return Frame(0, 0.0, scale, image, lambda: pixels)
 
 
 def _with_8_bits(image: Image.Image) -> Image.Image:

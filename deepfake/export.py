@@ -1,5 +1,6 @@
 """A trained model for other programs: as ONNX and as TFLite (LiteRT), checked to give the same scores."""
 
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,13 +12,15 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from deepfake.classifiers import SAMPLE_ONLY_KEY, SOURCE_KEY
+from deepfake.classifiers import RULE_KEY, SAMPLE_ONLY_KEY, SOURCE_KEY
 from deepfake.cli import hushed
+from deepfake.crop_rule import as_json
 from deepfake.crop_sets import IMAGE_SIZE
 from deepfake.devices import keras, tf
 from deepfake.files import UserError, digest_of, whole_file
-from deepfake.modelinfo import ModelInfo, read_model_info
+from deepfake.modelinfo import NOTHING, Given, info_beside
 from deepfake.models import frames_of, knows_sample_only, load_model
+from deepfake.rules import as_p_real, scaled
 from deepfake.sequences import NO_FRAME
 
 TOLERANCE = 1e-4
@@ -26,18 +29,19 @@ PICTURES = 16
 Run = Callable[[np.ndarray], np.ndarray]
 
 
-def export_model(path: Path) -> None:
+def export_model(path: Path, given: Given = NOTHING) -> None:
     """Write a saved model as .onnx and .tflite beside it, and print by how much their scores differ from its own.
 
-    Both take what the model takes, B x S x S x 3 float32 RGB of 0 to 255 (of a sequence model one sequence in TFLite),
-    and give B x 1 p_real as it comes from the model: temperature and threshold stay in the .json. A file whose scores
-    differ by more than 1e-4 is not written.
+    Both take what the model takes, B x S x S x 3 float32 RGB of 0 to 255, or to what it knows as white (of a sequence
+    model one sequence in TFLite), and give what it gives: temperature, threshold and what is positive stay in the
+    .json. A file whose scores differ by more than 1e-4 is not written.
 
     Raises:
         UserError: the model cannot be loaded, or has a layer that cannot be written so.
     """
     model = load_model(path)
-    pictures = try_out(model)
+    info = info_beside(path, given)
+    pictures = scaled(try_out(model), info.pixel_max)
     expected = model.predict(pictures, verbose=0)
     for suffix, (write, open_) in FORMATS.items():
         target = path.with_suffix(suffix)
@@ -48,7 +52,8 @@ def export_model(path: Path) -> None:
             difference = float(np.abs(found - expected).max())
             if not difference <= TOLERANCE:
                 raise UserError(f"{target}: its scores differ from the model's by {difference:.2g}; not written")
-        scores = f"{expected[:, -1].min():.3f} to {expected[:, -1].max():.3f}"
+        p_real = as_p_real(expected, path.name, info.positive)
+        scores = f"{p_real.min():.3f} to {p_real.max():.3f}"
         size = target.stat().st_size / 1e6
         print(f"05: {target}, {size:.1f} MB: {PICTURES} scores ({scores}) differ by at most {difference:.1g}")
 
@@ -74,10 +79,10 @@ def _write_onnx(model: keras.Model, path: Path, target: Path) -> None:
     model.export(target, format="onnx", verbose=False)
     exported = onnx.load(target)
     _without_erfc(exported.graph)
-    beside = path.with_suffix(".json")
-    info = read_model_info(beside) if beside.is_file() else ModelInfo()
-    sample_only = info.sample_only or knows_sample_only(model)
-    onnx.helper.set_model_props(exported, {SOURCE_KEY: digest_of(path), SAMPLE_ONLY_KEY: str(sample_only).lower()})
+    info = info_beside(path)
+    sample_only = str(info.sample_only or knows_sample_only(model)).lower()
+    carried = {SOURCE_KEY: digest_of(path), SAMPLE_ONLY_KEY: sample_only, RULE_KEY: json.dumps(as_json(info.crop_rule))}
+    onnx.helper.set_model_props(exported, carried)
     onnx.save(exported, target)
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from deepfake import cli
+from deepfake.crop_rule import recorded_rule
 from deepfake.crop_table import hint_at_table
 from deepfake.crops import Crops, decode, find_crops
-from deepfake.faces import parse_crop_name, read_faces_json
+from deepfake.face_records import read_faces_json
 from deepfake.files import UserError, read_json, write_csv
 from deepfake.frames import read_png
 from deepfake.people import count_people
@@ -99,7 +100,7 @@ def look_at(video: Video, work_dir: Path) -> Facts:
     if not (folder / "faces.json").is_file():
         return Facts(**known)
     try:
-        return Facts(**known, **_facts_of_faces(read_faces_json(folder), folder))
+        return Facts(**known, **_facts_of_faces(read_faces_json(folder).faces, folder))
     except (VideoError, KeyError, TypeError, ValueError):
         return Facts(**known, damaged=1)
 
@@ -108,7 +109,7 @@ def _facts_of_faces(faces: list[dict], folder: Path) -> dict[str, float]:
     facts: dict[str, float] = {"faces": len(faces), "frames_with_face": 0, "frames": _frames_taken(folder)}
     if not faces:
         return facts
-    numbers = [parse_crop_name(face["file"])[1] for face in faces]
+    numbers = [face["frame"] for face in faces]
     with_face = len(set(numbers))
     lumas, damaged = _lumas([folder / "faces" / face["file"] for face in faces])
     people = count_people((number, str(face.get("person", ""))) for number, face in zip(numbers, faces, strict=True))
@@ -139,7 +140,8 @@ def look_at_crops(crops: Crops) -> Facts:
 def _frames_taken(folder: Path) -> float:
     """How many frames were looked at, from faces.json, since step 01a can go without files of frames."""
     content = read_json(folder / "faces.json", remedy="step 01a writes it")
-    return float(min(content["options"]["frames"], content["video"]["frames"])) or math.nan
+    looked_at = content.get("looked_at", recorded_rule(content).frames)
+    return float(min(looked_at, content["video"]["frames"])) or math.nan
 
 
 def _spread(paths: Sequence[Path]) -> list[Path]:

@@ -10,13 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from deepfake.crop_rule import recorded_rule
 from deepfake.datasets import read_videos
-from deepfake.decoding import Frame, read_frames, read_packets
+from deepfake.decoding import KEPT_BYTES, Frame, read_frames, read_packets, turn
 from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video
-
-FRAMES_PER_VIDEO = 11
 
 FRAME_BYTES = 300_000  # of a PNG of standard size, about 640 x 360 pixels
 
@@ -29,6 +28,25 @@ class FrameFile:
     index: int
     time: float
     scale: float
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A frames.json: the video, the path of the file that it is (None: not known), how many frames were wanted, and
+    the frames.
+    """
+
+    video: "VideoFile"
+    path: Path | None
+    wanted: int
+    frames: list[FrameFile]
+
+    def is_there(self) -> bool:
+        """Whether the file is there, and is still the one that the frames are of."""
+        if self.path is None or not self.path.is_file():
+            return False
+        stat = self.path.stat()
+        return (stat.st_size, stat.st_mtime_ns) == (self.video.size, self.video.modified)
 
 
 @dataclass(frozen=True)
@@ -59,16 +77,20 @@ def check_file(path: Path) -> os.stat_result:
     return path.stat()
 
 
-def take_frames(video: Video, videos_dir: Path, k: int) -> tuple[VideoFile, list[Frame]]:
+def take_frames(
+    video: Video, videos_dir: Path, k: int, keep_bytes: float = KEPT_BYTES
+) -> tuple[VideoFile, list[Frame]]:
     """k frames of a video of a dataset, and what is recorded of its file; else as `read_video`."""
     path = videos_dir / video.file
     stat = check_file(path)
-    frames, total, problem = read_video(path, k)
+    frames, total, problem = read_video(path, k, keep_bytes)
     return VideoFile(video.file, stat.st_size, stat.st_mtime_ns, total, problem), frames
 
 
-def read_video(path: Path, k: int) -> tuple[list[Frame], int, str | None]:
+def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list[Frame], int, str | None]:
     """k frames of a video, at standard size, how many it has, and what is wrong with it, if anything.
+
+    As many full frames are kept in memory as so many bytes hold.
 
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.
@@ -77,7 +99,7 @@ def read_video(path: Path, k: int) -> tuple[list[Frame], int, str | None]:
         raise VideoError("is empty: 0 bytes")
     table = read_packets(path)
     wanted = choose_frames(table.frames, k)
-    frames, problem = read_frames(path, wanted, table), table.problem
+    frames, problem = read_frames(path, wanted, table, keep_bytes=keep_bytes), table.problem
     if not frames:
         raise VideoError(problem or "has no frame that can be decoded")
     if len(frames) < len(wanted):
@@ -85,12 +107,10 @@ def read_video(path: Path, k: int) -> tuple[list[Frame], int, str | None]:
     return frames, table.frames, problem
 
 
-def read_done(record: Path, video: Video, stat: os.stat_result, options: dict) -> dict | None:
-    """The content of a frames.json or faces.json, if it was made of this very file with these options."""
+def read_done(record: Path, video: Video, stat: os.stat_result) -> dict | None:
+    """The content of a frames.json or faces.json, if it was made of this very file."""
     content = read_whole(record)
-    if content is None or not options.items() <= content["options"].items():
-        return None
-    source = [content["video"].get(key) for key in ("file", "size", "modified")]
+    source = content and [content["video"].get(key) for key in ("file", "size", "modified")]
     return content if source == [video.file, stat.st_size, stat.st_mtime_ns] else None
 
 
@@ -101,10 +121,10 @@ def read_whole(record: Path) -> dict | None:
         content = read_json(record, remedy="")
         # a power cut can leave files without content
         there = all((folder / item["file"]).stat().st_size for item in content[record.stem])
-        whole = there and isinstance(content["video"], dict) and isinstance(content["options"], dict)
-    except (UserError, OSError, KeyError, TypeError):
+        recorded_rule(content)
+        return content if there and isinstance(content["video"], dict) else None
+    except (UserError, OSError, AttributeError, KeyError, TypeError, ValueError):
         return None
-    return content if whole else None
 
 
 def folder_of(id: str, work_dir: Path) -> Path:
@@ -135,21 +155,27 @@ def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwr
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
-    folder, options = folder_of(video.id, work_dir), {"frames": k}
+    folder = folder_of(video.id, work_dir)
     stat = check_file(videos_dir / video.file)
-    done = None if overwrite else read_done(folder / "frames.json", video, stat, options)
-    if done:
+    done = None if overwrite else read_done(folder / "frames.json", video, stat)
+    if done and recorded_rule(done).frames == k:
+        if done.get("folder") != str(videos_dir):  # of an older version, or the dataset has moved
+            taken = done.pop("frames")
+            write_json(folder / "frames.json", {**done, "folder": str(videos_dir), "frames": taken})
+            done["frames"] = taken
         return Outcome(len(done["frames"]), done["video"].get("problem"), done_before=True)
     remove_frames(video.id, folder)
-    if not read_done(folder / "faces.json", video, stat, options):
+    crops = read_done(folder / "faces.json", video, stat)
+    if crops is None or recorded_rule(crops).frames != k:
         remove_crops(video.id, folder)
-    source, frames = take_frames(video, videos_dir, k)
+    source, frames = take_frames(video, videos_dir, k, keep_bytes=0)
     files = []
     for number, frame in enumerate(frames):
         files.append(FrameFile(f"{frame_name(video.id, number)}.png", frame.index, frame.time, frame.scale))
         folder.mkdir(parents=True, exist_ok=True)
         write_png(folder / files[-1].file, frame.image)
-    content = {"video": asdict(source), "options": options, "frames": [asdict(file) for file in files]}
+    taken = [asdict(file) for file in files]
+    content = {"video": asdict(source), "folder": str(videos_dir), "options": {"frames": k}, "frames": taken}
     write_json(folder / "frames.json", content)
     return Outcome(len(files), source.problem)
 
@@ -204,18 +230,34 @@ def decode_png(data: bytes, name: str, step: str = "00") -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def read_frames_json(folder: Path) -> tuple[VideoFile, int, list[FrameFile]]:
-    """Read what `convert_video` wrote about the frames in a folder: the video, how many were wanted, the frames.
+def read_frames_json(folder: Path) -> Taken:
+    """Read what `convert_video` wrote about the frames in a folder.
 
     Raises:
         VideoError: frames.json is missing or not what step 00 writes.
     """
     try:
         content = read_json(folder / "frames.json", remedy="step 00 writes it")
-        files = [FrameFile(**frame) for frame in content["frames"]]
-        return VideoFile(**content["video"]), content["options"]["frames"], files
+        video, videos_dir = VideoFile(**content["video"]), content.get("folder")
+        path = Path(videos_dir, video.file) if videos_dir else None
+        return Taken(video, path, content["options"]["frames"], [FrameFile(**frame) for frame in content["frames"]])
     except (UserError, KeyError, TypeError) as error:
         raise VideoError(f"frames.json cannot be used; run step 00 again ({error})") from None
+
+
+def read_frame(folder: Path, index: int, turned: int = 0) -> np.ndarray:
+    """The frame of that number in the video, as step 00 has written it, H x W x 3 uint8 RGB.
+
+    It is turned by so many degrees clockwise.
+
+    Raises:
+        VideoError: step 00 has not taken it, or it is missing or damaged.
+    """
+    files = read_frames_json(folder).frames
+    name = next((file.file for file in files if file.index == index), None)
+    if name is None:
+        raise VideoError(f"frame {index} is not among those that step 00 has written")
+    return turn(read_png(folder / name), -turned // 90)
 
 
 def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False, dataset: str = "auto") -> int:

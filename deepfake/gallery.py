@@ -11,9 +11,9 @@ from matplotlib.patches import Rectangle
 from deepfake import cli
 from deepfake.crop_table import hint_at_table
 from deepfake.datasets import read_dataset
-from deepfake.faces import read_faces_json
+from deepfake.face_records import read_faces_json
 from deepfake.files import UserError
-from deepfake.frames import read_png
+from deepfake.frames import read_frame, read_png
 from deepfake.plots import INK, LABEL_COLOURS, save
 from deepfake.runner import VideoError
 from deepfake.videos import LABEL_NAMES, REAL, Video, source_groups
@@ -36,11 +36,12 @@ def read_tile(video: Video, work_dir: Path) -> Tile:
         VideoError: step 01a has found no face, or a file is missing.
     """
     folder = work_dir / video.id
-    faces = [face for face in read_faces_json(folder) if face["file"].endswith("-00.png")]
+    recorded = read_faces_json(folder)
+    faces = [face for face in recorded.faces if face["file"].endswith("-00.png")]
     if not faces:
         raise VideoError("no face")
     face = faces[len(faces) // 2]
-    frame = read_png(folder / f"{face['file'].removesuffix('-00.png')}.png")
+    frame = read_frame(folder, face["index"], recorded.turned)
     return Tile(video, frame, read_png(folder / "faces" / face["file"]), face["crop"])
 
 

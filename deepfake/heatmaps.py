@@ -13,7 +13,8 @@ from scipy.special import logit
 from deepfake.crop_sets import IMAGE_SIZE, resize_crop
 from deepfake.devices import keras, tf
 from deepfake.models import FEATURES, frames_of
-from deepfake.rules import THRESHOLD
+from deepfake.rules import THRESHOLD, scaled, uncalibrated
+from deepfake.scans import Judge
 
 CROPS_AT_A_TIME = 64
 
@@ -26,29 +27,40 @@ DIMMED = 0.75  # how bright the crop stays where the model saw nothing
 Parts = list[Callable[[tf.Tensor], tf.Tensor]]
 
 
-def heat_of(model: keras.Model, crops: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray | None:
+def heat_of(
+    model: keras.Model,
+    crops: np.ndarray,
+    threshold: float = THRESHOLD,
+    pixel_max: int = 255,
+    positive: str = "real",
+) -> np.ndarray | None:
     """Where a model saw signs of its verdict: N x S x S x 3 uint8 RGB crops in, N x S x S float32 of 0 to 1 out.
 
-    Of each crop, the signs of what it was taken for: of real where p_real is above `threshold`, else of fake. The
+    Of each crop, the signs of what it was taken for: of real where p_real is above `threshold`, else of fake. What the
+    model knows as white is `pixel_max`, and `positive` what it gives the probability of. The
     warmest place of each crop is 1, or all is 0 where nothing spoke for the verdict. Of a sequence model, `crops` are
     one sequence, no longer than the model takes. None where the model has no map of features, or ends otherwise than
     ours do.
     """
-    parts = _parts(model)
+    parts = _parts(model, positive)
     if parts is None:
         return None
     at_a_time = frames_of(model) or CROPS_AT_A_TIME
     batches = [crops[start : start + at_a_time] for start in range(0, len(crops), at_a_time)]
-    heats = [_heat(parts, batch, model.input_shape[-2] or IMAGE_SIZE, threshold) for batch in batches]
+    side = model.input_shape[-2] or IMAGE_SIZE
+    heats = [_heat(parts, batch, side, threshold, pixel_max) for batch in batches]
     return np.concatenate(heats) if heats else np.zeros(crops.shape[:3], np.float32)
 
 
-def painted(
-    model: keras.Model, crops: Sequence[np.ndarray], side: int, threshold: float = THRESHOLD
-) -> list[np.ndarray] | None:
-    """Crops of any size (H x W x 3 uint8 RGB) as pictures of side x side with their heat; None as `heat_of`."""
+def painted(model: keras.Model, crops: Sequence[np.ndarray], side: int, judge: Judge) -> list[np.ndarray] | None:
+    """Crops of any size (H x W x 3 uint8 RGB) as pictures of side x side with their heat; None as `heat_of`.
+
+    `judge` says how the model's numbers are read.
+    """
     size = model.input_shape[-2] or IMAGE_SIZE
-    heats = heat_of(model, np.stack([resize_crop(tf.constant(crop), size).numpy() for crop in crops]), threshold)
+    resized = np.stack([resize_crop(tf.constant(crop), size).numpy() for crop in crops])
+    threshold = uncalibrated(judge.threshold, judge.temperature)
+    heats = heat_of(model, resized, threshold, judge.pixel_max, judge.positive)
     if heats is None:
         return None
     small = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in crops]
@@ -63,18 +75,19 @@ def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return np.uint8(np.round((1 - weight) * dimmed + weight * colours))
 
 
-def _parts(model: keras.Model) -> tuple[Parts, Parts] | None:
+def _parts(model: keras.Model, positive: str) -> tuple[Parts, Parts] | None:
     """A model before and after its last map of features: of crops to N maps, and of those to logits (N, or 1)."""
     last = model.layers[-1]
     if not isinstance(last, keras.layers.Dense) or last.activation.__name__ not in ("sigmoid", "softmax"):
         return None
+    logits = partial(_logits, last, positive)
     if not frames_of(model):
         halves = _halves(model, last.input)
-        return halves and (halves[0], [*halves[1], partial(_logits, last)])
+        return halves and (halves[0], [*halves[1], logits])
     each_frame = model.get_layer(FEATURES)
     halves = _halves(each_frame.layer)
     head = keras.Model(each_frame.output, last.input)
-    return halves and (halves[0], [*halves[1], partial(_as_sequence, frames_of(model)), head, partial(_logits, last)])
+    return halves and (halves[0], [*halves[1], partial(_as_sequence, frames_of(model)), head, logits])
 
 
 def _as_sequence(frames: int, features: tf.Tensor) -> tf.Tensor:
@@ -82,10 +95,13 @@ def _as_sequence(frames: int, features: tf.Tensor) -> tf.Tensor:
     return tf.pad(features, [[0, frames - len(features)], [0, 0]])[None]
 
 
-def _logits(last: keras.layers.Dense, x: tf.Tensor) -> tf.Tensor:
+def _logits(last: keras.layers.Dense, positive: str, x: tf.Tensor) -> tf.Tensor:
     """What the last layer gives before its sigmoid or softmax, whose gradient is 0 where it is sure: N of real."""
     outputs = tf.cast(x, tf.float32) @ tf.cast(last.kernel, tf.float32) + tf.cast(last.bias, tf.float32)
-    return outputs[:, -1] - (outputs[:, 0] if outputs.shape[1] == 2 else 0.0)
+    if outputs.shape[1] == 1:
+        return outputs[:, 0] if positive == "real" else -outputs[:, 0]
+    fake, real = tf.unstack(outputs, axis=1)[:: 1 if positive == "real" else -1]
+    return real - fake if last.activation.__name__ == "softmax" else real
 
 
 def _halves(model: keras.Model, output: keras.KerasTensor | None = None) -> tuple[Parts, Parts] | None:
@@ -123,9 +139,10 @@ def _apply(parts: Parts, x: tf.Tensor) -> tf.Tensor:
     return x
 
 
-def _heat(parts: tuple[Parts, Parts], crops: np.ndarray, side: int, threshold: float) -> np.ndarray:
+def _heat(parts: tuple[Parts, Parts], crops: np.ndarray, side: int, threshold: float, pixel_max: int) -> np.ndarray:
     before, after = parts
-    maps = tf.cast(_apply(before, tf.cast(resize_crop(tf.constant(crops), side), tf.float32)), tf.float32)
+    pixels = scaled(tf.cast(resize_crop(tf.constant(crops), side), tf.float32), pixel_max)
+    maps = tf.cast(_apply(before, pixels), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(maps)
         logits = _apply(after, maps)

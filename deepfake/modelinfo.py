@@ -1,13 +1,18 @@
 """best_model.json: what using a model needs, beside the model."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
+from deepfake.crop_rule import DEFAULT, NOT_SAID, CropRule, Said, rule_of
 from deepfake.files import UserError, read_json, write_json
+from deepfake.videos import LABEL_NAMES
 
 # to be said with every verdict of a model that is marked so
 SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
+
+PIXEL_MAXIMA = (255, 1)  # what a model can know as white
 
 REMEDY = "give the best_model.json of step 03, or run step 03 again"
 
@@ -18,7 +23,9 @@ class ModelInfo:
 
     `sequence` names the head of a model that judges `frames` crops together. The logits of its predictions are divided
     by `temperature`. A video is real where the mean of its frames is above `threshold`; it is uncertain where the mean
-    lies within `band` (both ends included), if there is one.
+    lies within `band` (both ends included), if there is one. A model of others may know white as 1 (`pixel_max`), and
+    may give the probability of what it takes for `positive`, fake; see `rules.scaled` and `rules.as_p_real`. Its crops
+    were cut by `crop_rule`; None if that is not known.
     """
 
     backbone: str = ""
@@ -29,6 +36,56 @@ class ModelInfo:
     temperature: float = 1.0
     threshold: float = 0.5
     band: tuple[float, float] | None = None
+    crop_rule: CropRule | None = DEFAULT
+    pixel_max: int = 255
+    positive: str = "real"
+
+
+UNKNOWN = ModelInfo()  # of which nothing stands anywhere
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user says of a model, whatever its .json says, and of a scan by it; None: nothing.
+
+    What is `said` of its crops counts only where the .json does not know. `frames` a video, and the least pixels of a
+    face, are those of the model's crops if they are not given.
+    """
+
+    threshold: float | None = None
+    pixel_max: int | None = None
+    positive: str | None = None
+    said: Said = NOT_SAID
+    frames: int | None = None
+    min_face_pixels: int | None = None
+
+
+NOTHING = Given()
+
+
+def as_given(info: ModelInfo, given: Given) -> ModelInfo:
+    """What is known of a model, with what the user says of it.
+
+    The band was fitted for the model's own threshold: another one has none.
+    """
+    info = replace(info, pixel_max=given.pixel_max or info.pixel_max, positive=given.positive or info.positive)
+    if given.threshold in (None, info.threshold):
+        return info
+    return replace(info, threshold=given.threshold, band=None)
+
+
+def rule_in_words(threshold: float, band: tuple[float, float] | None) -> str:
+    """A threshold and its band as text, for a line that says which ones count."""
+    return f"threshold {threshold:.4g}, " + (f"band {band[0]:.4g} to {band[1]:.4g}" if band else "no band")
+
+
+def said_of_threshold(model: Path, given: Given) -> list[str]:
+    """A line on the threshold that the user gives in place of a model's own; none without it."""
+    own, info = info_beside(model), info_beside(model, given)
+    if given.threshold is None:
+        return []
+    left_out = f"; the model's band is for its own, {own.threshold:.4g}" if own.band and not info.band else ""
+    return [f"{rule_in_words(info.threshold, info.band)}: by --threshold{left_out}"]
 
 
 def write_model_info(info: ModelInfo, path: Path) -> None:
@@ -42,12 +99,31 @@ def read_model_info(path: Path) -> ModelInfo:
     Raises:
         UserError: the file is missing, or is not what step 03 writes.
     """
-    content = read_json(path, REMEDY)
+    return as_model_info(read_json(path, REMEDY), path)
+
+
+def info_beside(model: Path, given: Given = NOTHING) -> ModelInfo:
+    """What is known of a model by the .json beside it, if there is one, and by the user.
+
+    Raises:
+        UserError: as `read_model_info`.
+    """
+    beside = model.with_suffix(".json")
+    return as_given(read_model_info(beside) if beside.is_file() else UNKNOWN, given)
+
+
+def as_model_info(content: Any, path: Path) -> ModelInfo:
+    """A model's info from the content of a JSON file; errors name its `path`.
+
+    Raises:
+        UserError: as `read_model_info`.
+    """
     if not isinstance(content, dict):
         raise UserError(f"{path}: not what step 03 writes; {REMEDY}")
     known = {field.name: content[field.name] for field in fields(ModelInfo) if field.name in content}
     try:
-        info = ModelInfo(**known | {"band": tuple(map(float, known["band"])) if known.get("band") else None})
+        band = tuple(map(float, known["band"])) if known.get("band") else None
+        info = ModelInfo(**known | {"band": band, "crop_rule": rule_of(content.get("crop_rule", {}))})
         _check(info)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: not what step 03 writes ({error}); {REMEDY}") from None
@@ -59,6 +135,9 @@ def _check(info: ModelInfo) -> None:
     for name, kind in kinds.items():
         if not isinstance(getattr(info, name), kind):
             raise TypeError(f"{name} is {getattr(info, name)!r}")
+    for name, choices in {"pixel_max": PIXEL_MAXIMA, "positive": LABEL_NAMES}.items():
+        if getattr(info, name) not in choices or isinstance(getattr(info, name), bool):
+            raise ValueError(f"{name} is {getattr(info, name)!r}, not {' or '.join(map(str, choices))}")
     if info.image_size < 0 or not 0 < info.temperature < math.inf or not 0 <= info.threshold <= 1:
         raise ValueError("image_size, temperature or threshold out of range")
     if info.band and (len(info.band) != 2 or not 0 <= info.band[0] <= info.threshold <= info.band[1] <= 1):

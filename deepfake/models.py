@@ -14,9 +14,11 @@ import numpy as np
 from deepfake.backbones import BACKBONES, build_backbone
 from deepfake.devices import keras, tf
 from deepfake.files import UserError
-from deepfake.rules import as_p_real
+from deepfake.keras2 import load_h5
+from deepfake.modelinfo import UNKNOWN, ModelInfo
+from deepfake.rules import as_p_real, scaled
 from deepfake.sequences import NO_FRAME
-from deepfake.untrusted import check_model
+from deepfake.untrusted import HDF5, check_model
 
 layers = keras.layers
 
@@ -169,7 +171,7 @@ def knows_sample_only(model: keras.Model) -> bool:
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a saved model (.keras or .h5, ours or another's built on the `efficientnet` package).
+    """Load a saved model (.keras or .h5, ours or another's, also of Keras 2 or built on the `efficientnet` package).
 
     Raises:
         UserError: the file is missing, holds code, or is not a Keras model for square RGB images with one or two
@@ -177,7 +179,9 @@ def load_model(path: Path) -> keras.Model:
     """
     check_model(path)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = load_h5(path) if path.suffix in HDF5 else keras.saving.load_model(path, compile=False, safe_mode=True)
+    except UserError:
+        raise
     except Exception as error:  # Keras raises nearly every kind for a file that it cannot use
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a Keras model that can be loaded ({type(error).__name__}: {reason})") from None
@@ -189,10 +193,11 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def predict(model: keras.Model, batches: tf.data.Dataset, quiet: bool = False) -> np.ndarray:
-    """p_real of each crop: N float64; else as `as_p_real`."""
+def predict(model: keras.Model, batches: tf.data.Dataset, quiet: bool = False, info: ModelInfo = UNKNOWN) -> np.ndarray:
+    """p_real of each crop, of 0 to 255, as the model gives it: N float64; else as `as_p_real`."""
     bar = sys.stdout.isatty() and not quiet
-    return as_p_real(model.predict(batches, verbose=int(bar)), model.name)
+    batches = batches.map(lambda images, labels: (scaled(images, info.pixel_max), labels))
+    return as_p_real(model.predict(batches, verbose=int(bar)), model.name, info.positive)
 
 
 def is_whole_model(weights: str) -> bool:

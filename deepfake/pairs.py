@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from deepfake.faces import Box, cut, parse_crop_name, read_faces_json
+from deepfake.cropping import Box, cut, in_full_frame
+from deepfake.face_records import read_faces_json
 from deepfake.frames import read_png
 from deepfake.gallery import frame_picture
 from deepfake.plots import INK, LABEL_COLOURS, MUTED, save
@@ -57,14 +58,12 @@ def read_pair(fake: Video, work_dir: Path) -> Pair | None:
     by where they were cut, which is exact to the pixel where a fake keeps the size of its original's frames.
     """
     try:
-        originals = read_faces_json(work_dir / fake.original)
-        fakes = read_faces_json(work_dir / fake.id)
+        originals, fakes = (_faces_of(work_dir / id) for id in (fake.original, fake.id))
         places: dict[int, list[tuple[dict, dict]]] = defaultdict(list)
         for face in fakes:
             for other in originals:
-                number = parse_crop_name(face["file"])[1]
-                same_frame = number == parse_crop_name(other["file"])[1]
-                if same_frame and overlap(face["crop"], other["crop"])[1] >= LEAST_OVERLAP:
+                number = face["index"]
+                if number == other["index"] and overlap(face["crop"], other["crop"])[1] >= LEAST_OVERLAP:
                     places[number].append((other, face))
         if not places:
             return None
@@ -73,6 +72,14 @@ def read_pair(fake: Video, work_dir: Path) -> Pair | None:
     except (VideoError, KeyError, TypeError, ValueError):
         return None
     return max(pairs, key=lambda pair: pair.difference.mean())
+
+
+def _faces_of(folder: Path) -> list[dict]:
+    """The faces of a video, each with its `crop` in pixels of the frame that it was cut from."""
+    recorded = read_faces_json(folder)
+    if recorded.rule.crops_from == "standard":
+        return recorded.faces
+    return [face | {"crop": in_full_frame(face["crop"], face["scale"])} for face in recorded.faces]
 
 
 def _cut_pair(fake: Video, frame: int, original: dict, face: dict, work_dir: Path) -> Pair:

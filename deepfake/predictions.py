@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deepfake.files import read_json, whole_file, write_json
+from deepfake.files import digest_of, read_json, whole_file, write_json
+from deepfake.modelinfo import UNKNOWN, ModelInfo, as_model_info, read_model_info
 from deepfake.splits import Entry
 
 NAME = "cnn_preds_values"
 MARKS = f"_{NAME}.json"  # Spark passes over names that start with _
-SAMPLE_ONLY_KEY = b"sample_only"  # in the Parquet file's own metadata
+MARK_KEY = b"made_by"  # in the Parquet file's own metadata
+OLD_MARK_KEY = b"sample_only"
 COLUMNS = {
     "label": pa.int8(),
     "video": pa.string(),
@@ -25,45 +29,89 @@ COLUMNS = {
 }
 
 
-def write_predictions(entries: Sequence[Entry], p_real: np.ndarray, out_dir: Path, sample_only: bool = False) -> None:
+def write_predictions(
+    entries: Sequence[Entry],
+    p_real: np.ndarray,
+    out_dir: Path,
+    info: ModelInfo = UNKNOWN,
+    model: Path | None = None,
+) -> None:
     """Write the p_real (N floats) of N crops as `cnn_preds_values.json` and `.parquet`, the same numbers in both.
 
-    What the model is marked with goes beside them, for step 04 to repeat.
+    What is known of the model goes beside them, and into the Parquet file, for step 04: its `info`, as it was applied,
+    and what its file is known by.
     """
     values = [round(float(value), 10) for value in p_real]
     write_json(out_dir / f"{NAME}.json", [[entry.file, value] for entry, value in zip(entries, values, strict=True)])
     columns = {key: pa.array([getattr(entry, key) for entry in entries], kind) for key, kind in COLUMNS.items()}
-    write_json(out_dir / MARKS, {"sample_only": sample_only})
+    mark = {**asdict(info), "model": digest_of(model) if model else None}
+    write_json(out_dir / MARKS, mark)
     with whole_file(out_dir / f"{NAME}.parquet") as temporary:
         table = pa.table({**columns, "p_real": pa.array(values, pa.float64())})
-        pq.write_table(table.replace_schema_metadata({SAMPLE_ONLY_KEY: json.dumps(sample_only)}), temporary)
+        pq.write_table(table.replace_schema_metadata({MARK_KEY: json.dumps(mark)}), temporary)
+
+
+def model_behind(predictions: Path) -> tuple[ModelInfo | None, Path | None]:
+    """What is known of the model that made some predictions (a file or a folder), and the file that says so.
+
+    That is tmp_checkpoint/best_model.json of the same folder, unless it is known to be of another model, or else what
+    step 03 or 03a has written with the predictions. Two None where neither is there.
+
+    Raises:
+        UserError: one of these files is damaged.
+    """
+    mark, source = _mark(predictions)
+    found = _folder(predictions) / "tmp_checkpoint" / "best_model.json"
+    if found.is_file():
+        info = read_model_info(found)
+        if _is_of(info, found, mark):
+            return replace(info, sample_only=info.sample_only or mark.get("sample_only") is True), found
+    if "threshold" in mark:
+        return as_model_info(mark, source), source
+    return None, None
 
 
 def mark_of(predictions: Path) -> bool | None:
-    """Whether some predictions (a file or a folder) are marked as made by a model that knows the sample only.
-
-    None where there is no mark: not beside them, nor in the Parquet file, nor in the model of the same folder.
+    """Whether the model behind some predictions is marked as one that knows the sample only; None if not known.
 
     Raises:
-        UserError: a mark is not JSON.
+        UserError: as `model_behind`.
     """
-    folder = predictions if predictions.is_dir() else predictions.parent
+    info, _ = model_behind(predictions)
+    return info.sample_only if info else _mark(predictions)[0].get("sample_only")
+
+
+def _folder(predictions: Path) -> Path:
+    return predictions if predictions.is_dir() else predictions.parent
+
+
+def _mark(predictions: Path) -> tuple[dict[str, Any], Path]:
+    """What was written of the model with the predictions, and the file where it stands; empty if there is nothing.
+
+    Older marks hold sample_only alone.
+    """
+    folder = _folder(predictions)
+    mark, source = {}, folder / MARKS
     if predictions.suffix == ".parquet" and predictions.is_file():
         try:
             metadata = pq.read_schema(predictions).metadata or {}
         except (OSError, pa.ArrowException):
             metadata = {}  # Spark will say what is wrong with the file
-        if SAMPLE_ONLY_KEY in metadata:
-            return metadata[SAMPLE_ONLY_KEY] == b"true"
-    marks = [folder / MARKS, folder / "tmp_checkpoint" / "best_model.json"]
-    return next((is_sample_only(path) for path in marks if path.is_file()), None)
+        if MARK_KEY in metadata:
+            return json.loads(metadata[MARK_KEY]), predictions
+        if OLD_MARK_KEY in metadata:
+            mark, source = {"sample_only": metadata[OLD_MARK_KEY] == b"true"}, predictions
+    if not mark and source.is_file():
+        content = read_json(source, remedy="run step 03 again")
+        mark = content if isinstance(content, dict) else {}
+    return mark, source
 
 
-def is_sample_only(info_path: Path) -> bool:
-    """Whether a model's best_model.json says that it was trained on the drawn sample; False without such a file.
-
-    Raises:
-        UserError: the file is not JSON.
-    """
-    info = read_json(info_path, remedy="run step 03 again") if info_path.is_file() else {}
-    return isinstance(info, dict) and info.get("sample_only") is True
+def _is_of(info: ModelInfo, path: Path, mark: dict[str, Any]) -> bool:
+    """Whether a best_model.json is of the predictions that a mark is of, as far as can be known."""
+    if mark.get("temperature", info.temperature) != info.temperature:
+        return False  # as of 03a --no-calibration: the threshold is one of calibrated numbers
+    if mark.get("model"):
+        files = [path.with_suffix(suffix) for suffix in (".keras", ".h5")]
+        return mark["model"] in [digest_of(file) for file in files if file.is_file()]
+    return mark.get("sample_only", info.sample_only) == info.sample_only

@@ -10,12 +10,13 @@ import numpy as np
 from deepfake.blending import self_blend
 from deepfake.cli import progress
 from deepfake.crop_sets import cached, crop_set, readable_crops
-from deepfake.crop_table import read_address
+from deepfake.cropping import find_landmarks
 from deepfake.crops import link
-from deepfake.faces import crop_name, find_landmarks, parse_crop_name
+from deepfake.face_records import crop_name, parse_crop_name
 from deepfake.files import UserError, whole_folder
 from deepfake.frames import decode_png, write_png
 from deepfake.runner import VideoError
+from deepfake.split_record import SplitRecord, read_address, read_record, write_record
 from deepfake.splits import Entry, is_prepared, write_manifest
 from deepfake.table_crops import read_crops
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
@@ -126,5 +127,6 @@ def without_fakes(
     for split in real.keys() - {"train"}:
         real[split] = blend_set(real[split], split_dir, out_dir / FOLDER, image_size, seed, quiet)
         folders[split] = out_dir / FOLDER
+    write_record(out_dir / FOLDER, SplitRecord(read_record(split_dir).rule))
     write_manifest(out_dir / FOLDER, [entry for split in ("val", "test") for entry in real.get(split, ())])
     return sets | real, folders

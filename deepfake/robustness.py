@@ -17,6 +17,7 @@ from deepfake.devices import keras
 from deepfake.evaluation import crops_for, judge
 from deepfake.files import write_csv
 from deepfake.metrics import Figure, measure, measure_with_intervals
+from deepfake.modelinfo import UNKNOWN, ModelInfo
 from deepfake.models import frames_of
 from deepfake.robustness_plots import plot_robustness
 from deepfake.rules import apply_temperature
@@ -117,8 +118,7 @@ def report_robustness(
     entries: Sequence[Entry],
     split_dir: Path,
     out_dir: Path,
-    temperature: float = 1.0,
-    pixel_max: float = 255,
+    info: ModelInfo = UNKNOWN,
     quiet: bool = False,
 ) -> None:
     """Write robustness.csv and Robustness.png about some test crops, and print the worst level of each kind.
@@ -131,7 +131,7 @@ def report_robustness(
         print(f"03a: robustness is measured on {len(chosen)} of {len(entries)} test crops")
 
     def p_real(crops: CropSet) -> np.ndarray:
-        return apply_temperature(judge(model, crops, pixel_max, quiet=True), temperature)
+        return apply_temperature(judge(model, crops, info, quiet=True), info.temperature)
 
     crops, groups = crops_for(model, chosen, split_dir), [entry.group for entry in judged(chosen, frames_of(model))]
     with readable_crops(split_dir), cached(crops, "memory", out_dir / ".robustness.cache", quiet) as crops:

@@ -1,11 +1,15 @@
 """How a model's numbers become verdicts: the rules that training, testing and scanning share."""
 
+from typing import TypeVar
+
 import numpy as np
 from scipy.special import expit, logit
 
 from deepfake.files import UserError
 
 THRESHOLD = 0.5
+
+Pixels = TypeVar("Pixels")  # numpy's or TensorFlow's
 
 # a sigmoid in float32 gives nothing between this and 0 or 1
 SMALLEST = 1e-7
@@ -23,15 +27,22 @@ def apply_temperature(p_real: np.ndarray, temperature: float) -> np.ndarray:
     return expit(logit(np.clip(p_real, SMALLEST, 1 - SMALLEST)) / temperature)
 
 
-def as_p_real(outputs: np.ndarray, name: str) -> np.ndarray:
-    """p_real of N items, as float64, from what the model of that name gives (N x 1, or N x 2: fake and real).
+def scaled(pixels: Pixels, pixel_max: int) -> Pixels:
+    """Pixels of 0 to 255, floats, as a model takes them that knows white as `pixel_max`."""
+    return pixels if pixel_max == 255 else pixels * (pixel_max / 255)
 
-    Of two outputs the second counts, as folders in the order fake, real give it.
+
+def as_p_real(outputs: np.ndarray, name: str, positive: str = "real") -> np.ndarray:
+    """p_real of N items, as float64, from what the model of that name gives (N x 1 of what is `positive`, or N x 2).
+
+    Of two outputs the last is of what is positive: fake and real as a rule, as folders in their order give it.
 
     Raises:
         UserError: they are not probabilities.
     """
-    p_real = outputs[:, -1].astype(np.float64)
+    given = outputs.astype(np.float64)
+    turned = given[:, 0] if given.shape[1] == 2 else 1 - given[:, 0]
+    p_real = given[:, -1] if positive == "real" else turned
     if not ((p_real >= 0) & (p_real <= 1)).all():
         raise UserError(f"the model {name} gives {p_real.min():.3g} to {p_real.max():.3g}, not probabilities")
     return p_real

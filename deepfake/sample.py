@@ -34,8 +34,10 @@ FPS = 20
 ENCODER = {"crf": "21", "preset": "superfast", "threads": "1", "x264-params": "mbtree=0"}
 
 
-def write_video(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: int, encoder: dict[str, str] = ENCODER) -> None:
     """Encode RGB frames, uint8 (h, w, 3) with even h and w, as an H.264 mp4: whole or not at all.
+
+    `encoder` holds options of x264.
 
     Raises:
         ValueError: there are no frames.
@@ -44,7 +46,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
         stream = None
         for image in frames:
             if stream is None:
-                stream = container.add_stream("libx264", rate=fps, options=ENCODER)
+                stream = container.add_stream("libx264", rate=fps, options=encoder)
                 stream.height, stream.width, stream.pix_fmt = *image.shape[:2], "yuv420p"
             planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))

@@ -10,20 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake.classifiers import Classifier, check_classifier, classify, open_classifier
+from deepfake.classifiers import Classifier, check_classifier, classify, cutting_by, open_classifier
 from deepfake.cli import VideoBar
+from deepfake.crop_rule import DEFAULT, CropRule
 from deepfake.evidence import Evidence, gather
-from deepfake.frames import FRAMES_PER_VIDEO
-from deepfake.modelinfo import SAMPLE_ONLY
+from deepfake.modelinfo import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
 from deepfake.report import write_report
 from deepfake.rules import is_real
 from deepfake.runner import VideoError, at_work
 from deepfake.scan_inputs import Source, list_sources
-from deepfake.scan_outputs import line_of, summary, write_scans
+from deepfake.scan_outputs import doubt_of, line_of, summary, write_scans
 from deepfake.scan_pictures import take_pictures
-from deepfake.scans import FaceScore, Judge, Pictures, Scan
-
-NO_FACE = "no face in any frame"
+from deepfake.scan_rule import rule_for
+from deepfake.scans import FaceScore, Judge, Pictures, Scan, remarks_on
 
 # files in one report: the pictures of more would fill the memory, and no browser would open it
 MOST_IN_REPORT = 1000
@@ -32,13 +31,13 @@ TOO_MANY = f"Of more than {MOST_IN_REPORT} files no pictures are shown."
 
 @dataclass(frozen=True)
 class Options:
-    """How to scan: `frames` a video, in so many `workers` that each may take `timeout` seconds a file.
+    """How to scan: by the model's crop rule, in so many `workers` that each may take `timeout` seconds a file.
 
     0 workers: in this process, without a limit. Pictures are taken for a report; `paint`, given a classifier that is a
     Keras model and a person's crops as a `Painter` gets them, adds what the model looked at.
     """
 
-    frames: int = FRAMES_PER_VIDEO
+    rule: CropRule = DEFAULT
     workers: int = 1
     timeout: float = 120
     pictures: bool = True
@@ -53,7 +52,7 @@ def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], option
     Raises:
         UserError: the model cannot be loaded, or gives no probabilities.
     """
-    job = partial(_gather, k=options.frames, with_pictures=options.pictures)
+    job = partial(_gather, rule=options.rule, with_pictures=options.pictures)
     if options.workers == 0:
         classifier = load()
         yield from (judge_evidence(source, job(source), classifier, options) for source in sources)
@@ -69,8 +68,8 @@ def scan_file(path: Path, name: str, classifier: Classifier, options: Options) -
     return scan
 
 
-def _gather(source: Source, k: int, with_pictures: bool) -> Evidence | VideoError:
-    return gather(source.path, k, with_pictures)
+def _gather(source: Source, rule: CropRule, with_pictures: bool) -> Evidence | VideoError:
+    return gather(source.path, rule, with_pictures)
 
 
 def judge_evidence(
@@ -93,10 +92,12 @@ def judge_evidence(
         name=source.name,
         verdict=verdict_of(p_real, classifier.judge),
         p_real=p_real,
-        reason="; ".join(filter(None, (None if faces else NO_FACE, found.problem))) or None,
+        reason=remarks_on(found.frames, found.faces, found.not_judged, found.turned, found.problem),
         frames=found.frames,
         seconds=found.seconds,
         faces=faces,
+        not_judged=found.not_judged,
+        turned=found.turned,
         pictures=pictures,
     )
 
@@ -118,21 +119,29 @@ def scan_all(
     runtime: str = "keras",
     quiet: bool = False,
     strict: bool = False,
+    given: Given = NOTHING,
 ) -> int:
     """Step 05: scan what the arguments name, with a line for each file; returns the exit code.
+
+    `given` is what the user says of the model, in place of the .json beside it. The crops are cut by the model's rule,
+    not that of the options.
 
     Raises:
         UserError: there is nothing to scan, or the model cannot be used.
     """
     sources = list_sources(arguments, sys.stdin and sys.stdin.buffer)
     check_classifier(model, runtime)
+    for said in said_of_threshold(model, given):
+        print(f"05: {said}")
+    rule = rule_for(model, "05", given)
     out_dir.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=out_dir).close()  # a read-only folder is better found before hours of work
-    options = dataclasses.replace(options, pictures=options.pictures and len(sources) <= MOST_IN_REPORT)
+    pictures = options.pictures and len(sources) <= MOST_IN_REPORT
+    options = dataclasses.replace(options, rule=rule, pictures=pictures)
     opened: list[Classifier] = []
 
     def load() -> Classifier:
-        opened.append(open_classifier(model, runtime))
+        opened.append(cutting_by(open_classifier(model, runtime, given), rule))
         return opened[0]
 
     scans: dict[str, Scan] = {}
@@ -155,11 +164,16 @@ def scan_all(
 def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out_dir: Path) -> int:
     """Write and print what came out, in the order of the sources; gives how many files are UNKNOWN."""
     ordered = [scans[source.name] for source in sources if source.name in scans]
-    write_scans(ordered, judge, out_dir)
+    paths = {source.name: source.path for source in sources}
+    doubt = doubt_of([(paths[scan.name], scan.p_real) for scan in ordered if scan.p_real is not None])
+    write_scans(ordered, judge, out_dir, doubt)
     report = out_dir / "report.html"
-    write_report(ordered, judge, report, note=None if len(ordered) <= MOST_IN_REPORT else TOO_MANY)
+    notes = [doubt, TOO_MANY if len(ordered) > MOST_IN_REPORT else None]
+    write_report(ordered, judge, report, note=" ".join(filter(None, notes)) or None)
     print(f"05: {summary(ordered, out_dir)}")
     print(f"05: the report is {report}; it opens in any browser")
+    if doubt:
+        print(f"05: {doubt}")
     if judge.sample_only:
         print(f"05: {SAMPLE_ONLY}")
     return sum(scan.verdict == "UNKNOWN" for scan in ordered)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepfake.classifiers import Classifier
-from deepfake.rules import uncalibrated
 from deepfake.scan_pictures import CROP_SIDE
 
 
@@ -13,5 +12,4 @@ def paint(classifier: Classifier, crops: Sequence[np.ndarray]) -> list[np.ndarra
     """A person's crops (H x W x 3 uint8 RGB) as small pictures with heat maps; None where the model has no maps."""
     from deepfake.heatmaps import painted  # loads TensorFlow
 
-    judge = classifier.judge
-    return painted(classifier.model, crops, CROP_SIDE, uncalibrated(judge.threshold, judge.temperature))
+    return painted(classifier.model, crops, CROP_SIDE, classifier.judge)

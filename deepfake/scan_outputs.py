@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
 
-from deepfake.files import write_csv, write_json
+from deepfake.files import digest_of, write_csv, write_json
 from deepfake.people import count_people
 from deepfake.scans import VERDICTS, Judge, Scan
 
@@ -15,6 +15,10 @@ SAMPLE_ONLY = "drawn sample only, never saw a real person"
 # Kaggle's score is a log loss: a sure mistake would cost more than all else
 CLIP = 0.01
 NO_OPINION = 0.5
+
+# so many different files do not have the same score
+SUSPICIOUS = 5
+SAME = 1e-3
 
 COLUMNS = ("name", "verdict", "p_real", "people", "frames", "faces", "seconds", "reason", "sample_only")
 
@@ -53,11 +57,31 @@ def people_in(scan: Scan) -> int:
     return count_people((face.frame, face.person) for face in scan.faces) or 0
 
 
-def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path) -> None:
-    """Write verdicts.csv and verdicts.json of all scans, and submission.csv."""
+def doubt_of(judged: Sequence[tuple[Path, float]]) -> str | None:
+    """What is to be said where the scores of at least SUSPICIOUS files are all the same; None where they are not.
+
+    `judged` are the files and their p_real. Copies of a file count once: what they share is no sign of anything.
+    """
+    scores = [p_real for _, p_real in judged]
+    if len(scores) < SUSPICIOUS or max(scores) - min(scores) > SAME:
+        return None
+    known: set[str] = set()
+    for path, _ in judged:
+        known |= {digest_of(path)} if path.is_file() else set()
+        if len(known) == SUSPICIOUS:
+            return (
+                f"The scores of all {len(scores)} files agree to {SAME:g}: probably the model is wrong, or what it is "
+                "given (see --pixel-max)."
+            )
+    return None
+
+
+def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path, doubt: str | None = None) -> None:
+    """Write verdicts.csv and verdicts.json of all scans, and submission.csv; `doubt` is told in the JSON."""
     write_csv(out_dir / "verdicts.csv", COLUMNS, [_row(scan, judge) for scan in scans])
     about = {key: value for key, value in asdict(judge).items() if key != "metrics"}
-    write_json(out_dir / "verdicts.json", {"model": about, "files": [_content(scan, judge) for scan in scans]})
+    files = [_content(scan, judge) for scan in scans]
+    write_json(out_dir / "verdicts.json", {"model": about, "doubt": doubt, "files": files})
     names = [PurePath(scan.name).name for scan in scans]
     repeated = {name for name, count in Counter(names).items() if count > 1}
     rows = [(scan.name if name in repeated else name, _label(scan)) for name, scan in zip(names, scans, strict=True)]
@@ -71,9 +95,10 @@ def _row(scan: Scan, judge: Judge) -> tuple:
 
 
 def _content(scan: Scan, judge: Judge) -> dict:
-    facts = {key: getattr(scan, key) for key in ("name", "verdict", "p_real", "reason", "frames", "seconds")}
-    faces = [asdict(face) for face in scan.faces]
-    return {**facts, "people": people_in(scan), "sample_only": judge.sample_only, "faces": faces}
+    facts = {key: getattr(scan, key) for key in ("name", "verdict", "p_real", "reason", "frames", "seconds", "turned")}
+    faces, not_judged = ([asdict(face) for face in some] for some in (scan.faces, scan.not_judged))
+    about = {"people": people_in(scan), "sample_only": judge.sample_only}
+    return {**facts, **about, "faces": faces, "not_judged": not_judged}
 
 
 def _label(scan: Scan) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 from pebble import ProcessFuture, ProcessPool
 
 from deepfake.classifiers import Classifier
+from deepfake.crop_rule import CropRule
+from deepfake.cropping import find_faces
 from deepfake.decoding import claimed_seconds
 from deepfake.evidence import Evidence, Seen, Small, gather
-from deepfake.faces import find_faces
 from deepfake.runner import VideoError, process_pool, reason_of, result_of
 from deepfake.scan import Options, judge_evidence
 from deepfake.scan_inputs import Source
@@ -65,7 +66,7 @@ class Scanner:
         """Scan a file; `name` is what to call it."""
         self._shared.value = READING
         timeout = self._options.timeout
-        self._job = self._pool.schedule(look_at, (path, self._options.frames, self._limits), timeout=timeout)
+        self._job = self._pool.schedule(look_at, (path, self._options.rule, self._limits), timeout=timeout)
         found = result_of(self._job, timeout)
         self._shared.value = JUDGING
         return judge_evidence(Source(path, name), found, self._classifier, self._options)
@@ -181,7 +182,7 @@ def _prepare(stage: Any) -> None:
     find_faces([np.zeros((48, 64, 3), np.uint8)])
 
 
-def look_at(path: Path, frames: int, limits: Limits) -> Evidence | VideoError:
+def look_at(path: Path, rule: CropRule, limits: Limits) -> Evidence | VideoError:
     """The evidence in a file, or why there is none; for a process that has been prepared."""
     claimed = 0.0
     if not is_image(path.name):
@@ -189,7 +190,7 @@ def look_at(path: Path, frames: int, limits: Limits) -> Evidence | VideoError:
             claimed = claimed_seconds(path)
     if problem := limits.too_long(claimed):
         return VideoError(problem)
-    found = gather(path, frames, True, _faces_next)
+    found = gather(path, rule, True, _faces_next)
     problem = limits.too_long(found.seconds) if isinstance(found, Evidence) else None
     return VideoError(problem) if problem else found
 

@@ -1,8 +1,12 @@
 """What a scan says of a file: the verdict, and the evidence that reports show."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from deepfake.faces import Box
+from deepfake.cropping import Box
+from deepfake.face_records import SMALL, STILL, why_no_crop
 
 VERDICTS = ("REAL", "FAKE", "UNCERTAIN", "UNKNOWN")
 
@@ -12,7 +16,8 @@ class FaceScore:
     """A face and what the model says of it.
 
     `frame` and `face` are FFF and NN of a crop's name, `index` and `time` (seconds) say where in the video the frame
-    is. The box x, y, width, height is in pixels of the video's own frames.
+    is. The box x, y, width, height is in pixels of the video's own frames, turned upright; a square of the same
+    area has `side`. A `still` face seems to be a photograph, but is all that there is.
     """
 
     frame: int
@@ -23,6 +28,21 @@ class FaceScore:
     person: str
     confidence: float
     p_real: float
+    side: int = 0
+    still: bool = False
+
+
+@dataclass(frozen=True)
+class NotJudged:
+    """A face that was found and not judged, and `why`: it is small or still; else as in `FaceScore`."""
+
+    frame: int
+    index: int
+    time: float
+    box: Box
+    side: int
+    confidence: float
+    why: str
 
 
 @dataclass(frozen=True)
@@ -49,8 +69,9 @@ class Scan:
     """A scanned video or image: verdict (of VERDICTS), the video's `p_real` as step 04 has it, and all its faces.
 
     `name` is what the user called the file: text to show, never a path to open. Without a face, or unreadable, it is
-    UNKNOWN and `p_real` is None; `reason` says why, or what is wrong with a file that was judged all the same. `label`
-    (1 is real) and `group` are known in a test set only.
+    UNKNOWN and `p_real` is None; `reason` says why, or what is to be known of a file that was judged all the same. It
+    was `turned` by so many degrees clockwise to be upright. `label` (1 is real) and `group` are known in a test set
+    only.
     """
 
     name: str
@@ -60,6 +81,8 @@ class Scan:
     frames: int = 0
     seconds: float = 0.0  # length of the video
     faces: tuple[FaceScore, ...] = ()
+    not_judged: tuple[NotJudged, ...] = ()
+    turned: int = 0
     pictures: Pictures = field(default=Pictures(), repr=False)
     label: int | None = None
     group: str | None = None
@@ -71,9 +94,36 @@ class Scan:
         return sorted({face.person for face in self.faces}, key=lambda person: (len(person), person))
 
 
+def remarks_on(
+    frames: int, faces: Sequence[Any], not_judged: Sequence[NotJudged], turned: int, problem: str | None = None
+) -> str | None:
+    """What is to be known of a file besides its verdict, or why there is none; None if there is nothing.
+
+    Of its `faces` counts whether they are `still`.
+    """
+    small = [face.side for face in not_judged if face.why == SMALL]
+    still = [face.frame for face in not_judged if face.why == STILL]
+    remarks = [
+        None if faces else why_no_crop(small, frames),
+        f"turned by {turned} degrees" if turned else None,
+        "its only face is still, as a photograph is" if any(face.still for face in faces) else None,
+        f"not judged: {why_no_crop(small, frames)}" if faces and small else None,
+        f"not judged: {_still_faces(max(Counter(still).values()))}" if still else None,
+        problem,
+    ]
+    return "; ".join(filter(None, remarks)) or None
+
+
+def _still_faces(at_once: int) -> str:
+    return "a still face, as of a photograph" if at_once == 1 else f"{at_once} still faces, as of photographs"
+
+
 @dataclass(frozen=True)
 class Judge:
-    """The model behind verdicts, and how they come about; `metrics` is the content of metrics_videos.json, if known."""
+    """The model behind verdicts, and how they come about; `metrics` is the content of metrics_videos.json, if known.
+
+    `crops` says in words how its crops are cut, where that is not by the default rule.
+    """
 
     model: str
     backbone: str
@@ -83,3 +133,6 @@ class Judge:
     temperature: float
     sample_only: bool
     metrics: dict | None = None
+    crops: str = ""
+    pixel_max: int = 255
+    positive: str = "real"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from deepfake.faces import crop_name
+from deepfake.face_records import crop_name
 from deepfake.frames import choose_frames
 from deepfake.people import least_frames
 from deepfake.splits import Entry

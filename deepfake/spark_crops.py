@@ -21,9 +21,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from deepfake.crop_table import CROP_COLUMNS, SCHEMA, VIDEO_COLUMNS, to_the_letter
+from deepfake.crop_rule import CropRule, difference
+from deepfake.crop_table import CROP_COLUMNS, SCHEMA, VIDEO_COLUMNS, rule_of_row, to_the_letter
+from deepfake.cropping import LANDMARKS
 from deepfake.datasets import read_videos
-from deepfake.faces import LANDMARKS, Options, crops_of_video, outcome_of, parse_crop_name, recorded_options
+from deepfake.faces import crops_of_video, outcome_of
 from deepfake.files import UserError
 from deepfake.frames import check_file
 from deepfake.runner import Outcome, Run, VideoError, for_each_video
@@ -50,9 +52,7 @@ WRITING = {
 STATS_AT_A_TIME = 16  # of a disk across a network
 
 
-def crop_into_table(
-    videos_dir: Path, k: int, options: Options, run: Run, overwrite: bool = False, dataset: str = "auto"
-) -> int:
+def crop_into_table(rule: CropRule, videos_dir: Path, run: Run, overwrite: bool = False, dataset: str = "auto") -> int:
     """Steps 00 and 01a in one pass, into the folder `run.crops` of a crop table; returns the exit code.
 
     Raises:
@@ -61,44 +61,40 @@ def crop_into_table(
     """
     videos = read_videos(videos_dir, dataset, run.step)
     videos_dir = videos_dir.absolute()
-    work = partial(crop_rows, videos_dir=videos_dir, k=k, options=options)
-    recorded = recorded_options(options, k)
-    through = partial(_through_table, videos_dir=videos_dir, options=recorded, overwrite=overwrite)
+    work = partial(crop_rows, videos_dir=videos_dir, rule=rule)
+    through = partial(_through_table, videos_dir=videos_dir, rule=rule, overwrite=overwrite)
     return for_each_video(run, videos, work, through)
 
 
-def crop_rows(video: Video, videos_dir: Path, k: int, options: Options) -> tuple[Outcome, Rows]:
+def crop_rows(video: Video, videos_dir: Path, rule: CropRule) -> tuple[Outcome, Rows]:
     """What came out of a video, and its rows of a crop table.
 
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.
     """
-    content, pngs = crops_of_video(video, videos_dir, k, options)
+    content, pngs = crops_of_video(video, videos_dir, rule)
     outcome = outcome_of(content)
     crops = [_crop_row(video.id, face, png) for face, png in zip(content["faces"], pngs, strict=True)]
-    facts = {"options": _as_text(content["options"]), "count": outcome.count, "problem": outcome.problem}
+    facts = {key: content[key] for key in ("looked_at", "turned")}
+    facts |= {"options": json.dumps(content["crop_rule"], sort_keys=True), "left_out": json.dumps(content["left_out"])}
+    facts |= {"count": outcome.count, "problem": outcome.problem}
     return outcome, [*crops, {"kind": "video", "video": video.id, **content["video"], **facts}]
 
 
 def _crop_row(id: str, face: dict, png: bytes) -> dict:
-    _, frame, number = parse_crop_name(face["file"])
     landmarks = [value for name in LANDMARKS for value in face["landmarks"][name]]
-    place = {"frame": frame, "face": number, "index": face["frame"], "landmarks": landmarks, "png": png}
-    return {"kind": "crop", "video": id, **{name: face[name] for name in CROP_COLUMNS if name in face}, **place}
-
-
-def _as_text(options: dict) -> str:
-    return json.dumps(options, sort_keys=True)
+    known = {name: face[name] for name in CROP_COLUMNS if name in face}
+    return {"kind": "crop", "video": id, **known, "landmarks": landmarks, "png": png}
 
 
 def _through_table(
-    run: Run, videos: Mapping[str, Any], work: Work, videos_dir: Path, options: dict, overwrite: bool
+    run: Run, videos: Mapping[str, Any], work: Work, videos_dir: Path, rule: CropRule, overwrite: bool
 ) -> Iterator[tuple[str, Outcome]]:
     address = full_address(run.crops)
     with spark_for(run) as spark:
         with ctrl_c_waits():
             make_ready(spark, address, overwrite)
-            before = outcomes_before(spark, address, videos, videos_dir, options)
+            before = outcomes_before(spark, address, videos, videos_dir, rule)
             cores = spark.sparkContext.defaultParallelism
         yield from before.items()
         left = {id: video for id, video in videos.items() if id not in before}
@@ -199,7 +195,7 @@ def _files_below(spark: SparkSession, disk: JavaObject, address: str) -> Iterato
 
 
 def outcomes_before(
-    spark: SparkSession, address: str, videos: Mapping[str, Video], videos_dir: Path, options: dict
+    spark: SparkSession, address: str, videos: Mapping[str, Video], videos_dir: Path, rule: CropRule
 ) -> dict[str, Outcome]:
     """What is known of the videos that are in a crop table already.
 
@@ -208,9 +204,9 @@ def outcomes_before(
     """
     rows = _video_rows(spark, address)
     remedy = "give another --crops, or --overwrite to make all of it anew"
-    other = next((row for row in rows if row["options"] != _as_text(options)), None)
+    other = next((before for text in {row["options"] for row in rows} if (before := rule_of_row(text)) != rule), None)
     if other:
-        raise UserError(f"{address}: was made with other options ({_difference(other['options'], options)}); {remedy}")
+        raise UserError(f"{address}: its crops were made by another rule: {difference(other, rule)}; {remedy}")
     known = [row for row in rows if row["video"] in videos]
     with ThreadPoolExecutor(STATS_AT_A_TIME) as threads:
         outcomes = list(threads.map(lambda row: _outcome_before(row, videos[row["video"]], videos_dir), known))
@@ -239,9 +235,3 @@ def _video_rows(spark: SparkSession, address: str) -> Rows:
     escaped = re.sub(r"([\\{}\[\]*?,])", r"\\\1", str(folder.toString()))
     schema = from_arrow_schema(pa.schema({"video": pa.string(), **VIDEO_COLUMNS}))
     return spark.read.schema(schema).parquet(escaped).toArrow().to_pylist()
-
-
-def _difference(text: str, options: dict) -> str:
-    there = json.loads(text)
-    names = sorted(name for name in {*there, *options} if there.get(name) != options.get(name))
-    return ", ".join(f"{name} {there.get(name)} instead of {options.get(name)}" for name in names)

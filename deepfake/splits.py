@@ -4,19 +4,22 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from deepfake.assignment import LABELS, SHARES, divide
 from deepfake.cli import progress
-from deepfake.crop_table import MARK, absolute, hint_at_table, write_address
+from deepfake.crop_rule import NOT_SAID, CropRule, Said
+from deepfake.crop_table import absolute, hint_at_table
 from deepfake.crops import Crops, crops_in_table, find_crops, link, put_crop
 from deepfake.datasets import find_kind, read_dataset
-from deepfake.faces import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
+from deepfake.face_records import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.listing import read_columns, read_rows
 from deepfake.runner import VideoError
+from deepfake.split_record import MARK, SplitRecord, write_record
+from deepfake.split_rule import check_said, one_rule, rule_by, rule_of_folder
 from deepfake.table_crops import Listing, list_crops
 from deepfake.videos import FAKE, LABEL_NAMES, REAL, Video, bare_name
 
@@ -144,17 +147,19 @@ def read_entries(path: Path) -> list[Entry]:
 Found = tuple[str, str, str]  # a crop's name, person and landmarks, as in an Entry
 
 
-def _found_in_files(item: Crops) -> list[Found]:
+def _found_in_files(item: Crops) -> tuple[list[Found], CropRule | None]:
+    """The crops of a video that are files, and their rule; None where nothing says it."""
     try:
-        records = {} if item.foreign else {record["file"]: record for record in read_faces_json(_folder_of(item))}
+        recorded = None if item.foreign else read_faces_json(_folder_of(item))
     except VideoError:  # crops alone are enough; then there are no landmarks
-        records = {}
+        recorded = None
+    records = {record["file"]: record for record in recorded.faces} if recorded else {}
     found = []
     for _, name in item.named():
         record = records.get(name)
-        points = json.dumps(landmarks_in_crop(record)) if record else ""
+        points = json.dumps(landmarks_in_crop(record, recorded.rule)) if record else ""
         found.append((name, str(record.get("person", "")) if record else "", points))
-    return found
+    return found, recorded and recorded.rule
 
 
 def _found_in_table(item: Crops, listing: Listing) -> list[Found]:
@@ -207,24 +212,36 @@ def _is_split(name: str) -> bool:
     return name in ("manifest.csv", MARK) or (split in SHARES and (not rest or is_prepared(rest)))
 
 
-def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path, quiet: bool = False) -> list[Entry]:
-    """Write both folders and the manifest, whole or not at all, in place of older ones.
+def write_sets(
+    sets: dict[str, list[Crops]],
+    prepared_dir: Path,
+    split_dir: Path,
+    quiet: bool = False,
+    rule: Callable[[CropRule | None], CropRule | None] = rule_of_folder,
+) -> list[Entry]:
+    """Write both folders, the manifest and crops.json, whole or not at all, in place of older ones.
+
+    `rule` gives the rule of all crops from the one that is recorded beside them, None where there is none.
 
     Raises:
-        UserError: one of the folders holds files that are not step 02's, or all crops of a label are unreadable.
+        UserError: one of the folders holds files that are not step 02's, all crops of a label are unreadable, or
+            videos were cropped by different rules.
     """
     one, other = prepared_dir.resolve(), split_dir.resolve()
     if one == other or one in other.parents or other in one.parents:
         raise UserError(f"{prepared_dir} and {split_dir} are one within the other; give two separate folders")
     items = [(split, item) for split, videos in sets.items() for item in videos]
-    entries, unreadable = [], []
+    entries, unreadable, folders = [], [], {}
     with whole_folder(prepared_dir, is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
         for label in LABEL_NAMES:
             (prepared / label).mkdir()
             for split in SHARES:
                 (folder / split / label).mkdir(parents=True)
         for split, item in progress(items, quiet, desc="02", unit="video"):
-            for path, entry in zip(item.paths, _entries(split, item, _found_in_files(item)), strict=True):
+            found, recorded = _found_in_files(item)
+            if not item.foreign:
+                folders.setdefault(recorded, []).append(_folder_of(item))
+            for path, entry in zip(item.paths, _entries(split, item, found), strict=True):
                 if put_crop(path, prepared / entry.file, item.foreign):
                     link(prepared / entry.file, folder / split / entry.file)
                     entries.append(entry)
@@ -232,6 +249,7 @@ def write_sets(sets: dict[str, list[Crops]], prepared_dir: Path, split_dir: Path
                     unreadable.append(path)
         _check_unreadable(unreadable, sets, entries)
         write_manifest(folder, entries)
+        write_record(folder, SplitRecord(rule(one_rule(folders))))
     return entries
 
 
@@ -248,7 +266,7 @@ def write_sets_of_table(
         bar = progress(items, quiet, desc="02", unit="video")
         entries = [entry for split, item in bar for entry in _entries(split, item, _found_in_table(item, listing))]
         write_manifest(folder, entries)
-        write_address(folder, address)
+        write_record(folder, SplitRecord(listing.rule, address))
     return entries
 
 
@@ -276,13 +294,14 @@ def prepare_dataset(
     real_only: bool = False,
     dataset: str = "auto",
     table: str | None = None,
+    said: Said = NOT_SAID,
 ) -> int:
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
 
     With `balanced` off no crop is left out for the balance. `split` is "official" (the dataset's own test set, where
     it has one, which is then not balanced either) or "own". `exclude` is a csv of videos to leave out. With
     `real_only` no fake is used. Crops that someone else made are images in `videos_dir/<video.file>/`. `table` is the
-    address of crops in Parquet, which stay there.
+    address of crops in Parquet, which stay there. What is `said` of how others cut their crops is not estimated.
 
     Raises:
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
@@ -291,6 +310,7 @@ def prepare_dataset(
     crops_of_others = kind == "faces"
     if table and crops_of_others:
         raise UserError(f"{videos_dir}: holds crops of faces itself; leave --crops out")
+    check_said(said, crops_of_others)
     videos = _chosen(read_dataset(videos_dir, kind), exclude, real_only)
     folder = absolute(table) if table else videos_dir if crops_of_others else work_dir or videos_dir
     listing = list_crops(folder) if table else None
@@ -309,10 +329,12 @@ def prepare_dataset(
     divided = _total(sets)
     if balanced and not real_only:
         sets = balance_sets(sets, keep_test=official)
+    images = [path for item in sets["train"] for path in item.paths] if crops_of_others else None
+    rule = rule_by(faces, images, said)
     if listing:
         entries = write_sets_of_table(sets, listing, folder, split_dir, quiet)
     else:
-        entries = write_sets(sets, prepared_dir, split_dir, quiet)
+        entries = write_sets(sets, prepared_dir, split_dir, quiet, rule)
     _print_counts(entries)
     print(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), balanced, real_only)}")
     return 0

@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from deepfake.crop_table import open_rows, read_address, told
-from deepfake.faces import parse_crop_name
+from deepfake.crop_rule import CropRule, difference
+from deepfake.crop_table import open_rows, rule_of_row, told
+from deepfake.cropping import points_in_crop
+from deepfake.face_records import parse_crop_name
 from deepfake.files import UserError
+from deepfake.split_record import read_address
 
 KEY = ("video", "frame", "face")
-LISTED = (*KEY, "crop", "landmarks", "person")  # what step 02 reads: all but the pixels
+LISTED = (*KEY, "crop", "scale", "landmarks", "person")  # what step 02 reads: all but the pixels
 
 READ_AT_ONCE = 256  # crops
 KEYS_AT_ONCE = 16  # files whose keys are read at a time, for filesystems that take long to answer
@@ -26,7 +29,7 @@ class Listing:
     """The M crops of a table without their pixels, in the order of video, frame and face.
 
     `rows` says where those of each video are. `frames` and `faces` are M int32, `landmarks` M x 5 x 2 int32 in pixels
-    of the crop, `people` M strings, empty where they are not known.
+    of the crop, `people` M strings, empty where they are not known. `rule` is that of all of them.
     """
 
     rows: dict[str, range]
@@ -34,6 +37,7 @@ class Listing:
     faces: np.ndarray
     landmarks: np.ndarray
     people: list[str]
+    rule: CropRule
 
 
 @dataclass(frozen=True)
@@ -54,21 +58,21 @@ def list_crops(address: str) -> Listing:
     Crops that two runs have written alike count once.
 
     Raises:
-        UserError: nothing is there, it cannot be read, files of it are missing, or its runs have cropped a video in
-            different ways.
+        UserError: nothing is there, it cannot be read, files of it are missing, or its runs have cropped in different
+            ways.
     """
     rows = open_rows(address, "crop", LISTED)
     with told(address):
         table = rows.to_table().sort_by([(name, "ascending") for name in KEY])
     if not len(table):
         raise UserError(f"{address}: holds no crop; run step 01a --crops on videos with faces")
-    corners, landmarks = _numbers(table, "crop", 4, address)[:, :2], _numbers(table, "landmarks", 10, address)
+    boxes, landmarks = _numbers(table, "crop", 4, address), _numbers(table, "landmarks", 10, address)
     videos = table["video"].combine_chunks().dictionary_encode()
     frames, faces = table["frame"].to_numpy(), table["face"].to_numpy()
     people = table["person"].combine_chunks().fill_null("")
     keys = np.column_stack([videos.indices.to_numpy(), frames, faces])
     again = np.append(False, (keys[1:] == keys[:-1]).all(axis=1))
-    facts = np.column_stack([corners, landmarks, people.dictionary_encode().indices.to_numpy()])
+    facts = np.column_stack([boxes, landmarks, people.dictionary_encode().indices.to_numpy()])
     unlike = again & np.append(False, (facts[1:] != facts[:-1]).any(axis=1))
     ids = videos.dictionary.to_pylist()
     if unlike.any():
@@ -76,9 +80,18 @@ def list_crops(address: str) -> Listing:
     kept = ~again
     ends = np.cumsum(np.bincount(keys[kept, 0], minlength=len(ids))).tolist()
     places = {id: range(start, end) for id, start, end in zip(ids, [0, *ends], ends, strict=False)}
-    _check_whole(address, {id: len(place) for id, place in places.items()})
-    inside = landmarks.reshape(-1, 5, 2) - corners[:, None]
-    return Listing(places, frames[kept], faces[kept], inside[kept], people.filter(pa.array(kept)).to_pylist())
+    rule = _check_whole(address, {id: len(place) for id, place in places.items()})
+    inside = _in_crops(landmarks[kept], boxes[kept], table["scale"].to_numpy()[kept], rule)
+    return Listing(places, frames[kept], faces[kept], inside, people.filter(pa.array(kept)).to_pylist(), rule)
+
+
+def _in_crops(landmarks: np.ndarray, boxes: np.ndarray, scales: np.ndarray, rule: CropRule) -> np.ndarray:
+    """Landmarks of the standard frame (M x 10) in pixels of their crops, which boxes (M x 4) were cut: M x 5 x 2."""
+    points = landmarks.reshape(-1, 5, 2)
+    if rule.crops_from == "standard":  # all at once, since there can be millions
+        return points - boxes[:, None, :2]
+    rows = zip(points.tolist(), boxes.tolist(), scales.tolist(), strict=True)
+    return np.array([points_in_crop(own, box, scale, rule.crops_from) for own, box, scale in rows], np.int32)
 
 
 def _numbers(table: pa.Table, name: str, length: int, address: str) -> np.ndarray:
@@ -89,8 +102,8 @@ def _numbers(table: pa.Table, name: str, length: int, address: str) -> np.ndarra
     return lists.flatten().to_numpy().reshape(-1, length)
 
 
-def _check_whole(address: str, found: dict[str, int]) -> None:
-    """Raise a UserError unless each video has as many crops as its own row says, and no two rows that differ."""
+def _check_whole(address: str, found: dict[str, int]) -> CropRule:
+    """The rule of all videos; a UserError unless each has as many crops as its own row says, and all the same rule."""
     columns = ("video", "size", "modified", "options", "count")
     rows = open_rows(address, "video", columns)
     with told(address):
@@ -107,6 +120,16 @@ def _check_whole(address: str, found: dict[str, int]) -> None:
                 f"{address}: has {found.get(id, 0)} crops of {id} where {written.get(id, 0)} were written; let a job "
                 "that is still writing end, or crop into an empty folder (01a --crops)"
             )
+    return _one_rule(address, table["options"].unique().to_pylist())
+
+
+def _one_rule(address: str, texts: Iterable[str]) -> CropRule:
+    rules = list(dict.fromkeys(map(rule_of_row, texts)))
+    if len(rules) > 1:
+        raise UserError(
+            f"{address}: holds crops of two rules: {difference(*rules[:2])}; crop into an empty folder (01a --crops)"
+        )
+    return rules[0]
 
 
 def _two_runs(address: str, id: str) -> UserError:

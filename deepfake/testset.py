@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from deepfake.cli import progress
+from deepfake.crop_rule import in_words
+from deepfake.cropping import Box
 from deepfake.evidence import SMALL_SIDE, Small, shrink
-from deepfake.faces import crop_name, read_faces_json
+from deepfake.face_records import Recorded, crop_name, read_faces_json
 from deepfake.files import UserError, read_json
-from deepfake.frames import frame_name, read_png
+from deepfake.frames import read_frame, read_png
 from deepfake.modelinfo import ModelInfo
-from deepfake.rules import uncalibrated
 from deepfake.runner import VideoError
 from deepfake.scan_pictures import (
     CROP_SIDE,
@@ -27,7 +28,7 @@ from deepfake.scan_pictures import (
     draw_boxes,
     jpeg,
 )
-from deepfake.scans import CropPicture, FaceScore, Judge, Pictures, Scan
+from deepfake.scans import CropPicture, FaceScore, Judge, NotJudged, Pictures, Scan, remarks_on
 from deepfake.sequences import person_of
 from deepfake.splits import Entry
 from deepfake.untrusted import check_model
@@ -115,7 +116,10 @@ def judge_of(
         band=band,
         temperature=info.temperature,
         sample_only=bool(sample_only),
+        pixel_max=info.pixel_max,
+        positive=info.positive,
         metrics=read_json(out_dir / "metrics_videos.json", "run step 04 again"),
+        crops=in_words(info.crop_rule) if info.crop_rule else "",
     )
 
 
@@ -146,8 +150,9 @@ def scans_of(
     scans = []
     for number, row in enumerate(progress(verdicts.itertuples(), sources.quiet, desc="report", total=len(verdicts))):
         own = by_video.get(row.video, [])
-        records = _records(row.video, sources.work_dir) if own else {}
-        scan = _scan(row, tuple(_face(crop, records.get(Path(crop.file).name)) for crop in own))
+        recorded = _recorded(row.video, sources.work_dir) if own else None
+        records = {face["file"]: face for face in recorded.faces} if recorded else {}
+        scan = _scan(row, tuple(_face(crop, records.get(Path(crop.file).name)) for crop in own), recorded)
         if number < WITH_PICTURES and own:
             scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, judge, paint))
         scans.append(scan)
@@ -158,38 +163,62 @@ def _painter(model: Path, judge: Judge) -> Painter:
     from deepfake.heatmaps import painted  # loads TensorFlow
     from deepfake.models import load_model
 
-    threshold = uncalibrated(judge.threshold, judge.temperature)
-    return partial(painted, load_model(model), side=CROP_SIDE, threshold=threshold)
+    return partial(painted, load_model(model), side=CROP_SIDE, judge=judge)
 
 
-def _records(id: str, work_dir: Path | None) -> dict[str, dict]:
-    """What faces.json says of the faces of a video, by the names of their crops; nothing where it is not there."""
+def _recorded(id: str, work_dir: Path | None) -> Recorded | None:
+    """What step 01a recorded of a video; None where it is not there, as of crops that someone else made."""
     try:
-        return {record["file"]: record for record in read_faces_json(work_dir / id)} if work_dir else {}
+        return read_faces_json(work_dir / id) if work_dir else None
     except VideoError:
-        return {}  # crops that someone else made have none
+        return None
 
 
-def _scan(row: Any, faces: tuple[FaceScore, ...]) -> Scan:
+def _scan(row: Any, faces: tuple[FaceScore, ...], recorded: Recorded | None) -> Scan:
+    frames = len({face.frame for face in faces}) or int(row.frames)
+    not_judged = tuple(map(_not_judged, recorded.left_out)) if recorded else ()
+    turned = recorded.turned if recorded else 0
     return Scan(
         name=row.video,
         verdict=LABEL_NAMES[int(row.is_real)].upper() if row.certain else "UNCERTAIN",
         p_real=float(row.average),
-        frames=len({face.frame for face in faces}) or int(row.frames),
+        reason=remarks_on(frames, faces, not_judged, turned) if faces else None,
+        frames=frames,
         seconds=max((face.time for face in faces if face.box != UNKNOWN_BOX), default=0.0),
         faces=faces,
+        not_judged=not_judged,
+        turned=turned,
         label=int(row.label),
         group=row.group if isinstance(row.group, str) else None,
         method=row.method if isinstance(row.method, str) and row.method else None,
     )
 
 
+def _not_judged(record: dict) -> NotJudged:
+    """A face that step 01a has left out."""
+    same = {key: record[key] for key in ("frame", "index", "time", "side", "confidence", "why")}
+    return NotJudged(box=_own_box(record), **same)
+
+
+def _own_box(record: dict) -> Box:
+    """The box of a face in pixels of the video's own frames."""
+    return tuple(round(value / record["scale"]) for value in record["box"])
+
+
 def _face(crop: JudgedCrop, record: dict | None) -> FaceScore:
     """A face as a report has it; without a record its time and the like are nan."""
-    known = record or {"frame": crop.frame, "time": np.nan, "confidence": np.nan}
-    box = tuple(round(value / record["scale"]) for value in record["box"]) if record else UNKNOWN_BOX
+    known = record or {"index": crop.frame, "time": np.nan, "confidence": np.nan}
     return FaceScore(
-        crop.frame, crop.face, known["frame"], known["time"], box, crop.person, known["confidence"], crop.p_real
+        frame=crop.frame,
+        face=crop.face,
+        index=known["index"],
+        time=known["time"],
+        box=_own_box(record) if record else UNKNOWN_BOX,
+        person=crop.person,
+        confidence=known["confidence"],
+        p_real=crop.p_real,
+        side=known.get("side", 0),
+        still=known.get("still", False),
     )
 
 
@@ -219,9 +248,12 @@ def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture
 
 def _frame(scan: Scan, face: FaceScore, records: dict[str, dict], work_dir: Path) -> Small | None:
     """The frame of a face, as step 00 has written it, made small."""
-    image = _read(work_dir / scan.name / f"{frame_name(scan.name, face.frame)}.png")
     record = records.get(crop_name(scan.name, face.frame, face.face))
-    if image is None or record is None:
+    try:
+        image = record and read_frame(work_dir / scan.name, record["index"], scan.turned)
+    except VideoError:
+        return None
+    if image is None:
         return None
     small = shrink(image, SMALL_SIDE)
     return Small(face.frame, face.time, record["scale"] * small.shape[1] / image.shape[1], small)

@@ -34,6 +34,7 @@ from deepfake.plots import plot_history
 from deepfake.predictions import NAME
 from deepfake.pseudo_fakes import without_fakes
 from deepfake.queues import warning_waits
+from deepfake.split_record import read_record
 from deepfake.splits import Entry
 from deepfake.videos import FAKE, REAL
 
@@ -77,7 +78,8 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
             options.image_size, options.weights, sample_only, options.model, options.sequence_kind, options.new_head
         )
     kind = {"sequence": options.sequence, "frames": options.frames, "sample_only": knows_sample_only(model)}
-    keeper = Keeper(out_dir, ModelInfo(options.model, options.image_size, **kind), options.patience, made_with)
+    info = ModelInfo(options.model, options.image_size, crop_rule=read_record(split_dir).rule, **kind)
+    keeper = Keeper(out_dir, info, options.patience, made_with)
     if resume:
         keeper.progress = read_progress(keeper.state_path, made_with)
     if not keeper.progress.begun:
@@ -281,7 +283,9 @@ def finish(
         model, sets["val"], folders["val"], info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
     )
     write_model_info(info, keeper.model_path.with_suffix(".json"))
-    scores, before = report_test("03", model, sets["test"], folders["test"], out_dir, info, quiet=quiet)
+    scores, before = report_test(
+        "03", model, sets["test"], folders["test"], out_dir, info, quiet=quiet, model_path=keeper.model_path
+    )
     calibration = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
     if options.calibrate:
         print(

@@ -12,18 +12,27 @@ from pyspark.sql import functions as F
 
 from deepfake.aggregates import AGGREGATES, ORIGINS, aggregate_videos
 from deepfake.cli import hushed
-from deepfake.crop_table import read_address
 from deepfake.errors import draw_errors, most_wrong
 from deepfake.files import UserError, whole_file
 from deepfake.metrics import Scores, score
-from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo, read_model_info
+from deepfake.modelinfo import (
+    SAMPLE_ONLY,
+    UNKNOWN,
+    Given,
+    ModelInfo,
+    as_given,
+    info_beside,
+    read_model_info,
+    rule_in_words,
+)
 from deepfake.plots import plot_confusion
-from deepfake.predictions import mark_of
+from deepfake.predictions import mark_of, model_behind
 from deepfake.report import MOST_VIDEOS, write_report
 from deepfake.reports import write_metrics
 from deepfake.rules import THRESHOLD
 from deepfake.spark_predictions import add_people, malformed_row, read_predictions, scratch_folder
 from deepfake.spark_session import start_spark
+from deepfake.split_record import read_address
 from deepfake.splits import Entry, read_entries
 from deepfake.testset import Sources, errors_first, judge_of, judged_crops, scans_of
 from deepfake.videos import FAKE, LABEL_NAMES, REAL
@@ -178,9 +187,27 @@ def add_origins(verdicts: pd.DataFrame, entries: Sequence[Entry], manifest: Path
     return verdicts.assign(group=[group for group, _ in found], method=[method for _, method in found])
 
 
-def rule_of(aggregate: str, model: ModelInfo) -> Rule:
-    """The rule for an aggregate: a model's threshold and band were fitted on the mean, and hold for nothing else."""
-    return Rule(aggregate, model.threshold, model.band) if aggregate == "mean" else Rule(aggregate)
+def rule_of(aggregate: str, model: ModelInfo, threshold: float | None = None) -> Rule:
+    """The rule for an aggregate: a model's threshold and band were fitted on the mean, and hold for nothing else.
+
+    `threshold` is the user's, in place of the model's.
+    """
+    model = as_given(model if aggregate == "mean" else UNKNOWN, Given(threshold))
+    return Rule(aggregate, model.threshold, model.band)
+
+
+def said_of_rule(rule: Rule, model: ModelInfo | None, source: Path | None, threshold: float | None = None) -> str:
+    """Which threshold and band count, and where they come from, as one line."""
+    said = rule_in_words(rule.threshold, rule.band)
+    if threshold is not None:
+        left_out = model and model.band and not rule.band
+        own = f"; the band of {source} is for the mean and its own threshold, {model.threshold:.4g}" if left_out else ""
+        return f"{said}: by --threshold{own}"
+    if model is None:
+        return f"{said}: no best_model.json is known to be of these predictions (--model-info gives one)"
+    if rule.aggregate != "mean":
+        return f"the threshold and band of {source} hold for the mean; {rule.aggregate} has 0.5 and no band"
+    return f"{said}: of {source}"
 
 
 def judge_videos(
@@ -191,14 +218,17 @@ def judge_videos(
     manifest: Path | None = None,
     aggregate: str = "mean",
     sources: Sources | None = None,
+    threshold: float | None = None,
 ) -> int:
     """Step 04: video verdicts from frame predictions; returns the exit code. With `sources` it writes a report too.
+
+    Threshold, band and mark are those of `model_info`, or of `model_behind` the predictions; `threshold` overrides.
 
     Raises:
         UserError: there is no Java, or a file is missing or malformed, or does not hold what the aggregate needs.
     """
-    model = read_model_info(model_info) if model_info else None
-    rule = rule_of(aggregate, model or ModelInfo())
+    model, source = (read_model_info(model_info), model_info) if model_info else model_behind(predictions)
+    rule = rule_of(aggregate, model or UNKNOWN, threshold)
     sample_only = model.sample_only if model else mark_of(predictions)
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir}: is a file; give another --out-dir")
@@ -228,7 +258,8 @@ def judge_videos(
         (out_dir / "Errors.png").unlink(missing_ok=True)  # of other predictions
         print(f"04: no Errors.png; {error}")
     if sources:
-        judge = judge_of(model or ModelInfo(), sources, sample_only, rule.threshold, rule.band, out_dir)
+        painted = info_beside(sources.model) if sources.model else UNKNOWN
+        judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.band, out_dir)
         ordered = errors_first(verdicts, rule.is_certain(verdicts["average"]))
         write_report(
             scans_of(ordered, behind, sources, crops or None, judge),
@@ -237,8 +268,7 @@ def judge_videos(
             title="The test set's videos",
         )
         print(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
-    if model and aggregate != "mean":
-        print(f"04: the threshold and band of {model_info} hold for the mean; {aggregate} has 0.5 and no band")
+    print(f"04: {said_of_rule(rule, model, source, threshold)}")
     print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
     if sample_only:
         print(f"04: {SAMPLE_ONLY}")

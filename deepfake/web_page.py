@@ -21,13 +21,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from deepfake.classifiers import check_classifier, open_classifier
+from deepfake.classifiers import Classifier, check_classifier, cutting_by, open_classifier
 from deepfake.cli import end_gently
 from deepfake.files import UserError
+from deepfake.modelinfo import NOTHING, Given, said_of_threshold
 from deepfake.report import render_page, render_scan
 from deepfake.scan import Options
 from deepfake.scan_heat import paint
 from deepfake.scan_queue import MOST_WAITING, Item, ScanQueue, open_queue
+from deepfake.scan_rule import rule_for
 from deepfake.scans import Judge
 from deepfake.timeline import clock, percent
 from deepfake.uploads import Limits, RefusedError, receive, shown_name, suffix_of, upload_folder
@@ -53,22 +55,29 @@ HEADERS = (
 )
 
 
-def serve_page(model: Path, port: int, limits: Limits, timeout: float) -> None:
-    """Step 06: serve the page until Ctrl-C.
+def serve_page(model: Path, port: int, limits: Limits, timeout: float, given: Given = NOTHING) -> None:
+    """Step 06: serve the page until Ctrl-C. `given` is what the user says of the model, in place of its .json.
 
     Raises:
         UserError: the model cannot be used, or the port is taken.
         KeyboardInterrupt: at the end.
     """
     check_classifier(model, "keras")
+    for said in said_of_threshold(model, given):
+        print(f"06: {said}")
+    rule = rule_for(model, "06", given)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off for what runs behind them
     end_gently(lambda *_: signal.raise_signal(signal.SIGINT))  # for uvicorn, which looks out for that
     try:
         # taken first of all: whoever opens the page at once waits until the model is there
         with listen(port) as listener, upload_folder() as folder:
             print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
-            options = Options(timeout=timeout, paint=paint)
-            with open_queue(lambda: open_classifier(model), limits, options) as (queue, judge):
+            options = Options(rule, timeout=timeout, paint=paint)
+
+            def load() -> Classifier:
+                return cutting_by(open_classifier(model, given=given), rule)
+
+            with open_queue(load, limits, options) as (queue, judge):
                 app = create_app(queue, judge, folder, limits)
                 server(app).run(sockets=[listener])
     except KeyboardInterrupt:

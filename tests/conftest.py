@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
-from deepfake.crop_table import SCHEMA, write_address
+from deepfake.crop_table import SCHEMA
+from deepfake.cropping import LANDMARKS
 from deepfake.datasets import read_dataset
-from deepfake.faces import LANDMARKS, parse_crop_name
+from deepfake.face_records import parse_crop_name
 from deepfake.files import UserError
+from deepfake.split_record import SplitRecord, write_record
 from deepfake.videos import Video
 
 if TYPE_CHECKING:
@@ -87,6 +89,14 @@ def real_clips() -> Path:
     if not os.environ.get("REAL_CLIPS"):
         pytest.skip("REAL_CLIPS does not name a folder of real clips")
     return Path(os.environ["REAL_CLIPS"])
+
+
+@pytest.fixture(scope="session")
+def real_faces() -> Path:
+    """The folder of zips of real faces that someone else cut, named by the environment variable REAL_FACES."""
+    if not os.environ.get("REAL_FACES"):
+        pytest.skip("REAL_FACES does not name a folder of real faces")
+    return Path(os.environ["REAL_FACES"])
 
 
 @pytest.fixture(scope="session")
@@ -206,9 +216,20 @@ def make_faces(work_dir: Path, id: str, frames: int = 3, people: int = 1) -> lis
             | {"box": [left + 2, top + 2, 12, 12], "confidence": 0.99, "rescued": False, "person": str(number % people)}
             | {"landmarks": dict(zip(LANDMARKS, points, strict=True))}
         )
-    content = {"video": {"file": f"{id}.mp4", "size": 1, "modified": 2}, "options": {"frames": frames}}
+    content = {"video": {"file": f"{id}.mp4", "size": 1, "modified": 2}, "options": {"frames": 11}, "looked_at": frames}
     (work_dir / id / "faces.json").write_text(json.dumps(content | {"faces": records}))
     return paths
+
+
+def write_frames_json(folder: Path, indices: Mapping[int, int]) -> None:
+    """Write a frames.json as step 00 does, from the number of each frame in the video by FFF."""
+    files = [
+        {"file": f"{folder.name}-{number:03d}.png", "index": index, "time": index / 5, "scale": 1.0}
+        for number, index in indices.items()
+    ]
+    video = {"file": f"{folder.name}.mp4", "size": 1, "modified": 2, "frames": 99, "problem": None}
+    content = {"video": video, "options": {"frames": 11}, "frames": files}
+    (folder / "frames.json").write_text(json.dumps(content))
 
 
 def table_rows(work_dir: Path) -> tuple[list[dict], list[dict]]:
@@ -249,7 +270,7 @@ def move_to_table(split_dir: Path, folder: Path) -> Path:
     ]
     (folder / "split").mkdir(parents=True)
     (folder / "split" / "manifest.csv").write_bytes((split_dir / "manifest.csv").read_bytes())
-    write_address(folder / "split", str(write_table(folder / "table", rows, [])))
+    write_record(folder / "split", SplitRecord(address=str(write_table(folder / "table", rows, []))))
     return folder / "split"
 
 

@@ -173,7 +173,7 @@ def unreadable(path: Path, sources: Sources) -> None:
 
 ALL, NONE = (11, 11), (0, 0)
 ANY = ((0, 11), (0, 40))  # up to chance
-NO_FACE = "no face in any frame"
+NO_FACE = "no face"  # in any frame, or in the one that there is
 
 ROWS: dict[str, Row] = {
     # no video
@@ -229,7 +229,7 @@ ROWS: dict[str, Row] = {
     "h265.mp4": Row(of_faces("libx265", "yuv420p", "mp4"), ALL, ALL),
     "old.avi": Row(of_faces("mpeg4", "yuv420p", "avi"), ALL, ALL),
     "vp9.webm": Row(of_faces("libvpx-vp9", "yuv420p", "webm"), ALL, ALL),
-    "turned.mp4": Row(of_faces("libx264", "yuv422p", "mp4", rotation=180), ALL, (0, 11), "", NO_FACE),
+    "turned.mp4": Row(of_faces("libx264", "yuv422p", "mp4", rotation=180), ALL, ALL),
     "animation.gif": Row(of_faces("gif", "rgb8", "gif"), ALL, (1, 11)),
     "picture.png": Row(picture(".png"), (1, 1), (1, 1)),
     "picture as.mp4": Row(picture(".jpg"), (1, 1), (1, 1)),
@@ -354,8 +354,8 @@ def test_a_strange_file_gives_what_the_table_says(results, name):
     else:
         assert bool(said) == bool(row.frames_say) and row.frames_say in said
     said_of_faces = two_steps.reason("01a", name)
-    assert (said_of_faces == NO_FACE) if frames and not faces else not said_of_faces
-    assert not row.faces_say or faces or row.faces_say == said_of_faces
+    assert said_of_faces.startswith(NO_FACE) if frames and not faces else not said_of_faces
+    assert not row.faces_say or faces or said_of_faces.startswith(row.faces_say)
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, make_video
 
+from deepfake.cropping import Face
 from deepfake.files import digest_of
 from deepfake.splits import read_manifest
 
@@ -18,9 +19,11 @@ sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started the
 
 import augmentation
 import compare_models
+import recall
 import sample_accuracy
 import test_sets
 import unseen_methods
+import variants
 from augmentation import Damage, Result
 
 
@@ -191,3 +194,27 @@ def test_a_run_of_a_left_out_method_that_fails_is_not_whole(tmp_path):
     with pytest.raises(SystemExit, match=r"03-train_cnn\.py .* failed"):
         unseen_methods.train_and_test(tmp_path, unseen_methods.WAYS["plain"], "seam", args, 0, (tmp_path, tmp_path))
     assert not (tmp_path / "options.json").exists()
+
+
+def test_variants_of_videos_are_short_and_the_same_for_the_same_seed(tmp_path):
+    source = make_video(tmp_path / "a.mp4", frames=30, size=(98, 74))
+    made = []
+    for folder, seed in (("one", 3), ("other", 3), ("next", 4)):
+        variants.make_variants([source], 3, seed, tmp_path / folder)
+        made.append([path.read_bytes() for path in sorted((tmp_path / folder).iterdir())])
+    assert made[0] == made[1] != made[2]
+    frames = frames_of(tmp_path / "one" / "002-a.mp4")
+    assert len(made[0]) == 3 and len(frames) == 11
+    assert 0.3 * 74 < frames[0].shape[0] <= 2 * 74 and frames[0].shape[1] <= 2 * 98
+
+
+def test_faces_are_found_kept_lost_or_more_by_confidence_and_size():
+    frame = np.zeros((200, 200, 3), np.uint8)
+    theirs = [((0, 0, 30, 40), 0.99), ((100, 0, 50, 50), 0.96), ((100, 100, 50, 50), 0.85)]
+    ours = [Face((1, 0, 30, 40), (), 0.97), Face((100, 1, 50, 50), (), 0.94), Face((20, 120, 50, 50), (), 0.9)]
+    faces = recall.see("a", frame, theirs, ours) + recall.see("b", frame, theirs[1:2], ours[1:2])
+    rows = {(row[0], row[1]): row[2:] for row in map(str.split, recall.table(recall.Comparison(1, faces))[1:-1])}
+    assert rows["0.95", "20-40"] == ["1", "1", "1", "0", "0", "1.0000"]
+    assert rows["0.95", "40-80"] == ["2", "0", "1", "1", "0", "0.5000"]  # the surest face of the second is rescued
+    assert rows["0.8", "40-80"] == ["3", "2", "1", "1", "1", "0.6667"]
+    assert rows["0.8", "all"] == ["4", "3", "2", "1", "1", "0.7500"]

@@ -24,8 +24,9 @@ from deepfake.blending import (
     self_blend,
     usable_landmarks,
 )
+from deepfake.crop_rule import CropRule
+from deepfake.cropping import TYPICAL_LANDMARKS, crop_box, cut, find_faces, keep_faces
 from deepfake.datasets import read_dataset
-from deepfake.faces import TYPICAL_LANDMARKS, Options, crop_box, cut, find_faces, keep_faces
 from deepfake.frames import take_frames
 from deepfake.videos import REAL
 
@@ -297,8 +298,8 @@ def test_real_faces_stay_faces(real_clips):
     for video in read_dataset(real_clips):
         if video.label == REAL:
             (frame,) = take_frames(video, real_clips, 1)[1]
-            (face, *_) = keep_faces(find_faces([frame.image])[0], Options())
-            left, top, *sides = crop_box(face.box, 0.3, frame.image.shape[1], frame.image.shape[0])
+            (face, *_) = keep_faces(find_faces([frame.image])[0], CropRule())
+            left, top, *sides = crop_box(face.box, CropRule(), frame.image.shape[1], frame.image.shape[0])
             images.append(cv2.resize(cut(frame.image, (left, top, *sides)), (128, 128), interpolation=cv2.INTER_AREA))
             points.append((np.array(face.landmarks) - (left, top)) / sides)
     images, points = (np.repeat(np.array(items), 12, axis=0) for items in (images, points))

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import make_faces, table_rows, write_metadata, write_table
 
-from deepfake.crop_table import absolute, hint_at_table, open_rows, read_address, write_address
+from deepfake.crop_table import absolute, hint_at_table, open_rows
 from deepfake.files import UserError
+from deepfake.split_record import SplitRecord, read_address, write_record
 from deepfake.table_crops import find_places, list_crops, read_places
 
 
@@ -79,9 +80,9 @@ def test_a_filesystem_that_cannot_be_had_is_one_line(monkeypatch):
 
 def test_the_address_of_a_split_folder_is_in_one_small_file(tmp_path, table):
     assert read_address(tmp_path) is None
-    write_address(tmp_path, str(table))
+    write_record(tmp_path, SplitRecord(address=str(table)))
     assert read_address(tmp_path) == str(table)
-    for text in ("[", "[]", "{}", '{"crops": 5}'):
+    for text in ("[", "[]", '{"crops": 5}', '{"crop_rule": {"margin": "wide"}}'):
         (tmp_path / "crops.json").write_text(text)
         with pytest.raises(UserError, match=r"crops\.json: .*run step 02 again"):
             read_address(tmp_path)

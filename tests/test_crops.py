@@ -8,7 +8,7 @@ import pytest
 from conftest import picture
 
 from deepfake.crops import find_crops, images_in, number_images, put_crop
-from deepfake.faces import parse_crop_name
+from deepfake.face_records import parse_crop_name
 from deepfake.videos import REAL, Video
 
 VIDEO = Video("v", "part/v", REAL)

@@ -17,7 +17,7 @@ from deepfake.evaluation import (
     report_test,
 )
 from deepfake.files import UserError
-from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.modelinfo import Given, ModelInfo, write_model_info
 from deepfake.models import load_model
 from deepfake.rules import apply_temperature
 from deepfake.saved_models import load_and_predict
@@ -183,7 +183,9 @@ def test_crops_of_a_table_are_predicted_as_those_of_files_and_cached_where_they_
 def test_the_crops_are_brought_to_the_models_size_and_pixels(split_dir):
     entries = read_sets(split_dir)["test"]
     expected = raw_predictions(by_brightness(), entries, split_dir)
-    assert np.allclose(raw_predictions(by_brightness(1), entries, split_dir, pixel_max=1), expected, atol=1e-5)
+    assert np.allclose(
+        raw_predictions(by_brightness(1), entries, split_dir, ModelInfo(pixel_max=1)), expected, atol=1e-5
+    )
     assert np.allclose(raw_predictions(by_brightness(outputs=2), entries, split_dir), expected, atol=1e-5)
 
 
@@ -255,11 +257,20 @@ def test_without_that_file_numbers_are_taken_as_they_are_and_it_is_said(model_pa
     assert "03a: model.json is not beside the model, so its numbers are taken as they are" in capsys.readouterr().out
 
 
-def test_another_projects_model_gets_the_pixels_that_it_knows(model_path, split_dir, tmp_path):
-    by_brightness(pixel_max=1).save(tmp_path / "other.h5")
-    load_and_predict(tmp_path / "other.h5", split_dir, tmp_path / "other", pixel_max=1)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_another_projects_model_gets_the_pixels_that_it_knows_and_is_turned_round(
+    model_path, split_dir, tmp_path, outputs
+):
+    other = by_brightness(pixel_max=1, outputs=outputs)
+    weights = other.layers[-1].get_weights()  # of fake, and so that fake is last
+    other.layers[-1].set_weights([-weight if outputs == 1 else weight[..., ::-1] for weight in weights])
+    other.save(tmp_path / "other.h5")
+    load_and_predict(tmp_path / "other.h5", split_dir, tmp_path / "other", Given(pixel_max=1, positive="fake"))
     load_and_predict(model_path, split_dir, tmp_path / "ours")
     assert np.allclose(predicted(tmp_path / "other"), predicted(tmp_path / "ours"), atol=1e-5)
+    (tmp_path / "other.json").write_text('{"pixel_max": 1, "positive": "fake", "author": "somebody"}')
+    load_and_predict(tmp_path / "other.h5", split_dir, tmp_path / "by json")
+    assert np.array_equal(predicted(tmp_path / "by json"), predicted(tmp_path / "other"))
 
 
 @pytest.mark.parametrize("sample_only", [True, False])

@@ -2,32 +2,18 @@
 
 import csv
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from conftest import make_video, tree, write_metadata
 
+from deepfake.crop_rule import CropRule, as_json
+from deepfake.cropping import LANDMARKS, Face, crop_box, cut, find_faces, find_landmarks, keep_faces
 from deepfake.drawing.scenes import Plan, Scene
-from deepfake.faces import (
-    LANDMARKS,
-    Face,
-    Options,
-    crop_all_frames,
-    crop_all_videos,
-    crop_box,
-    crop_frames,
-    crop_video,
-    cut,
-    find_faces,
-    find_landmarks,
-    keep_faces,
-    landmarks_in_crop,
-    mark_all_landmarks,
-    mark_landmarks,
-    read_faces_json,
-)
+from deepfake.face_records import landmarks_in_crop, read_faces_json
+from deepfake.faces import crop_all_frames, crop_all_videos, crop_frames, crop_video, mark_all_landmarks, mark_landmarks
 from deepfake.files import UserError, write_json
 from deepfake.frames import convert_video, convert_videos, read_png, write_png
 from deepfake.runner import Run, VideoError
@@ -96,14 +82,14 @@ def failures(work_dir) -> list[tuple[str, ...]]:
     ],
 )
 def test_sure_faces_are_kept_and_else_the_surest_one_is_rescued(confidences, options, kept):
-    faces = keep_faces([face(confidence) for confidence in confidences], Options(**options))
+    faces = keep_faces([face(confidence) for confidence in confidences], CropRule(**options))
     assert [(face.confidence, face.rescued) for face in faces] == kept
 
 
 def test_boxes_without_an_area_are_no_faces():
     flat = [face(0.99, box=(10, 10, 0, 5)), face(0.98, box=(10, 10, 5, -3))]
-    assert keep_faces(flat, Options()) == []
-    assert [face.confidence for face in keep_faces([*flat, face(0.85)], Options())] == [0.85]
+    assert keep_faces(flat, CropRule()) == []
+    assert [face.confidence for face in keep_faces([*flat, face(0.85)], CropRule())] == [0.85]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +107,7 @@ def test_boxes_without_an_area_are_no_faces():
     ],
 )
 def test_a_crop_is_the_box_with_its_margin_inside_the_frame(box, margin, expected):
-    assert crop_box(box, margin, width=160, height=100) == expected
+    assert crop_box(box, CropRule(margin=margin), width=160, height=100) == expected
 
 
 def test_crops_of_any_box_that_touches_the_frame_have_pixels():
@@ -130,7 +116,7 @@ def test_crops_of_any_box_that_touches_the_frame_have_pixels():
     for _ in range(2000):
         w, h = rng.integers(1, 200, 2).tolist()
         x, y = int(rng.integers(1 - w, 160)), int(rng.integers(1 - h, 100))
-        left, top, width, height = crop = crop_box((x, y, w, h), float(rng.uniform(0, 2)), 160, 100)
+        left, top, width, height = crop = crop_box((x, y, w, h), CropRule(margin=float(rng.uniform(0, 2))), 160, 100)
         assert 0 <= left <= max(x, 0) and 0 <= top <= max(y, 0)
         assert left + width >= min(160, x + w) and top + height >= min(100, y + h)
         assert cut(frame, crop).shape == (height, width, 3) and width > 0 and height > 0
@@ -141,10 +127,10 @@ def test_crops_of_any_box_that_touches_the_frame_have_pixels():
 
 def test_the_crops_of_a_video_are_cut_from_its_frames_and_recorded(tmp_path, two, one, nobody):
     frames = [two, one, nobody]
-    (first, second), (alone,), _ = found = [keep_faces(faces, Options()) for faces in find_faces(frames)]
+    (first, second), (alone,), _ = found = [keep_faces(faces, CropRule()) for faces in find_faces(frames)]
     assert first.confidence > second.confidence and found[2] == []
     write_frames(tmp_path, "a-b", frames)
-    outcome = crop_frames("a-b", tmp_path, Options())
+    outcome = crop_frames("a-b", tmp_path, CropRule())
     assert (outcome.count, outcome.problem, outcome.done_before) == (3, None, False)
     # the most confident face of a frame comes first
     names = ["a-b-000-00.png", "a-b-000-01.png", "a-b-001-00.png"]
@@ -152,16 +138,18 @@ def test_the_crops_of_a_video_are_cut_from_its_frames_and_recorded(tmp_path, two
     crops = [read_png(tmp_path / "a-b" / "faces" / name) for name in names]
     content = json.loads((tmp_path / "a-b" / "faces.json").read_text())
     assert content["video"] == {"file": "a-b.mp4", "size": 1234, "modified": 99, "frames": 70, "problem": None}
-    assert content["options"] == {"frames": 11, "min_confidence": 0.95, "margin": 0.3, "rescue": True}
+    assert content["crop_rule"] == as_json(CropRule())
     places = [(two, 0, first), (two, 0, second), (one, 1, alone)]
     assert len(content["faces"]) == len(places)
     for name, crop, record, (frame, number, face) in zip(names, crops, content["faces"], places, strict=True):
-        x, y, w, h = box = crop_box(face.box, 0.3, frame.shape[1], frame.shape[0])
+        x, y, w, h = box = crop_box(face.box, CropRule(), frame.shape[1], frame.shape[0])
         assert np.array_equal(crop, frame[y : y + h, x : x + w])
         assert list(record["landmarks"]) == list(LANDMARKS)
         assert record == {
             "file": name,
-            "frame": 7 * number,
+            "frame": number,
+            "face": int(name[-5]),
+            "index": 7 * number,
             "time": 0.28 * number,
             "scale": 0.5,
             "crop": list(box),
@@ -170,23 +158,25 @@ def test_the_crops_of_a_video_are_cut_from_its_frames_and_recorded(tmp_path, two
             "confidence": face.confidence,
             "rescued": False,
             "person": name[-5],
+            "side": round(np.sqrt(face.box[2] * face.box[3]) / 0.5),
+            "still": False,
         }
 
 
 def test_a_face_that_is_not_sure_is_recorded_as_rescued(tmp_path, two, one):
     write_frames(tmp_path, "a", [two, one])
-    assert crop_frames("a", tmp_path, Options(min_confidence=1)).count == 2
+    assert crop_frames("a", tmp_path, CropRule(min_confidence=1)).count == 2
     assert crop_names(tmp_path, "a") == ["a-000-00.png", "a-001-00.png"]
-    records = read_faces_json(tmp_path / "a")
+    records = read_faces_json(tmp_path / "a").faces
     assert [record["rescued"] for record in records] == [True, True]
     assert records[0]["confidence"] == max(face.confidence for face in find_faces([two])[0])
 
 
 def test_the_landmarks_of_a_crop_are_where_its_eyes_nose_and_mouth_are(tmp_path, two):
     write_frames(tmp_path, "a", [two])
-    crop_frames("a", tmp_path, Options())
-    for record in read_faces_json(tmp_path / "a"):
-        left_eye, right_eye, nose, mouth_left, mouth_right = points = landmarks_in_crop(record)
+    crop_frames("a", tmp_path, CropRule())
+    for record in read_faces_json(tmp_path / "a").faces:
+        left_eye, right_eye, nose, mouth_left, mouth_right = points = landmarks_in_crop(record, CropRule())
         _, _, width, height = record["crop"]
         assert all(0 < x < width and 0 < y < height for x, y in points)
         assert left_eye[0] < nose[0] < right_eye[0] and mouth_left[0] < mouth_right[0]
@@ -196,7 +186,7 @@ def test_the_landmarks_of_a_crop_are_where_its_eyes_nose_and_mouth_are(tmp_path,
 @pytest.mark.parametrize(("margin", "side"), [(0.3, 160), (0, 160), (-0.14, 160), (0.3, 40), (0.1, 700)])
 def test_the_landmarks_of_a_crop_of_any_size_that_another_tool_made_are_found(one, margin, side):
     (face,) = find_faces([one])[0]
-    left, top, width, height = crop_box(face.box, margin, *one.shape[1::-1])
+    left, top, width, height = crop_box(face.box, CropRule(margin=margin), *one.shape[1::-1])
     crop = cv2.resize(cut(one, (left, top, width, height)), (side, side), interpolation=cv2.INTER_AREA)
     expected = (np.array(face.landmarks) - (left, top)) * side / (width, height)
     assert abs(np.array(find_landmarks(crop)) - expected).max() < 0.1 * side
@@ -210,42 +200,41 @@ def test_a_crop_without_a_face_has_no_landmarks(shape):
 def test_landmarks_are_recorded_in_the_frame_and_given_in_the_crop():
     points = [(45, 40), (55, 40), (50, 50), (45, 60), (55, 60)]
     record = {"crop": [34, 18, 32, 64], "landmarks": dict(zip(LANDMARKS, points, strict=True))}
-    assert landmarks_in_crop(record) == [(11, 22), (21, 22), (16, 32), (11, 42), (21, 42)]
+    assert landmarks_in_crop(record, CropRule()) == [(11, 22), (21, 22), (16, 32), (11, 42), (21, 42)]
 
 
 def test_a_margin_and_the_strict_rule_are_obeyed_and_recorded(tmp_path, two, one):
     (first, second) = sorted(find_faces([two])[0], key=lambda face: -face.confidence)
     between = (first.confidence + second.confidence) / 2
-    options = Options(min_confidence=between, margin=0, rescue=False)
+    options = CropRule(min_confidence=between, margin=0, rescue=False)
     write_frames(tmp_path, "a", [two, one])
     crop_frames("a", tmp_path, options)
-    records = read_faces_json(tmp_path / "a")
+    records = read_faces_json(tmp_path / "a").faces
     assert all(record["crop"] == record["box"] for record in records)
     sure = [face.box for found in find_faces([two, one]) for face in found if face.confidence >= between]
     assert [record["box"] for record in records] == [list(box) for box in sure]
     assert records[0]["box"] == list(first.box) and list(second.box) not in [record["box"] for record in records]
-    recorded = json.loads((tmp_path / "a" / "faces.json").read_text())["options"]
-    assert recorded == {"frames": 11} | asdict(options)
+    assert read_faces_json(tmp_path / "a").rule == options
 
 
 def test_a_new_run_leaves_no_crop_of_the_older_one(tmp_path, two, one):
     write_frames(tmp_path, "a", [two] * 3)
-    crop_frames("a", tmp_path, Options())
+    crop_frames("a", tmp_path, CropRule())
     assert len(crop_names(tmp_path, "a")) == 6
     write_frames(tmp_path, "a", [one], modified=100)
-    crop_frames("a", tmp_path, Options())
+    crop_frames("a", tmp_path, CropRule())
     assert crop_names(tmp_path, "a") == ["a-000-00.png"]
-    assert len(read_faces_json(tmp_path / "a")) == 1
+    assert len(read_faces_json(tmp_path / "a").faces) == 1
 
 
 def test_what_is_done_is_not_done_again_unless_something_changed_or_it_is_asked_for(tmp_path, two, one):
     write_frames(tmp_path, "a", [two])
-    done = crop_frames("a", tmp_path, Options())
+    done = crop_frames("a", tmp_path, CropRule())
     write_frames(tmp_path, "a", [one])  # which nothing tells from the older ones
     before = tree(tmp_path)
-    assert crop_frames("a", tmp_path, Options()) == replace(done, done_before=True)
+    assert crop_frames("a", tmp_path, CropRule()) == replace(done, done_before=True)
     assert tree(tmp_path) == before
-    for options, overwrite in ((Options(), True), (Options(margin=0), False), (Options(rescue=False), False)):
+    for options, overwrite in ((CropRule(), True), (CropRule(margin=0), False), (CropRule(rescue=False), False)):
         outcome = crop_frames("a", tmp_path, options, overwrite)
         assert (outcome.count, outcome.done_before) == (1, False)
         assert crop_frames("a", tmp_path, options).done_before
@@ -253,7 +242,7 @@ def test_what_is_done_is_not_done_again_unless_something_changed_or_it_is_asked_
 
 def test_a_record_without_people_gets_them_from_its_boxes_and_nothing_else_changes(tmp_path, two, one, nobody):
     write_frames(tmp_path, "a", [two, nobody, one, two])
-    done = crop_frames("a", tmp_path, Options())
+    done = crop_frames("a", tmp_path, CropRule())
     record = tmp_path / "a" / "faces.json"
     before, content = tree(tmp_path), json.loads(record.read_text())
     assert [face["person"] for face in content["faces"]] == ["0", "1", "0", "0", "1"]
@@ -261,36 +250,36 @@ def test_a_record_without_people_gets_them_from_its_boxes_and_nothing_else_chang
         del face["person"]
     write_json(record, content)
     write_frames(tmp_path, "a", [nobody] * 4)  # in which nothing would be found
-    assert crop_frames("a", tmp_path, Options()) == replace(done, done_before=True)
+    assert crop_frames("a", tmp_path, CropRule()) == replace(done, done_before=True)
     assert record.read_bytes() == before["a/faces.json"]
     assert [name for name in crop_names(tmp_path, "a") if f"a/faces/{name}" not in before] == []
 
 
 def test_a_video_without_a_face_is_a_problem_and_leaves_no_older_crops(tmp_path, one, nobody):
     write_frames(tmp_path, "a", [one])
-    crop_frames("a", tmp_path, Options())
+    crop_frames("a", tmp_path, CropRule())
     write_frames(tmp_path, "a", [nobody], modified=100)
-    outcome = crop_frames("a", tmp_path, Options())
+    outcome = crop_frames("a", tmp_path, CropRule())
     assert outcome.count == 0 and "no face" in outcome.problem
-    assert crop_names(tmp_path, "a") == [] and read_faces_json(tmp_path / "a") == []
+    assert crop_names(tmp_path, "a") == [] and read_faces_json(tmp_path / "a").faces == []
     # and stays one, though there is nothing more to do
-    assert crop_frames("a", tmp_path, Options()) == replace(outcome, done_before=True)
+    assert crop_frames("a", tmp_path, CropRule()) == replace(outcome, done_before=True)
 
 
 def test_a_damaged_frame_is_named(tmp_path, one):
     write_frames(tmp_path, "a", [one] * 2)
     (tmp_path / "a" / "a-001.png").write_bytes(b"half")
     with pytest.raises(VideoError, match=r"a-001\.png"):
-        crop_frames("a", tmp_path, Options())
+        crop_frames("a", tmp_path, CropRule())
 
 
 def test_files_that_are_no_crops_are_left_alone(tmp_path, one):
     write_frames(tmp_path, "a", [one])
-    crop_frames("a", tmp_path, Options())
+    crop_frames("a", tmp_path, CropRule())
     (tmp_path / "a" / "faces" / "notes.txt").write_text("mine")
     before = tree(tmp_path)
     with pytest.raises((UserError, VideoError), match=r"notes\.txt"):
-        crop_frames("a", tmp_path, Options(margin=0))
+        crop_frames("a", tmp_path, CropRule(margin=0))
     assert tree(tmp_path) == before
 
 
@@ -325,26 +314,26 @@ def clip(tmp_path, two) -> Video:
     return Video("a-b", "sub/a-b.mp4", REAL)
 
 
-@pytest.mark.parametrize("options", [Options(), Options(margin=0, rescue=False), Options(min_confidence=1)])
+@pytest.mark.parametrize("options", [CropRule(), CropRule(margin=0, rescue=False), CropRule(min_confidence=1)])
 def test_one_pass_gives_the_crops_and_the_record_of_both_steps(tmp_path, clip, options):
     videos, both, one_pass = (tmp_path / name for name in ("videos", "both", "one pass"))
     convert_video(clip, videos, both, 5)
     outcome = crop_frames("a-b", both, options)
     assert outcome.count > 0
-    assert crop_video(clip, videos, one_pass, 5, options) == outcome
+    assert crop_video(clip, videos, one_pass, replace(options, frames=5)) == outcome
     expected = {name: content for name, content in tree(both).items() if "face" in name or name == "a-b"}
     assert tree(one_pass) == expected
-    assert crop_video(clip, videos, one_pass, 5, options) == replace(outcome, done_before=True)
+    assert crop_video(clip, videos, one_pass, replace(options, frames=5)) == replace(outcome, done_before=True)
 
 
 def test_one_pass_with_other_options_or_of_another_file_is_a_new_one(tmp_path, clip, one):
     videos, work = tmp_path / "videos", tmp_path / "work"
-    assert crop_video(clip, videos, work, 3, Options()).count > 2
-    for k, options in ((1, Options()), (1, Options(margin=0)), (1, Options(min_confidence=1))):
-        assert not crop_video(clip, videos, work, k, options).done_before
+    assert crop_video(clip, videos, work, CropRule(frames=3)).count > 2
+    for changes in ({}, {"margin": 0}, {"min_confidence": 1}):
+        assert not crop_video(clip, videos, work, CropRule(frames=1, **changes)).done_before
         assert {name.rsplit("-", 2)[1] for name in crop_names(work, "a-b")} == {"000"}
     write_video(videos / clip.file, [one], 10)
-    outcome = crop_video(clip, videos, work, 1, Options(min_confidence=1))
+    outcome = crop_video(clip, videos, work, CropRule(frames=1, min_confidence=1))
     assert (outcome.count, outcome.done_before) == (1, False)
     assert read_png(work / "a-b" / "faces" / "a-b-000-00.png").shape[0] <= 2 * one.shape[0]
 
@@ -354,7 +343,7 @@ def test_one_pass_lists_what_is_damaged_and_what_has_no_face(tmp_path, clip, cap
     make_video(videos / "bars.mp4", frames=2)
     (videos / "empty.mp4").touch()
     write_metadata(videos, dict.fromkeys([clip.file, "bars.mp4", "empty.mp4"], "REAL"))
-    assert crop_all_videos(videos, 3, Options(), Run("01a", "faces", tmp_path / "work", strict=True)) == 1
+    assert crop_all_videos(CropRule(frames=3), videos, Run("01a", "faces", tmp_path / "work", strict=True)) == 1
     listed = {video: reason for _, video, reason in failures(tmp_path / "work")}
     assert listed.keys() == {"bars", "empty"}
     assert "no face" in listed["bars"] and "empty" in listed["empty"]
@@ -366,14 +355,14 @@ def test_one_pass_lists_what_is_damaged_and_what_has_no_face(tmp_path, clip, cap
 
 def test_marked_faces_are_red_at_the_landmarks_and_else_equal(tmp_path, two):
     write_frames(tmp_path, "a", [two])
-    crop_frames("a", tmp_path, Options())
+    crop_frames("a", tmp_path, CropRule())
     assert mark_landmarks("a", tmp_path).count == 2
     assert crop_names(tmp_path, "a", "marked_faces") == crop_names(tmp_path, "a")
-    for record in read_faces_json(tmp_path / "a"):
+    for record in read_faces_json(tmp_path / "a").faces:
         crop = read_png(tmp_path / "a" / "faces" / record["file"])
         marked = read_png(tmp_path / "a" / "marked_faces" / record["file"])
         assert marked.shape == crop.shape
-        points = np.array(landmarks_in_crop(record))
+        points = np.array(landmarks_in_crop(record, CropRule()))
         assert all(tuple(marked[y, x]) == (255, 0, 0) for x, y in points)
         rows, columns = np.nonzero((marked != crop).any(axis=2))
         distance = np.hypot(columns[:, None] - points[:, 0], rows[:, None] - points[:, 1]).min(axis=1)
@@ -382,10 +371,10 @@ def test_marked_faces_are_red_at_the_landmarks_and_else_equal(tmp_path, two):
 
 def test_marking_again_replaces_what_was_marked_before(tmp_path, one):
     write_frames(tmp_path, "a", [one] * 2)
-    crop_frames("a", tmp_path, Options())
+    crop_frames("a", tmp_path, CropRule())
     mark_landmarks("a", tmp_path)
     write_frames(tmp_path, "a", [one], modified=100)
-    crop_frames("a", tmp_path, Options())
+    crop_frames("a", tmp_path, CropRule())
     mark_landmarks("a", tmp_path)
     assert crop_names(tmp_path, "a", "marked_faces") == ["a-000-00.png"]
 
@@ -393,7 +382,7 @@ def test_marking_again_replaces_what_was_marked_before(tmp_path, one):
 def test_one_video_whose_crops_are_damaged_does_not_stop_the_marking(tmp_path, one):
     for id in ("a", "b"):
         write_frames(tmp_path, id, [one])
-        crop_frames(id, tmp_path, Options())
+        crop_frames(id, tmp_path, CropRule())
     (tmp_path / "a" / "faces" / "a-000-00.png").write_bytes(b"")
     run = Run("01b", "marked faces", tmp_path)
     assert mark_all_landmarks(run) == 0
@@ -406,7 +395,7 @@ def test_one_video_whose_crops_are_damaged_does_not_stop_the_marking(tmp_path, o
 # what comes first
 
 
-@pytest.mark.parametrize("work", [lambda run: crop_all_frames(Options(), run), mark_all_landmarks])
+@pytest.mark.parametrize("work", [lambda run: crop_all_frames(CropRule(), run), mark_all_landmarks])
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_step_run_before_the_one_it_needs_says_so(tmp_path, work, exists):
     folder = tmp_path if exists else tmp_path / "nothing"
@@ -420,20 +409,20 @@ def test_a_step_run_before_the_one_it_needs_says_so(tmp_path, work, exists):
 def test_a_real_clip_has_a_face_in_each_frame_some_of_them_rescued(real_clips, tmp_path):
     video = Video("634", "634.mp4", REAL)
     assert convert_video(video, real_clips, tmp_path, 11).problem is None
-    outcome = crop_frames("634", tmp_path, Options())
-    faces = read_faces_json(tmp_path / "634")
+    outcome = crop_frames("634", tmp_path, CropRule())
+    faces = read_faces_json(tmp_path / "634").faces
     assert outcome.count == len(faces) >= 11 and len({face["frame"] for face in faces}) == 11
     rescued = {face["frame"] for face in faces if face["rescued"]}
     assert 1 <= len(rescued) < 11
     assert all((face["confidence"] < 0.95) == face["rescued"] for face in faces)
     assert all(face["confidence"] >= 0.8 for face in faces)
     for face in faces:
-        (left_x, left_y), (right_x, _), _, (_, mouth_y), _ = landmarks_in_crop(face)
+        (left_x, left_y), (right_x, _), _, (_, mouth_y), _ = landmarks_in_crop(face, CropRule())
         assert left_x < right_x and left_y < mouth_y
-        assert (np.array(landmarks_in_crop(face)) > 0).all()
+        assert (np.array(landmarks_in_crop(face, CropRule())) > 0).all()
     # the strict rule keeps the sure ones only
-    crop_frames("634", tmp_path, Options(rescue=False))
-    sure = read_faces_json(tmp_path / "634")
+    crop_frames("634", tmp_path, CropRule(rescue=False))
+    sure = read_faces_json(tmp_path / "634").faces
     kept = [face for face in faces if not face["rescued"]]
     assert [(face["frame"], face["box"]) for face in sure] == [(face["frame"], face["box"]) for face in kept]
     assert [face["file"] for face in sure] == [face["file"] for face in kept]
@@ -444,7 +433,7 @@ def test_a_video_without_a_face_is_listed_beside_the_failures_of_other_steps(rea
     make_video(tmp_path / "bars.mp4", frames=2)
     write_metadata(tmp_path, dict.fromkeys(["clip.mp4", "bars.mp4", "gone.mp4"], "REAL"))
     assert convert_videos(tmp_path, 2, Run("00", "frames", tmp_path)) == 0
-    assert crop_all_frames(Options(), Run("01a", "faces", tmp_path, strict=True)) == 1
+    assert crop_all_frames(CropRule(), Run("01a", "faces", tmp_path, strict=True)) == 1
     assert [row[:2] for row in failures(tmp_path)] == [("00", "gone"), ("01a", "bars")]
     assert "no face" in failures(tmp_path)[1][2]
-    assert len(read_faces_json(tmp_path / "clip")) >= 2
+    assert len(read_faces_json(tmp_path / "clip").faces) >= 2

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.faces import LANDMARKS
+from deepfake.cropping import LANDMARKS
 from deepfake.facts import (
     RULES,
     describe,

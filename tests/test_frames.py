@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import cut_in_half, make_video, number_in, run_step, tree, write_metadata
 
+from deepfake.crop_rule import FRAMES_PER_VIDEO
 from deepfake.files import UserError
 from deepfake.frames import (
-    FRAMES_PER_VIDEO,
     FrameFile,
     VideoFile,
     choose_frames,
@@ -82,7 +82,7 @@ def test_png_pixels_are_those_of_rgb24_to_the_last_bit(tmp_path, codec, pixels):
     convert(tmp_path)
     with av.open(str(path)) as container:
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    _, _, files = read_frames_json(tmp_path / "work" / "a")
+    files = read_frames_json(tmp_path / "work" / "a").frames
     assert [file.index for file in files] == choose_frames(12, 11)
     for file in files:
         assert np.array_equal(read_png(tmp_path / "work" / "a" / file.file), decoded[file.index])
@@ -118,16 +118,17 @@ def test_frames_json_tells_of_the_video_the_options_and_each_frame(tmp_path):
             "frames": 20,
             "problem": None,
         },
+        "folder": str(tmp_path),
         "options": {"frames": 2},
         "frames": [
             {"file": "a-000.png", "index": 5, "time": 0.5, "scale": 2.0},
             {"file": "a-001.png", "index": 15, "time": 1.5, "scale": 2.0},
         ],
     }
-    video, wanted, files = read_frames_json(tmp_path / "work" / "a")
-    assert video == VideoFile("sub/a.mp4", stat.st_size, stat.st_mtime_ns, 20, None)
-    assert wanted == 2
-    assert files == [FrameFile("a-000.png", 5, 0.5, 2.0), FrameFile("a-001.png", 15, 1.5, 2.0)]
+    taken = read_frames_json(tmp_path / "work" / "a")
+    assert taken.video == VideoFile("sub/a.mp4", stat.st_size, stat.st_mtime_ns, 20, None)
+    assert taken.wanted == 2 and taken.is_there()
+    assert taken.frames == [FrameFile("a-000.png", 5, 0.5, 2.0), FrameFile("a-001.png", 15, 1.5, 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_a_short_video_gives_what_it_has_without_a_complaint(tmp_path, frames):
     make_video(tmp_path / "a.mp4", frames=frames)
     outcome = convert(tmp_path)
     assert (outcome.count, outcome.problem) == (frames, None)
-    _, _, files = read_frames_json(tmp_path / "work" / "a")
+    files = read_frames_json(tmp_path / "work" / "a").frames
     assert [number_in(read_png(tmp_path / "work" / "a" / file.file)) for file in files] == list(range(frames))
 
 
@@ -226,7 +227,8 @@ def test_a_truncated_video_keeps_what_could_be_read_and_is_listed(tmp_path, name
     outcome = convert(tmp_path, file=name)
     assert outcome.count >= 9
     folder = tmp_path / "work" / "a"
-    source, _, files = read_frames_json(folder)
+    taken = read_frames_json(folder)
+    source, files = taken.video, taken.frames
     assert len(files) == outcome.count == len(list(folder.glob("*.png")))
     assert source.problem == outcome.problem
     # the first part of the video only, each frame the one that it says it is
@@ -296,6 +298,6 @@ def test_damage_in_the_middle_costs_frames_and_not_the_video(tmp_path, seed):
         data[place : place + 40] = rng.bytes(40)
     path.write_bytes(data)
     outcome = convert(tmp_path)
-    _, _, files = read_frames_json(tmp_path / "work" / "a")
+    files = read_frames_json(tmp_path / "work" / "a").frames
     assert outcome.count == len(files) >= 5
     assert len(files) == 11 or outcome.problem

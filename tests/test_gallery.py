@@ -1,8 +1,9 @@
 import cv2
 import numpy as np
 import pytest
+from conftest import write_frames_json
 
-from deepfake.faces import LANDMARKS
+from deepfake.cropping import LANDMARKS
 from deepfake.files import UserError, write_json
 from deepfake.frames import write_png
 from deepfake.gallery import choose_tiles, draw_gallery
@@ -25,7 +26,8 @@ def work_dir(tmp_path):
         folder = tmp_path / video.id
         write_png(folder / f"{video.id}-000.png", rng.integers(0, 255, (60, 80, 3)).astype(np.uint8))
         points = {name: [20, 20] for name in LANDMARKS}
-        face = {"file": f"{video.id}-000-00.png", "crop": [10, 10, 30, 40], "landmarks": points}
+        write_frames_json(folder, {0: 0})
+        face = {"file": f"{video.id}-000-00.png", "frame": 0, "crop": [10, 10, 30, 40], "landmarks": points}
         write_png(folder / "faces" / face["file"], rng.integers(0, 255, (40, 30, 3)).astype(np.uint8))
         write_json(folder / "faces.json", {"faces": [] if video.id == "e" else [face]})
     return tmp_path

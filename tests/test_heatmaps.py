@@ -58,6 +58,26 @@ def test_the_heat_is_where_the_evidence_is_for_either_verdict_and_however_sure(s
         assert centre_of(picture) == pytest.approx((x + 8, y + 8), abs=5)
 
 
+def turned_round(model: keras.Model) -> keras.Model:
+    """The same model with its output turned round: of fake, or fake last."""
+    weights = model.layers[-1].get_weights()
+    turned = [-weight if weight.shape[-1] == 1 else weight[..., ::-1] for weight in weights]
+    model.layers[-1].set_weights(turned)
+    return model
+
+
+@pytest.mark.parametrize("outputs", [1, 2], ids=["sigmoid", "softmax"])
+def test_of_another_projects_model_the_heat_is_the_same_once_it_is_read_rightly(outputs):
+    crops = with_spots([(0, 0), (24, 24)])
+    for speaks_for_real in (1.0, -1.0):
+        expected = heat_of(redness(speaks_for_real, False, outputs), crops)
+        other = turned_round(redness(speaks_for_real, False, outputs))
+        conv = other.get_layer("red_and_grey")
+        conv.set_weights([255 * weight if weight.ndim == 4 else weight for weight in conv.get_weights()])
+        found = heat_of(other, crops, pixel_max=1, positive="fake")
+        assert expected.any() and np.allclose(found, expected, atol=1e-4)
+
+
 def test_where_nothing_speaks_for_the_verdict_there_is_no_heat():
     # grey has no red in it, so that p_real is one half, which is not above the threshold: taken for fake
     heat = heat_of(redness(1.0, nested=True), np.full((2, SIZE, SIZE, 3), 90, np.uint8))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from deepfake.files import UserError
-from deepfake.modelinfo import ModelInfo, read_model_info, write_model_info
+from deepfake.modelinfo import Given, ModelInfo, as_given, info_beside, read_model_info, write_model_info
 
 INFO = ModelInfo("efficientnet-b0", 128, sample_only=True, temperature=1.7, threshold=0.45, band=(0.3, 0.6))
 SEQUENCE = ModelInfo("xception", 299, "lstm", 10)
@@ -21,6 +21,15 @@ def test_of_an_older_file_what_is_missing_has_its_default(tmp_path):
     assert read_model_info(path) == ModelInfo("efficientnet-b0", 64, sample_only=True)
     path.write_text("{}")
     assert read_model_info(path) == ModelInfo()
+
+
+def test_what_the_user_says_of_a_model_comes_before_its_json_and_a_band_goes_with_its_threshold(tmp_path):
+    (tmp_path / "other.json").write_text('{"pixel_max": 1, "positive": "fake", "threshold": 0.4, "band": [0.3, 0.5]}')
+    info = info_beside(tmp_path / "other.h5")
+    assert info == ModelInfo(threshold=0.4, band=(0.3, 0.5), pixel_max=1, positive="fake")
+    assert as_given(info, Given(0.4, 255, "real")) == ModelInfo(threshold=0.4, band=(0.3, 0.5))
+    assert as_given(info, Given(0.0)) == ModelInfo(threshold=0.0, pixel_max=1, positive="fake")
+    assert info_beside(tmp_path / "none.h5", Given(pixel_max=1)) == ModelInfo(pixel_max=1)
 
 
 def test_what_a_newer_file_adds_is_passed_over(tmp_path):
@@ -73,6 +82,12 @@ def test_a_missing_file_is_the_users_error(tmp_path):
         {"frames": "ten"},
         {"frames": 2.5},
         {"frames": [10]},
+        {"pixel_max": 100},
+        {"pixel_max": True},
+        {"pixel_max": [1]},
+        {"pixel_max": None},
+        {"positive": "maybe"},
+        {"positive": 1},
     ],
     ids=str,
 )

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.faces import LANDMARKS
+from deepfake.cropping import LANDMARKS
 from deepfake.files import write_json
 from deepfake.frames import write_png
 from deepfake.pairs import choose_pairs, draw_pairs, overlap, read_pair

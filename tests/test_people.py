@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from deepfake.crop_rule import CropRule
 from deepfake.datasets import read_dataset
-from deepfake.faces import Options, crop_video
+from deepfake.faces import crop_video
 from deepfake.people import count_people, join_people
 from deepfake.sample import draw_dataset
 
@@ -146,7 +147,7 @@ def recorded(videos_dir, work_dir) -> dict[str, list[dict]]:
     """The faces of each video of a dataset, as step 01a records them."""
     faces = {}
     for video in read_dataset(videos_dir):
-        crop_video(video, videos_dir, work_dir, FRAMES, Options())
+        crop_video(video, videos_dir, work_dir, CropRule(frames=FRAMES))
         faces[video.id] = json.loads((work_dir / video.id / "faces.json").read_text())["faces"]
     return faces
 

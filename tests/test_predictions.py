@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
-from deepfake.predictions import is_sample_only, write_predictions
+from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.predictions import mark_of, model_behind, write_predictions
 from deepfake.splits import Entry
 
 
@@ -22,10 +25,56 @@ def test_json_and_parquet_hold_the_same_numbers_and_the_parquet_all_that_is_know
     assert list(table) == ["label", "video", "group", "method", "frame", "face", "person", "p_real"]
 
 
-def test_a_model_is_sample_only_where_its_json_says_so(tmp_path):
-    info = tmp_path / "best_model.json"
-    assert not is_sample_only(info)
-    info.write_text('{"sample_only": false}')
-    assert not is_sample_only(info)
-    info.write_text('{"sample_only": true}')
-    assert is_sample_only(info)
+INFO = ModelInfo("meso4", 32, sample_only=True, temperature=1.7, threshold=0.45, band=(0.4, 0.5))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a model and its best_model.json, as step 03 leaves them."""
+    model = tmp_path / "tmp_checkpoint" / "best_model.keras"
+    model.parent.mkdir()
+    model.write_text("a model")
+    write_model_info(INFO, model.with_suffix(".json"))
+    return tmp_path
+
+
+def predicted(folder, info=INFO, model=b"a model"):
+    """Predictions by a model in a file of those bytes."""
+    (folder / "model").write_bytes(model)
+    write_predictions([], np.zeros(0), folder, info, folder / "model")
+    return folder / "cnn_preds_values.json"
+
+
+def test_the_model_behind_predictions_is_that_of_the_same_folder_as_its_json_is_now(folder):
+    path, found = predicted(folder), folder / "tmp_checkpoint" / "best_model.json"
+    assert model_behind(path) == model_behind(folder) == (INFO, found)
+    write_model_info(replace(INFO, threshold=0.7, band=None), found)
+    assert model_behind(path) == (replace(INFO, threshold=0.7, band=None), found)
+    (folder / "_cnn_preds_values.json").unlink()  # predictions of others say nothing
+    assert model_behind(path)[1] == found
+
+
+def test_of_another_model_in_the_folder_nothing_is_taken(folder):
+    other = ModelInfo(threshold=0.3, band=(0.2, 0.4))
+    path = predicted(folder, other, model=b"another")
+    assert model_behind(path) == (other, folder / "_cnn_preds_values.json")
+    as_they_are = replace(INFO, temperature=1.0, threshold=0.5, band=None)  # by the same model
+    path = predicted(folder, as_they_are)
+    assert model_behind(path) == (as_they_are, folder / "_cnn_preds_values.json")
+
+
+def test_a_parquet_file_alone_says_what_model_it_is_of(folder):
+    path = predicted(folder).with_suffix(".parquet").rename(folder / "model.parquet")
+    (folder / "_cnn_preds_values.json").unlink()
+    (folder / "tmp_checkpoint" / "best_model.keras").write_text("trained again")
+    assert model_behind(path) == (INFO, path)
+
+
+def test_an_older_mark_that_differs_from_the_models_is_of_another_and_stands_alone(folder):
+    path = predicted(folder)
+    for known, info in ((True, INFO), (False, None)):
+        (folder / "_cnn_preds_values.json").write_text(json.dumps({"sample_only": known}))
+        assert model_behind(path)[0] == info and mark_of(path) is known
+    (folder / "_cnn_preds_values.json").unlink()
+    (folder / "tmp_checkpoint" / "best_model.json").unlink()
+    assert model_behind(path) == (None, None) and mark_of(path) is None

@@ -11,9 +11,10 @@ from conftest import move_to_table, tree
 from test_training import LANDMARKS, SIZE, read_history, write_split
 
 from deepfake import pseudo_fakes
+from deepfake.crop_rule import CropRule
+from deepfake.cropping import crop_box, cut, find_faces
 from deepfake.datasets import read_dataset
 from deepfake.evaluation import read_sets
-from deepfake.faces import crop_box, cut, find_faces
 from deepfake.files import UserError
 from deepfake.frames import read_png, take_frames
 from deepfake.modelinfo import read_model_info
@@ -86,7 +87,7 @@ def test_the_landmarks_of_a_face_are_found_in_a_crop_that_has_none(real_clips, t
     (video, *_) = [video for video in read_dataset(real_clips) if video.label == REAL]
     ((frame,),) = take_frames(video, real_clips, 1)[1:]
     (face, *_) = find_faces([frame.image])[0]
-    left, top, *sides = crop_box(face.box, 0.3, frame.image.shape[1], frame.image.shape[0])
+    left, top, *sides = crop_box(face.box, CropRule(), frame.image.shape[1], frame.image.shape[0])
     file = "real/val-real-0-001-00.png"
     cv2.imwrite(str(split_dir / "val" / file), cut(frame.image, (left, top, *sides))[:, :, ::-1])
     lose_landmarks(split_dir, file)

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from conftest import ROOT, cut_in_half, make_video, run_step, tree, write_metadata
 
-from deepfake.faces import Options, crop_all_frames, crop_all_videos
+from deepfake.crop_rule import CropRule
+from deepfake.faces import crop_all_frames, crop_all_videos
 from deepfake.frames import convert_videos
 from deepfake.runner import Run
 from deepfake.sample import draw_dataset
@@ -46,12 +47,12 @@ def many(tmp_path_factory) -> Path:
 
 def crop_in_two_steps(videos_dir: Path, work_dir: Path, **options) -> None:
     convert_videos(videos_dir, options.pop("k", 11), Run("00", "frames", work_dir, quiet=True))
-    crop_all_frames(Options(**options), Run("01a", "faces", work_dir, quiet=True))
+    crop_all_frames(CropRule(**options), Run("01a", "faces", work_dir, quiet=True))
 
 
 def crop_in_one_pass(videos_dir: Path, work_dir: Path, **options) -> None:
     k = options.pop("k", 11)
-    crop_all_videos(videos_dir, k, Options(**options), Run("01a", "faces", work_dir, quiet=True))
+    crop_all_videos(CropRule(frames=k, **options), videos_dir, Run("01a", "faces", work_dir, quiet=True))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def undisturbed(drawn, tmp_path_factory) -> dict[str, Path]:
     folders = {step: tmp_path_factory.mktemp("work") / "work" for step in ("00", "01a", "01a --from-videos")}
     convert_videos(drawn, 11, Run("00", "frames", folders["00"], quiet=True))
     shutil.copytree(folders["00"], folders["01a"])
-    crop_all_frames(Options(), Run("01a", "faces", folders["01a"], quiet=True))
+    crop_all_frames(CropRule(), Run("01a", "faces", folders["01a"], quiet=True))
     crop_in_one_pass(drawn, folders["01a --from-videos"])
     return folders
 
@@ -167,7 +168,7 @@ def test_a_video_without_a_face_is_done_too_and_listed_again(videos_dir, tmp_pat
     make_video(videos_dir / "b.mp4")
     for way in (crop_in_one_pass, crop_in_one_pass):
         way(videos_dir, tmp_path / "work")
-        assert failures_in(tmp_path / "work") == {("01a", "b"): "no face in any frame"}
+        assert failures_in(tmp_path / "work") == {("01a", "b"): "no face in any frame (15 looked at)"}
     assert "(3 done before)" in capsys.readouterr().out
 
 

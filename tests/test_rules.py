@@ -7,8 +7,11 @@ from deepfake.files import UserError
 from deepfake.rules import as_p_real
 
 
-def test_the_second_of_two_outputs_is_real():
-    assert as_p_real(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32), "m") == pytest.approx([0.1, 0.8])
+def test_the_second_of_two_outputs_is_real_unless_the_model_is_of_fakes():
+    outputs = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    assert as_p_real(outputs, "m") == pytest.approx([0.1, 0.8])
+    assert as_p_real(outputs, "m", "fake") == pytest.approx([0.9, 0.2])
+    assert as_p_real(outputs[:, :1], "m", "fake") == pytest.approx([0.1, 0.8])
 
 
 @pytest.mark.parametrize("wrong", [1.5, -0.1, np.nan])

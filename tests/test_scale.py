@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from deepfake.crop_rule import CropRule
 from deepfake.datasets import find_kind, read_dataset
-from deepfake.faces import landmarks_in_crop, read_faces_json
+from deepfake.face_records import landmarks_in_crop, read_faces_json
 from deepfake.splits import prepare_dataset, read_manifest
 from deepfake.videos import FAKE, REAL, source_groups
 
@@ -53,9 +54,9 @@ def test_step_02_takes_a_drawn_list_for_what_step_01a_leaves(tmp_path):
     entries = read_manifest(tmp_path / "split")
     assert len(entries) == drawn_list.count_crops(listed)
     assert {entry.person for entry in entries} == {"0", "1"}
-    faces = read_faces_json(tmp_path / "work" / listed[0].name)
+    faces = read_faces_json(tmp_path / "work" / listed[0].name).faces
     assert len(faces) == 2 * drawn_list.FRAMES
-    assert all(0 <= value < 400 for face in faces for point in landmarks_in_crop(face) for value in point)
+    assert all(0 <= value < 400 for face in faces for point in landmarks_in_crop(face, CropRule()) for value in point)
 
 
 def test_the_exponent_is_the_power_that_seconds_grow_by():

@@ -21,13 +21,13 @@ from conftest import ROOT, cut_in_half, make_video, run_step
 from PIL import Image
 
 from deepfake.classifiers import Classifier, find_metrics, open_classifier
+from deepfake.crop_rule import CropRule
 from deepfake.drawing.scenes import Scene
 from deepfake.evidence import MOST_PIXELS, gather, length_of, read_image
-from deepfake.faces import Options as FaceOptions
 from deepfake.faces import crop_all_videos
 from deepfake.files import UserError
 from deepfake.frames import read_video, take_frames
-from deepfake.modelinfo import ModelInfo, write_model_info
+from deepfake.modelinfo import Given, ModelInfo, write_model_info
 from deepfake.runner import Run, VideoError
 from deepfake.sample import Plan, draw_dataset, write_video
 from deepfake.scan import Options, scan_all, scan_file, scan_files, verdict_of
@@ -67,10 +67,10 @@ def scan(path, name="shown", classifier=CLASSIFIER, options=HERE):
 
 
 def test_the_evidence_is_that_of_steps_00_and_01a(clip, tmp_path):
-    found = gather(clip, 5)
+    found = gather(clip, CropRule(frames=5))
     (source, frames), work = take_frames(Video("v", clip.name, REAL), clip.parent, 5), tmp_path / "work"
     (clip.parent / "metadata.json").write_text(json.dumps({clip.name: {"label": "REAL"}}))
-    crop_all_videos(clip.parent, 5, FaceOptions(), Run("01a", "faces", work, quiet=True))
+    crop_all_videos(CropRule(frames=5), clip.parent, Run("01a", "faces", work, quiet=True))
     folder = work / clip.stem
     records = json.loads((folder / "faces.json").read_text())["faces"]
     assert found.frames == len(frames) == 5 and found.seconds == pytest.approx(2.0) and source.frames == 20
@@ -80,7 +80,7 @@ def test_the_evidence_is_that_of_steps_00_and_01a(clip, tmp_path):
         assert np.array_equal(crop, cv2.imread(str(folder / "faces" / record["file"]))[:, :, ::-1])
         same = (face.index, face.time, face.person, face.confidence, list(face.box))
         box = [round(value / record["scale"]) for value in record["box"]]
-        assert same == (record["frame"], record["time"], record["person"], record["confidence"], box)
+        assert same == (record["index"], record["time"], record["person"], record["confidence"], box)
 
 
 def test_a_video_is_the_mean_of_its_faces_and_each_has_its_own_score(clip):
@@ -103,6 +103,12 @@ def test_temperature_threshold_and_band_of_the_model_are_used(clip):
     cooler = scan(clip, classifier=replace(CLASSIFIER, judge=replace(JUDGE, temperature=4.0))).p_real
     assert abs(cooler - 0.5) < abs(plain - 0.5)
     assert verdict_of(None, JUDGE) == "UNKNOWN"
+
+
+def test_a_model_of_others_that_knows_white_as_1_and_fakes_as_positive_gives_the_same(clip):
+    judge = replace(JUDGE, pixel_max=1, positive="fake")
+    other = Classifier(judge, None, lambda images: 1 - 255 * brightness(images))
+    assert scan(clip, classifier=other).p_real == pytest.approx(scan(clip).p_real, abs=1e-6)
 
 
 def test_what_cannot_be_judged_is_unknown_with_a_reason_and_stops_nothing(clip, tmp_path):
@@ -164,6 +170,7 @@ def test_an_image_of_16_bits_of_grey_is_as_bright_as_one_of_8(frame, tmp_path):
 
 
 def save(image: np.ndarray, path, **options):
+    path.parent.mkdir(exist_ok=True)
     Image.fromarray(image).save(path, **options)
     return path
 
@@ -177,7 +184,7 @@ def test_damaged_images_say_so(frame, tmp_path):
 
 def test_the_length_goes_by_the_frames_themselves(tmp_path):
     path = make_video(tmp_path / "v.mp4", frames=50, fps=20)
-    found = gather(path, 4)
+    found = gather(path, CropRule(frames=4))
     assert found.seconds == pytest.approx(2.5) and length_of(read_video(path, 1)[0], 50) == 0
 
 
@@ -258,7 +265,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     videos = folder / "videos"
     draw_dataset(videos, originals=3, fakes=1, size=(320, 272), seconds=0.6, fps=20, people=2, quiet=True)
-    crop_all_videos(videos, 11, FaceOptions(), Run("01a", "faces", videos, quiet=True))
+    crop_all_videos(CropRule(), videos, Run("01a", "faces", videos, quiet=True))
     prepare_dataset(videos, videos, folder / "prepared", folder / "split", quiet=True)
     rule = {"sample_only": True, "temperature": 1.7, "threshold": 0.45, "band": (0.4, 0.5)}
     for name, sequence in {"frames": None, "sequences": SequenceKind("gru", 4)}.items():
@@ -373,6 +380,46 @@ def test_the_real_clips_are_scanned_and_every_one_has_a_face(real_clips, run, tm
     for item in content["files"]:
         assert item["frames"] == 11 and item["people"] >= 1 and item["sample_only"]
         assert {face["frame"] for face in item["faces"]} == set(range(11))
+
+
+@pytest.mark.slow
+def test_the_options_of_a_model_of_others_and_a_threshold_hold_in_the_export_and_the_scan(run, clip, tmp_path, capsys):
+    from deepfake.devices import keras
+    from deepfake.export import export_model
+    from deepfake.scan_heat import paint
+
+    model = keras.saving.load_model(run / "frames.keras")
+    crops = keras.Input((32, 32, 3))
+    last = model.get_layer("p_real")
+    last.set_weights([-weights for weights in last.get_weights()])
+    keras.Model(crops, model(keras.layers.Rescaling(255.0)(crops))).save(tmp_path / "other.h5")
+    other, given = tmp_path / "other.h5", Given(0.7, 1, "fake")
+    export_model(other, given)
+    assert capsys.readouterr().out.count("differ by at most") == 2
+    expected = scan(clip, classifier=open_classifier(run / "frames.keras", given=Given()))
+    temperature = json.loads((run / "frames.json").read_text())["temperature"]
+    (tmp_path / "other.json").write_text(json.dumps({"temperature": temperature, "threshold": 0.6, "band": [0.6, 0.7]}))
+    for runtime in ("keras", "onnx"):
+        out = tmp_path / runtime
+        assert scan_all([str(clip)], other, out, replace(HERE, paint=paint), runtime, given=given) == 0
+        content = json.loads((out / "verdicts.json").read_text())
+        assert content["files"][0]["p_real"] == pytest.approx(expected.p_real, abs=1e-4)
+        about = {"threshold": 0.7, "band": None, "pixel_max": 1, "positive": "fake"}
+        assert content["model"].items() >= about.items()
+        said = "05: threshold 0.7, no band: by --threshold; the model's band is for its own, 0.6"
+        assert said in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.slow
+def test_a_model_that_gives_all_files_the_same_score_is_doubted_on_the_page_and_in_the_end(frame, tmp_path, capsys):
+    from deepfake.models import build_model
+
+    build_model(32, "none", name="small-cnn").save(tmp_path / "unlearnt.keras")  # 0.5 for everything
+    for number in range(5):
+        save(frame[:, : 396 + number], tmp_path / "images" / f"{number}.png")
+    assert scan_all([str(tmp_path / "images")], tmp_path / "unlearnt.keras", tmp_path / "out", HERE) == 0
+    said = "The scores of all 5 files agree to 0.001"
+    assert f"05: {said}" in capsys.readouterr().out and said in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_script_says_what_to_give_and_exits_with_2(tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from deepfake.scan_outputs import line_of, write_scans
+from deepfake.scan_outputs import doubt_of, line_of, write_scans
 from deepfake.scans import FaceScore, Judge, Scan
 
 JUDGE = Judge("m.keras", "meso4", 64, 0.5, (0.4, 0.6), 1.3, sample_only=False, metrics={"big": "table"})
@@ -65,9 +65,22 @@ def test_the_json_has_every_face_and_the_csv_a_row_a_file(tmp_path):
     content = json.loads((tmp_path / "verdicts.json").read_text())
     assert content["files"][0]["faces"][1] == {
         "frame": 1, "face": 0, "index": 10, "time": 0.5, "box": [1, 2, 3, 4],
-        "person": "0", "confidence": 0.99, "p_real": 0.027,
+        "person": "0", "confidence": 0.99, "p_real": 0.027, "side": 0, "still": False,
     }  # fmt: skip
     assert content["model"]["band"] == [0.4, 0.6] and content["files"][1]["p_real"] is None
+
+
+def test_the_same_score_of_five_files_is_doubted_and_not_that_of_copies_or_of_few(tmp_path):
+    files = [tmp_path / f"{number}.mp4" for number in range(6)]
+    for file in files:
+        file.write_text(file.name)
+    same = [(file, 0.5 + number / 6000) for number, file in enumerate(files)]
+    assert "The scores of all 6 files agree to 0.001: probably the model is wrong" in doubt_of(same)
+    assert doubt_of(same[:4]) is None and doubt_of([*same, (files[0], 0.502)]) is None
+    files[1].write_text("0.mp4")
+    assert doubt_of(same) and doubt_of(same[:5]) is None
+    write_scans([scan()], JUDGE, tmp_path, "All are alike.")
+    assert json.loads((tmp_path / "verdicts.json").read_text())["doubt"] == "All are alike."
 
 
 def test_a_submission_has_the_clipped_probability_of_fake_and_one_half_without_a_face(tmp_path):

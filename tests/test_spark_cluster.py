@@ -19,7 +19,8 @@ from spark_cluster import SPARK, below, kill_with_all_below
 from spark_work import draw_videos, nodes_that_know_this_module, someone_at_work, times_begun, work_by_name
 from test_spark_crops import check_rows, rows_of
 
-from deepfake.faces import Options, crop_all_videos
+from deepfake.crop_rule import CropRule
+from deepfake.faces import crop_all_videos
 from deepfake.runner import Run
 from deepfake.verdicts import judge_videos
 
@@ -46,7 +47,7 @@ def videos(tmp_path_factory) -> Path:
 def local(videos, tmp_path_factory) -> Path:
     """What the same videos give on this machine."""
     folder = tmp_path_factory.mktemp("local")
-    crop_all_videos(videos, FRAMES, Options(), Run("01a", "faces", folder))
+    crop_all_videos(CropRule(frames=FRAMES), videos, Run("01a", "faces", folder))
     return folder
 
 

@@ -13,8 +13,10 @@ import pytest
 from conftest import ROOT, run_step
 from spark_work import draw_videos
 
-from deepfake.crop_table import SCHEMA
-from deepfake.faces import LANDMARKS, Options, crop_all_videos
+from deepfake.crop_rule import CropRule
+from deepfake.crop_table import CROP_COLUMNS, SCHEMA
+from deepfake.cropping import LANDMARKS
+from deepfake.faces import crop_all_videos
 from deepfake.files import UserError
 from deepfake.queues import OUT_OF_TIME
 from deepfake.runner import Run
@@ -33,13 +35,13 @@ def videos(tmp_path_factory) -> Path:
 def local(videos, tmp_path_factory) -> Path:
     """What the same videos give on this machine."""
     folder = tmp_path_factory.mktemp("local")
-    crop_all_videos(videos, FRAMES, Options(), Run("01a", "faces", folder))
+    crop_all_videos(CropRule(frames=FRAMES), videos, Run("01a", "faces", folder))
     return folder
 
 
-def go(videos: Path, folder: Path, options: Options | None = None, **more) -> int:
+def go(videos: Path, folder: Path, rule: CropRule | None = None, **more) -> int:
     run = Run("01a", "faces", folder / "work", master="local[1]", crops=str(folder / "crops"))
-    return crop_into_table(videos, FRAMES, options or Options(), run, **more)
+    return crop_into_table(rule or CropRule(frames=FRAMES), videos, run, **more)
 
 
 def rows_of(crops: Path) -> list[dict]:
@@ -52,7 +54,7 @@ def check_rows(rows: list[dict], local: Path) -> None:
         id = content["video"]["file"].removesuffix(".mp4")
         (video,) = [row for row in rows if (row["kind"], row["video"]) == ("video", id)]
         assert {name: video[name] for name in content["video"]} == content["video"]
-        assert json.loads(video["options"]) == content["options"] and video["count"] == len(content["faces"])
+        assert json.loads(video["options"]) == content["crop_rule"] and video["count"] == len(content["faces"])
         crops = {
             f"{id}-{row['frame']:03d}-{row['face']:02d}.png": row
             for row in rows
@@ -63,9 +65,7 @@ def check_rows(rows: list[dict], local: Path) -> None:
             row = crops[face["file"]]
             assert row["png"] == (local / id / "faces" / face["file"]).read_bytes()
             assert row["landmarks"] == [value for name in LANDMARKS for value in face["landmarks"][name]]
-            for name, there in {"frame": "index"}.items():
-                assert row[there] == face[name]
-            for name in ("time", "scale", "box", "crop", "confidence", "rescued", "person"):
+            for name in CROP_COLUMNS.keys() - {"landmarks", "png"}:
                 assert row[name] == face[name]
     assert len(rows) == sum(len(list(path.iterdir())) + 1 for path in local.glob("*/faces"))
 
@@ -90,8 +90,8 @@ def test_a_folder_of_other_options_of_a_changed_video_or_of_other_files_is_refus
     for path in videos.iterdir():
         (tmp_path / "videos" / path.name).write_bytes(path.read_bytes())
     go(tmp_path / "videos", tmp_path)
-    with pytest.raises(UserError, match=r"other options \(margin 0.3 instead of 0.5\); give another --crops"):
-        go(tmp_path / "videos", tmp_path, Options(margin=0.5))
+    with pytest.raises(UserError, match=r"another rule: margin 0.3 and 0.5; give another --crops"):
+        go(tmp_path / "videos", tmp_path, CropRule(frames=FRAMES, margin=0.5))
     (tmp_path / "videos" / "a-b.mp4").write_bytes((videos / "c é.mp4").read_bytes())
     with pytest.raises(UserError, match=r"an earlier a-b\.mp4, which has changed since; .*--overwrite"):
         go(tmp_path / "videos", tmp_path)

@@ -11,10 +11,13 @@ import pytest
 from conftest import make_crops, make_faces, picture, run_step, table_rows, tree, write_metadata, write_table
 
 from deepfake.assignment import assign_groups, divide
+from deepfake.crop_rule import CropRule
+from deepfake.cropping import LANDMARKS
 from deepfake.crops import Crops, find_crops
 from deepfake.datasets import read_dataset
-from deepfake.faces import LANDMARKS, parse_crop_name
+from deepfake.face_records import parse_crop_name
 from deepfake.files import UserError
+from deepfake.split_record import SplitRecord, read_record
 from deepfake.splits import balance, balance_sets, keep_order, prepare_dataset, read_manifest
 from deepfake.videos import FAKE, REAL, Video, source_groups
 
@@ -614,17 +617,17 @@ def test_crops_in_parquet_give_the_very_manifest_of_the_same_crops_as_files(with
     assert prepare(folder, table=address, **options) == split_dir  # in place of the one with files
     assert tree(split_dir).keys() == {"manifest.csv", "crops.json"}
     assert (split_dir / "manifest.csv").read_bytes() == expected and capsys.readouterr().out == said
-    assert json.loads((split_dir / "crops.json").read_text()) == {"crops": address}
+    assert read_record(split_dir) == SplitRecord(CropRule(), address)
     assert tree(folder.parent / "prepared") == prepared
     prepare(folder, **options)
-    assert not (split_dir / "crops.json").exists() and (split_dir / "train/real").is_dir()
+    assert read_record(split_dir) == SplitRecord(CropRule()) and (split_dir / "train/real").is_dir()
 
 
 def test_the_script_takes_the_address_of_a_table_and_writes_the_whole_path(with_table, tmp_path):
     folder, address = with_table
     done = run_step("02", "--videos-dir", folder, "--crops", "table", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "") and "crops in split_dataset" in done.stdout
-    assert json.loads((tmp_path / "split_dataset/crops.json").read_text()) == {"crops": address}
+    assert read_record(tmp_path / "split_dataset") == SplitRecord(CropRule(), address)
     assert not (tmp_path / "prepared_dataset").exists()
     for option in ("--work-dir", "--faces"):
         done = run_step("02", "--videos-dir", folder, "--crops", "table", option, "x", cwd=tmp_path)

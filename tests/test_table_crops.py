@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from conftest import make_faces, table_rows, write_table
 
-from deepfake.crop_table import write_address
-from deepfake.faces import landmarks_in_crop, parse_crop_name, read_faces_json
+from deepfake.crop_rule import CropRule
+from deepfake.face_records import landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError
+from deepfake.split_record import SplitRecord, write_record
 from deepfake.table_crops import find_places, list_crops, read_crops, read_places
 
 
@@ -41,11 +42,11 @@ def test_a_listing_has_what_faces_json_says_of_each_crop(address, work_dir):
     listing = list_crops(address)
     assert {id: len(rows) for id, rows in listing.rows.items()} == {"a": 3, "a-0": 12, "b-000": 8}
     for id, rows in listing.rows.items():
-        records = sorted(read_faces_json(work_dir / id), key=lambda record: record["file"])
+        records = sorted(read_faces_json(work_dir / id).faces, key=lambda record: record["file"])
         for row, record in zip(rows, records, strict=True):
             assert (id, listing.frames[row], listing.faces[row]) == parse_crop_name(record["file"])
             assert listing.people[row] == record["person"]
-            assert listing.landmarks[row].tolist() == [list(point) for point in landmarks_in_crop(record)]
+            assert listing.landmarks[row].tolist() == [list(point) for point in landmarks_in_crop(record, CropRule())]
 
 
 def test_a_video_that_two_runs_have_cropped_alike_counts_once(address, tmp_path, rows):
@@ -108,7 +109,7 @@ def test_crops_of_a_split_folder_are_read_from_the_table_or_from_files(address, 
     files = files_of(work_dir)
     for folder in ("table_split", "file_split"):
         (tmp_path / folder / "test/real").mkdir(parents=True)
-    write_address(tmp_path / "table_split", address)
+    write_record(tmp_path / "table_split", SplitRecord(address=address))
     for name, path in files.items():
         (tmp_path / "file_split/test/real" / name).write_bytes(path.read_bytes())
     wanted = [f"test/real/{name}" for name in sorted(files, reverse=True)]

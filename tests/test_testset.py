@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_step
+from conftest import run_step, write_frames_json
 from scans_for_reports import JUDGE
 
 from deepfake.files import UserError
@@ -68,6 +68,7 @@ def folders(tmp_path):
         )
     (tmp_path / "work" / "a").mkdir(parents=True)
     (tmp_path / "work" / "a" / "faces.json").write_text(json.dumps({"faces": faces}))
+    write_frames_json(tmp_path / "work" / "a", {3: 75})
     write_png(tmp_path / "work" / "a" / "a-003.png", np.full((90, 160, 3), 200, np.uint8))
     return tmp_path
 

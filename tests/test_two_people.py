@@ -8,7 +8,7 @@ from conftest import run_step
 
 from deepfake.crops import find_crops
 from deepfake.datasets import read_dataset
-from deepfake.faces import read_faces_json
+from deepfake.face_records import read_faces_json
 from deepfake.frames import read_png
 from deepfake.predictions import write_predictions
 from deepfake.sample import draw_dataset
@@ -29,7 +29,7 @@ def predictions(tmp_path_factory):
     entries, original_of = read_manifest(folder / "split"), {video.id: video.original for video in videos}
     boxes = {}
     for video in videos:
-        for face in read_faces_json(folder / "videos" / video.id):
+        for face in read_faces_json(folder / "videos" / video.id).faces:
             boxes[face["file"]] = face["box"]
     p_real = [0.1 if changed(folder / "videos", entry, original_of, boxes) else 0.95 for entry in entries]
     write_predictions(entries, np.array(p_real), folder)

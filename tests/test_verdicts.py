@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import astuple, fields
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +15,7 @@ from conftest import ROOT, run_step
 
 from deepfake.files import UserError, write_csv
 from deepfake.metrics import score
+from deepfake.modelinfo import ModelInfo
 from deepfake.spark_session import start_spark
 from deepfake.splits import Entry
 from deepfake.verdicts import (
@@ -23,6 +25,8 @@ from deepfake.verdicts import (
     judge_videos,
     read_predictions,
     report_text,
+    rule_of,
+    said_of_rule,
     verdict_table,
 )
 
@@ -210,11 +214,13 @@ def test_the_report_starts_with_the_documented_lines_and_ends_with_a_row_for_eac
 def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_sample(tmp_path):
     write_json(tmp_path / "p.json", ROWS)
     (tmp_path / "tmp_checkpoint").mkdir()
-    (tmp_path / "tmp_checkpoint" / "best_model.json").write_text('{"sample_only": true}')
+    info = tmp_path / "tmp_checkpoint" / "best_model.json"
+    info.write_text('{"sample_only": true, "threshold": 0.55, "band": [0.5, 0.55]}')
     options = ("--predictions", tmp_path / "p.json", "--out-dir", tmp_path / "out", "--master", "local[1]")
     done = run_step("04", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(HEAD) and "never seen a real person" in done.stdout
+    assert done.stdout.count(f"04: threshold 0.55, band 0.5 to 0.55: of {info}") == 1
     names = {path.name for path in (tmp_path / "out").iterdir()}
     metrics = {"metrics_videos.json", "metrics_videos.txt"}
     assert names == {"video_verdicts.csv", "mapreduce_res.txt", "ConfusionVideo.png", "CurvesVideo.png"} | metrics
@@ -223,6 +229,23 @@ def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_samp
     table = pd.read_csv(tmp_path / "out" / "video_verdicts.csv", index_col="video")
     assert table["average_prediction"].to_dict() == pytest.approx(AVERAGES)
     assert table["verdict"].tolist() == ["REAL", "FAKE", "REAL", "FAKE"]
+    assert table["certain"].tolist() == ["yes", "yes", "yes", "no"]
+    done = run_step("04", *options, "--threshold", "0.78")
+    assert pd.read_csv(tmp_path / "out" / "video_verdicts.csv")["verdict"].tolist() == ["FAKE", "FAKE", "REAL", "FAKE"]
+    assert f"04: threshold 0.78, no band: by --threshold; the band of {info}" in done.stdout
+    assert "never seen a real person" in done.stdout
+
+
+def test_what_the_threshold_is_and_whose_is_said_in_one_line():
+    model, source = ModelInfo(threshold=0.4, band=(0.3, 0.6)), Path("best_model.json")
+    for asked, aggregate, said in [
+        ((model, source, None), "mean", "threshold 0.4, band 0.3 to 0.6: of best_model.json"),
+        ((model, source, 0.4), "mean", "threshold 0.4, band 0.3 to 0.6: by --threshold"),
+        ((model, source, 0.7), "median", "threshold 0.7, no band: by --threshold; the band of best_model.json is for"),
+        ((None, None, None), "mean", "threshold 0.5, no band: no best_model.json is known to be of these predictions"),
+    ]:
+        rule = rule_of(aggregate, asked[0] or ModelInfo(), asked[2])
+        assert said_of_rule(rule, *asked).startswith(said)
 
 
 def write_manifest(path, origins):
@@ -281,7 +304,7 @@ def test_the_models_threshold_and_band_hold_for_the_mean_and_the_uncertain_are_n
         assert line in text
     assert text.split("\n\n")[-1].split("\n")[1].split() == ["a", "REAL", "0.6000", "REAL", "no", "yes", "8"]
     assert json.loads((tmp_path / "metrics_videos.json").read_text())["threshold"] == 0.4
-    assert "hold for the mean" not in capsys.readouterr().out
+    assert capsys.readouterr().out.count(f"04: threshold 0.4, band 0.4 to 0.6: of {info}") == 1
 
     judge_videos(path, tmp_path, "local[1]", model_info=info, aggregate="per-face")
     table = pd.read_csv(tmp_path / "video_verdicts.csv", index_col="video")
