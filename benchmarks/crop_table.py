@@ -120,7 +120,7 @@ def large(folder: Path, videos: int) -> None:
 
 def speed(folder: Path, videos: int) -> None:
     """Crops a second into the cache, from files and from a table of the same, as large as those of real videos."""
-    from deepfake.crop_table import write_address
+    from deepfake.split_record import SplitRecord, write_record
     from deepfake.splits import read_manifest
 
     rng = np.random.default_rng(0)
@@ -138,7 +138,7 @@ def speed(folder: Path, videos: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png)
     (files / "manifest.csv").write_bytes((split / "manifest.csv").read_bytes())
-    write_address(split, str(folder / "table"))
+    write_record(split, SplitRecord(address=str(folder / "table")))
     for name, place in (("files", files), ("Parquet", split)):
         *_, peak, said = measure("-c", READ, place)
         print(f"crops of {len(png)} bytes from {name}: {said} a second, {peak:.1f} GB")

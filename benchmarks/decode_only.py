@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from deepfake.cli import cores
+from deepfake.crop_rule import FRAMES_PER_VIDEO
 from deepfake.datasets import read_dataset
-from deepfake.frames import FRAMES_PER_VIDEO, take_frames
+from deepfake.frames import take_frames
 from deepfake.runner import Outcome, Run, for_each_video
 from deepfake.videos import Video
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from aggregate import names
 
-from deepfake.faces import LANDMARKS, Face, Options, crop_box, crop_name
+from deepfake.crop_rule import CropRule, as_json
+from deepfake.cropping import LANDMARKS, Face, crop_box
+from deepfake.face_records import crop_name
 from deepfake.files import write_json
 
 # of DFDC's training set (Dolhansky et al., 2020), rounded
@@ -93,12 +95,14 @@ def _faces_json(people: int, folder: Path) -> str:
             tuple((left + 400 * person + 20 * place, top + 15 * place) for place in range(len(LANDMARKS))),
             round(float(rng.uniform(0.95, 1)), 6),
         )
-        place = {"file": file, "frame": 14 + 27 * frame, "time": round((14 + 27 * frame) / 30, 6), "scale": 0.5}
-        crop = crop_box(face.box, Options().margin, *FRAME_SIZE)
+        index = 14 + 27 * frame
+        numbers = {"frame": frame, "face": person, "index": index, "time": round(index / 30, 6), "scale": 0.5}
+        place = {"file": file, **numbers}
+        crop = crop_box(face.box, CropRule(), *FRAME_SIZE)
         points = dict(zip(LANDMARKS, face.landmarks, strict=True))
         records.append({**place, "crop": crop, **asdict(face), "landmarks": points, "person": str(person)})
     source = {"file": "NAME.mp4", "size": 4_100_000, "modified": 1_575_000_000_000_000_000, "frames": 300}
-    content = {"video": source, "options": {"frames": FRAMES, **asdict(Options())}, "faces": records}
+    content = {"video": source, "crop_rule": as_json(CropRule(frames=FRAMES)), "faces": records}
     write_json(folder / "NAME.json", content)
     text = (folder / "NAME.json").read_text(encoding="utf-8")
     (folder / "NAME.json").unlink()

@@ -12,8 +12,8 @@ import numpy as np
 from preprocess import VIDEO_SUFFIXES, draw_clips
 from simulation import fit_durations
 
-from deepfake.faces import Options, crop_video
-from deepfake.frames import FRAMES_PER_VIDEO
+from deepfake.crop_rule import CropRule
+from deepfake.faces import crop_video
 from deepfake.videos import REAL, Video
 
 
@@ -45,7 +45,7 @@ def time_videos(paths: Sequence[Path], rounds: int, seed: int = 0) -> list[Timed
 def _time_video(path: Path, work_dir: Path) -> Timed:
     video = Video(path.stem, path.name, REAL)
     began, used = time.perf_counter(), time.process_time()
-    crop_video(video, path.parent, work_dir, FRAMES_PER_VIDEO, Options(), overwrite=True)
+    crop_video(video, path.parent, work_dir, CropRule(), overwrite=True)
     seconds, processor = time.perf_counter() - began, time.process_time() - used
     sizes = [crop.stat().st_size for crop in (work_dir / video.id / "faces").glob("*.png")]
     return Timed(path.name, seconds, processor, len(sizes), sum(sizes), path.stat().st_size)

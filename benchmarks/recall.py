@@ -1,78 +1,206 @@
 #!/usr/bin/env python3
 """Whether step 01a's detector finds the faces that the `mtcnn` package finds, frame by frame at standard size.
 
-found: faces of the package at 0.95 that step 01a keeps, with a box overlap (IoU) of at least 0.7
-more:  faces that step 01a has at 0.95 where the package has none of at least 0.80, its own threshold
-Without --videos-dir, 201 videos are drawn.
+Each row counts faces by their shorter side, in pixels of the standard size, at a confidence of 0.95 or 0.80:
+package: faces that the package has at that confidence
+found:   those of them that the detector here has at that confidence too, with a box overlap (IoU) of at least 0.7
+kept:    those that step 01a keeps: at 0.95, and the surest face of a frame that has none at 0.95
+lost:    those that are neither found nor kept
+share:   of the package's faces, those that are not lost
+more:    faces that the detector here has at that confidence where the package has none, even at 0.80
+Without --videos-dir, 201 videos are drawn. With --sheet, eyes can decide what of the lost and the additional is a face.
 """
 
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from variants import make_variants
 
-from deepfake.datasets import read_dataset
-from deepfake.faces import MIN_CONFIDENCE, Face, Options, find_faces, keep_faces
-from deepfake.frames import FRAMES_PER_VIDEO, take_frames
+from deepfake import cli
+from deepfake.crop_rule import DEFAULT, FRAMES_PER_VIDEO, CropRule
+from deepfake.cropping import Box, Face, crop_box, cut, find_faces, keep_faces, overlap
+from deepfake.files import UserError
+from deepfake.frames import read_video
+from deepfake.listing import find_videos
+from deepfake.plots import save
 from deepfake.sample import draw_dataset
 
-from deepfake import devices  # isort: skip  # noqa: F401  (hushes TensorFlow)
-from mtcnn import MTCNN
+CONFIDENCES = (DEFAULT.min_confidence, 0.8)
+SIDES = (0, 20, 40, 80, 160, float("inf"))  # pixels
+SAME, OTHER = 0.7, 0.3  # overlap of boxes of one face at least, of two faces less
+COLUMNS = ("package", "found", "kept", "lost", "more")
+ROWS_OF_TILES, TILES_A_ROW = 6, 4  # of a page
+TILES = ROWS_OF_TILES * TILES_A_ROW
 
 
-def overlap(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    """Intersection over union of two boxes x, y, width, height."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(0, width) * max(0, height)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
+@dataclass(frozen=True)
+class Seen:
+    """A face that either detector has, with the confidences of both, and whether step 01a keeps it.
+
+    `theirs` is None where the package has no face, and `ours` where the detector here has none. `tile` is the frame,
+    H x W x 3 uint8, of those that can be lost or additional.
+    """
+
+    where: str
+    box: Box
+    theirs: float | None
+    ours: float | None
+    kept: bool
+    overlap: float
+    tile: np.ndarray | None
+
+    def judge(self, confidence: float) -> set[str]:
+        """In which of COLUMNS the face counts at a confidence."""
+        sure = self.ours is not None and self.ours >= confidence
+        if self.theirs is None:
+            return {"more"} if sure else set()
+        if self.theirs < confidence:
+            return set()
+        columns = {"package"} | ({"found"} if sure else set()) | ({"kept"} if self.kept else set())
+        return columns if sure or self.kept else columns | {"lost"}
 
 
-def best(box: tuple[int, ...], faces: list[Face]) -> float:
-    return max((overlap(box, face.box) for face in faces), default=0.0)
+@dataclass
+class Comparison:
+    """All faces of some videos, and the processor seconds that both detectors took."""
+
+    videos: int = 0
+    faces: list[Seen] = field(default_factory=list)
+    seconds: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
 
-def compare(videos_dir: Path) -> str:
-    """One row of the table."""
-    package, overlaps, more, ours = MTCNN(), [], 0, 0
-    seconds = {"package": 0.0, "step 01a": 0.0}
-    videos = read_dataset(videos_dir)
-    for video in videos:
-        frames = [frame.image for frame in take_frames(video, videos_dir, FRAMES_PER_VIDEO)[1]]
+def see(where: str, frame: np.ndarray, theirs: Sequence[tuple[Box, float]], ours: Sequence[Face]) -> list[Seen]:
+    """The faces of a frame, of which the package has some boxes with their confidences and the detector here others."""
+    kept = {face.box for face in keep_faces(ours, DEFAULT)}
+    seen = []
+    for box, confidence in theirs:
+        best = max(ours, key=lambda face: overlap(box, face.box), default=None)
+        value = overlap(box, best.box) if best else 0.0
+        same = best if value >= SAME else None
+        is_found = same is not None and (
+            same.confidence >= DEFAULT.min_confidence or confidence < DEFAULT.min_confidence
+        )
+        tile = None if is_found else frame
+        ours_at = same.confidence if same else None
+        seen.append(Seen(where, box, confidence, ours_at, same is not None and same.box in kept, value, tile))
+    for face in ours:
+        if max((overlap(face.box, box) for box, _ in theirs), default=0) < OTHER:
+            seen.append(Seen(where, face.box, None, face.confidence, face.box in kept, 0.0, frame))
+    return seen
+
+
+def compare(paths: Sequence[Path]) -> Comparison:
+    """Look for faces in the chosen frames of videos by both ways."""
+    from deepfake import devices  # isort: skip  # noqa: F401  (hushes TensorFlow)
+    from mtcnn import MTCNN
+
+    package, result = MTCNN(), Comparison(videos=len(paths))
+    for path in paths:
+        frames = [frame.image for frame in read_video(path, FRAMES_PER_VIDEO)[0]]
         began = time.process_time()
         theirs = package.detect_faces(frames)
         between = time.process_time()
-        kept = [keep_faces(found, Options()) for found in find_faces(frames)]
-        seconds["step 01a"] += time.process_time() - between
-        seconds["package"] += between - began
-        for faces, detections in zip(kept, theirs, strict=True):
-            boxes = [tuple(map(int, detection["box"])) for detection in detections]
-            sure = [box for box, found in zip(boxes, detections, strict=True) if found["confidence"] >= MIN_CONFIDENCE]
-            overlaps += [best(box, faces) for box in sure]
-            own = [face for face in faces if not face.rescued]
-            ours += len(own)
-            more += sum(max((overlap(face.box, box) for box in boxes), default=0) < 0.3 for face in own)
-    found = [value for value in overlaps if value >= 0.7]
-    return (
-        f"{len(videos)} videos: {len(overlaps)} faces of the package, {len(found)} found = "
-        f"{len(found) / len(overlaps):.4f}, mean IoU {np.mean(found):.3f}; {ours} faces of step 01a, {more} more; "
-        f"processor seconds a video {seconds['package'] / len(videos):.2f} and {seconds['step 01a'] / len(videos):.2f}"
+        ours = find_faces(frames)
+        result.seconds += between - began, time.process_time() - between
+        for number, (frame, detections, faces) in enumerate(zip(frames, theirs, ours, strict=True)):
+            boxes = [(tuple(map(int, found["box"])), float(found["confidence"])) for found in detections]
+            result.faces += see(f"{path.stem} {number}", frame, boxes, faces)
+    return result
+
+
+def table(comparison: Comparison) -> list[str]:
+    """A row for each confidence and size, and a line about all."""
+    lines = [" ".join(f"{name:>10}" for name in ("confidence", "side", *COLUMNS, "share"))]
+    for confidence in CONFIDENCES:
+        sizes = [*pairwise(SIDES), (0, float("inf"))]
+        for low, high in sizes:
+            name = "all" if (low, high) == sizes[-1] else f"{low}+" if np.isinf(high) else f"{low}-{high}"
+            judged = [face.judge(confidence) for face in comparison.faces if low <= min(face.box[2:]) < high]
+            counts = {column: sum(column in columns for columns in judged) for column in COLUMNS}
+            faces = counts["package"]
+            share = f"{1 - counts['lost'] / faces:.4f}" if faces else "-"
+            lines.append(" ".join(f"{value!s:>10}" for value in (confidence, name, *counts.values(), share)))
+    same = [face.overlap for face in comparison.faces if face.overlap >= SAME]
+    package, ours = comparison.seconds / max(1, comparison.videos)
+    lines.append(
+        f"{comparison.videos} videos, mean IoU {np.mean(same) if same else 0:.3f}, "
+        f"processor seconds a video: package {package:.2f}, here {ours:.2f}"
     )
+    return lines
+
+
+def draw_sheet(path: Path, faces: Sequence[Seen]) -> list[Path]:
+    """Draw the lost and the additional faces with their frames, a page of them in each file; gives the files."""
+    marked = [
+        (f"{what} at {confidence:.2f}", face)
+        for confidence in CONFIDENCES
+        for what in ("lost", "more")
+        for face in faces
+        if what in face.judge(confidence)
+    ]
+    first = {id(face): (what, face) for what, face in reversed(marked)}  # a face once, at the higher confidence
+    tiles = [(what, face) for what, face in marked if first[id(face)][0] == what]
+    pages = []
+    for start in range(0, len(tiles), TILES):
+        page = tiles[start : start + TILES]
+        pages.append(path.with_stem(f"{path.stem}-{len(pages) + 1}") if pages else path)
+        rows = -(-len(page) // TILES_A_ROW)
+        figure, axes = plt.subplots(rows, TILES_A_ROW * 2, figsize=(20, 2.8 * rows), layout="constrained", dpi=80)
+        for place in axes.flat:
+            place.axis("off")
+        for pair, (what, face) in zip(axes.reshape(-1, 2), page, strict=False):
+            draw_tile(pair, what, face)
+        save(figure, pages[-1])
+    return pages
+
+
+def draw_tile(axes: tuple[Axes, Axes], what: str, face: Seen) -> None:
+    """The frame with the box, and what is about the box."""
+    height, width = face.tile.shape[:2]
+    x, y, w, h = face.box
+    axes[0].imshow(face.tile)
+    axes[0].add_patch(Rectangle((x, y), w, h, fill=False, edgecolor="red", linewidth=1.5))
+    axes[0].set_title(f"{what}: {face.where}", fontsize=9)
+    axes[1].imshow(cut(face.tile, crop_box(face.box, CropRule(margin=0.5), width, height)))
+    theirs, ours = ("-" if value is None else f"{value:.3f}" for value in (face.theirs, face.ours))
+    axes[1].set_title(f"{w} x {h}, package {theirs}, here {ours}", fontsize=9)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--videos-dir", type=Path, help="a folder of videos (default: 201 are drawn)")
+    parser.add_argument("--variants", type=int, metavar="N", help="compare on N variants of the videos instead")
+    parser.add_argument("--seed", type=int, default=0, help="of the variants")
+    parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="draw the lost and the additional faces")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--videos-dir", type=Path, help="a dataset with metadata.json")
-    args = parser.parse_args()
-    if args.videos_dir:
-        print(compare(args.videos_dir))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        draw_dataset(Path(folder), originals=67, seed=100)
-        print(compare(Path(folder)))
+    args = parse()
+    with tempfile.TemporaryDirectory() as temporary:
+        drawn, varied = Path(temporary, "drawn"), Path(temporary, "variants")
+        if not args.videos_dir:
+            draw_dataset(drawn, originals=67, seed=100)
+        paths = find_videos(args.videos_dir or drawn)
+        if not paths:
+            raise UserError(f"{args.videos_dir}: holds no video; give another --videos-dir")
+        if args.variants:
+            make_variants(paths, args.variants, args.seed, varied)
+            paths = find_videos(varied)
+        comparison = compare(paths)
+    print("\n".join(table(comparison)))
+    if args.sheet:
+        print("\n".join(f"wrote {page}" for page in draw_sheet(args.sheet, comparison.faces)))
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -27,7 +27,8 @@ from preprocess import FULL_HD, ROOT, VIDEO_SUFFIXES, draw_clips, longer_side
 
 from deepfake.classifiers import Classifier, open_classifier
 from deepfake.cli import cores
-from deepfake.frames import FRAMES_PER_VIDEO, read_video
+from deepfake.crop_rule import FRAMES_PER_VIDEO
+from deepfake.frames import read_video
 from deepfake.runner import at_work
 from deepfake.sample import draw_dataset
 from deepfake.scan import Options, scan_files

@@ -1,0 +1,82 @@
+"""Short variants of videos, drawn by a seed: cropped, mirrored, resized, darker or brighter, turned, encoded again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from deepfake.crop_rule import FRAMES_PER_VIDEO
+from deepfake.decoding import read_packets
+from deepfake.frames import choose_frames
+from deepfake.sample import ENCODER, write_video
+
+LEAST_KEPT = 0.7  # of each side of a frame
+MOST_SCALE, MOST_GAMMA, MOST_DEGREES = 2, 2, 10
+CRF = (20, 38)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How a video is changed, in this order; `crop` is x, y, width and height in shares of the frame."""
+
+    crop: tuple[float, float, float, float]
+    mirrored: bool
+    scale: float
+    degrees: float
+    gamma: float
+    crf: int
+
+
+def draw_variant(rng: np.random.Generator) -> Variant:
+    """Draw a variant; scale and gamma are as often below 1 as above."""
+    kept = rng.uniform(LEAST_KEPT, 1, 2)
+    corner = rng.uniform(0, 1 - kept)
+    return Variant(
+        crop=(*corner.tolist(), *kept.tolist()),
+        mirrored=bool(rng.integers(2)),
+        scale=MOST_SCALE ** rng.uniform(-1, 1),
+        degrees=rng.uniform(-MOST_DEGREES, MOST_DEGREES),
+        gamma=MOST_GAMMA ** rng.uniform(-1, 1),
+        crf=int(rng.integers(CRF[0], CRF[1] + 1)),
+    )
+
+
+def vary(image: np.ndarray, variant: Variant) -> np.ndarray:
+    """An image (H x W x 3 uint8) as the variant shows it, of even sides."""
+    height, width = image.shape[:2]
+    x, y, w, h = (round(share * side) for share, side in zip(variant.crop, (width, height) * 2, strict=True))
+    image = image[y : y + h, x : x + w]
+    if variant.mirrored:
+        image = cv2.flip(image, 1)
+    size = tuple(max(2, int(side * variant.scale) // 2 * 2) for side in (w, h))
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if variant.scale < 1 else cv2.INTER_CUBIC)
+    turn = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), variant.degrees, 1)
+    image = cv2.warpAffine(image, turn, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.LUT(image, (255 * (np.arange(256) / 255) ** variant.gamma).round().astype(np.uint8))
+
+
+def full_frames(path: Path, k: int) -> list[np.ndarray]:
+    """The frames that step 00 takes of a video, as large as they are: H x W x 3 uint8 RGB."""
+    wanted = set(choose_frames(read_packets(path).frames, k))
+    with av.open(str(path)) as container:
+        frames = enumerate(container.decode(video=0))
+        return [frame.to_ndarray(format="rgb24") for number, frame in frames if number in wanted]
+
+
+def make_variants(paths: Sequence[Path], count: int, seed: int, folder: Path) -> None:
+    """Write `count` variants of videos into a folder, of the frames that step 00 takes, one after the other.
+
+    Each is of a video drawn from `paths`, and has its name after the variant's number.
+    """
+    rngs = [np.random.default_rng([seed, number]) for number in range(count)]
+    chosen = [int(rng.integers(len(paths))) for rng in rngs]
+    for index in sorted(set(chosen)):
+        frames = full_frames(paths[index], FRAMES_PER_VIDEO)
+        for number in (number for number in range(count) if chosen[number] == index):
+            variant = draw_variant(rngs[number])
+            encoder = ENCODER | {"crf": str(variant.crf)}
+            path = folder / f"{number:03d}-{paths[index].stem}.mp4"
+            write_video(path, (vary(frame, variant) for frame in frames), fps=5, encoder=encoder)
