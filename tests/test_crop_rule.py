@@ -21,6 +21,7 @@ from deepfake.sample import draw_dataset
 from deepfake.scan import Options, scan_all
 from deepfake.scan_rule import rule_for
 from deepfake.split_record import SplitRecord, read_record, write_record
+from deepfake.split_rule import rule_of_others
 from deepfake.splits import prepare_dataset, read_manifest
 
 SIDE = 24
@@ -52,7 +53,17 @@ def test_a_rule_survives_its_record_and_what_an_older_one_lacks_has_its_default(
 
 
 @pytest.mark.parametrize(
-    "content", [3, {"margin": "wide"}, {"margin": None}, {"frames": 1.5}, {"crops_from": "here"}, {"square": 1}]
+    "content",
+    [
+        3,
+        {"margin": "wide"},
+        {"margin": None},
+        {"frames": 1.5},
+        {"crops_from": "here"},
+        {"square": 1},
+        {"marign": 0.1},
+        {"frames": 0},
+    ],
 )
 def test_a_record_that_is_no_rule_is_an_error(content):
     with pytest.raises(ValueError, match="crop rule"):
@@ -179,6 +190,22 @@ def test_a_scan_says_by_which_rule_it_cuts_and_never_has_one_of_its_own(tmp_path
         rule_for(model, "05", Given(said=Said(margin=0.3)))
     write_model_info(ModelInfo(crop_rule=CropRule(detector="mtcnn 0")), model.with_suffix(".json"))
     assert rule_for(model, "05") == DEFAULT and "found by mtcnn 0" in capsys.readouterr().out
+
+
+def test_what_is_given_beside_the_models_rule_is_told_apart(tmp_path, capsys):
+    model = tmp_path / "m.keras"
+    write_model_info(ModelInfo(crop_rule=CropRule(margin=0.1)), model.with_suffix(".json"))
+    assert rule_for(model, "05", Given(frames=3)) == CropRule(frames=3, margin=0.1)
+    assert capsys.readouterr().out == (
+        "05: crops are cut as the model's were: margin 0.1\n05: but, as given, 3 frames a video\n"
+    )
+
+
+def test_what_is_said_of_crops_of_others_is_not_estimated(tmp_path, capsys):
+    assert rule_of_others([], Said(0.2, True)) == CropRule(margin=0.2, square=True, crops_from="full")
+    assert "by --crop-margin and --crop-square: margin 0.2" in capsys.readouterr().out
+    assert rule_of_others([tmp_path / "none.png"], Said(0.2)) is None
+    assert "give both here" in capsys.readouterr().out
 
 
 def test_a_rule_that_is_not_known_must_be_said(tmp_path, capsys):

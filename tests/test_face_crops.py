@@ -173,6 +173,14 @@ def test_a_face_between_the_usual_frames_is_found_by_both_ways_at_the_second_loo
     assert found.frames == 9 and result.reason == "no face in any frame (9 looked at)"
 
 
+def test_a_small_bystander_does_not_keep_the_second_look_away(one):
+    nobody = np.full_like(one, 90)
+    nobody[-135:, :240] = cv2.resize(one, (240, 135), interpolation=cv2.INTER_AREA)
+    frames = [frame_of(nobody), frame_of(one), frame_of(nobody)]
+    look = look_at(frames[:1], CropRule(frames=1, min_face_pixels=60), lambda count: frames)
+    assert [crop.number for crop in look.crops] == [1] and {face.why for face in look.left_out} == {SMALL}
+
+
 def test_the_second_look_is_taken_only_where_nothing_was_seen(one):
     asked: list[int] = []
 

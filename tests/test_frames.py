@@ -105,6 +105,16 @@ def test_a_missing_or_damaged_png_is_named_with_the_step_to_run(tmp_path, conten
 # what is written
 
 
+def test_where_the_video_is_follows_a_dataset_that_has_moved(tmp_path):
+    path = make_video(tmp_path / "here" / "a.mp4", frames=5, fps=10)
+    video, work = Video("a", "a.mp4", REAL), tmp_path / "work"
+    convert_video(video, path.parent, work, 2)
+    path.parent.rename(tmp_path / "there")
+    assert not read_frames_json(work / "a").is_there()
+    assert convert_video(video, tmp_path / "there", work, 2).done_before
+    assert read_frames_json(work / "a").is_there() and len(read_frames_json(work / "a").frames) == 2
+
+
 def test_frames_json_tells_of_the_video_the_options_and_each_frame(tmp_path):
     path = make_video(tmp_path / "sub" / "a.mp4", frames=20, fps=10)
     assert convert(tmp_path, k=2, file="sub/a.mp4").count == 2
