@@ -157,7 +157,7 @@ def test_with_fakes_to_test_on_only_validation_has_fakes_that_are_made(split_dir
     assert folders == {"train": split_dir, "val": blended, "test": split_dir}
     assert found["train"] == entries_of(split_dir, "train") and found["test"] == sets["test"]
     assert {entry.method for entry in found["val"] if entry.label == FAKE} == {METHOD}
-    assert sorted(path.name for path in blended.iterdir()) == ["manifest.csv", "val"]
+    assert sorted(path.name for path in blended.iterdir()) == ["crops.json", "manifest.csv", "val"]
     assert read_manifest(blended) == found["val"]
 
 
