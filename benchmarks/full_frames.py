@@ -44,6 +44,11 @@ def side_of_crops(folder: Path) -> float:
     return float(np.median([min(cv2.imread(str(path)).shape[:2]) for path in paths]))
 
 
+def in_words(value: float, low: float | None, high: float | None) -> str:
+    """A figure and its interval, which too few source groups do not give."""
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=Path, required=True, help="where samples, crops and models go")
@@ -61,10 +66,7 @@ def main() -> None:
         seconds = cut(videos, folder / "work", crops_from)
         train(videos, folder / "work", folder, args.training.split())
         measured = read_json(folder / "metrics_frames.json", "run step 03 again")["metrics"]
-        figures = (
-            f"{name} {measured[key]['value']:.3f} ({measured[key]['low']:.3f} to {measured[key]['high']:.3f})"
-            for key, name in FIGURES.items()
-        )
+        figures = (f"{name} {in_words(**measured[key])}" for key, name in FIGURES.items())
         side = side_of_crops(folder)
         print(f"{crops_from:8} {seconds:.2f} s a video, crops of {side:.0f} pixels: {', '.join(figures)}", flush=True)
 
