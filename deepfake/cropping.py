@@ -171,6 +171,11 @@ def cut_face(frame: Frame, face: Face, rule: CropRule) -> tuple[Box, np.ndarray]
     return crop, pixels
 
 
+def own_box(box: Box, scale: float) -> Box:
+    """A box of the standard frame in pixels of the video's own frames, each number rounded by itself, to be shown."""
+    return tuple(round(value / scale) for value in box)
+
+
 def in_full_frame(box: Box, scale: float) -> Box:
     """A box of the standard frame, which is `scale` times as large as the full one, in pixels of the full frame."""
     left, top, right, bottom = (round(value / scale) for value in (*box[:2], box[0] + box[2], box[1] + box[3]))

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from deepfake.crop_rule import CropRule
-from deepfake.cropping import Box
+from deepfake.cropping import Box, own_box
 from deepfake.decoding import Frame, to_standard_size
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
@@ -112,19 +112,14 @@ def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callab
 
 
 def _seen(crop: FaceCrop) -> Seen:
-    frame, box = crop.frame, _own_box(crop.face.box, crop.frame)
+    frame, box = crop.frame, own_box(crop.face.box, crop.frame.scale)
     person, confidence = str(crop.person), crop.face.confidence
     return Seen(crop.number, crop.rank, frame.index, frame.time, box, person, confidence, crop.side, crop.still)
 
 
 def _not_judged(face: LeftOut) -> NotJudged:
-    frame, box = face.frame, _own_box(face.box, face.frame)
+    frame, box = face.frame, own_box(face.box, face.frame.scale)
     return NotJudged(face.number, frame.index, frame.time, box, face.side, face.confidence, face.why)
-
-
-def _own_box(box: Box, frame: Frame) -> Box:
-    """A box of the standard frame in pixels of the video's own frames."""
-    return tuple(round(value / frame.scale) for value in box)
 
 
 def _small(number: int, frame: Frame) -> Small:

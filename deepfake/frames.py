@@ -160,9 +160,7 @@ def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwr
     done = None if overwrite else read_done(folder / "frames.json", video, stat)
     if done and recorded_rule(done).frames == k:
         if done.get("folder") != str(videos_dir):  # of an older version, or the dataset has moved
-            taken = done.pop("frames")
-            write_json(folder / "frames.json", {**done, "folder": str(videos_dir), "frames": taken})
-            done["frames"] = taken
+            write_json(folder / "frames.json", done | {"folder": str(videos_dir)})
         return Outcome(len(done["frames"]), done["video"].get("problem"), done_before=True)
     remove_frames(video.id, folder)
     crops = read_done(folder / "faces.json", video, stat)

@@ -33,9 +33,9 @@ def one_rule(folders: Mapping[CropRule | None, Sequence[Path]]) -> CropRule | No
             "run step 01a for all videos with the same options"
         )
     if without := folders.get(None):
-        cut = "the others" if known else "by the default rule"
+        cut = "as the others" if known else "by the default rule"
         count = f"{len(without)}, the first {without[0]}"
-        print(f"02: videos without a faces.json that can be used, taken to be cut as {cut}: {count}")
+        print(f"02: videos without a faces.json that can be used, taken to be cut {cut}: {count}")
     return known[0] if known else None
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepfake.cli import progress
 from deepfake.crop_rule import in_words
-from deepfake.cropping import Box
+from deepfake.cropping import own_box
 from deepfake.evidence import SMALL_SIDE, Small, shrink
 from deepfake.face_records import Recorded, crop_name, read_faces_json
 from deepfake.files import UserError, read_json
@@ -197,12 +197,7 @@ def _scan(row: Any, faces: tuple[FaceScore, ...], recorded: Recorded | None) -> 
 def _not_judged(record: dict) -> NotJudged:
     """A face that step 01a has left out."""
     same = {key: record[key] for key in ("frame", "index", "time", "side", "confidence", "why")}
-    return NotJudged(box=_own_box(record), **same)
-
-
-def _own_box(record: dict) -> Box:
-    """The box of a face in pixels of the video's own frames."""
-    return tuple(round(value / record["scale"]) for value in record["box"])
+    return NotJudged(box=own_box(record["box"], record["scale"]), **same)
 
 
 def _face(crop: JudgedCrop, record: dict | None) -> FaceScore:
@@ -213,7 +208,7 @@ def _face(crop: JudgedCrop, record: dict | None) -> FaceScore:
         face=crop.face,
         index=known["index"],
         time=known["time"],
-        box=_own_box(record) if record else UNKNOWN_BOX,
+        box=own_box(record["box"], record["scale"]) if record else UNKNOWN_BOX,
         person=crop.person,
         confidence=known["confidence"],
         p_real=crop.p_real,
