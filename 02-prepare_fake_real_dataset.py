@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Step 02: the crops by label, balanced, and split into train, val and test without a leak.
 
-A dataset that brings its own test set keeps it; any other is divided 80/10/10 by source group.
+A dataset that brings its own test set keeps it; any other is divided 80/10/10: by whole parts of DFDC where
+there are ten or more, else by source group.
 
 Reads:  what the dataset in <videos-dir> says of its videos, <work-dir>/<id>/faces/*.png, and faces.json;
         or, with --crops, Parquet, in which the crops stay
@@ -25,9 +26,9 @@ def main() -> int:
     parser.add_argument("--faces", default="faces", metavar="NAME", help="the crops' folder, such as marked_faces")
     parser.add_argument(
         "--group-by",
-        choices=("source", "video"),
-        default="source",
-        help="what is never split: an original with all its fakes (source), or, weaker, each video by itself",
+        choices=("part", "source", "video"),
+        help="what is never split: a whole part of DFDC, so that no person is in two sets (part, the default from ten "
+        "parts on); an original with all its fakes (source); or, weaker, each video by itself",
     )
     parser.add_argument(
         "--balance",
@@ -39,7 +40,7 @@ def main() -> int:
         "--split",
         choices=("official", "own"),
         default="official",
-        help="official: the dataset's own test and val sets, where it has them; own: 80/10/10 by source group",
+        help="official: the dataset's own test and val sets, where it has them; own: 80/10/10 as --group-by says",
     )
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="a csv whose column video names ids to leave out")
     parser.add_argument("--real-only", action="store_true", help="no fakes, for training that makes its own")

@@ -1,4 +1,4 @@
-"""Which set each video goes to: the dataset's own where it has one, else by source group, or else by identity."""
+"""Which set each video goes to: the dataset's own where it has one, else by source group, by part, or by identity."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,39 +10,50 @@ from deepfake.videos import FAKE, LABEL_NAMES, REAL
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 LABELS = (REAL, FAKE)
+HINT = "a source group is an original and the fakes made from it"
 LARGE = 0.2  # the share of the crops above which a source group is taken apart by identities
 
 Identities = Mapping[str, tuple[str, ...]]  # of each video in a group that is taken apart, the first one its target's
 
 
-def divide(crops: Sequence[Crops], official: bool = False, labels: Sequence[int] = LABELS) -> dict[str, list[Crops]]:
+def divide(
+    crops: Sequence[Crops],
+    official: bool = False,
+    labels: Sequence[int] = LABELS,
+    parts: Mapping[str, str] | None = None,
+) -> dict[str, list[Crops]]:
     """The videos of train, val and test; prints what it leaves out, and what the dataset itself leaks.
 
     With `official` the dataset's own test set is the test set, and its val set, where it has one, the val set; the
     other videos are ours to divide. We divide by source group, or by identities where one source group is too large.
-    Each set gets all `labels`. The same crops give the same sets.
+    With `parts`, the part of each video's id, we divide by these instead. Each set gets all `labels`. The same crops
+    give the same sets.
 
     Raises:
         UserError: a set would lack a label.
     """
+    group_of = {item.video.id: item.group for item in crops}
+    unit = "part" if parts else "source group"
+    if parts:
+        crops = [replace(item, group=parts[item.video.id]) for item in crops]
     given = _given_sets(crops, labels) if official else {}
     shares = SHARES if not given else _shares_without(given)
     ours = [item for item in crops if item.video.split not in given]
     if official:
-        _report_leaks(crops)
-    identities = take_apart(crops, ours, shares)
-    ours = _without_leaks(ours, given, identities)
+        _report_leaks(crops, unit)
+    identities = {} if parts else take_apart(crops, ours, shares)
+    ours = _without_leaks(ours, given, identities, unit)
     apart = [item for item in ours if item.video.id in identities]
     sets = {split: list(given.get(split, ())) for split in SHARES}
     for split, items in _by_identity(apart, identities, shares).items():
         sets[split] += items
     whole = [item for item in ours if item.video.id not in identities]
-    assigned = assign_groups(whole, shares, labels, {split: _count(sets[split]) for split in shares})
+    assigned = assign_groups(whole, shares, labels, {split: _count(sets[split]) for split in shares}, unit)
     for item in whole:
         sets[assigned[item.group]].append(item)
-    group_of = {id: names[0] for id, names in identities.items()}
+    group_of |= {id: names[0] for id, names in identities.items()}
     return {
-        split: [replace(item, group=group_of.get(item.video.id, item.group)) for item in sorted(items, key=_id)]
+        split: [replace(item, group=group_of[item.video.id]) for item in sorted(items, key=_id)]
         for split, items in sets.items()
     }
 
@@ -71,7 +82,7 @@ def _given_sets(crops: Iterable[Crops], labels: Sequence[int]) -> dict[str, list
             if not _count(items)[label]:
                 raise UserError(
                     f"the dataset's own {split} set has no {LABEL_NAMES[label]} crops; step 01a on its videos makes "
-                    "them, or --split own divides the dataset by source group"
+                    "them, or --split own divides the dataset anew"
                 )
     return given
 
@@ -81,8 +92,8 @@ def _shares_without(given: Iterable[str]) -> dict[str, float]:
     return {split: share / sum(left.values()) for split, share in left.items()}
 
 
-def _report_leaks(crops: Iterable[Crops]) -> None:
-    """Print how many source groups and identities stand in two of the dataset's own sets: its leak, not ours."""
+def _report_leaks(crops: Iterable[Crops], unit: str) -> None:
+    """Print how many groups, of a `unit`, and identities stand in two of the dataset's own sets: its leak, not ours."""
     groups, ties = defaultdict(set), defaultdict(set)
     for item in crops:
         if item.video.split:
@@ -93,26 +104,28 @@ def _report_leaks(crops: Iterable[Crops]) -> None:
     if of_groups or of_ties:
         example, sets = (of_ties[0], ties[of_ties[0]]) if of_ties else (of_groups[0], groups[of_groups[0]])
         print(
-            f"02: the dataset's own leak, kept as it is: {_number(len(of_groups), 'source group')} and "
+            f"02: the dataset's own leak, kept as it is: {_number(len(of_groups), unit)} and "
             f"{_number(len(of_ties), 'identity', 'identities')} in more than one of its sets, "
             f"such as {example} in {' and '.join(split for split in SHARES if split in sets)}"
         )
 
 
-def _without_leaks(ours: list[Crops], given: Mapping[str, list[Crops]], identities: Identities) -> list[Crops]:
+def _without_leaks(
+    ours: list[Crops], given: Mapping[str, list[Crops]], identities: Identities, unit: str
+) -> list[Crops]:
     """Leave out what the dataset puts into no set, but is tied to its val or test videos: that leak would be ours."""
     known = {key for items in given.values() for item in items for key in _keys(item, identities)}
     kept = [item for item in ours if item.video.split or known.isdisjoint(_keys(item, identities))]
     if len(kept) < len(ours):
         print(
             f"02: {_number(len(ours) - len(kept), 'video')} left out of training: in no set of the dataset's own, "
-            "but of the same source as some of its val or test videos"
+            f"but of the same {unit} as some of its val or test videos"
         )
     return kept
 
 
 def _keys(item: Crops, identities: Identities) -> tuple[tuple[str, str], ...]:
-    """What must not be in two sets: the source group, or where that is taken apart the identities."""
+    """What must not be in two sets: the group, or where that is taken apart the identities."""
     names = identities.get(item.video.id)
     return tuple(("identity", name) for name in names) if names else (("group", item.group),)
 
@@ -121,7 +134,7 @@ def _number(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-# by source group
+# by group
 
 
 def assign_groups(
@@ -129,8 +142,9 @@ def assign_groups(
     shares: Mapping[str, float] = SHARES,
     labels: Sequence[int] = LABELS,
     placed: Mapping[str, Counter] | None = None,
+    unit: str = "source group",
 ) -> dict[str, str]:
-    """Assign each source group to a set of `shares`, so that each set gets all `labels`.
+    """Assign each group, called `unit` in errors, to a set of `shares`, so that each set gets all `labels`.
 
     The sets get about their shares of the crops of either label; `placed` are the crops by label that they already
     have. First every set gets the group that fits its share best; the others follow, the largest first, each to the
@@ -161,20 +175,23 @@ def assign_groups(
                 target = shares[split] * totals[label]
                 free = [group for group in sizes if group not in assigned and sizes[group][label]]
                 if not free:
-                    raise _too_few(label, sum(size[label] > 0 for size in sizes.values()), shares, placed)
+                    raise _too_few(label, sum(size[label] > 0 for size in sizes.values()), shares, placed, unit)
                 assign(min(free, key=lambda group: (abs(sizes[group][label] - target), group)), split)
     for group in sorted(sizes.keys() - assigned, key=lambda group: (-sizes[group].total(), group)):
         assign(group, max(shares, key=lambda split: missing(split, group)))
     return assigned
 
 
-def _too_few(label: int, groups: int, shares: Mapping[str, float], placed: Mapping[str, Counter] | None) -> UserError:
+def _too_few(
+    label: int, groups: int, shares: Mapping[str, float], placed: Mapping[str, Counter] | None, unit: str
+) -> UserError:
     *others, last = shares
     listed = f"{', '.join(others)} and {last} need one each" if others else f"{last} needs one"
     beside = " beside the one that was taken apart by identities" if placed and any(placed.values()) else ""
+    hint = "--group-by source divides parts" if unit == "part" else HINT
     return UserError(
-        f"{groups or 'no'} source group{'s' * (groups != 1)} with {LABEL_NAMES[label]} crops{beside}; {listed}, so at "
-        f"least {len(shares)} (a source group is an original and the fakes made from it)"
+        f"{groups or 'no'} {unit}{'s' * (groups != 1)} with {LABEL_NAMES[label]} crops{beside}; {listed}, so at least "
+        f"{len(shares)} ({hint})"
     )
 
 

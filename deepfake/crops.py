@@ -47,9 +47,9 @@ class Crops:
 
 
 def find_crops(
-    videos: Iterable[Video], folder: Path, faces: str, group_by: str, crops_of_others: bool = False
+    videos: Iterable[Video], folder: Path, faces: str, group_by: str | None, crops_of_others: bool = False
 ) -> list[Crops]:
-    """List the crops of each video that has any; `group_by` is "source" or "video".
+    """List the crops of each video that has any; `group_by` is "video", or else they are by source.
 
     They are the PNGs of step 01a in `folder/<id>/<faces>/`, or, with `crops_of_others`, the images in
     `folder/<video.file>/`, whatever they are called, or that one image.
@@ -70,15 +70,15 @@ def find_crops(
     return found
 
 
-def crops_in_table(videos: Iterable[Video], rows: Mapping[str, range], group_by: str) -> list[Crops]:
+def crops_in_table(videos: Iterable[Video], rows: Mapping[str, range], group_by: str | None) -> list[Crops]:
     """The crops of each video that has any in a table, where `rows` are those of each video."""
     videos = list(videos)
     groups = _groups(videos, group_by)
     return [Crops(video, groups[video.id], rows=rows[video.id]) for video in videos if video.id in rows]
 
 
-def _groups(videos: list[Video], group_by: str) -> dict[str, str]:
-    return source_groups(videos) if group_by == "source" else {video.id: video.id for video in videos}
+def _groups(videos: list[Video], group_by: str | None) -> dict[str, str]:
+    return {video.id: video.id for video in videos} if group_by == "video" else source_groups(videos)
 
 
 def _is_crop_of(video: Video, name: str) -> bool:

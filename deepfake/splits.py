@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,7 @@ from deepfake.datasets import find_kind, read_dataset
 from deepfake.face_records import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.listing import read_columns, read_rows
+from deepfake.parts import parts_to_keep
 from deepfake.runner import VideoError
 from deepfake.split_record import MARK, SplitRecord, write_record
 from deepfake.split_rule import check_said, one_rule, rule_by, rule_of_folder
@@ -286,7 +287,7 @@ def prepare_dataset(
     prepared_dir: Path,
     split_dir: Path,
     faces: str = "faces",
-    group_by: str = "source",
+    group_by: str | None = None,
     quiet: bool = False,
     balanced: bool = True,
     split: str = "official",
@@ -299,7 +300,8 @@ def prepare_dataset(
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
 
     With `balanced` off no crop is left out for the balance. `split` is "official" (the dataset's own test set, where
-    it has one, which is then not balanced either) or "own". `exclude` is a csv of videos to leave out. With
+    it has one, which is then not balanced either) or "own". `group_by` is "part", "source", "video", or None for parts
+    where there are enough (`parts.parts_to_keep`). `exclude` is a csv of videos to leave out. With
     `real_only` no fake is used. Crops that someone else made are images in `videos_dir/<video.file>/`. `table` is the
     address of crops in Parquet, which stay there. What is `said` of how others cut their crops is not estimated.
 
@@ -321,9 +323,10 @@ def prepare_dataset(
     if not crops:
         raise _no_crops(folder, videos_dir, faces, crops_of_others)
     official = split == "official" and any(video.split == "test" for video in videos)
-    _print_rule(official, group_by)
+    parts = parts_to_keep(videos_dir, videos, crops, group_by, official)
+    _print_rule(official, "part" if parts else group_by or "source")
     try:
-        sets = divide(crops, official, (REAL,) if real_only else LABELS)
+        sets = divide(crops, official, (REAL,) if real_only else LABELS, parts)
     except UserError as error:
         raise UserError(f"{videos_dir}, {folder}: {error}") from None
     divided = _total(sets)
@@ -335,7 +338,7 @@ def prepare_dataset(
         entries = write_sets_of_table(sets, listing, folder, split_dir, quiet)
     else:
         entries = write_sets(sets, prepared_dir, split_dir, quiet, rule)
-    _print_counts(entries)
+    _print_counts(entries, parts)
     print(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), balanced, real_only)}")
     return 0
 
@@ -379,13 +382,15 @@ def _total(sets: dict[str, list[Crops]]) -> int:
     return sum(len(item) for items in sets.values() for item in items)
 
 
-def _print_counts(entries: Iterable[Entry]) -> None:
+def _print_counts(entries: Iterable[Entry], parts: Mapping[str, str] | None) -> None:
     for split in SHARES:
         members = [entry for entry in entries if entry.split == split]
         crops = Counter(entry.label for entry in members)
         videos = Counter({entry.video: entry.label for entry in members}.values())
         groups = len({entry.group for entry in members})
+        whole = len({parts[entry.video] for entry in members}) if parts else 0
+        of_parts = f", in {whole} part{'s' * (whole != 1)}" if parts else ""
         print(
             f"02: {split}: {crops[REAL]} real and {crops[FAKE]} fake crops, "
-            f"of {videos[REAL]} and {videos[FAKE]} videos, {groups} source groups"
+            f"of {videos[REAL]} and {videos[FAKE]} videos, {groups} source groups{of_parts}"
         )
