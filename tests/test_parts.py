@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_crops, run_step, write_metadata
+from conftest import make_crops, write_metadata
 
 from deepfake.assignment import divide
 from deepfake.crops import Crops
@@ -144,11 +144,8 @@ def test_whole_parts_of_a_dataset_without_parts_are_refused(tmp_path):
     folder = write_metadata(tmp_path / "dfdc", records(0))
     for name in records(0):
         make_crops(folder, name.removesuffix(".mp4"))
-    done = run_step("02", "--videos-dir", folder, "--group-by", "part", cwd=tmp_path)
-    assert done.returncode == 2 and done.stdout == ""
-    assert (
-        done.stderr == f"error: {folder}: has no folder like dfdc_train_part_0, so no parts; give --group-by source\n"
-    )
+    with pytest.raises(UserError, match=r"dfdc: has no folder like dfdc_train_part_0, .*; give --group-by source"):
+        prepare(folder, group_by="part")
 
 
 def test_too_few_parts_for_three_sets_are_refused(tmp_path):
