@@ -2,23 +2,28 @@
 
 import argparse
 import json
+import re
 import sys
+import zipfile
 
 import av
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, make_video
+from conftest import ROOT, make_crops, make_video, touch, write_metadata
 
 from deepfake.cropping import Face
 from deepfake.files import digest_of
+from deepfake.modelinfo import ModelInfo, write_model_info
 from deepfake.splits import read_manifest
+from deepfake.videos import Video
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 
 import augmentation
 import compare_models
+import real_faces as of_real_faces
 import recall
 import sample_accuracy
 import test_sets
@@ -218,3 +223,76 @@ def test_faces_are_found_kept_lost_or_more_by_confidence_and_size():
     assert rows["0.95", "40-80"] == ["2", "0", "1", "1", "0", "0.5000"]  # the surest face of the second is rescued
     assert rows["0.8", "40-80"] == ["3", "2", "1", "1", "1", "0.6667"]
     assert rows["0.8", "all"] == ["4", "3", "2", "1", "1", "0.7500"]
+
+
+def test_the_figures_of_real_faces_name_the_fakes_and_what_the_band_leaves():
+    labels, p_real = np.array([1, 1, 0, 0, 0, 1]), np.array([0.9, 0.6, 0.2, 0.45, 0.8, 0.55])
+    info = ModelInfo(threshold=0.5, band=(0.4, 0.55))
+    lines = dict(
+        re.split("  +", line.strip(), maxsplit=1)
+        for line in of_real_faces.figure_lines(labels, p_real, list("abcdef"), info)
+    )
+    assert list(lines)[:8] == list(of_real_faces.FIGURES.values())
+    assert re.fullmatch(r"0\.667 \(0\.\d{3} to 1\.000\)", lines["recall of fakes"])
+    assert lines["precision of fakes"].startswith("1.000") and lines["specificity"].startswith("1.000")
+    assert lines["uncertain"] == "0.333 (2 of 6)" and lines["right among the certain"] == "0.750 (3 of 4)"
+    assert of_real_faces.band_lines(labels, p_real, ModelInfo()) == ["the model has no uncertain band"]
+
+
+def test_clips_are_shown_with_the_truth_and_those_without_a_face_do_not_count():
+    videos = {f"x/{name}.mp4": Video(name, f"{name}.mp4", label) for name, label in (("a", 1), ("b", 0), ("c", 0))}
+    rows = [
+        {"name": "x/a.mp4", "verdict": "REAL", "p_real": 0.9, "frames": 11, "reason": np.nan},
+        {"name": "x/b.mp4", "verdict": "FAKE", "p_real": 0.1, "frames": 10, "reason": np.nan},
+        {"name": "x/c.mp4", "verdict": "UNKNOWN", "p_real": np.nan, "frames": 0, "reason": "no face in any frame"},
+    ]
+    lines = of_real_faces.clip_lines(videos, rows)
+    assert [line.split() for line in lines[:3]] == [
+        ["REAL", "REAL", "p_real", "0.900,", "11", "frames", "a.mp4"],
+        ["FAKE", "FAKE", "p_real", "0.100,", "10", "frames", "b.mp4"],
+        ["FAKE", "UNKNOWN", "no", "face", "in", "any", "frame", "c.mp4"],
+    ]
+    assert lines[3].startswith("  ROC AUC by video 1.000") and lines[3].endswith("2 of 3 clips, 2 source groups")
+
+
+def test_the_robustness_of_real_faces_is_read_by_kind(tmp_path):
+    head = "kind,level,video_auc,video_auc_low,video_auc_high,frame_auc\n"
+    (tmp_path / "robustness.csv").write_text(f"{head}none,0,0.9,0.8,1,0.9\nJPEG,30,0.7,0.6,0.8,0.7\nblur,2,0.5,,,0.5\n")
+    (line,) = of_real_faces.robustness_lines(tmp_path / "robustness.csv")
+    assert line.split() == ["more", "compressed", "JPEG", "30", "0.700", "(0.600", "to", "0.800)"]
+
+
+def test_a_split_of_other_faces_and_faces_without_a_test_set_are_refused(tmp_path):
+    for name, split in (("own", "test"), ("none", "")):
+        touch(tmp_path / name, "a/0.png")
+        (tmp_path / name / "metadata.csv").write_text(f"file,label,split\na,REAL,{split}\n")
+    with pytest.raises(SystemExit, match=r"none: has no test set of its own"):
+        of_real_faces.prepare(tmp_path / "none", tmp_path)
+    (tmp_path / "videos").mkdir()
+    make_crops(tmp_path / "videos", "b")
+    write_metadata(tmp_path / "videos", {"b.mp4": "REAL"})
+    test_sets.split_as_test(tmp_path / "videos", tmp_path / "split_dataset")
+    with pytest.raises(SystemExit, match=r"is not the own test set of .*own; give another --work"):
+        of_real_faces.prepare(tmp_path / "own", tmp_path)
+
+
+@pytest.mark.slow
+def test_real_faces_are_judged_from_their_folders_to_the_figures(real_faces, tmp_path, capsys):
+    for name, part in (("train-0", 0), ("val-test", 38)):
+        with zipfile.ZipFile(real_faces / f"{name}.zip") as archive:
+            names = [file for file in archive.namelist() if file.startswith(f"dfdc_train_part_{part}/")]
+            images = [file for file in names if file.endswith(".jpg")]
+            archive.extractall(tmp_path / "faces", [*(set(names) - set(images)), *images[:: len(images) // 30]])
+    from deepfake.devices import keras
+
+    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")]
+    keras.Sequential([keras.Input((32, 32, 3)), *layers]).save(tmp_path / "grey.keras")
+    write_model_info(ModelInfo("grey", 32, band=(0.4, 0.6)), tmp_path / "grey.json")
+    options = {"robustness": True, "clips": None}
+    args = argparse.Namespace(faces_dir=tmp_path / "faces", model=tmp_path / "grey.keras", **options)
+    of_real_faces.measure(args, tmp_path / "work")
+    out = capsys.readouterr().out
+    tested = sum(entry.split == "test" for entry in read_manifest(tmp_path / "work" / "split_dataset"))
+    assert tested >= 30 and f"band 0.4 to 0.6: {tested} test crops of {tested} videos" in out
+    assert re.search(r"ROC AUC +0\.\d{3} \(0\.\d{3} to [01]\.\d{3}\)", out) and "more compressed" in out
+    assert "Seferbekov 2020" in out
