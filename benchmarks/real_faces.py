@@ -22,8 +22,9 @@ from test_sets import run_step
 from deepfake.crop_rule import FRAMES_PER_VIDEO
 from deepfake.datasets import read_dataset
 from deepfake.files import UserError
-from deepfake.metrics import Figure, measure_with_intervals
+from deepfake.metrics import Figure, measure_parts, measure_with_intervals
 from deepfake.modelinfo import ModelInfo, info_beside, rule_in_words
+from deepfake.parts import part_of
 from deepfake.rules import is_real
 from deepfake.splits import read_manifest
 from deepfake.videos import LABEL_NAMES, REAL, Video, source_groups
@@ -125,6 +126,16 @@ def band_lines(labels: np.ndarray, p_real: np.ndarray, info: ModelInfo) -> list[
     return lines
 
 
+def part_lines(table: pd.DataFrame, faces_dir: Path) -> list[str]:
+    """The ROC AUC of each part of DFDC: its few people can differ by more than intervals over source groups show."""
+    files = {video.id: video.file for video in read_dataset(faces_dir)}
+    parts = [part_of(files[id]) for id in table["video"]]
+    found = measure_parts(table["label"].to_numpy(), table["p_real"].to_numpy(), parts)
+    return [
+        f"  {f'AUC of {part}':26}{values['roc_auc']:.3f} ({values['count']} crops)" for part, values in found.items()
+    ]
+
+
 def robustness_lines(path: Path) -> list[str]:
     """The ROC AUC by video of DAMAGES, from step 03a's robustness.csv, a line for each kind and level."""
     lines = []
@@ -184,7 +195,7 @@ def measure(args: argparse.Namespace, work: Path) -> None:
         f"{table['video'].nunique()} videos, {table['group'].nunique()} source groups"
     )
     labels, p_real = table["label"].to_numpy(), table["p_real"].to_numpy()
-    print(*figure_lines(labels, p_real, table["group"], info), sep="\n")
+    print(*figure_lines(labels, p_real, table["group"], info), *part_lines(table, args.faces_dir), sep="\n")
     if args.robustness:
         print("\nROC AUC by video of damaged crops", *robustness_lines(out_dir / "robustness.csv"), sep="\n")
     print("\npublished, none of it on these faces", *published_lines(), sep="\n", flush=True)

@@ -295,4 +295,4 @@ def test_real_faces_are_judged_from_their_folders_to_the_figures(real_faces, tmp
     tested = sum(entry.split == "test" for entry in read_manifest(tmp_path / "work" / "split_dataset"))
     assert tested >= 30 and f"band 0.4 to 0.6: {tested} test crops of {tested} videos" in out
     assert re.search(r"ROC AUC +0\.\d{3} \(0\.\d{3} to [01]\.\d{3}\)", out) and "more compressed" in out
-    assert "Seferbekov 2020" in out
+    assert re.search(rf"AUC of dfdc_train_part_38 +0\.\d{{3}} \({tested} crops\)", out) and "Seferbekov 2020" in out
