@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Step 04: each video's frame predictions as one number, and a verdict: REAL above the threshold, else FAKE.
 
-A Spark job. The threshold, and the band in which a verdict is uncertain, are those of --model-info, or of the model
+A Spark job. The threshold, and the bands in which a verdict is uncertain, are those of --model-info, or of the model
 that has made the predictions, where that is known (tmp_checkpoint/best_model.json beside them); else 0.5 and none.
 
 Reads:  <predictions> of step 03 or 03a: JSON or Parquet, a file or a folder
@@ -21,7 +21,7 @@ def main() -> int:
         "--model-info",
         type=Path,
         metavar="FILE",
-        help="best_model.json of the model that made the predictions: its threshold, band and mark (default: found)",
+        help="best_model.json of the model that made the predictions: its threshold, bands and mark (default: found)",
     )
     cli.add_threshold_option(parser)
     parser.add_argument(

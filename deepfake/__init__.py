@@ -1,7 +1,7 @@
 """Videos of faces go in, a verdict for each video comes out. The modules, in the order of that way; each one imports
 only from those before it, or from the plain helpers.
 
-    helpers     files, crop_rule, modelinfo, cli, queues, runner, listing, rules
+    helpers     files, rules, crop_rule, modelinfo, cli, queues, runner, listing
                 spark_session, spark_runner: Spark in its place
     videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
     frames      decoding, frames                                        step 00

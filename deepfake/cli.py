@@ -136,7 +136,7 @@ def add_threshold_option(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=number(0, 1),
         metavar="P",
-        help="real above this probability of real (default: the model's own, whose band counts only with it)",
+        help="real above this probability of real (default: the model's own, whose bands count only with it)",
     )
 
 

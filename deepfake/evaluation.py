@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake.calibration import fit_temperature, fit_threshold, uncertain_band, video_means
+from deepfake.calibration import fit_bands, fit_temperature, fit_threshold, video_means
 from deepfake.crop_sets import IMAGE_SIZE, CropSet, cached, crop_set, readable_crops
 from deepfake.devices import keras
 from deepfake.files import UserError
@@ -110,21 +110,31 @@ def calibrate(
     quiet: bool = False,
     scratch: Path = Path(),
 ) -> tuple[ModelInfo, Calibration]:
-    """Fit temperature (unless it is to be 1), threshold (unless 0.5) and uncertain band on the validation crops.
+    """Fit temperature (unless it is to be 1), threshold (unless 0.5) and uncertain bands on the validation crops.
 
     Raises:
         UserError: a crop cannot be read.
     """
     raw = raw_predictions(model, entries, split_dir, quiet=quiet, scratch=scratch)
-    entries = judged(entries, frames_of(model))
+    return fit_rules(judged(entries, frames_of(model)), raw, info, fitted_temperature, fitted_threshold)
+
+
+def fit_rules(
+    entries: list[Entry],
+    raw: np.ndarray,
+    info: ModelInfo,
+    fitted_temperature: bool = True,
+    fitted_threshold: bool = False,
+) -> tuple[ModelInfo, Calibration]:
+    """What `calibrate` fits, from N validation items and the p_real (N) that the model itself gives for them."""
     labels = np.array([entry.label for entry in entries])
-    temperature = fit_temperature(labels, raw) if fitted_temperature else 1.0
+    temperature = fit_temperature(labels, raw, [entry.group for entry in entries]) if fitted_temperature else 1.0
     p_real = apply_temperature(raw, temperature)
-    videos, means = video_means(np.array([entry.video for entry in entries]), labels, p_real)
-    threshold = fit_threshold(videos, means) if fitted_threshold else THRESHOLD
-    band = uncertain_band(videos, means, threshold)
+    videos = np.array([entry.video for entry in entries])
+    threshold = fit_threshold(*video_means(videos, labels, p_real)) if fitted_threshold else THRESHOLD
+    bands = fit_bands(videos, labels, p_real, threshold)
     calibration = Calibration(temperature, log_loss(labels, raw), log_loss(labels, p_real))
-    return dataclasses.replace(info, temperature=temperature, threshold=threshold, band=band), calibration
+    return dataclasses.replace(info, temperature=temperature, threshold=threshold, bands=bands), calibration
 
 
 def raw_predictions(

@@ -44,7 +44,7 @@ def _json_lines(content: Any, depth: int, indent: str = "") -> str:
         return json.dumps(content)
     deeper = indent + "  "
     if isinstance(content, dict):
-        items = [f"{json.dumps(key)}: {_json_lines(value, depth - 1, deeper)}" for key, value in content.items()]
+        items = [f"{json.dumps(str(key))}: {_json_lines(value, depth - 1, deeper)}" for key, value in content.items()]
     else:
         items = [json.dumps(item) for item in content]
     start, end = "{}" if isinstance(content, dict) else "[]"

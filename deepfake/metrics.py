@@ -175,7 +175,7 @@ def measure_with_intervals(
     """
     ranking = Ranking(labels, p_real)
     values = ranking.measure(threshold)
-    draws = [list(ranking.measure(threshold, weights).values()) for weights in _draws(groups, resamples, seed)]
+    draws = [list(ranking.measure(threshold, weights).values()) for weights in group_draws(groups, resamples, seed)]
     if not draws:
         return {name: Figure(value) for name, value in values.items()}
     with warnings.catch_warnings():
@@ -184,7 +184,7 @@ def measure_with_intervals(
     return {name: Figure(values[name], low, high) for name, low, high in zip(values, lows, highs, strict=True)}
 
 
-def _draws(groups: Sequence[str], resamples: int, seed: int) -> Iterator[np.ndarray]:
+def group_draws(groups: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
     """How often each of N items is in a draw of whole groups with replacement; no draw where there is one group."""
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     count = members.max() + 1
@@ -231,7 +231,7 @@ def difference_in_auc(
         first, second = (_measure_curves(*ranking.counts(weights))["roc_auc"] for ranking in rankings)
         return round(first - second, 12) + 0.0  # equal ones are, whatever the order of their sums; and no -0
 
-    draws = np.array([difference(weights) for weights in _draws(groups, resamples, seed)])
+    draws = np.array([difference(weights) for weights in group_draws(groups, resamples, seed)])
     draws = draws[~np.isnan(draws)]
     if not len(draws):
         return Difference(difference())

@@ -1,12 +1,13 @@
 """best_model.json: what using a model needs, beside the model."""
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from deepfake.crop_rule import DEFAULT, NOT_SAID, CropRule, Said, rule_of
 from deepfake.files import UserError, read_json, write_json
+from deepfake.rules import Band, Bands
 from deepfake.videos import LABEL_NAMES
 
 # to be said with every verdict of a model that is marked so
@@ -23,9 +24,9 @@ class ModelInfo:
 
     `sequence` names the head of a model that judges `frames` crops together. The logits of its predictions are divided
     by `temperature`. A video is real where the mean of its frames is above `threshold`; it is uncertain where the mean
-    lies within `band` (both ends included), if there is one. A model of others may know white as 1 (`pixel_max`), and
-    may give the probability of what it takes for `positive`, fake; see `rules.scaled` and `rules.as_p_real`. Its crops
-    were cut by `crop_rule`; None if that is not known.
+    lies within the one of `bands` for as many frames (`rules.band_for`). A model of others may know white as 1
+    (`pixel_max`), and may give the probability of what it takes for `positive`, fake; see `rules.scaled` and
+    `rules.as_p_real`. Its crops were cut by `crop_rule`; None if that is not known.
     """
 
     backbone: str = ""
@@ -35,7 +36,7 @@ class ModelInfo:
     sample_only: bool = False
     temperature: float = 1.0
     threshold: float = 0.5
-    band: tuple[float, float] | None = None
+    bands: Bands = field(default_factory=dict)
     crop_rule: CropRule | None = DEFAULT
     pixel_max: int = 255
     positive: str = "real"
@@ -66,17 +67,27 @@ NOTHING = Given()
 def as_given(info: ModelInfo, given: Given) -> ModelInfo:
     """What is known of a model, with what the user says of it.
 
-    The band was fitted for the model's own threshold: another one has none.
+    The bands were fitted for the model's own threshold: another one has none.
     """
     info = replace(info, pixel_max=given.pixel_max or info.pixel_max, positive=given.positive or info.positive)
     if given.threshold in (None, info.threshold):
         return info
-    return replace(info, threshold=given.threshold, band=None)
+    return replace(info, threshold=given.threshold, bands={})
 
 
-def rule_in_words(threshold: float, band: tuple[float, float] | None) -> str:
-    """A threshold and its band as text, for a line that says which ones count."""
-    return f"threshold {threshold:.4g}, " + (f"band {band[0]:.4g} to {band[1]:.4g}" if band else "no band")
+def rule_in_words(threshold: float, bands: Bands) -> str:
+    """A threshold and its bands as text, for a line that says which ones count."""
+    return f"threshold {threshold:.4g}, {bands_in_words(bands)}"
+
+
+def bands_in_words(bands: Bands) -> str:
+    """Bands as text: `band 0.2 to 0.8`, or of each number of frames `0.2 to 0.8 (1 frame), 0.3 to 0.7 (3 frames)`."""
+    if not any(bands.values()):
+        return "no band"
+    words = [(count, f"{band[0]:.4g} to {band[1]:.4g}" if band else "none") for count, band in bands.items()]
+    if len(words) == 1:
+        return f"band {words[0][1]}"
+    return "bands " + ", ".join(f"{ends} ({count} frame{'s' if count > 1 else ''})" for count, ends in words)
 
 
 def said_of_threshold(model: Path, given: Given) -> list[str]:
@@ -84,8 +95,8 @@ def said_of_threshold(model: Path, given: Given) -> list[str]:
     own, info = info_beside(model), info_beside(model, given)
     if given.threshold is None:
         return []
-    left_out = f"; the model's band is for its own, {own.threshold:.4g}" if own.band and not info.band else ""
-    return [f"{rule_in_words(info.threshold, info.band)}: by --threshold{left_out}"]
+    left_out = f"; the model's band is for its own, {own.threshold:.4g}" if own.bands and not info.bands else ""
+    return [f"{rule_in_words(info.threshold, info.bands)}: by --threshold{left_out}"]
 
 
 def write_model_info(info: ModelInfo, path: Path) -> None:
@@ -122,12 +133,18 @@ def as_model_info(content: Any, path: Path) -> ModelInfo:
         raise UserError(f"{path}: not what step 03 writes; {REMEDY}")
     known = {field.name: content[field.name] for field in fields(ModelInfo) if field.name in content}
     try:
-        band = tuple(map(float, known["band"])) if known.get("band") else None
-        info = ModelInfo(**known | {"band": band, "crop_rule": rule_of(content.get("crop_rule", {}))})
+        info = ModelInfo(**known | {"bands": _bands_of(content), "crop_rule": rule_of(content.get("crop_rule", {}))})
         _check(info)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: not what step 03 writes ({error}); {REMEDY}") from None
     return info
+
+
+def _bands_of(content: dict[str, Any]) -> Bands:
+    """The bands, in the order of their frames; an older file has one `band`, for any number of them."""
+    given = content.get("bands") or ({1: content["band"]} if content.get("band") else {})
+    bands = {int(count): tuple(map(float, band)) if band else None for count, band in dict(given).items()}
+    return dict(sorted(bands.items()))
 
 
 def _check(info: ModelInfo) -> None:
@@ -140,5 +157,12 @@ def _check(info: ModelInfo) -> None:
             raise ValueError(f"{name} is {getattr(info, name)!r}, not {' or '.join(map(str, choices))}")
     if info.image_size < 0 or not 0 < info.temperature < math.inf or not 0 <= info.threshold <= 1:
         raise ValueError("image_size, temperature or threshold out of range")
-    if info.band and (len(info.band) != 2 or not 0 <= info.band[0] <= info.threshold <= info.band[1] <= 1):
-        raise ValueError("band is not two ends around the threshold")
+    if info.bands and min(info.bands) != 1:
+        raise ValueError("bands has none for 1 frame")
+    for band in filter(None, info.bands.values()):
+        if not _is_around(band, info.threshold):
+            raise ValueError("a band is not two ends around the threshold")
+
+
+def _is_around(band: Band, threshold: float) -> bool:
+    return len(band) == 2 and 0 <= band[0] <= threshold <= band[1] <= 1

@@ -132,7 +132,7 @@ def in_words(scan: Scan, judge: Judge) -> str:
     if scan.p_real is None or not math.isfinite(scan.p_real):
         return "No verdict. That is not a sign of being real: nothing could be judged."
     if scan.verdict == "UNCERTAIN":
-        band = f" between {percent(judge.band[0])} and {percent(judge.band[1])}" if judge.band else ""
+        band = f" between {percent(scan.band[0])} and {percent(scan.band[1])}" if scan.band else ""
         return (
             f"Uncertain: {percent(scan.p_real)} real. Where scores lie{band}, the model is too often wrong to be asked."
         )

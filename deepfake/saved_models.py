@@ -35,8 +35,8 @@ def load_and_predict(
     info = dataclasses.replace(info, sample_only=info.sample_only or knows_sample_only(model))
     _tell_of_other_crops(info, split_dir)
     if not calibrated:
-        # threshold and band were fitted on calibrated numbers
-        info = dataclasses.replace(info, temperature=1.0, threshold=THRESHOLD, band=None)
+        # threshold and bands were fitted on calibrated numbers
+        info = dataclasses.replace(info, temperature=1.0, threshold=THRESHOLD, bands={})
     elif not info_path.is_file():
         print(f"03a: {info_path.name} is not beside the model, so its numbers are taken as they are")
     report_test("03a", model, entries, split_dir, out_dir, info, quiet, model_path)

@@ -16,7 +16,7 @@ from deepfake.crop_rule import DEFAULT, CropRule
 from deepfake.evidence import Evidence, gather
 from deepfake.modelinfo import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
 from deepfake.report import write_report
-from deepfake.rules import is_real
+from deepfake.rules import band_for, is_certain, is_real
 from deepfake.runner import VideoError, at_work
 from deepfake.scan_inputs import Source, list_sources
 from deepfake.scan_outputs import doubt_of, line_of, summary, write_scans
@@ -88,10 +88,13 @@ def judge_evidence(
     if options.pictures:
         paint = partial(options.paint, classifier) if options.paint and classifier.model else None
         pictures = take_pictures(found, faces, classifier.judge.threshold, paint)
+    # how many predictions the mean is of: a sequence for each person, or each face
+    count = len({face.person for face in faces}) if classifier.frames else len(faces)
     return Scan(
         name=source.name,
-        verdict=verdict_of(p_real, classifier.judge),
+        verdict=verdict_of(p_real, count, classifier.judge),
         p_real=p_real,
+        band=None if p_real is None else band_for(classifier.judge.bands, count),
         reason=remarks_on(found.frames, found.faces, found.not_judged, found.turned, found.problem),
         frames=found.frames,
         seconds=found.seconds,
@@ -102,11 +105,14 @@ def judge_evidence(
     )
 
 
-def verdict_of(p_real: float | None, judge: Judge) -> str:
-    """REAL above the model's threshold, else FAKE; UNCERTAIN within its band, UNKNOWN without a number."""
+def verdict_of(p_real: float | None, frames: int, judge: Judge) -> str:
+    """REAL above the model's threshold, else FAKE; UNCERTAIN within its band for a mean of so many frames.
+
+    UNKNOWN without a number.
+    """
     if p_real is None:
         return "UNKNOWN"
-    if judge.band and judge.band[0] <= p_real <= judge.band[1]:
+    if not is_certain(p_real, frames, judge.bands):
         return "UNCERTAIN"
     return "REAL" if is_real(p_real, judge.threshold) else "FAKE"
 

@@ -95,7 +95,10 @@ def _row(scan: Scan, judge: Judge) -> tuple:
 
 
 def _content(scan: Scan, judge: Judge) -> dict:
-    facts = {key: getattr(scan, key) for key in ("name", "verdict", "p_real", "reason", "frames", "seconds", "turned")}
+    facts = {
+        key: getattr(scan, key)
+        for key in ("name", "verdict", "p_real", "band", "reason", "frames", "seconds", "turned")
+    }
     faces, not_judged = ([asdict(face) for face in some] for some in (scan.faces, scan.not_judged))
     about = {"people": people_in(scan), "sample_only": judge.sample_only}
     return {**facts, **about, "faces": faces, "not_judged": not_judged}

@@ -7,6 +7,7 @@ from typing import Any
 
 from deepfake.cropping import Box
 from deepfake.face_records import SMALL, STILL, why_no_crop
+from deepfake.rules import Band, Bands
 
 VERDICTS = ("REAL", "FAKE", "UNCERTAIN", "UNKNOWN")
 
@@ -70,8 +71,8 @@ class Scan:
 
     `name` is what the user called the file: text to show, never a path to open. Without a face, or unreadable, it is
     UNKNOWN and `p_real` is None; `reason` says why, or what is to be known of a file that was judged all the same. It
-    was `turned` by so many degrees clockwise to be upright. `label` (1 is real) and `group` are known in a test set
-    only.
+    was `turned` by so many degrees clockwise to be upright. Within `band`, that for a mean of as many predictions, it
+    is UNCERTAIN. `label` (1 is real) and `group` are known in a test set only.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Scan:
     faces: tuple[FaceScore, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
     turned: int = 0
+    band: Band | None = None
     pictures: Pictures = field(default=Pictures(), repr=False)
     label: int | None = None
     group: str | None = None
@@ -129,7 +131,7 @@ class Judge:
     backbone: str
     image_size: int
     threshold: float
-    band: tuple[float, float] | None
+    bands: Bands
     temperature: float
     sample_only: bool
     metrics: dict | None = None

@@ -17,6 +17,7 @@ from deepfake.face_records import Recorded, crop_name, read_faces_json
 from deepfake.files import UserError, read_json
 from deepfake.frames import read_frame, read_png
 from deepfake.modelinfo import ModelInfo
+from deepfake.rules import Bands, band_for
 from deepfake.runner import VideoError
 from deepfake.scan_pictures import (
     CROP_SIDE,
@@ -104,7 +105,7 @@ def judge_of(
     sources: Sources,
     sample_only: bool | None,
     threshold: float,
-    band: tuple[float, float] | None,
+    bands: Bands,
     out_dir: Path,
 ) -> Judge:
     """The model behind a test set's verdicts, with the metrics that step 04 has just written."""
@@ -113,7 +114,7 @@ def judge_of(
         backbone=info.backbone,
         image_size=info.image_size,
         threshold=threshold,
-        band=band,
+        bands=bands,
         temperature=info.temperature,
         sample_only=bool(sample_only),
         pixel_max=info.pixel_max,
@@ -152,7 +153,7 @@ def scans_of(
         own = by_video.get(row.video, [])
         recorded = _recorded(row.video, sources.work_dir) if own else None
         records = {face["file"]: face for face in recorded.faces} if recorded else {}
-        scan = _scan(row, tuple(_face(crop, records.get(Path(crop.file).name)) for crop in own), recorded)
+        scan = _scan(row, tuple(_face(crop, records.get(Path(crop.file).name)) for crop in own), recorded, judge.bands)
         if number < WITH_PICTURES and own:
             scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, judge, paint))
         scans.append(scan)
@@ -174,7 +175,7 @@ def _recorded(id: str, work_dir: Path | None) -> Recorded | None:
         return None
 
 
-def _scan(row: Any, faces: tuple[FaceScore, ...], recorded: Recorded | None) -> Scan:
+def _scan(row: Any, faces: tuple[FaceScore, ...], recorded: Recorded | None, bands: Bands) -> Scan:
     frames = len({face.frame for face in faces}) or int(row.frames)
     not_judged = tuple(map(_not_judged, recorded.left_out)) if recorded else ()
     turned = recorded.turned if recorded else 0
@@ -182,6 +183,7 @@ def _scan(row: Any, faces: tuple[FaceScore, ...], recorded: Recorded | None) -> 
         name=row.video,
         verdict=LABEL_NAMES[int(row.is_real)].upper() if row.certain else "UNCERTAIN",
         p_real=float(row.average),
+        band=band_for(bands, int(row.frames)),
         reason=remarks_on(frames, faces, not_judged, turned) if faces else None,
         frames=frames,
         seconds=max((face.time for face in faces if face.box != UNKNOWN_BOX), default=0.0),

@@ -64,7 +64,7 @@ def timeline_of(scan: Scan, judge: Judge) -> Timeline | None:
         ticks=_ticks(start, end, timed),
         axis="time" if timed else "number of the frame",
         threshold=_height(judge.threshold),
-        band=judge.band and (_height(judge.band[1]), _height(judge.band[0]) - _height(judge.band[1])),
+        band=scan.band and (_height(scan.band[1]), _height(scan.band[0]) - _height(scan.band[1])),
         text=_text(lines, judge),
     )
 

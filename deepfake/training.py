@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deepfake.augmentation import LEVELS, Augmentation, augmenting
+from deepfake.calibration import said_of_bands
 from deepfake.checkpoints import Keeper, Phase, Progress, check_same_run, digest, read_progress, restore, states_of
 from deepfake.crop_sets import CropSet, cached, crop_set, readable_crops
 from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
@@ -27,7 +28,7 @@ from deepfake.inputs import (
     training_batches,
     without_augmentation,
 )
-from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo, write_model_info
+from deepfake.modelinfo import SAMPLE_ONLY, ModelInfo, rule_in_words, write_model_info
 from deepfake.models import backbone_of, build_model, knows_sample_only, load_model, on_features
 from deepfake.options import Options, learning_rate, phases, resolved
 from deepfake.plots import plot_history
@@ -292,6 +293,9 @@ def finish(
             f"03: temperature {info.temperature:.3f}: log loss {calibration['val_log_loss_before']:.4f} -> "
             f"{calibration['val_log_loss_after']:.4f} in validation, {before:.4f} -> {scores.log_loss:.4f} in the test"
         )
+    print(f"03: {rule_in_words(info.threshold, info.bands)}")
+    if not info.sequence and (said := said_of_bands(info.bands)):
+        print(f"03: {said}")
     record |= {
         "versions": {"python": sys.version.split()[0]} | {name: installed(name) for name in RECORDED_PACKAGES},
         "seed": options.seed,
@@ -302,7 +306,7 @@ def finish(
         "predictions": digest_of(out_dir / f"{NAME}.parquet"),  # for compare to know them from those of step 03a
         "calibration": calibration,
         "threshold": info.threshold,
-        "band": info.band,
+        "bands": info.bands,
         "sample_only": info.sample_only,
         "seconds": round(time.monotonic() - started, 1),
         "seconds_per_step": statistics.median(progress.history["seconds_per_step"]),

@@ -1,7 +1,7 @@
 """From frame predictions to video verdicts, as a Spark job."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +21,7 @@ from deepfake.modelinfo import (
     Given,
     ModelInfo,
     as_given,
+    bands_in_words,
     info_beside,
     read_model_info,
     rule_in_words,
@@ -29,7 +30,7 @@ from deepfake.plots import plot_confusion
 from deepfake.predictions import mark_of, model_behind
 from deepfake.report import MOST_VIDEOS, write_report
 from deepfake.reports import write_metrics
-from deepfake.rules import THRESHOLD
+from deepfake.rules import THRESHOLD, Bands, band_for, is_certain
 from deepfake.spark_predictions import add_people, malformed_row, read_predictions, scratch_folder
 from deepfake.spark_session import start_spark
 from deepfake.split_record import read_address
@@ -47,15 +48,15 @@ NO_PEOPLE = (
 
 @dataclass(frozen=True)
 class Rule:
-    """How a video's predictions become its verdict: the aggregate, real above `threshold`, uncertain in `band`."""
+    """How a video's predictions become its verdict: the aggregate, real above `threshold`, uncertain in `bands`."""
 
     aggregate: str = "mean"
     threshold: float = THRESHOLD
-    band: tuple[float, float] | None = None
+    bands: Bands = field(default_factory=dict)
 
-    def is_certain(self, average: pd.Series) -> pd.Series:
-        """Whether aggregates of p_real lie outside the band, both ends of which belong to it."""
-        return ~average.between(*self.band) if self.band else pd.Series(True, average.index)
+    def is_certain(self, verdicts: pd.DataFrame) -> pd.Series:
+        """Whether aggregates of p_real (`average`) lie outside the band for so many `frames`, by `rules.is_certain`."""
+        return pd.Series(is_certain(verdicts["average"], verdicts["frames"], self.bands), verdicts.index)
 
 
 def video_verdicts(frames: DataFrame, aggregate: str = "mean", threshold: float = THRESHOLD) -> DataFrame:
@@ -110,7 +111,7 @@ def verdict_table(verdicts: pd.DataFrame, rule: Rule = Rule()) -> pd.DataFrame:
             "label": verdicts["label"].map(names.__getitem__),
             "average prediction": verdicts["average"],
             "verdict": verdicts["is_real"].astype(int).map(names.__getitem__),
-            "certain": rule.is_certain(verdicts["average"]).map(YES_NO),
+            "certain": rule.is_certain(verdicts).map(YES_NO),
             "correct": verdicts["correct"].map(YES_NO),
             "frames": verdicts["frames"],
         }
@@ -130,7 +131,7 @@ def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None, r
         f"log loss: {scores.log_loss:.4f}",
         f"aggregate: {rule.aggregate}, {AGGREGATES[rule.aggregate]}",
         f"threshold: {rule.threshold:.4f}",
-        *(_band_lines(table, rule.band) if rule.band else ["band: none"]),
+        *(_band_lines(table, rule.bands) if any(rule.bands.values()) else ["band: none"]),
         "",
         *(
             f"{LABEL_NAMES[truth]} videos taken for {LABEL_NAMES[verdict]}: {scores.confusion[truth, verdict]}"
@@ -139,23 +140,28 @@ def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None, r
         ),
         "",
         *([SAMPLE_ONLY, ""] if sample_only else []),
-        (table if rule.band else table.drop(columns="certain")).to_string(index=False, float_format="%.4f"),
+        (table if any(rule.bands.values()) else table.drop(columns="certain")).to_string(
+            index=False, float_format="%.4f"
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _band_lines(table: pd.DataFrame, band: tuple[float, float]) -> list[str]:
+def _band_lines(table: pd.DataFrame, bands: Bands) -> list[str]:
     certain = table[table["certain"] == YES_NO[True]]
     right = (certain["correct"] == YES_NO[True]).sum()
     return [
-        f"band: {band[0]:.4f} to {band[1]:.4f}",
+        bands_in_words(bands).replace(" ", ": ", 1),
         f"uncertain videos: {len(table) - len(certain)}",
         f"certain videos that are right: {right} of {len(certain)}",
     ]
 
 
 def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool | None, rule: Rule) -> None:
-    """Write metrics_videos.json and .txt; without source groups the intervals are over videos, and say so."""
+    """Write metrics_videos.json and .txt; without source groups the intervals are over videos, and say so.
+
+    Their `band` is the one for as many frames as most videos have.
+    """
     grouped = verdicts["group"].notna().all()
     write_metrics(
         "videos",
@@ -169,7 +175,7 @@ def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool
         threshold=rule.threshold,
         people=[None if pd.isna(count) else int(count) for count in verdicts["people"]],
         extra={"aggregate": rule.aggregate},
-        band=rule.band,
+        band=band_for(rule.bands, int(verdicts["frames"].mode().iloc[0])),
     )
 
 
@@ -188,19 +194,19 @@ def add_origins(verdicts: pd.DataFrame, entries: Sequence[Entry], manifest: Path
 
 
 def rule_of(aggregate: str, model: ModelInfo, threshold: float | None = None) -> Rule:
-    """The rule for an aggregate: a model's threshold and band were fitted on the mean, and hold for nothing else.
+    """The rule for an aggregate: a model's threshold and bands were fitted on the mean, and hold for nothing else.
 
     `threshold` is the user's, in place of the model's.
     """
     model = as_given(model if aggregate == "mean" else UNKNOWN, Given(threshold))
-    return Rule(aggregate, model.threshold, model.band)
+    return Rule(aggregate, model.threshold, model.bands)
 
 
 def said_of_rule(rule: Rule, model: ModelInfo | None, source: Path | None, threshold: float | None = None) -> str:
     """Which threshold and band count, and where they come from, as one line."""
-    said = rule_in_words(rule.threshold, rule.band)
+    said = rule_in_words(rule.threshold, rule.bands)
     if threshold is not None:
-        left_out = model and model.band and not rule.band
+        left_out = model and model.bands and not rule.bands
         own = f"; the band of {source} is for the mean and its own threshold, {model.threshold:.4g}" if left_out else ""
         return f"{said}: by --threshold{own}"
     if model is None:
@@ -222,7 +228,7 @@ def judge_videos(
 ) -> int:
     """Step 04: video verdicts from frame predictions; returns the exit code. With `sources` it writes a report too.
 
-    Threshold, band and mark are those of `model_info`, or of `model_behind` the predictions; `threshold` overrides.
+    Threshold, bands and mark are those of `model_info`, or of `model_behind` the predictions; `threshold` overrides.
 
     Raises:
         UserError: there is no Java, or a file is missing or malformed, or does not hold what the aggregate needs.
@@ -259,8 +265,8 @@ def judge_videos(
         print(f"04: no Errors.png; {error}")
     if sources:
         painted = info_beside(sources.model) if sources.model else UNKNOWN
-        judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.band, out_dir)
-        ordered = errors_first(verdicts, rule.is_certain(verdicts["average"]))
+        judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
+        ordered = errors_first(verdicts, rule.is_certain(verdicts))
         write_report(
             scans_of(ordered, behind, sources, crops or None, judge),
             judge,
@@ -293,7 +299,7 @@ def run_spark(
         ):  # after Ctrl-C py4j prints its own traceback
             frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
             verdicts = collect_verdicts(frames, predictions, rule)
-            first = errors_first(verdicts, rule.is_certain(verdicts["average"]))["video"].head(most).tolist()
+            first = errors_first(verdicts, rule.is_certain(verdicts))["video"].head(most).tolist()
             shown = first or most_wrong(verdicts)
             rows = frames.where(F.col("video").isin(shown) & F.col("frame").isNotNull()).collect()
     except (PySparkException, Py4JError) as error:

@@ -14,7 +14,7 @@ JUDGE = Judge(
     "efficientnet-b0",
     128,
     threshold=0.5,
-    band=(0.4, 0.6),
+    bands={1: (0.4, 0.6)},
     temperature=1.2,
     sample_only=False,
     metrics={"what": "videos", "count": 40, "interval": "95%", "metrics": {"accuracy": FIGURE, "roc_auc": FIGURE}},
@@ -51,6 +51,7 @@ def scan_of(
         "verdict": verdict,
         "frames": frames,
         "seconds": float(frames),
+        "band": (0.4, 0.6),
         "pictures": shown if pictures else Pictures(),
     }
     return Scan(name=name, p_real=p_real, faces=faces, **facts | more)

@@ -23,7 +23,7 @@ from deepfake.scans import Judge
 from deepfake.uploads import Limits
 from deepfake.web_page import create_app, listen, server
 
-JUDGE = Judge("brightness.keras", "none", 16, threshold=0.5, band=None, temperature=1.0, sample_only=True)
+JUDGE = Judge("brightness.keras", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=True)
 
 
 def brightness(images: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from conftest import ROOT, make_crops, make_video, touch, write_metadata
 from deepfake.cropping import Face
 from deepfake.files import digest_of
 from deepfake.modelinfo import ModelInfo, write_model_info
-from deepfake.splits import read_manifest
+from deepfake.splits import Entry, read_manifest
 from deepfake.videos import Video
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
@@ -27,6 +27,7 @@ import real_faces as of_real_faces
 import recall
 import sample_accuracy
 import test_sets
+import uncertain
 import unseen_methods
 import variants
 from augmentation import Damage, Result
@@ -138,6 +139,22 @@ def test_the_log_loss_is_shown_before_and_after_calibration(tmp_path):
     assert sample_accuracy.calibration_line(tmp_path) == (
         "  calibration: temperature 1.50; log loss val 0.400 before, 0.300 after; test 0.500 before, 0.450 after"
     )
+
+
+def test_the_uncertain_are_counted_and_the_certain_that_are_right_by_the_band_of_each_number_of_crops():
+    scores = {"a": (1, [0.9, 0.5, 0.9]), "b": (1, [0.6, 0.6, 0.6]), "c": (0, [0.1, 0.1, 0.1]), "d": (0, [0.9] * 3)}
+    entries = [
+        Entry("test", label, "", video, video, "", "", frame, 0, "", "", 0)
+        for video, (label, values) in scores.items()
+        for frame in range(len(values))
+    ]
+    raw = np.concatenate([values for _, values in scores.values()])
+    info = ModelInfo(temperature=2.0, bands={1: (0.3, 0.6), 3: None})  # 0.5 and 0.55 of these lie within
+    rows = [dict(zip(uncertain.HEAD, row[:6], strict=False)) for row in uncertain.rows_of("test", entries, raw, info)]
+    assert [row["crops"] for row in rows] == ["1", "3", "all"]
+    assert [row["uncertain"] for row in rows] == ["0.500", "0.000", "0.000"]
+    assert [row["right"] for row in rows] == ["0.500", "0.750", "0.750"]
+    assert [row["of certain"] for row in rows] == ["0.500", "0.750", "0.750"]
 
 
 def test_a_method_is_measured_against_all_real_videos(tmp_path):

@@ -2,10 +2,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from scipy.stats import norm
 
-from deepfake.calibration import fit_temperature, fit_threshold, uncertain_band, video_means
+from deepfake.calibration import (
+    fit_bands,
+    fit_temperature,
+    fit_threshold,
+    said_of_bands,
+    uncertain_band,
+    video_means,
+)
 from deepfake.metrics import log_loss, measure
-from deepfake.rules import apply_temperature
+from deepfake.rules import apply_temperature, is_certain
 
 
 def overconfident(temperature, count=8000, seed=0):
@@ -14,6 +22,29 @@ def overconfident(temperature, count=8000, seed=0):
     logits = rng.normal(0, 1.5, count)
     labels = (rng.random(count) < expit(logits)).astype(int)
     return labels, expit(logits * temperature)
+
+
+def simulated(auc, videos, frames=1, rho=0.6, seed=0):
+    """Labels (N) and p_real (N x frames) of videos by a calibrated model of single frames with that ROC AUC.
+
+    The logits of a label are normal; those of a video's frames correlate by rho.
+    """
+    rng, apart = np.random.default_rng(seed), np.sqrt(2) * norm.ppf(auc)
+    labels = np.arange(videos) % 2
+    noise = np.sqrt(rho) * rng.normal(size=(videos, 1)) + np.sqrt(1 - rho) * rng.normal(size=(videos, frames))
+    return labels, expit((2 * labels[:, None] - 1) * apart**2 / 2 + apart * noise)
+
+
+def flat(simulation):
+    """Labels and means (N) of what is simulated."""
+    labels, p = simulation
+    return labels, p.mean(axis=1)
+
+
+def coverage(labels, p_real, bands, frames=1):
+    """The share of N videos that are certain, and of these, how many are right."""
+    certain = is_certain(p_real, np.full(len(labels), frames), bands)
+    return certain.mean(), ((p_real > 0.5) == (labels == 1))[certain].mean()
 
 
 # temperature
@@ -41,27 +72,38 @@ def test_even_what_is_certain_stays_a_probability_and_in_order():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
 def test_the_temperature_of_a_simulated_model_is_found(temperature):
-    assert fit_temperature(*overconfident(temperature)) == pytest.approx(temperature, rel=0.1)
+    assert fit_temperature(*overconfident(temperature), np.arange(8000)) == pytest.approx(temperature, rel=0.1)
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
 @pytest.mark.parametrize("count", [30, 300, 3000])
 def test_the_validation_loss_never_becomes_worse(temperature, count):
     labels, p = overconfident(temperature, count)
-    after = log_loss(labels, apply_temperature(p, fit_temperature(labels, p)))
+    after = log_loss(labels, apply_temperature(p, fit_temperature(labels, p, np.arange(count))))
     assert after <= log_loss(labels, p)
 
 
-def test_only_many_crops_make_a_model_surer_than_it_is():
-    assert fit_temperature(*overconfident(0.5)) == pytest.approx(0.5, rel=0.1)
-    assert fit_temperature(np.repeat([0, 1], 50), np.repeat([0.03, 0.97], 50)) > 0.8
-    assert fit_temperature(np.repeat([0, 1], 50), np.repeat([0.001, 0.999], 50)) == 1
+def test_a_model_is_made_surer_only_where_its_groups_leave_no_doubt():
+    labels, p = overconfident(0.5)
+    assert fit_temperature(labels, p, np.arange(8000)) == pytest.approx(0.5, rel=0.1)
+    assert fit_temperature(labels, p, np.zeros(8000)) == 1
+    labels, p = (np.tile(each, 50) for each in overconfident(0.7, 40))
+    assert fit_temperature(labels, p, np.arange(2000)) < 0.8
+    assert fit_temperature(labels, p, np.tile(np.arange(40), 50)) == 1  # fifty crops of each video are not fifty videos
 
 
-def test_tied_scores_give_the_same_band_in_any_order():
-    labels, scores = np.array([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), np.append(np.full(10, 0.3), 0.9)
-    bands = {uncertain_band(np.roll(labels[:10], turn).tolist() + [1], scores, 0.5) for turn in range(10)}
-    assert bands == {None}
+def test_what_holds_in_some_groups_only_makes_no_model_surer():
+    (labels, p), (others, worse) = overconfident(0.5, 2000), overconfident(1.3, 1000, seed=1)
+    labels, p, parts = np.append(labels, others), np.append(p, worse), np.repeat([0, 1, 2], 1000)
+    assert fit_temperature(labels, p, np.arange(3000)) < 0.9
+    assert fit_temperature(labels, p, parts) == 1
+
+
+def test_of_a_model_that_makes_no_mistake_the_number_of_groups_says_how_sure_it_may_be():
+    labels, p = np.repeat([0, 1], 500), np.repeat([0.03, 0.97], 500)
+    assert fit_temperature(labels, p, np.arange(1000)) < 0.7
+    assert fit_temperature(labels, p, np.arange(1000) // 100) == 1
+    assert fit_temperature(labels, np.repeat([0.001, 0.999], 500), np.arange(1000)) == 1
 
 
 def test_the_threshold_is_found_in_ten_thousands_of_videos():
@@ -71,7 +113,7 @@ def test_the_threshold_is_found_in_ten_thousands_of_videos():
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 0.7, 1.0])
 def test_predictions_that_are_all_alike_give_a_temperature_that_can_be_used(value):
-    temperature = fit_temperature(np.repeat([0, 1], 20), np.full(40, value))
+    temperature = fit_temperature(np.repeat([0, 1], 20), np.full(40, value), np.arange(40))
     assert 0.1 <= temperature <= 20
     assert 0 < apply_temperature(np.array([value]), temperature)[0] < 1
 
@@ -100,31 +142,110 @@ def test_no_threshold_is_better_than_the_fitted_one():
     assert all(measure(labels, p, other)["balanced_accuracy"] <= best for other in np.linspace(0, 1, 101))
 
 
-# the uncertain band
+# the uncertain bands
 
 
-@pytest.mark.parametrize(
-    ("labels", "p_real", "band"),
-    [
-        ([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9], None),
-        # the first below the threshold is wrong, and one of two, of three, of four; then it is one of five
-        ([0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.45, 0.8], (0.2, 0.5)),
-        ([0, 0, 0, 1, 1, 1, 1], [0.1, 0.2, 0.55, 0.6, 0.7, 0.8, 0.9], (0.5, 0.8)),
-        ([0, 1, 0, 1], [0.3, 0.4, 0.6, 0.7], (0.3, 0.7)),
-        # a mistake far from the threshold among many that are right makes none
-        ([1, 0, 0, 0, 0, 1], [0.01, 0.3, 0.35, 0.4, 0.45, 0.9], None),
-        ([1, 1, 1], [0.6, 0.7, 0.8], None),
-    ],
-)
-def test_the_band_reaches_as_far_as_fewer_than_four_of_five_are_right(labels, p_real, band):
-    assert uncertain_band(np.array(labels), np.array(p_real), 0.5) == (band and pytest.approx(band))
+@pytest.mark.parametrize("auc", [0.75, 0.85, 0.95])
+def test_of_many_videos_the_band_is_where_the_local_rate_is_under_four_fifths(auc):
+    low, high = uncertain_band(*flat(simulated(auc, 4000)), 0.5)
+    assert low == pytest.approx(0.2, abs=0.07) and high == pytest.approx(0.8, abs=0.07)  # as the model is calibrated
 
 
-def test_the_band_lies_around_the_threshold_that_is_given():
-    labels, p = np.array([0, 0, 1, 0, 1, 1]), np.array([0.05, 0.1, 0.15, 0.25, 0.6, 0.9])
-    low, high = uncertain_band(labels, p, 0.2)
-    assert low <= 0.2 <= high
-    assert (low, high) == pytest.approx((0.05, 0.9))
+def test_the_rate_counts_and_not_what_the_model_says():
+    labels, p = flat(simulated(0.85, 4000))
+    low, high = uncertain_band(labels, apply_temperature(p, 0.5), 0.5)
+    odds = 4**2  # of 0.8, exaggerated
+    assert low == pytest.approx(1 / (1 + odds), abs=0.04) and high == pytest.approx(odds / (1 + odds), abs=0.04)
+
+
+def test_a_model_that_is_right_in_less_than_four_fifths_in_all_is_not_uncertain_everywhere():
+    labels, p = flat(simulated(0.75, 2156))
+    bands = {1: uncertain_band(labels, p, 0.5)}
+    assert ((p > 0.5) == (labels == 1)).mean() < 0.75
+    certain, right = coverage(*flat(simulated(0.75, 20000, seed=1)), bands)
+    assert certain > 0.1 and right > 0.8
+
+
+@pytest.mark.parametrize("videos", [10, 20, 100])
+def test_on_few_videos_more_than_four_fifths_of_the_certain_are_right(videos):
+    unseen = flat(simulated(0.85, 20000, seed=999))
+    found = [coverage(*unseen, {1: uncertain_band(*flat(simulated(0.85, videos, seed=n)), 0.5)}) for n in range(40)]
+    certain, right = np.transpose(found)
+    assert right.mean() > 0.87 and (right > 0.8).mean() > 0.9 and certain.mean() > 0.35
+
+
+@pytest.mark.parametrize("videos", [10, 2000])
+def test_a_perfect_model_is_certain_where_its_videos_are(videos):
+    labels = np.arange(videos) % 2
+    low, high = uncertain_band(labels, np.where(labels == 1, 0.93, 0.07), 0.5)
+    assert 0.15 < low < 0.25 and 0.75 < high < 0.85  # nobody has seen what is in between
+
+
+def test_a_perfect_model_that_is_modest_is_not_uncertain_everywhere():
+    labels, p = np.arange(200) % 2, np.where(np.arange(200) % 2 == 1, 0.6, 0.4)
+    low, high = uncertain_band(labels, p, 0.5)
+    assert 0.4 < low < 0.5 < high < 0.6
+
+
+def test_a_model_that_knows_nothing_is_uncertain_wherever_there_are_videos():
+    rng = np.random.default_rng(0)
+    low, high = uncertain_band(rng.integers(2, size=2000), rng.uniform(0.3, 0.7, 2000), 0.5)
+    assert low < 0.31 and high > 0.69
+
+
+def test_each_side_of_the_threshold_has_its_own_end():
+    labels, p = flat(simulated(0.85, 4000))
+    above = np.flatnonzero((p > 0.5) & (labels == 1))[::2]  # verdicts of real are less often right
+    low, high = uncertain_band(np.delete(labels, above), np.delete(p, above), 0.5)
+    assert low == pytest.approx(0.2, abs=0.07) and high > 0.85
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.02, 0.2, 0.7, 1.0])
+def test_the_band_lies_around_the_threshold_that_is_given(threshold):
+    low, high = uncertain_band(*flat(simulated(0.85, 100)), threshold)
+    assert low <= threshold <= high
+
+
+def test_tied_scores_give_the_same_band_in_any_order():
+    labels, scores = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1]), np.append(np.full(10, 0.3), 0.9)
+    bands = {uncertain_band(np.roll(labels[:10], turn).tolist() + [1], scores, 0.5) for turn in range(10)}
+    assert len(bands) == 1 and bands.pop()[0] <= 0.3
+
+
+# the bands of means
+
+
+def as_crops(labels, p):
+    """Videos, labels and p_real of the crops of N videos (N x frames)."""
+    frames = p.shape[1]
+    return np.repeat(np.arange(len(labels)), frames), np.repeat(labels, frames), p.ravel()
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.6, 0.9])
+def test_with_several_crops_a_video_means_of_more_frames_have_narrower_bands_and_more_certain_videos(rho):
+    bands = fit_bands(*as_crops(*simulated(0.85, 2156, 11, rho)), 0.5)
+    assert list(bands) == [1, 3, 6, 11] and said_of_bands(bands) is None
+    assert bands[11][1] - bands[11][0] < bands[1][1] - bands[1][0]
+    labels, p = simulated(0.85, 20000, 11, rho, seed=1)
+    own = coverage(labels, p.mean(axis=1), bands, 11)
+    by_one = coverage(labels, p.mean(axis=1), {1: bands[1]}, 11)
+    assert own[1] > 0.88 and own[0] > by_one[0]
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize("auc", [0.75, 0.9])
+def test_the_band_of_one_crop_a_video_holds_for_means_of_more(auc, rho):
+    labels, p = simulated(auc, 20000, 11, rho, seed=1)
+    bands = fit_bands(*as_crops(*simulated(auc, 2156)), 0.5)
+    assert list(bands) == [1] and "more than one crop" in said_of_bands(bands)
+    of_one, of_eleven = coverage(labels, p[:, 5], bands), coverage(labels, p.mean(axis=1), bands, 11)
+    assert of_one[1] > 0.82 and of_eleven[1] > of_one[1] - 0.01 and of_eleven[0] > 0
+
+
+def test_a_band_is_fitted_where_half_of_the_videos_have_as_many_crops():
+    videos = np.repeat(np.arange(40), np.where(np.arange(40) < 19, 11, 7))
+    bands = fit_bands(videos, videos % 2, np.where(videos % 2 == 1, 0.9, 0.1), 0.5)
+    assert list(bands) == [1, 3, 6] and "more than 6 crops" in said_of_bands(bands)
 
 
 # videos
@@ -138,3 +259,11 @@ def test_the_mean_of_each_video_is_that_of_pandas():
     expected = pd.DataFrame({"video": videos, "label": labels, "p": p}).groupby("video").mean()
     found_labels, means = video_means(videos, labels, p)
     assert np.allclose(means, expected["p"], atol=1e-12) and (found_labels == expected["label"]).all()
+
+
+def test_a_mean_of_fewer_frames_is_of_frames_all_over_the_video_and_not_of_videos_that_lack_them():
+    videos, p = np.array(["b"] * 9 + ["a"] * 3 + ["c"]), np.append(np.arange(9) / 10, [0.1, 0.2, 0.9, 0.5])
+    labels, means = video_means(videos, (videos == "b").astype(int), p, 3)
+    assert labels.tolist() == [0, 1] and means == pytest.approx([0.4, (0.1 + 0.4 + 0.7) / 3])
+    assert video_means(videos, np.zeros(13, int), p, 1)[1] == pytest.approx([0.2, 0.4, 0.5])
+    assert len(video_means(videos, np.zeros(13, int), p, 10)[1]) == 0

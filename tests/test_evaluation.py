@@ -212,8 +212,8 @@ def test_a_model_that_exaggerates_is_calibrated_on_validation(split_dir):
     info, calibration = calibrate(model, read_sets(split_dir)["val"], split_dir, INFO, quiet=True)
     assert info.temperature == calibration.temperature > 5
     assert calibration.val_log_loss_after < calibration.val_log_loss_before / 5
-    assert info.threshold == 0.5 and info.band[0] < 0.5 < info.band[1]
-    assert dataclasses.replace(info, temperature=2.0, band=None) == INFO
+    assert info.threshold == 0.5 and all(low < 0.5 < high for low, high in info.bands.values())
+    assert dataclasses.replace(info, temperature=2.0, bands={}) == INFO
     assert calibration.test_log_loss_before is None
 
 
@@ -234,7 +234,7 @@ def test_without_a_temperature_threshold_and_band_are_fitted_all_the_same(split_
     last = model.get_layer("p_real")
     last.set_weights([last.get_weights()[0] * -8, last.get_weights()[1] * -8])
     info, _ = calibrate(model, read_sets(split_dir)["val"], split_dir, INFO, fitted_temperature=False, quiet=True)
-    assert info.temperature == 1 and info.band
+    assert info.temperature == 1 and info.bands
 
 
 # step 03a

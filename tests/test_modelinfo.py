@@ -5,11 +5,15 @@ import pytest
 from deepfake.files import UserError
 from deepfake.modelinfo import Given, ModelInfo, as_given, info_beside, read_model_info, write_model_info
 
-INFO = ModelInfo("efficientnet-b0", 128, sample_only=True, temperature=1.7, threshold=0.45, band=(0.3, 0.6))
+INFO = ModelInfo(
+    "efficientnet-b0", 128, sample_only=True, temperature=1.7, threshold=0.45, bands={1: (0.3, 0.6), 11: None}
+)
 SEQUENCE = ModelInfo("xception", 299, "lstm", 10)
 
 
-@pytest.mark.parametrize("info", [ModelInfo(), INFO, SEQUENCE, ModelInfo("meso4", 32, threshold=0.0, band=(0.0, 0.2))])
+@pytest.mark.parametrize(
+    "info", [ModelInfo(), INFO, SEQUENCE, ModelInfo("meso4", 32, threshold=0.0, bands={1: (0.0, 0.2)})]
+)
 def test_what_is_written_is_read_again(tmp_path, info):
     write_model_info(info, tmp_path / "best_model.json")
     assert read_model_info(tmp_path / "best_model.json") == info
@@ -19,15 +23,17 @@ def test_of_an_older_file_what_is_missing_has_its_default(tmp_path):
     path = tmp_path / "best_model.json"
     path.write_text('{"backbone": "efficientnet-b0", "image_size": 64, "sample_only": true}')
     assert read_model_info(path) == ModelInfo("efficientnet-b0", 64, sample_only=True)
-    path.write_text("{}")
+    path.write_text('{"band": [0.3, 0.6]}')
+    assert read_model_info(path).bands == {1: (0.3, 0.6)}  # for means of any number of frames
+    path.write_text('{"band": null}')
     assert read_model_info(path) == ModelInfo()
 
 
 def test_what_the_user_says_of_a_model_comes_before_its_json_and_a_band_goes_with_its_threshold(tmp_path):
     (tmp_path / "other.json").write_text('{"pixel_max": 1, "positive": "fake", "threshold": 0.4, "band": [0.3, 0.5]}')
     info = info_beside(tmp_path / "other.h5")
-    assert info == ModelInfo(threshold=0.4, band=(0.3, 0.5), pixel_max=1, positive="fake")
-    assert as_given(info, Given(0.4, 255, "real")) == ModelInfo(threshold=0.4, band=(0.3, 0.5))
+    assert info == ModelInfo(threshold=0.4, bands={1: (0.3, 0.5)}, pixel_max=1, positive="fake")
+    assert as_given(info, Given(0.4, 255, "real")) == ModelInfo(threshold=0.4, bands={1: (0.3, 0.5)})
     assert as_given(info, Given(0.0)) == ModelInfo(threshold=0.0, pixel_max=1, positive="fake")
     assert info_beside(tmp_path / "none.h5", Given(pixel_max=1)) == ModelInfo(pixel_max=1)
 
@@ -72,6 +78,10 @@ def test_a_missing_file_is_the_users_error(tmp_path):
         {"band": [-0.1, 0.7]},
         {"band": ["low", "high"]},
         {"band": {"low": 0.1}},
+        {"bands": [0.3, 0.6]},
+        {"bands": {"3": [0.3, 0.6]}},
+        {"bands": {"1": [0.3, 0.6], "3": [0.6, 0.7]}},
+        {"bands": {"few": [0.3, 0.6]}},
         {"image_size": "large"},
         {"image_size": -3},
         {"sample_only": "no"},

@@ -25,7 +25,7 @@ def test_json_and_parquet_hold_the_same_numbers_and_the_parquet_all_that_is_know
     assert list(table) == ["label", "video", "group", "method", "frame", "face", "person", "p_real"]
 
 
-INFO = ModelInfo("meso4", 32, sample_only=True, temperature=1.7, threshold=0.45, band=(0.4, 0.5))
+INFO = ModelInfo("meso4", 32, sample_only=True, temperature=1.7, threshold=0.45, bands={1: (0.4, 0.5), 11: None})
 
 
 @pytest.fixture
@@ -48,17 +48,17 @@ def predicted(folder, info=INFO, model=b"a model"):
 def test_the_model_behind_predictions_is_that_of_the_same_folder_as_its_json_is_now(folder):
     path, found = predicted(folder), folder / "tmp_checkpoint" / "best_model.json"
     assert model_behind(path) == model_behind(folder) == (INFO, found)
-    write_model_info(replace(INFO, threshold=0.7, band=None), found)
-    assert model_behind(path) == (replace(INFO, threshold=0.7, band=None), found)
+    write_model_info(replace(INFO, threshold=0.7, bands={}), found)
+    assert model_behind(path) == (replace(INFO, threshold=0.7, bands={}), found)
     (folder / "_cnn_preds_values.json").unlink()  # predictions of others say nothing
     assert model_behind(path)[1] == found
 
 
 def test_of_another_model_in_the_folder_nothing_is_taken(folder):
-    other = ModelInfo(threshold=0.3, band=(0.2, 0.4))
+    other = ModelInfo(threshold=0.3, bands={1: (0.2, 0.4)})
     path = predicted(folder, other, model=b"another")
     assert model_behind(path) == (other, folder / "_cnn_preds_values.json")
-    as_they_are = replace(INFO, temperature=1.0, threshold=0.5, band=None)  # by the same model
+    as_they_are = replace(INFO, temperature=1.0, threshold=0.5, bands={})  # by the same model
     path = predicted(folder, as_they_are)
     assert model_behind(path) == (as_they_are, folder / "_cnn_preds_values.json")
 

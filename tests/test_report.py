@@ -159,7 +159,7 @@ def test_more_videos_than_a_report_holds_are_told_of(tmp_path, monkeypatch):
     ids=lambda scan: scan.name,
 )
 def test_whatever_a_scan_lacks_it_can_be_shown(tmp_path, scan):
-    judge = replace(JUDGE, band=None, metrics={"metrics": {"accuracy": {"value": None}, "roc_auc": {}}})
+    judge = replace(JUDGE, bands={}, metrics={"metrics": {"accuracy": {"value": None}, "roc_auc": {}}})
     html = text_of(tmp_path, scan, judge=judge)
     assert scan.name in html and ">nan" not in html and "None" not in html
     assert "How good this model is, is not known here" in html

@@ -36,7 +36,7 @@ from deepfake.scan_pictures import choose_faces
 from deepfake.scans import FaceScore, Judge
 from deepfake.videos import REAL, Video
 
-JUDGE = Judge("brightness", "none", 16, threshold=0.5, band=None, temperature=1.0, sample_only=False)
+JUDGE = Judge("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)
 HERE = Options(workers=0)
 
 
@@ -97,12 +97,12 @@ def test_temperature_threshold_and_band_of_the_model_are_used(clip):
         ({"threshold": plain + 0.01}, "FAKE"),
         ({"threshold": plain - 0.01}, "REAL"),
         ({"threshold": plain}, "FAKE"),  # real is above it
-        ({"threshold": plain - 0.01, "band": (plain - 0.02, plain)}, "UNCERTAIN"),
+        ({"threshold": plain - 0.01, "bands": {1: None, 22: (plain - 0.02, plain), 23: None}}, "UNCERTAIN"),
     ]:
         assert scan(clip, classifier=replace(CLASSIFIER, judge=replace(JUDGE, **changes))).verdict == verdict
     cooler = scan(clip, classifier=replace(CLASSIFIER, judge=replace(JUDGE, temperature=4.0))).p_real
     assert abs(cooler - 0.5) < abs(plain - 0.5)
-    assert verdict_of(None, JUDGE) == "UNKNOWN"
+    assert verdict_of(None, 0, JUDGE) == "UNKNOWN"
 
 
 def test_a_model_of_others_that_knows_white_as_1_and_fakes_as_positive_gives_the_same(clip):
@@ -267,7 +267,7 @@ def run(tmp_path_factory):
     draw_dataset(videos, originals=3, fakes=1, size=(320, 272), seconds=0.6, fps=20, people=2, quiet=True)
     crop_all_videos(CropRule(), videos, Run("01a", "faces", videos, quiet=True))
     prepare_dataset(videos, videos, folder / "prepared", folder / "split", quiet=True)
-    rule = {"sample_only": True, "temperature": 1.7, "threshold": 0.45, "band": (0.4, 0.5)}
+    rule = {"sample_only": True, "temperature": 1.7, "threshold": 0.45, "bands": {1: (0.0, 1.0), 12: (0.4, 0.5)}}
     for name, sequence in {"frames": None, "sequences": SequenceKind("gru", 4)}.items():
         keras.utils.set_random_seed(0)
         model = build_model(32, "none", name="meso4", sequence=sequence)
@@ -303,6 +303,7 @@ def test_scores_and_verdicts_are_those_of_steps_03_and_04(run):
         assert files[video]["p_real"] == pytest.approx(float(row["average_prediction"]), abs=1e-5)
         assert files[video]["verdict"] == (row["verdict"] if row["certain"] == "yes" else "UNCERTAIN")
         assert len(files[video]["faces"]) == int(row["frames"])
+        assert files[video]["band"] == ([0.0, 1.0] if int(row["frames"]) < 12 else [0.4, 0.5])
         assert files[video]["people"] == int(row["people"])
 
 
@@ -404,7 +405,7 @@ def test_the_options_of_a_model_of_others_and_a_threshold_hold_in_the_export_and
         assert scan_all([str(clip)], other, out, replace(HERE, paint=paint), runtime, given=given) == 0
         content = json.loads((out / "verdicts.json").read_text())
         assert content["files"][0]["p_real"] == pytest.approx(expected.p_real, abs=1e-4)
-        about = {"threshold": 0.7, "band": None, "pixel_max": 1, "positive": "fake"}
+        about = {"threshold": 0.7, "bands": {}, "pixel_max": 1, "positive": "fake"}
         assert content["model"].items() >= about.items()
         said = "05: threshold 0.7, no band: by --threshold; the model's band is for its own, 0.6"
         assert said in capsys.readouterr().out.splitlines()

@@ -9,7 +9,7 @@ import pytest
 from deepfake.scan_outputs import doubt_of, line_of, write_scans
 from deepfake.scans import FaceScore, Judge, Scan
 
-JUDGE = Judge("m.keras", "meso4", 64, 0.5, (0.4, 0.6), 1.3, sample_only=False, metrics={"big": "table"})
+JUDGE = Judge("m.keras", "meso4", 64, 0.5, {1: (0.4, 0.6)}, 1.3, sample_only=False, metrics={"big": "table"})
 
 
 def scan(name="a.mp4", verdict="FAKE", p_real=0.027, people=1, **others) -> Scan:
@@ -67,7 +67,7 @@ def test_the_json_has_every_face_and_the_csv_a_row_a_file(tmp_path):
         "frame": 1, "face": 0, "index": 10, "time": 0.5, "box": [1, 2, 3, 4],
         "person": "0", "confidence": 0.99, "p_real": 0.027, "side": 0, "still": False,
     }  # fmt: skip
-    assert content["model"]["band"] == [0.4, 0.6] and content["files"][1]["p_real"] is None
+    assert content["model"]["bands"] == {"1": [0.4, 0.6]} and content["files"][1]["p_real"] is None
 
 
 def test_the_same_score_of_five_files_is_doubted_and_not_that_of_copies_or_of_few(tmp_path):

@@ -367,7 +367,7 @@ def test_what_calibration_did_is_in_the_record_and_beside_the_model(run):
     calibration = record["calibration"]
     assert info.temperature == calibration["temperature"] != 1
     assert (info.threshold, record["threshold"]) == (0.5, 0.5)
-    assert list(info.band or []) == (record["band"] or [])
+    assert {str(count): list(band) for count, band in info.bands.items()} == record["bands"]
     metrics = json.loads((run[1] / "metrics_frames.json").read_text())
     assert calibration["test_log_loss_after"] == pytest.approx(metrics["metrics"]["log_loss"]["value"])
     assert calibration["test_log_loss_before"] == pytest.approx(metrics["log_loss_before_calibration"])

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +16,8 @@ from conftest import ROOT, run_step
 from deepfake.files import UserError, write_csv
 from deepfake.metrics import score
 from deepfake.modelinfo import ModelInfo
+from deepfake.scan import verdict_of
+from deepfake.scans import Judge
 from deepfake.spark_session import start_spark
 from deepfake.splits import Entry
 from deepfake.verdicts import (
@@ -237,15 +239,32 @@ def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_samp
 
 
 def test_what_the_threshold_is_and_whose_is_said_in_one_line():
-    model, source = ModelInfo(threshold=0.4, band=(0.3, 0.6)), Path("best_model.json")
+    model, source = ModelInfo(threshold=0.4, bands={1: (0.3, 0.6)}), Path("best_model.json")
     for asked, aggregate, said in [
         ((model, source, None), "mean", "threshold 0.4, band 0.3 to 0.6: of best_model.json"),
+        (
+            (replace(model, bands={1: (0.3, 0.6), 3: None}), source, None),
+            "mean",
+            "threshold 0.4, bands 0.3 to 0.6 (1 frame), none (3 frames): of best_model.json",
+        ),
         ((model, source, 0.4), "mean", "threshold 0.4, band 0.3 to 0.6: by --threshold"),
         ((model, source, 0.7), "median", "threshold 0.7, no band: by --threshold; the band of best_model.json is for"),
         ((None, None, None), "mean", "threshold 0.5, no band: no best_model.json is known to be of these predictions"),
     ]:
         rule = rule_of(aggregate, asked[0] or ModelInfo(), asked[2])
         assert said_of_rule(rule, *asked).startswith(said)
+
+
+@pytest.mark.parametrize("p_real", [0.0, 0.2, 0.3, 0.35, 0.5, 0.6, 0.61, 0.9])
+@pytest.mark.parametrize("frames", [1, 2, 3, 10, 11, 40])
+def test_a_video_is_as_certain_in_step_04_as_in_a_scan(p_real, frames):
+    bands = {1: (0.2, 0.9), 3: (0.3, 0.6), 11: None}
+    certain = Rule(bands=bands).is_certain(pd.DataFrame({"average": [p_real], "frames": [frames]})).item()
+    judge = Judge("m.keras", "meso4", 64, 0.5, bands, 1.0, sample_only=False)
+    verdict = verdict_of(p_real, frames, judge)
+    assert verdict == (("REAL" if p_real > 0.5 else "FAKE") if certain else "UNCERTAIN")
+    low, high = {1: (0.2, 0.9), 2: (0.2, 0.9), 3: (0.3, 0.6), 10: (0.3, 0.6)}.get(frames, (2, 2))
+    assert certain == (not low <= p_real <= high)
 
 
 def write_manifest(path, origins):
