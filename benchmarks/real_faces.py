@@ -25,7 +25,7 @@ from deepfake.files import UserError
 from deepfake.metrics import Figure, measure_parts, measure_with_intervals
 from deepfake.modelinfo import ModelInfo, info_beside, rule_in_words
 from deepfake.parts import part_of
-from deepfake.rules import is_real
+from deepfake.rules import band_for, is_certain, is_real
 from deepfake.splits import read_manifest
 from deepfake.videos import LABEL_NAMES, REAL, Video, source_groups
 
@@ -113,11 +113,10 @@ def shown(figure: Figure) -> str:
 
 
 def band_lines(labels: np.ndarray, p_real: np.ndarray, info: ModelInfo) -> list[str]:
-    """What share of N items lies within the model's band, and how many of the others are judged rightly."""
-    if not info.band:
+    """What share of N single crops lies within the model's band for those, and how many of the others are judged rightly."""
+    if not band_for(info.bands, 1):
         return ["the model has no uncertain band"]
-    low, high = info.band
-    certain = (p_real < low) | (p_real > high)
+    certain = is_certain(p_real, np.ones(len(p_real), int), info.bands)
     right = is_real(p_real, info.threshold) == (labels == REAL)
     lines = [f"{'uncertain':26}{1 - certain.mean():.3f} ({(~certain).sum()} of {len(labels)})"]
     if certain.any():
@@ -191,7 +190,7 @@ def measure(args: argparse.Namespace, work: Path) -> None:
     print(*(line for line in said.splitlines() if "warning" in line or "beside" in line), sep="\n", end="")
     table = pd.read_parquet(out_dir / "cnn_preds_values.parquet")
     print(
-        f"\n{args.model}, {rule_in_words(info.threshold, info.band)}: {len(table)} test crops of "
+        f"\n{args.model}, {rule_in_words(info.threshold, info.bands)}: {len(table)} test crops of "
         f"{table['video'].nunique()} videos, {table['group'].nunique()} source groups"
     )
     labels, p_real = table["label"].to_numpy(), table["p_real"].to_numpy()

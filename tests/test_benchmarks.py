@@ -244,7 +244,7 @@ def test_faces_are_found_kept_lost_or_more_by_confidence_and_size():
 
 def test_the_figures_of_real_faces_name_the_fakes_and_what_the_band_leaves():
     labels, p_real = np.array([1, 1, 0, 0, 0, 1]), np.array([0.9, 0.6, 0.2, 0.45, 0.8, 0.55])
-    info = ModelInfo(threshold=0.5, band=(0.4, 0.55))
+    info = ModelInfo(threshold=0.5, bands={1: (0.4, 0.55)})
     lines = dict(
         re.split("  +", line.strip(), maxsplit=1)
         for line in of_real_faces.figure_lines(labels, p_real, list("abcdef"), info)
@@ -304,7 +304,7 @@ def test_real_faces_are_judged_from_their_folders_to_the_figures(real_faces, tmp
 
     layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")]
     keras.Sequential([keras.Input((32, 32, 3)), *layers]).save(tmp_path / "grey.keras")
-    write_model_info(ModelInfo("grey", 32, band=(0.4, 0.6)), tmp_path / "grey.json")
+    write_model_info(ModelInfo("grey", 32, bands={1: (0.4, 0.6)}), tmp_path / "grey.json")
     options = {"robustness": True, "clips": None}
     args = argparse.Namespace(faces_dir=tmp_path / "faces", model=tmp_path / "grey.keras", **options)
     of_real_faces.measure(args, tmp_path / "work")
