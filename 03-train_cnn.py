@@ -45,7 +45,8 @@ def add_model_options(parser: ArgumentParser) -> None:
     start.add_argument(
         "--weights",
         metavar="imagenet|noisy-student|none|FILE",
-        help="where training starts; FILE: a backbone's weights or a whole model of ours "
+        help="where training starts; FILE: a backbone's weights, a whole model of ours, or torchvision's .pth of an "
+        "EfficientNet "
         "(default: imagenet, or none for a model that has no weights)",
     )
     start.add_argument(
