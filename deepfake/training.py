@@ -36,6 +36,7 @@ from deepfake.pseudo_fakes import without_fakes
 from deepfake.queues import warning_waits
 from deepfake.split_record import read_record
 from deepfake.splits import Entry
+from deepfake.training_log import TrainingLog
 from deepfake.videos import FAKE, REAL
 
 LOGS = "logs"
@@ -208,12 +209,14 @@ def fit_phase(
     keeper.states = lambda: states_of(model, trained)
     keeper.phase = phase
     val_batches = crop_batches(crops["val"], shared_evenly(min(options.batch_size, len(crops["val"])), replicas))
+    on_terminal = sys.stdout.isatty() and not quiet
     # an epoch that was cut off is finished by itself, since fewer steps of it are left
     parts = [(first, begun, first + 1), (first + 1, 0, phase.last)] if begun else [(first, 0, phase.last)]
     for epoch, done, last in parts:
         if epoch == last or progress.stopped:
             return
         keeper.first_step, at = done, epoch * steps + done
+        log = TrainingLog(phase.last, batch_size, done, "sequences" if options.sequence else "crops", phase.frozen)
         trained.fit(
             training_batches(crops["train"], batch_size, level, sampling, options.seed, at, on_accelerator),
             validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
@@ -222,8 +225,12 @@ def fit_phase(
             epochs=last,
             class_weight=class_weights(crops["train"]) if options.balance == "weights" else None,
             # the keeper last: whatever stops training after it has what can be resumed
-            callbacks=[keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False), keeper],
-            verbose=1 if sys.stdout.isatty() and not quiet else 2,
+            callbacks=[
+                keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False),
+                *([] if on_terminal else [log]),
+                keeper,
+            ],
+            verbose=int(on_terminal),
             shuffle=False,  # the batches are shuffled already
         )
 
