@@ -5,7 +5,7 @@ Reads:  <split-dir>/ with manifest.csv, and the crops in it, or in Parquet at th
 Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_values.json and .parquet, and what the
         model is marked with in _cnn_preds_values.json; Augmentation.png, Loss.png, Accuracy.png, Confusion.png,
         Curves.png; history.csv, logs/ for TensorBoard, run.json; metrics_frames.json and .txt
-        A sequence model has no .h5; with --self-blend, self_blended/ holds the fakes that were made to judge it on.
+        A sequence model has no .h5; with --self-blend only, self_blended/ holds the fakes that it was judged on.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -29,8 +29,10 @@ def arguments() -> Namespace:
         parser.error("--sequence-frames goes with --sequence")
     if args.self_blend and args.sequence:
         parser.error("--self-blend is for frame models; --sequence --init-from can start from one that was trained so")
-    if args.self_blend and args.balance != "none":
+    if args.self_blend == "only" and args.balance != "none":
         parser.error("--self-blend makes as many fakes as there are real crops; leave --balance out")
+    if args.mixup and (args.sequence or args.balance == "weights"):
+        parser.error("--mixup is for frame models, and mixed labels have no weight of a class: use --balance equal")
     return args
 
 
@@ -45,7 +47,8 @@ def add_model_options(parser: ArgumentParser) -> None:
     start.add_argument(
         "--weights",
         metavar="imagenet|noisy-student|none|FILE",
-        help="where training starts; FILE: a backbone's weights or a whole model of ours "
+        help="where training starts; FILE: a backbone's weights, a whole model of ours, or torchvision's .pth of an "
+        "EfficientNet "
         "(default: imagenet, or none for a model that has no weights)",
     )
     start.add_argument(
@@ -84,6 +87,12 @@ def add_training_options(parser: ArgumentParser) -> None:
         default=1e-3,
         help="Adam's, at its highest: it rises over the first tenth of the steps and then falls to nothing",
     )
+    parser.add_argument(
+        "--ema",
+        type=cli.number(0, 0.99999),
+        metavar="MOMENTUM",
+        help="validate and keep the moving average of the weights, such as 0.99; 0: off (default: off)",
+    )
     parser.add_argument("--seed", type=cli.whole_number(0), default=0, help="of weights, order and augmentation")
     parser.add_argument(
         "--head-epochs",
@@ -114,8 +123,11 @@ def add_data_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--self-blend",
-        action="store_true",
-        help="train on real crops alone, with fakes that are made from them on the fly (Shiohara and Yamasaki 2022)",
+        nargs="?",
+        const="only",
+        choices=("only", "add"),
+        help="fakes that are made from real crops on the fly (Shiohara and Yamasaki 2022); only, also if nothing "
+        "follows: train on real crops alone, with those; add: a quarter of the fakes of a batch are such",
     )
     parser.add_argument(
         "--leave-out-method",
@@ -135,6 +147,13 @@ def add_data_options(parser: ArgumentParser) -> None:
         "--label-smoothing", type=cli.number(0, 0.5), default=0.0, help="0.1: learn 0.95 and 0.05 instead of 1 and 0"
     )
     parser.add_argument(
+        "--mixup",
+        type=cli.number(0, 10),
+        metavar="ALPHA",
+        help="mix each crop with another one of its batch, and their labels alike (Zhang et al. 2018), such as 0.2; "
+        "0: off (default: off)",
+    )
+    parser.add_argument(
         "--cache",
         choices=("auto", "memory", "disk", "none"),
         default="auto",
@@ -151,6 +170,7 @@ def main() -> int:
 
     given = vars(args) | {"calibrate": not args.no_calibration, "new_head": args.init_from is not None}
     given["weights"] = args.weights or args.init_from
+    given |= {"mixup": args.mixup or None, "ema": args.ema or None}
     given["augment"] = args.augment or Options.augment
     given["sequence_frames"] = args.sequence_frames or Options.sequence_frames
     options = Options(**{field.name: given[field.name] for field in fields(Options)})

@@ -117,8 +117,8 @@ def train_and_test(folder: Path, options: Sequence[str], tests: dict[str, Path])
 
 
 def seconds_an_epoch(printed: str) -> float:
-    """The median of the seconds that Keras prints for each epoch, such as `22/22 - 15s - 682ms/step`."""
-    return statistics.median(int(seconds) for seconds in re.findall(r"^(?:\d+)/\d+ - (\d+)s", printed, re.MULTILINE))
+    """The median of the seconds that step 03 prints for each epoch, such as `03: epoch 1 of 6: ...; 15 s, ...`."""
+    return statistics.median(int(seconds) for seconds in re.findall(r"^03: epoch .*; (\d+) s, ", printed, re.MULTILINE))
 
 
 def judge(predictions: Path) -> Result:

@@ -12,7 +12,8 @@ only from those before it, or from the plain helpers.
     splits      crops, assignment, parts, crop_estimate, split_record, split_rule, splits      step 02
     inputs      augmentation, blending, sequences, crop_sets, inputs, pseudo_fakes
     models      untrusted (looks at a model's file before it is loaded), devices, keras2, backbones, models
-    training    options, checkpoints, training                          step 03
+                torch_weights: PyTorch's files for backbones
+    training    options, checkpoints, training_log, training                     step 03
     judging     metrics, calibration, predictions, reports, evaluation; robustness, saved_models (step 03a)
     reports     scans; heatmaps, timeline, report (templates/: its HTML, style and script)
     verdicts    spark_predictions, aggregates, errors, testset, verdicts        step 04

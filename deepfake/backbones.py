@@ -15,6 +15,7 @@ import numpy as np
 from efficientnet.weights import IMAGENET_WEIGHTS_PATH, NS_WEIGHTS_PATH
 
 from deepfake.files import UserError
+from deepfake.torch_weights import SUFFIXES, load_torchvision
 
 layers = keras.layers
 
@@ -167,7 +168,8 @@ BACKBONES = {
 def build_backbone(name: str, image_size: int, weights: str) -> keras.Model:
     """A backbone of BACKBONES: B x S x S x 3 scaled pixels in, B x F features out.
 
-    `weights` is none (random), a name in its `urls`, or a file of its weights.
+    `weights` is none (random), a name in its `urls`, or a file of its weights: of Keras, or for an EfficientNet of
+    torchvision.
 
     Raises:
         UserError: the weights cannot be downloaded or do not fit, the images are too small, or the Keras model has
@@ -192,6 +194,11 @@ def build_backbone(name: str, image_size: int, weights: str) -> keras.Model:
     if not Path(weights).is_file():
         known = ", ".join([*kind.urls, "none"])
         raise UserError(f"--weights {weights}: neither a file nor one of those of {name}: {known}")
+    if weights.endswith(SUFFIXES):
+        if not name.startswith("efficientnet-"):
+            raise UserError(f"{weights}: of PyTorch's weights only those of EfficientNets can be taken, not of {name}")
+        load_torchvision(backbone, Path(weights))
+        return backbone
     try:
         backbone.load_weights(weights)
     except Exception as error:  # Keras raises nearly every kind for a file that it cannot use

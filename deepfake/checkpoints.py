@@ -66,6 +66,8 @@ class Keeper(keras.callbacks.Callback):
 
     Within an epoch it keeps what `--resume` takes every ten minutes, and at once when `warned` tells that the time is
     over; then it raises OutOfTime. `first_step` and `sums` are those of an epoch that goes on in its middle.
+
+    With `averages` the model has the averages of its weights while it is validated and kept, and then its own again.
     """
 
     def __init__(self, out_dir: Path, info: ModelInfo, patience: int, made_with: dict) -> None:
@@ -79,6 +81,7 @@ class Keeper(keras.callbacks.Callback):
         self.phase = Phase(0, 0, 0.0)
         self.warned: Callable[[], bool] = bool
         self.first_step, self.sums = 0, []
+        self.averages: keras.callbacks.SwapEMAWeights | None = None
         self._began = self._trained = self._written = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -99,6 +102,8 @@ class Keeper(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self._trained = time.monotonic()
+        if self.averages:
+            self.averages.on_test_begin()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         progress = self.progress
@@ -114,6 +119,8 @@ class Keeper(keras.callbacks.Callback):
         if result > progress.best:
             progress.best, progress.best_epoch = result, epoch + 1
             self._keep_model()
+        if self.averages:
+            self.averages.on_test_end()
         # the head alone never ends a training, nor does what it reached before all began to learn
         since = max(progress.best_epoch, self.phase.first)
         progress.stopped = not self.phase.frozen and progress.epochs - since >= self.patience

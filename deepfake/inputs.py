@@ -17,19 +17,26 @@ from deepfake.devices import keras, tf
 from deepfake.sequences import NO_CROP, NO_FRAME
 from deepfake.videos import FAKE, REAL
 
-BLENDING = 1  # goes into the seeds of self-blending, so that it draws other numbers than the augmentation after it
+# go into the seeds of what is drawn beside augmentation, so that each draws numbers of its own
+BLENDING, CHOOSING, MIXING = 1, 2, 3
+
+ADDED_SHARE = 0.25  # of the fakes, with `add_blended`
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which items an epoch takes: all, or of each video at most so many; with `equal`, as many real as fake ones.
+    """Which items an epoch takes, and what is made of them.
 
-    With `self_blend` the real ones only, each of them with a fake that is made from it.
+    All, or of each video at most so many; with `equal`, as many real as fake ones. With `self_blend` the real ones
+    only, each of them with a fake that is made from it; with `add_blended` such fakes, of real crops of the same batch,
+    stand for a share of the batch's own. `mixup` is the alpha of `mixed`; None: off.
     """
 
     crops_per_video: int | None = None
     equal: bool = False
     self_blend: bool = False
+    add_blended: bool = False
+    mixup: float | None = None
 
 
 def crop_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
@@ -150,6 +157,8 @@ def training_batches(
         pixels, points, rows = read
         if sampling.self_blend:
             pixels, points, labels = _with_fakes(pixels, points, labels, seed)
+        if sampling.add_blended:
+            pixels, points = _with_some_blended(pixels, points, labels, seed)
         if level:
             pixels, points = _distorted(pixels, points, seed, level, alike)
         if level and on_accelerator:
@@ -158,7 +167,8 @@ def training_batches(
             seeds = tf.stack([seed[0] + images_before, tf.repeat(seed[1], size)], axis=1)
             return (pixels, points, seeds), labels
         pixels = augment(pixels, points, seed, level, alike) if level else pixels
-        return joined(crops, pixels, rows), labels
+        images = joined(crops, pixels, rows)
+        return mixed(images, labels, seed, sampling.mixup) if sampling.mixup else (images, labels)
 
     return batches.map(changed, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
@@ -176,6 +186,39 @@ def _with_fakes(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, seed: t
         (labels, tf.fill(labels.shape, float(FAKE))),
     ]
     return tuple(tf.reshape(tf.stack(pair, axis=1), (-1, *pair[0].shape[1:])) for pair in pairs)
+
+
+def _with_some_blended(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple:
+    """The batch with fakes that are made from its real crops in the place of ADDED_SHARE of its fakes."""
+
+    def blend(images: np.ndarray, landmarks: np.ndarray, labels: np.ndarray, seed: np.ndarray) -> tuple:
+        rng = np.random.default_rng((*seed.tolist(), CHOOSING))
+        real, fake = (np.flatnonzero(labels[:, 0] == label) for label in (REAL, FAKE))
+        replaced = fake[rng.random(len(fake)) < ADDED_SHARE][: len(real)]
+        sources = rng.choice(real, len(replaced), replace=False)
+        images, landmarks = images.copy(), landmarks.copy()
+        images[replaced] = self_blend(images[sources], landmarks[sources], (*seed.tolist(), BLENDING))
+        landmarks[replaced] = landmarks[sources]
+        return images, landmarks
+
+    images, landmarks = tf.numpy_function(blend, [pixels, points, labels, seed], (tf.uint8, tf.float32), stateful=False)
+    return tf.ensure_shape(images, pixels.shape), tf.ensure_shape(landmarks, points.shape)
+
+
+def mixed(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """A batch with each item mixed with one of the same batch, and the labels alike; float32.
+
+    Each is lambda times itself and 1 - lambda times the other, and lambda is drawn for the batch from a beta
+    distribution of alpha and alpha (Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization).
+    """
+
+    def draw(seed: np.ndarray) -> tuple[np.float32, np.ndarray]:
+        rng = np.random.default_rng((*seed.tolist(), MIXING))
+        return np.float32(rng.beta(alpha, alpha)), rng.permutation(labels.shape[0])
+
+    share, others = tf.numpy_function(draw, [seed], (tf.float32, tf.int64), stateful=False)
+    share, others = tf.ensure_shape(share, ()), tf.ensure_shape(others, labels.shape[:1])
+    return tuple(share * values + (1 - share) * tf.gather(values, others) for values in (images, labels))
 
 
 def _indices(order: functools.partial, number: tf.Tensor, steps: int, size: int) -> tf.Tensor:

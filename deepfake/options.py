@@ -34,11 +34,13 @@ class Options:
     patience: int = 6
     seed: int = 0
     augment: str = "standard"
-    self_blend: bool = False
+    self_blend: str | None = None
     leave_out_method: str | None = None
     balance: str = "none"
     crops_per_video: int | None = None
     label_smoothing: float = 0.0
+    mixup: float | None = None
+    ema: float | None = None
     precision: str = "auto"
     cache: str = "auto"
     calibrate: bool = True

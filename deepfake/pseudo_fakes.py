@@ -1,4 +1,5 @@
-"""Training without fakes: the real crops of a split, and fakes made from them to validate and test on."""
+"""Training with fakes that are made from real crops: without others, which takes such to validate and test on, or
+beside them."""
 
 import json
 from collections.abc import Sequence
@@ -48,6 +49,16 @@ def with_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = Fals
         replace(entry, landmarks=json.dumps(found[entry.file])) if found.get(entry.file) else entry for entry in entries
     ]
     return [entry for entry in known if entry.landmarks]
+
+
+def beside_fakes(entries: Sequence[Entry], split_dir: Path, quiet: bool = False) -> list[Entry]:
+    """A training set in which the landmarks of all real crops are known, so that fakes can be made from them.
+
+    Raises:
+        UserError: as `with_landmarks`.
+    """
+    real = with_landmarks([entry for entry in entries if entry.label == REAL], split_dir, quiet)
+    return real + [entry for entry in entries if entry.label == FAKE]
 
 
 def blend_set(

@@ -33,10 +33,11 @@ from deepfake.models import backbone_of, build_model, knows_sample_only, load_mo
 from deepfake.options import Options, learning_rate, phases, resolved
 from deepfake.plots import plot_history
 from deepfake.predictions import NAME
-from deepfake.pseudo_fakes import without_fakes
+from deepfake.pseudo_fakes import beside_fakes, without_fakes
 from deepfake.queues import warning_waits
 from deepfake.split_record import read_record
 from deepfake.splits import Entry
+from deepfake.training_log import TrainingLog
 from deepfake.videos import FAKE, REAL
 
 LOGS = "logs"
@@ -56,7 +57,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     """
     started = time.monotonic()
     options = resolved(options)
-    needed = (REAL,) if options.self_blend else (FAKE, REAL)
+    needed = (REAL,) if options.self_blend == "only" else (FAKE, REAL)
     sets = read_sets(split_dir, left_out=options.leave_out_method, needed=needed)
     out_dir.mkdir(parents=True, exist_ok=True)
     made_with = asdict(options) | {"crops": digest(sets["train"] + sets["val"])}
@@ -64,7 +65,9 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         print(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
         return 0
     folders = dict.fromkeys(sets, split_dir)
-    if options.self_blend:
+    if options.self_blend == "add":
+        sets["train"] = beside_fakes(sets["train"], split_dir, quiet)
+    if options.self_blend == "only":
         sets, folders = without_fakes(sets, split_dir, out_dir, options.image_size, options.seed, quiet)
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
@@ -130,7 +133,8 @@ def _forget(keeper: Keeper) -> None:
 
 def _advise(entries: list[Entry], options: Options) -> None:
     counts = count_labels(entries)
-    if options.balance == "none" and not options.self_blend and max(counts.values()) > IMBALANCE * sum(counts.values()):
+    imbalanced = max(counts.values()) > IMBALANCE * sum(counts.values())
+    if imbalanced and options.balance == "none" and options.self_blend != "only":
         real, fake = counts.values()
         print(f"03: {real} real and {fake} fake crops to train on; --balance weights or equal makes up for that")
 
@@ -171,7 +175,7 @@ def fit(
             level = None
             (folder / "Augmentation.png").unlink(missing_ok=True)  # an earlier run's
         else:
-            shown = show_augmentation(crops["train"], level, options.seed, self_blended=options.self_blend)
+            shown = show_augmentation(crops["train"], level, options.seed, self_blended=options.self_blend == "only")
             draw_augmentation(*shown, folder / "Augmentation.png")
         keeper.model_to_keep = model
         set_precision(model, precision)
@@ -196,11 +200,18 @@ def fit_phase(
     """Train for the epochs of a phase that are left: `trained`, which is `model` or the part of it that learns."""
     progress = keeper.progress
     first = max(phase.first, progress.epochs)
-    sampling = Sampling(options.crops_per_video, options.balance == "equal", options.self_blend)
+    sampling = Sampling(
+        options.crops_per_video,
+        equal=options.balance == "equal",
+        self_blend=options.self_blend == "only",
+        add_blended=options.self_blend == "add",
+        mixup=options.mixup,
+    )
     replicas = strategy.num_replicas_in_sync
     steps, batch_size = steps_of(crops["train"], sampling, options.batch_size, replicas)
     begun = min(progress.steps, steps - 1)  # another number of replicas can have fewer steps
-    on_accelerator = bool(gpus()) and level is not None and not options.sequence
+    # what is mixed is augmented before
+    on_accelerator = bool(gpus()) and level is not None and not options.sequence and not options.mixup
     with strategy.scope():
         trained = compiled(model, trained, phase, steps, options, level if on_accelerator else None)
         # the optimizer of a phase that is only beginning knows nothing yet
@@ -208,13 +219,18 @@ def fit_phase(
     keeper.sums = left_over if begun else []
     keeper.states = lambda: states_of(model, trained)
     keeper.phase = phase
+    if options.ema:
+        keeper.averages = keras.callbacks.SwapEMAWeights()
+        keeper.averages.set_model(trained)
     val_batches = crop_batches(crops["val"], shared_evenly(min(options.batch_size, len(crops["val"])), replicas))
+    on_terminal = sys.stdout.isatty() and not quiet
     # an epoch that was cut off is finished by itself, since fewer steps of it are left
     parts = [(first, begun, first + 1), (first + 1, 0, phase.last)] if begun else [(first, 0, phase.last)]
     for epoch, done, last in parts:
         if epoch == last or progress.stopped:
             return
         keeper.first_step, at = done, epoch * steps + done
+        log = TrainingLog(phase.last, batch_size, done, "sequences" if options.sequence else "crops", phase.frozen)
         trained.fit(
             training_batches(crops["train"], batch_size, level, sampling, options.seed, at, on_accelerator),
             validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
@@ -223,8 +239,12 @@ def fit_phase(
             epochs=last,
             class_weight=class_weights(crops["train"]) if options.balance == "weights" else None,
             # the keeper last: whatever stops training after it has what can be resumed
-            callbacks=[keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False), keeper],
-            verbose=1 if sys.stdout.isatty() and not quiet else 2,
+            callbacks=[
+                keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False),
+                *([] if on_terminal else [log]),
+                keeper,
+            ],
+            verbose=int(on_terminal),
             shuffle=False,  # the batches are shuffled already
         )
 
@@ -244,13 +264,23 @@ def compiled(
     if backbone := backbone_of(model):
         backbone.trainable = not phase.frozen  # frozen, its batch norm uses the statistics that it has
     trained = augmenting(model, level) if level else trained
+    averaging = {"use_ema": True, "ema_momentum": options.ema} if options.ema else {}
+    optimizer = keras.optimizers.Adam(learning_rate(phase, steps), **averaging)
+    # Keras would leave the averages in the model at the end, and whatever is trained next would go on with those
+    optimizer.finalize_variable_values = lambda variables: None
     trained.compile(
-        keras.optimizers.Adam(learning_rate(phase, steps)),
+        optimizer,
         loss=keras.losses.BinaryCrossentropy(label_smoothing=options.label_smoothing),
-        metrics=["accuracy"],
+        metrics=[keras.metrics.MeanMetricWrapper(rounded_accuracy, name="accuracy") if options.mixup else "accuracy"],
     )
     trained.optimizer.build(trained.trainable_variables)
     return trained
+
+
+@keras.saving.register_keras_serializable("deepfake")
+def rounded_accuracy(labels: tf.Tensor, p_real: tf.Tensor) -> tf.Tensor:
+    """How many of the labels (B x 1) are told rightly, where mixed ones are taken for the nearer class: B float32."""
+    return keras.metrics.binary_accuracy(tf.round(labels), p_real)
 
 
 def class_weights(crops: CropSet) -> dict[int, float]:

@@ -112,7 +112,9 @@ def test_the_table_has_a_row_for_each_test_and_a_column_for_each_variant():
 
 
 def test_the_seconds_of_the_median_epoch_are_read():
-    printed = "03: training\nEpoch 1/3\n7/7 - 44s - 6s/step - loss\nEpoch 2/3\n7/7 - 12s - 2s/step\n7/7 - 14s - x\n"
+    lines = ["03: epoch 1 of 3, step 4 of 7: loss 0.512, accuracy 0.741, 21.3 crops/s, 1 min left"]
+    lines += [f"03: epoch 1 of 3: loss 0.5; in validation loss 0.6; {count} s, 21.3 crops/s" for count in (44, 12, 14)]
+    printed = "\n".join(["03: training", *lines])
     assert augmentation.seconds_an_epoch(printed) == 14
 
 

@@ -310,12 +310,13 @@ def with_texture(folder, entries):
     return entries
 
 
-@pytest.fixture(params=["sequences", "self-blended"])
+@pytest.fixture(params=["sequences", "self-blended", "add-blended"])
 def kind_of_items(request, split):
-    """A set and how it is sampled: sequences, or real crops with fakes that are made from them."""
+    """A set and how it is sampled: sequences, or crops with fakes that are made from real ones."""
     entries = with_texture(split[0], split[1])
     frames = 4 if request.param == "sequences" else None
-    return crop_set(entries, split[0], SIZE, frames), Sampling(self_blend=not frames)
+    sampling = Sampling(self_blend=request.param == "self-blended", add_blended=request.param == "add-blended")
+    return crop_set(entries, split[0], SIZE, frames), sampling
 
 
 def test_every_kind_of_items_comes_the_same_whatever_the_cache_and_for_a_same_seed(kind_of_items, tmp_path):
@@ -373,12 +374,41 @@ def test_half_of_every_batch_is_fake_and_replicas_share_it_evenly(crops):
     assert steps_of(crops, Sampling(crops_per_video=2, self_blend=True), 99) == (1, 8)
 
 
+def test_fakes_that_are_made_from_real_crops_are_added_to_those_of_a_batch(split):
+    crops = crop_set(with_texture(split[0], split[1]), split[0], SIZE)
+    own = next(iter(crop_batches(crops, 20)))[0].numpy()
+    known = {image.tobytes(): label for image, label in zip(own, crops.labels[:, 0], strict=True)}
+    images, labels = take(training_batches(crops, 10, None, Sampling(add_blended=True)), 40)
+    assert np.array_equal(labels, take(training_batches(crops, 10), 40)[1])
+    made = [image.tobytes() not in known for image in images]
+    assert all(known[image.tobytes()] == label for image, label, new in zip(images, labels[:, 0], made, strict=True)
+               if not new)  # fmt: skip
+    assert (labels[made] == 0).all() and 0.15 < np.sum(made) / (labels == 0).sum() < 0.35
+    real = own[crops.labels[:, 0] == 1]
+    apart = abs(images[made][:, None] - real).mean(axis=(2, 3, 4)).min(axis=1)
+    fakes = abs(own[crops.labels[:, 0] == 0][:, None] - real).mean(axis=(2, 3, 4))
+    assert apart.max() < fakes.min()
+
+
 def test_for_the_accelerator_fakes_are_made_before(crops):
     batches = training_batches(crops, 6, STRONG, SELF_BLEND, on_accelerator=True)
     (pixels, points, seeds), labels = next(batches.as_numpy_iterator())
     assert pixels.shape == (6, SIZE, SIZE, 3) and pixels.dtype == np.uint8
     assert points.shape == (6, 5, 2) and len(np.unique(seeds, axis=0)) == 6
     assert labels[:, 0].tolist() == [1, 0] * 3
+
+
+def test_mixed_items_have_labels_that_are_mixed_alike(crops):
+    images, labels = take(training_batches(crops, 10, None, Sampling(mixup=1.0), seed=1), 2)
+    shares = []
+    for number in (0, 10):
+        batch = labels[number : number + 10, 0]
+        between = batch[(batch > 1e-6) & (batch < 1 - 1e-6)]
+        shares.append(np.minimum(between, 1 - between))
+        assert len(between) and np.allclose(shares[-1], shares[-1][0], atol=1e-5)
+    assert abs(shares[0][0] - shares[1][0]) > 1e-3
+    # bright crops are real
+    assert np.corrcoef(images.mean(axis=(1, 2, 3)), labels[:, 0])[0, 1] > 0.9
 
 
 # features

@@ -19,7 +19,7 @@ from deepfake.files import UserError
 from deepfake.frames import read_png, take_frames
 from deepfake.modelinfo import read_model_info
 from deepfake.options import Options
-from deepfake.pseudo_fakes import METHOD, blend_set, with_landmarks, without_fakes
+from deepfake.pseudo_fakes import METHOD, beside_fakes, blend_set, with_landmarks, without_fakes
 from deepfake.splits import read_manifest
 from deepfake.training import train
 from deepfake.verdicts import judge_videos
@@ -66,6 +66,14 @@ def test_a_crop_in_which_no_face_is_found_is_left_out_and_it_is_said(tmp_path, c
     left = with_landmarks(entries, split_dir, quiet=True)
     assert [entry for entry in entries if entry.landmarks] == left and len(left) == 6
     assert capsys.readouterr().out == "03: 2 of 8 real crops are left out: no face is found in them\n"
+
+
+def test_beside_fakes_the_landmarks_of_real_crops_alone_must_be_known(tmp_path):
+    split_dir = write_split(tmp_path / "split", landmarks=LANDMARKS)
+    lose_landmarks(split_dir, "real/train-real-0-001-00.png", "fake/train-fake-0-001-00.png")
+    found = beside_fakes(read_sets(split_dir)["train"], split_dir, quiet=True)
+    assert [(entry.label, bool(entry.landmarks)) for entry in found].count((FAKE, False)) == 1
+    assert len(found) == 15 and all(entry.landmarks for entry in found if entry.label == REAL)
 
 
 def test_without_a_face_in_any_crop_it_is_the_users_error(tmp_path):
@@ -185,7 +193,7 @@ def test_from_crops_in_parquet_come_the_same_sets_as_from_files(tmp_path):
 
 # training
 
-OPTIONS = {"model": "meso4", "image_size": SIZE, "epochs": 2, "batch_size": 8, "self_blend": True}
+OPTIONS = {"model": "meso4", "image_size": SIZE, "epochs": 2, "batch_size": 8, "self_blend": "only"}
 
 
 @pytest.fixture(scope="module")

@@ -218,19 +218,44 @@ def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been(fitte
     assert keeper.progress.epochs == 4
 
 
+@pytest.fixture(scope="module", params=[{}, {"self_blend": "add", "mixup": 0.4, "ema": 0.8}], ids=["plain", "extras"])
+def fitted_so(request, split_dir, tmp_path_factory):
+    """Some options, and the folder of an uninterrupted training with them and its weights at the end."""
+    folder = tmp_path_factory.mktemp("small") / "out"
+    return request.param, folder, fit_small(folder, split_dir, **request.param)[0].get_weights()
+
+
 # of 16 crops in batches of 4, two epochs in each phase: in the first, at the end of one, in one of the other phase
 @pytest.mark.slow
 @pytest.mark.parametrize(("batch", "kept"), [(2, (0, 2)), (8, (2, 0)), (9, (2, 1)), (14, (3, 2))])
 def test_the_warning_of_a_queue_ends_training_after_the_batch_and_resumed_it_ends_as_if_there_had_been_none(
-    fitted, split_dir, tmp_path, batch, kept
+    fitted_so, split_dir, tmp_path, batch, kept
 ):
-    fit_small(tmp_path, split_dir, stop_after=batch, keeper_kind=Warned)
+    options, undisturbed, weights = fitted_so
+    fit_small(tmp_path, split_dir, stop_after=batch, keeper_kind=Warned, **options)
     before = read_progress(tmp_path / "tmp_checkpoint" / "last_epoch.npz", {})
     assert (before.epochs, before.steps) == kept
-    model, keeper = fit_small(tmp_path, split_dir, resume=True)
+    model, keeper = fit_small(tmp_path, split_dir, resume=True, **options)
     assert keeper.progress.epochs == 4 and not keeper.progress.steps
-    assert read_history(tmp_path) == read_history(fitted[0])
-    assert same_weights(model.get_weights(), fitted[1])
+    assert read_history(tmp_path) == read_history(undisturbed)
+    assert same_weights(model.get_weights(), weights)
+    models = [load_model(folder / "tmp_checkpoint" / "best_model.keras") for folder in (tmp_path, undisturbed)]
+    assert same_weights(models[0].get_weights(), models[1].get_weights())
+
+
+@pytest.mark.slow
+def test_the_average_of_the_weights_is_validated_and_kept_and_training_goes_on_with_the_weights(split_dir, tmp_path):
+    options = {"weights": "none", "epochs": 1, "augment": "none"}
+    plain, _ = fit_small(tmp_path / "plain", split_dir, **options)
+    # a momentum of nearly 1 leaves the average where the first step led
+    model, keeper = fit_small(tmp_path / "ema", split_dir, ema=0.99999, **options)
+    kept = load_model(keeper.model_path)
+    kept.compile(loss="binary_crossentropy")
+    crops = crop_set(read_sets(split_dir)["val"], split_dir, SIZE)
+    found = kept.evaluate(crop_batches(crops, 16), verbose=0)
+    assert found == pytest.approx(keeper.progress.history["val_loss"][0], rel=1e-4)
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain.get_weights(), strict=True))
+    assert not all(np.allclose(a, b, atol=1e-4) for a, b in zip(kept.get_weights(), plain.get_weights(), strict=True))
 
 
 @pytest.mark.slow
