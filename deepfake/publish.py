@@ -23,6 +23,7 @@ from deepfake.rules import apply_temperature, as_p_real, scaled
 
 TOLERANCE = 0.005  # of p_real, as verdicts have it
 PLAIN = (0, 32, 64, 96, 128, 160, 192, 224, 255)  # greys
+MOST = np.finfo(np.float16).max
 WEIGHTS = "model.weights.h5"  # in a .keras, which is a zip
 
 
@@ -70,7 +71,7 @@ def halve_weights(path: Path, target: Path) -> None:
     """Copy a .keras file with its matrices of weights in half precision, compressed.
 
     Vectors stay as they are: they are few, and among them are batch norm's variances, which can be too small or too
-    large for half precision.
+    large for half precision. So does a matrix with a number that is too large for it.
     """
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as halved:
         for file in source.namelist():
@@ -85,7 +86,7 @@ def _halved(content: bytes) -> bytes:
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Group):
                 made = target.require_group(name)
-            elif item.ndim > 1 and item.dtype == np.float32:
+            elif item.ndim > 1 and item.dtype == np.float32 and np.abs(item[()]).max(initial=0) <= MOST:
                 half = item[()].astype(np.float16)
                 made = target.create_dataset(name, data=half, shuffle=True, chunks=half.shape)  # to be zipped
             else:
