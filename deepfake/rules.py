@@ -9,6 +9,12 @@ from deepfake.files import UserError
 
 THRESHOLD = 0.5
 
+Band = tuple[float, float]  # the scores where a verdict is uncertain, both ends included
+Bands = dict[int, Band | None]  # by how many frames a score is the mean of; None: nowhere
+
+Band = tuple[float, float]  # the scores where a verdict is uncertain, both ends included
+Bands = dict[int, Band | None]  # by how many frames a score is the mean of; None: nowhere
+
 Pixels = TypeVar("Pixels")  # numpy's or TensorFlow's
 
 # a sigmoid in float32 gives nothing between this and 0 or 1
@@ -18,6 +24,42 @@ SMALLEST = 1e-7
 def is_real(p_real: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
     """The verdict: real above the threshold, else fake."""
     return np.asarray(p_real) > threshold
+
+
+def band_for(bands: Bands, frames: int) -> Band | None:
+    """The band that counts for a mean of so many frames: that of the most frames, up to as many, that has one fitted.
+
+    Why that of fewer frames is wide enough: see `calibration.fit_bands`.
+    """
+    return bands[max(count for count in bands if count <= frames)] if bands else None
+
+
+def is_certain(p_real: np.ndarray, frames: np.ndarray, bands: Bands) -> np.ndarray:
+    """Whether N means of p_real, each of so many frames (N ints, 1 or more), lie outside the band for that many."""
+    p_real, frames = np.asarray(p_real), np.asarray(frames)
+    certain = np.ones(p_real.shape, bool)
+    for count in np.unique(frames):
+        if band := band_for(bands, count):
+            certain &= (frames != count) | (p_real < band[0]) | (p_real > band[1])
+    return certain
+
+
+def band_for(bands: Bands, frames: int) -> Band | None:
+    """The band that counts for a mean of so many frames: that of the most frames, up to as many, that has one fitted.
+
+    Why that of fewer frames is wide enough: see `calibration.fit_bands`.
+    """
+    return bands[max(count for count in bands if count <= frames)] if bands else None
+
+
+def is_certain(p_real: np.ndarray, frames: np.ndarray, bands: Bands) -> np.ndarray:
+    """Whether N means of p_real, each of so many frames (N ints, 1 or more), lie outside the band for that many."""
+    p_real, frames = np.asarray(p_real), np.asarray(frames)
+    certain = np.ones(p_real.shape, bool)
+    for count in np.unique(frames):
+        if band := band_for(bands, count):
+            certain &= (frames != count) | (p_real < band[0]) | (p_real > band[1])
+    return certain
 
 
 def apply_temperature(p_real: np.ndarray, temperature: float) -> np.ndarray:
