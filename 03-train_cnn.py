@@ -46,13 +46,15 @@ def add_model_options(parser: ArgumentParser) -> None:
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
         "--weights",
-        metavar="imagenet|noisy-student|none|FILE",
-        help="where training starts; FILE: a backbone's weights, a whole model of ours, or torchvision's .pth of an "
-        "EfficientNet "
+        metavar="imagenet|noisy-student|none|starter|FILE",
+        help="where training starts; FILE: a backbone's weights, a whole model of ours, such as the starter, or "
+        "torchvision's .pth of an EfficientNet "
         "(default: imagenet, or none for a model that has no weights)",
     )
     start.add_argument(
-        "--init-from", metavar="FILE", help="start from the backbone of a whole model of ours, with a new head"
+        "--init-from",
+        metavar="starter|FILE",
+        help="start from the backbone of a whole model of ours, with a new head",
     )
     parser.add_argument(
         "--sequence",

@@ -2,7 +2,7 @@
 """Step 05: is this video fake? A verdict on new videos and images, with the faces that it comes from.
 
 Reads:  videos, images, folders of them, a .txt with a path on each line, or - for such lines on standard input;
-        a saved model and the .json beside it
+        a saved model and the .json beside it: your own, or the starter that comes with the project
 Writes: <out-dir>/report.html, with the evidence; verdicts.csv, verdicts.json, and submission.csv in Kaggle's form (the
         probability of fake, 0.01 to 0.99; 0.5 without a face); with --export the model as .onnx and .tflite, beside it
 """
@@ -15,7 +15,7 @@ from deepfake import cli
 def main() -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="video, image, folder, .txt of paths, or -")
-    parser.add_argument("--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), metavar="FILE")
+    cli.add_model_option(parser)
     parser.add_argument(
         "--frames", type=cli.whole_number(1), help="frames a video (default: as many as of the model's own)"
     )
@@ -34,13 +34,15 @@ def main() -> int:
         parser.error("give videos, images, folders, a .txt of paths, or - (or --export)")
 
     from deepfake.modelinfo import Given
+    from deepfake.starter import choose_model
 
+    model = choose_model(args.model, "05")
     said = cli.said_of_crops(args)
     given = Given(args.threshold, args.pixel_max, args.positive, said, args.frames, args.min_face_pixels)
     if args.export:
         from deepfake.export import export_model
 
-        export_model(args.model, given)
+        export_model(model, given)
     if not args.files:
         return 0
 
@@ -49,7 +51,7 @@ def main() -> int:
 
     cli.end_gently()
     options = Options(workers=args.workers, timeout=args.timeout, paint=paint)
-    return scan_all(args.files, args.model, args.out_dir, options, args.runtime, args.quiet, args.strict, given)
+    return scan_all(args.files, model, args.out_dir, options, args.runtime, args.quiet, args.strict, given)
 
 
 if __name__ == "__main__":

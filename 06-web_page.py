@@ -3,18 +3,16 @@
 
 Only this computer can open the page. Uploads are deleted after their scan; the last scans are kept in memory.
 
-Reads:  a saved model and the .json beside it
+Reads:  a saved model and the .json beside it: your own, or the starter that comes with the project
 Writes: nothing that stays
 """
-
-from pathlib import Path
 
 from deepfake import cli
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), metavar="FILE")
+    cli.add_model_option(parser)
     parser.add_argument("--port", type=cli.whole_number(0, 65535), default=7860, help="0: any that is free")
     parser.add_argument("--max-mb", type=cli.number(0.001), default=200, help="megabytes of an upload")
     parser.add_argument("--max-seconds", type=cli.number(0), default=300, help="length of a video")
@@ -25,13 +23,14 @@ def main() -> None:
     args = parser.parse_args()
 
     from deepfake.modelinfo import Given
+    from deepfake.starter import choose_model
     from deepfake.uploads import Limits
     from deepfake.web_page import serve_page
 
     given = Given(
         args.threshold, args.pixel_max, args.positive, cli.said_of_crops(args), min_face_pixels=args.min_face_pixels
     )
-    serve_page(args.model, args.port, Limits(args.max_mb, args.max_seconds), args.timeout, given)
+    serve_page(choose_model(args.model, "06"), args.port, Limits(args.max_mb, args.max_seconds), args.timeout, given)
 
 
 if __name__ == "__main__":

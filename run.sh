@@ -111,3 +111,7 @@ done
 echo "  $OUT/mapreduce_res.txt, metrics_videos.txt, video_verdicts.csv"
 echo "  $OUT/report.html: the test videos with the evidence, in a browser"
 echo "Accuracy by video: $(sed -n 's/^accuracy: //p' "$OUT/mapreduce_res.txt") ($(sed -n 's/^videos: //p' "$OUT/mapreduce_res.txt") test videos)"
+FOLDER=$HOME_DIR/ OWN=" --model $OUT/tmp_checkpoint/best_model.keras"
+[ "$HOME_DIR" != "$PWD" ] || FOLDER=
+[ ! -e "$VIDEOS/sample.json" ] || OWN= # a model of the sample has never seen a real person: the starter has
+echo "A verdict on a video of your own: source ${VENV#"$PWD"/}/bin/activate; python ${FOLDER}05-scan_videos.py VIDEO$OWN"

@@ -113,7 +113,7 @@ def shown(figure: Figure) -> str:
 
 
 def band_lines(labels: np.ndarray, p_real: np.ndarray, info: ModelInfo) -> list[str]:
-    """What share of N single crops lies within the model's band for those, and how many of the others are judged rightly."""
+    """What share of N single crops lies within the model's band for one, and how many of the others are right."""
     if not band_for(info.bands, 1):
         return ["the model has no uncertain band"]
     certain = is_certain(p_real, np.ones(len(p_real), int), info.bands)

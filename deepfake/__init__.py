@@ -11,7 +11,7 @@ only from those before it, or from the plain helpers.
     looking     gallery; facts, pairs, explore_plots: explore
     splits      crops, assignment, parts, crop_estimate, split_record, split_rule, splits      step 02
     inputs      augmentation, blending, sequences, crop_sets, inputs, pseudo_fakes
-    models      untrusted (looks at a model's file before it is loaded), devices, keras2, backbones, models
+    models      untrusted (looks at a model's file before it is loaded), starter, devices, keras2, backbones, models
                 torch_weights: PyTorch's files for backbones
     training    options, checkpoints, training_log, training                     step 03
     judging     metrics, calibration, predictions, reports, evaluation; robustness, saved_models (step 03a)
@@ -19,7 +19,7 @@ only from those before it, or from the plain helpers.
     verdicts    spark_predictions, aggregates, errors, testset, verdicts        step 04
     comparing   runs, compare_plots: compare
     scanning    scan_inputs, scan_rule, evidence, resizing, classifiers, scan_pictures, scan_heat, scan_outputs, scan
-                export                                              step 05
+                export, publish                                     step 05
     page        uploads, scan_queue: web_page (templates/page.*)                    step 06
     pictures    plots, robustness_plots, and those above
 """

@@ -130,6 +130,17 @@ def said_of_crops(args: argparse.Namespace) -> Said:
     return Said(args.crop_margin, None if args.crop_square is None else args.crop_square == "yes")
 
 
+def add_model_option(parser: argparse.ArgumentParser) -> None:
+    """The option --model of a scan, for `starter.choose_model`."""
+    parser.add_argument(
+        "--model",
+        type=address,
+        metavar="FILE",
+        help="a saved model, or starter, which comes with the project (default: tmp_checkpoint/best_model.keras; the "
+        "starter where that is not there, or has learnt from the drawn sample only)",
+    )
+
+
 def add_threshold_option(parser: argparse.ArgumentParser) -> None:
     """The option --threshold, in place of the model's own."""
     parser.add_argument(

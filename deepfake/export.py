@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,9 +38,16 @@ def export_model(path: Path, given: Given = NOTHING) -> None:
     .json. A file whose scores differ by more than 1e-4 is not written.
 
     Raises:
-        UserError: the model cannot be loaded, or has a layer that cannot be written so.
+        UserError: the model cannot be loaded, its folder takes no files, or it has a layer that cannot be written so.
     """
     model = load_model(path)
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UserError(
+            f"{path.parent}: {error.strerror}; --export writes beside the model: copy {path.name} and its .json to a "
+            "folder of your own, and give --model"
+        ) from None
     info = info_beside(path, given)
     pictures = scaled(try_out(model), info.pixel_max)
     expected = model.predict(pictures, verbose=0)

@@ -12,6 +12,8 @@ from deepfake.videos import LABEL_NAMES
 
 # to be said with every verdict of a model that is marked so
 SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
+SAMPLE_ONLY_IN_SHORT = "drawn sample only, never saw a real person"
+SAMPLE_ONLY_NAME = "deepfake_sample_only"  # what such a Keras model is called, wherever its file has gone
 
 PIXEL_MAXIMA = (255, 1)  # what a model can know as white
 
@@ -26,7 +28,8 @@ class ModelInfo:
     by `temperature`. A video is real where the mean of its frames is above `threshold`; it is uncertain where the mean
     lies within the one of `bands` for as many frames (`rules.band_for`). A model of others may know white as 1
     (`pixel_max`), and may give the probability of what it takes for `positive`, fake; see `rules.scaled` and
-    `rules.as_p_real`. Its crops were cut by `crop_rule`; None if that is not known.
+    `rules.as_p_real`. Its crops were cut by `crop_rule`; None if that is not known. A model that is
+    passed on has a `name`, and says what it was `trained_on`.
     """
 
     backbone: str = ""
@@ -40,6 +43,8 @@ class ModelInfo:
     crop_rule: CropRule | None = DEFAULT
     pixel_max: int = 255
     positive: str = "real"
+    name: str = ""
+    trained_on: str = ""
 
 
 UNKNOWN = ModelInfo()  # of which nothing stands anywhere
@@ -73,6 +78,11 @@ def as_given(info: ModelInfo, given: Given) -> ModelInfo:
     if given.threshold in (None, info.threshold):
         return info
     return replace(info, threshold=given.threshold, bands={})
+
+
+def origin(name: str, trained_on: str) -> str:
+    """Who a model is and what it was trained on, such as `starter: trained on DFDC`; "" where that is not told."""
+    return ": ".join(filter(None, [name, trained_on and f"trained on {trained_on}"]))
 
 
 def rule_in_words(threshold: float, bands: Bands) -> str:
@@ -149,6 +159,7 @@ def _bands_of(content: dict[str, Any]) -> Bands:
 
 def _check(info: ModelInfo) -> None:
     kinds = {"backbone": str, "image_size": int, "sequence": str | None, "frames": int | None, "sample_only": bool}
+    kinds |= {"name": str, "trained_on": str}
     for name, kind in kinds.items():
         if not isinstance(getattr(info, name), kind):
             raise TypeError(f"{name} is {getattr(info, name)!r}")
@@ -157,6 +168,8 @@ def _check(info: ModelInfo) -> None:
             raise ValueError(f"{name} is {getattr(info, name)!r}, not {' or '.join(map(str, choices))}")
     if info.image_size < 0 or not 0 < info.temperature < math.inf or not 0 <= info.threshold <= 1:
         raise ValueError("image_size, temperature or threshold out of range")
+    if not (info.name + info.trained_on).isprintable():  # they are printed with every verdict
+        raise ValueError("name or trained_on holds line breaks or other control characters")
     if info.bands and min(info.bands) != 1:
         raise ValueError("bands has none for 1 frame")
     for band in filter(None, info.bands.values()):

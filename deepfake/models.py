@@ -15,14 +15,14 @@ from deepfake.backbones import BACKBONES, build_backbone
 from deepfake.devices import keras, tf
 from deepfake.files import UserError
 from deepfake.keras2 import load_h5
-from deepfake.modelinfo import UNKNOWN, ModelInfo
+from deepfake.modelinfo import SAMPLE_ONLY_NAME, UNKNOWN, ModelInfo
 from deepfake.rules import as_p_real, scaled
 from deepfake.sequences import NO_FRAME
 from deepfake.untrusted import HDF5, check_model
 
 layers = keras.layers
 
-NAMES = {False: "deepfake", True: "deepfake_sample_only"}
+NAMES = {False: "deepfake", True: SAMPLE_ONLY_NAME}
 DEFAULT = "efficientnet-b0"
 
 

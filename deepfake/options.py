@@ -8,6 +8,7 @@ from deepfake.checkpoints import Phase
 from deepfake.devices import keras
 from deepfake.files import UserError
 from deepfake.models import DEFAULT, SequenceKind, backbone_of, build_model, frames_of, is_whole_model, load_model
+from deepfake.starter import find_model
 
 CROPS_A_STEP = 32
 SEQUENCES_A_STEP = 8
@@ -64,12 +65,15 @@ class Options:
 def resolved(options: Options) -> Options:
     """The options with all that was left to the model: its name, weights, image size and batch size.
 
-    A trained model to start from brings its name and image size along. Before a frozen backbone nothing is augmented.
+    A trained model to start from, which can be named as `starter`, brings its name and image size along. Before a
+    frozen backbone nothing is augmented.
 
     Raises:
         UserError: there is no such model, it cannot be loaded, it is to be frozen before it has learnt anything, or
             a new head is to be put on something else than a whole frame model.
     """
+    if options.weights:
+        options = replace(options, weights=str(find_model(options.weights)))
     name, image_size = options.model, options.image_size
     known = load_model(Path(options.weights)) if options.weights and is_whole_model(options.weights) else None
     backbone = None if known is None else backbone_of(known)

@@ -180,6 +180,6 @@ def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out
     print(f"05: the report is {report}; it opens in any browser")
     if doubt:
         print(f"05: {doubt}")
-    if judge.sample_only:
-        print(f"05: {SAMPLE_ONLY}")
+    if judge.note:
+        print(f"05: {SAMPLE_ONLY if judge.sample_only else f'note: by {judge.note}'}")
     return sum(scan.verdict == "UNKNOWN" for scan in ordered)

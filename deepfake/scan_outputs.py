@@ -9,9 +9,6 @@ from deepfake.files import digest_of, write_csv, write_json
 from deepfake.people import count_people
 from deepfake.scans import VERDICTS, Judge, Scan
 
-# in each line and row, since verdicts are passed on one by one
-SAMPLE_ONLY = "drawn sample only, never saw a real person"
-
 # Kaggle's score is a log loss: a sure mistake would cost more than all else
 CLIP = 0.01
 NO_OPINION = 0.5
@@ -20,7 +17,7 @@ NO_OPINION = 0.5
 SUSPICIOUS = 5
 SAME = 1e-3
 
-COLUMNS = ("name", "verdict", "p_real", "people", "frames", "faces", "seconds", "reason", "sample_only")
+COLUMNS = ("name", "verdict", "p_real", "people", "frames", "faces", "seconds", "reason", "sample_only", "note")
 
 
 def line_of(scan: Scan, judge: Judge) -> str:
@@ -31,7 +28,7 @@ def line_of(scan: Scan, judge: Judge) -> str:
         parts[0] = f"{scan.verdict:9}  {what:>12}"
         parts += [counted(people_in(scan), "person", "people"), counted(scan.frames, "frame", "frames")]
         parts += [scan.reason] if scan.reason else []
-    parts += [f"[{SAMPLE_ONLY}]"] if judge.sample_only else []
+    parts += [f"[{judge.note}]"] if judge.note else []  # in each line, since verdicts are passed on one by one
     return "  ".join([*parts, one_line(scan.name)])
 
 
@@ -91,7 +88,8 @@ def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path, doubt: str |
 def _row(scan: Scan, judge: Judge) -> tuple:
     p_real = "" if scan.p_real is None else f"{scan.p_real:.10f}"
     counts = (people_in(scan), scan.frames, len(scan.faces), f"{scan.seconds:.3f}")
-    return (scan.name, scan.verdict, p_real, *counts, scan.reason or "", "yes" if judge.sample_only else "no")
+    sample_only = "yes" if judge.sample_only else "no"
+    return (scan.name, scan.verdict, p_real, *counts, scan.reason or "", sample_only, judge.note)
 
 
 def _content(scan: Scan, judge: Judge) -> dict:
@@ -100,7 +98,7 @@ def _content(scan: Scan, judge: Judge) -> dict:
         for key in ("name", "verdict", "p_real", "band", "reason", "frames", "seconds", "turned")
     }
     faces, not_judged = ([asdict(face) for face in some] for some in (scan.faces, scan.not_judged))
-    about = {"people": people_in(scan), "sample_only": judge.sample_only}
+    about = {"people": people_in(scan), "sample_only": judge.sample_only, "note": judge.note}
     return {**facts, **about, "faces": faces, "not_judged": not_judged}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from deepfake.cropping import Box
 from deepfake.face_records import SMALL, STILL, why_no_crop
+from deepfake.modelinfo import SAMPLE_ONLY_IN_SHORT, origin
 from deepfake.rules import Band, Bands
 
 VERDICTS = ("REAL", "FAKE", "UNCERTAIN", "UNKNOWN")
@@ -138,3 +139,10 @@ class Judge:
     crops: str = ""
     pixel_max: int = 255
     positive: str = "real"
+    name: str = ""
+    trained_on: str = ""
+
+    @property
+    def note(self) -> str:
+        """What the model has learnt from, in the few words that go with each verdict; "" where that is not told."""
+        return SAMPLE_ONLY_IN_SHORT if self.sample_only else origin(self.name, self.trained_on)

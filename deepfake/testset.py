@@ -119,6 +119,8 @@ def judge_of(
         sample_only=bool(sample_only),
         pixel_max=info.pixel_max,
         positive=info.positive,
+        name=info.name,
+        trained_on=info.trained_on,
         metrics=read_json(out_dir / "metrics_videos.json", "run step 04 again"),
         crops=in_words(info.crop_rule) if info.crop_rule else "",
     )

@@ -132,7 +132,7 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
         return Response(content, media_type=STATIC[name])
 
     async def list_scans(request: Request) -> Response:
-        return JSONResponse([_as_json(item, progress) for item, progress in queue.items()])
+        return JSONResponse([_as_json(item, progress, judge) for item, progress in queue.items()])
 
     async def show_scan(request: Request) -> Response:
         item = queue.get(request.path_params["id"])
@@ -191,10 +191,11 @@ def _check_origin(request: Request) -> None:
         raise RefusedError(403, "comes from another page, which may not send anything here")
 
 
-def _as_json(item: Item, progress: str) -> dict[str, Any]:
+def _as_json(item: Item, progress: str, judge: Judge) -> dict[str, Any]:
     scan, said = item.scan, {}
     if scan:
         said = {"verdict": scan.verdict.lower(), "said": f"{percent(scan.p_real)} real" if scan.faces else scan.reason}
+        said["note"] = judge.note
     return {"id": item.id, "name": item.name, "begun": item.begun, "progress": progress, **said}
 
 

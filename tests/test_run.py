@@ -1,12 +1,18 @@
-"""run.sh and what it sets up, without installing anything."""
+"""run.sh, recipes/ and what they set up, without installing anything."""
 
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from conftest import ROOT
+
+from deepfake.modelinfo import read_model_info
 
 
 def run(*arguments, cwd):
@@ -32,6 +38,24 @@ def test_a_wrong_call_is_one_line_and_leaves_nothing(tmp_path, arguments, named)
     assert done.returncode == 2 and done.stdout == ""
     assert named in done.stderr and done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "give FACES_DIR"),
+        (["nowhere"], "nowhere: no such folder"),
+        (["a", "b", "c"], "give FACES_DIR"),
+        ([".", "--epochs", "0"], "--epochs 0: not a whole number"),
+        ([".", "--to", "x.h5"], "--to x.h5: give it a name that ends in .keras"),
+        ([".", "--out"], "unknown option --out"),
+    ],
+)
+def test_a_wrong_call_of_the_recipe_is_one_line_and_leaves_nothing(tmp_path, arguments, named):
+    command = [str(ROOT / "recipes" / "starter.sh"), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == "" and not list(tmp_path.iterdir())
+    assert named in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_help_tells_every_option(tmp_path):
@@ -97,3 +121,37 @@ def test_what_is_installed_is_not_installed_again(tmp_path):
         subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
     installs = [line for line in (tmp_path / "log").read_text().splitlines() if "pip install" in line]
     assert len(installs) == 1 and installs[0].endswith("requirements.txt")
+
+
+@pytest.mark.slow
+def test_the_recipe_of_the_starter_goes_from_zips_to_a_model_and_only_once(tmp_path):
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    add_script(python.parent, "python", f'exec {sys.executable} "$@"')
+    wanted = "".join(path.read_text() for path in sorted(ROOT.glob("requirements*.txt")))
+    for name in ("requirements.txt", "requirements-gpu.txt"):
+        (tmp_path / "venv" / f"installed-{name}").write_text(wanted)
+    write_zip(tmp_path / "zips" / "part.zip")
+    command = [ROOT / "recipes" / "starter.sh", "zips", "none", "--trained-on", "drawn squares", "--epochs", "1"]
+    command += ["--no-figures", "--", "--model", "small-cnn", "--image-size", "32"]
+    environment = os.environ | {"DEEPFAKE_VENV": str(tmp_path / "venv")}
+    for again in (False, True):
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr
+        assert ("1 done before" in done.stdout) == ("this run is complete" in done.stdout) == again
+    assert "starter_run/starter.keras" in done.stdout.splitlines()[-2]
+    info = read_model_info(tmp_path / "starter_run" / "starter.json")
+    assert (info.backbone, info.name, info.trained_on) == ("small-cnn", "starter", "drawn squares")
+
+
+def write_zip(path: Path) -> None:
+    """Crops of others as they are downloaded: bright ones are real, in three sets of their own."""
+    path.parent.mkdir()
+    rows = ["videoname,label,split"]
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, split in enumerate(["train"] * 4 + ["val"] * 2 + ["test"] * 2):
+            label = ("REAL", "FAKE")[number % 2]
+            image = np.full((32, 32, 3), 200 if label == "REAL" else 60, np.uint8)
+            rows.append(f"{split}{number}.mp4,{label},{split}")
+            archive.writestr(f"part/{split}{number}.png", cv2.imencode(".png", image)[1].tobytes())
+        archive.writestr("part/metadata.csv", "\n".join(rows))

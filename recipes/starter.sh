@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# How the starter is made: from face crops to a small model file that says what it was trained on.
+set -euo pipefail
+
+TRAINED_ON=DFDC
+WEIGHTS=imagenet
+EPOCHS=20
+OPTIONS=() # more of 03-train_cnn.py
+
+usage() {
+    cat <<TEXT
+usage: recipes/starter.sh FACES_DIR [WEIGHTS] [--out-dir DIR] [--to FILE] [--trained-on TEXT]
+                          [--epochs N] [--no-figures] [-- OPTION...]
+
+FACES_DIR holds crops that someone else made, unpacked or as zip files: a folder of images for each video, and tables
+that say what each is. What is done already is not done again.
+
+  WEIGHTS            where training starts: imagenet, noisy-student, none, starter, or a file (default: $WEIGHTS)
+  --out-dir DIR      where unpacked crops, sets and training go (default: starter_run)
+  --to FILE          the model to write (default: starter.keras in --out-dir; models/starter.keras replaces the
+                     starter of the project)
+  --trained-on TEXT  what every verdict says that the model was trained on (default: $TRAINED_ON)
+  --epochs N         at most (default: $EPOCHS)
+  --no-figures       do not measure it at the end
+  -- OPTION...       more options of 03-train_cnn.py, such as --model small-cnn
+TEXT
+}
+
+FACES='' OUT=starter_run TO='' FIGURES=yes GIVEN=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage && exit ;;
+        --no-figures) FIGURES='' && shift ;;
+        --) shift && OPTIONS+=("$@") && break ;;
+        --out-dir | --to | --trained-on | --epochs)
+            [ $# -ge 2 ] || { echo "error: $1 needs a value; see recipes/starter.sh --help" >&2; exit 2; }
+            case $1 in
+                --out-dir) OUT=$2 ;;
+                --to) TO=$2 ;;
+                --trained-on) TRAINED_ON=$2 ;;
+                --epochs) EPOCHS=$2 ;;
+            esac
+            shift 2
+            ;;
+        -*) echo "error: unknown option $1; see recipes/starter.sh --help" >&2 && exit 2 ;;
+        *) GIVEN+=("$1") && shift ;;
+    esac
+done
+
+source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
+[ ${#GIVEN[@]} -ge 1 ] && [ ${#GIVEN[@]} -le 2 ] || fail "give FACES_DIR, and perhaps WEIGHTS; see recipes/starter.sh --help"
+FACES=${GIVEN[0]} WEIGHTS=${GIVEN[1]:-$WEIGHTS} TO=${TO:-$OUT/starter.keras}
+[ -d "$FACES" ] || fail "$FACES: no such folder; FACES_DIR must hold crops, or zip files of them"
+[[ $EPOCHS =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
+[[ $TO == *.keras ]] || fail "--to $TO: give it a name that ends in .keras"
+if nvidia-smi -L >/dev/null 2>&1; then
+    install requirements-gpu.txt
+else
+    install requirements.txt
+fi
+
+TOTAL=$SECONDS
+step() { # step TITLE COMMAND...
+    local title=$1 start=$SECONDS
+    shift
+    echo "== $title"
+    "$@"
+    echo "   $((SECONDS - start)) s"
+}
+run() { PYTHONPATH=$HOME_DIR "$PYTHON" "$HOME_DIR/$1" "${@:2}"; }
+module() { PYTHONPATH=$HOME_DIR "$PYTHON" -m "deepfake.$1" "${@:2}"; }
+
+if compgen -G "$FACES/*.zip" >/dev/null; then
+    step "unpacking" module unpack "$FACES" --to "$OUT/faces"
+    FACES=$OUT/faces
+fi
+step "02: balance and split" run 02-prepare_fake_real_dataset.py --videos-dir "$FACES" --work-dir "$FACES" \
+    --dataset faces --prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset"
+step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" --weights "$WEIGHTS" \
+    --epochs "$EPOCHS" ${OPTIONS[@]+"${OPTIONS[@]}"} --resume
+NAME=$(basename "$TO" .keras)
+step "the model to pass on" module publish "$OUT/tmp_checkpoint/best_model.keras" --to "$TO" --name "$NAME" \
+    --trained-on "$TRAINED_ON"
+[ -z "$FIGURES" ] || step "figures" run benchmarks/real_faces.py "$FACES" --model "$TO"
+
+echo
+echo "Done in $((SECONDS - TOTAL)) s: $TO"
+echo "A verdict on a video by it: source $VENV/bin/activate; python $HOME_DIR/05-scan_videos.py VIDEO --model $TO"

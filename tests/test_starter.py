@@ -1,0 +1,198 @@
+"""The starter: which model a scan takes, and what every verdict says of it."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT, picture
+from scipy.special import logit
+
+from deepfake import starter
+from deepfake.drawing.scenes import Scene
+from deepfake.files import UserError
+from deepfake.modelinfo import SAMPLE_ONLY_NAME, ModelInfo, read_model_info, write_model_info
+from deepfake.sample import Plan
+from deepfake.starter import OWN, choose_model, find_model
+
+INFO = ModelInfo("small-cnn", 32, temperature=1.4, threshold=0.45, band=(0.4, 0.5))
+# from dark to bright
+CROPS = np.random.default_rng(1).uniform(0, np.linspace(20, 255, 32)[:, None, None, None], (32, 32, 32, 3))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A current folder where a starter would be in models/."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(starter, "STARTER", tmp_path / "models" / "starter.keras")
+    return tmp_path
+
+
+def write_file(path: Path, name: str = "deepfake", info: ModelInfo | None = None) -> Path:
+    """A file that says what a Keras model is called, and nothing else."""
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Functional", "config": {"name": name}}))
+    if info:
+        write_model_info(info, path.with_suffix(".json"))
+    return path
+
+
+def write_starter() -> Path:
+    return write_file(starter.STARTER, info=ModelInfo(name="starter", trained_on="DFDC"))
+
+
+@pytest.mark.parametrize("info", [ModelInfo(), None], ids=["with its .json", "without"])
+def test_ones_own_model_goes_first_where_it_has_seen_real_people(project, info, capsys):
+    write_starter()
+    write_file(OWN, info=info)
+    assert choose_model(None, "05") == OWN
+    assert capsys.readouterr().out == "05: by tmp_checkpoint/best_model.keras\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "info"),
+    [("deepfake", ModelInfo(sample_only=True)), (SAMPLE_ONLY_NAME, None), (SAMPLE_ONLY_NAME, ModelInfo())],
+    ids=["by its .json", "by its name", "by its name alone"],
+)
+def test_the_starter_goes_before_a_model_that_knows_the_sample_only(project, name, info, capsys):
+    write_file(OWN, name, info)
+    assert choose_model(None, "05") == OWN and "but there is no starter" in capsys.readouterr().out
+    written = write_starter()
+    assert choose_model(None, "06") == written
+    said = "06: by models/starter.keras (starter: trained on DFDC); tmp_checkpoint/best_model.keras knows the drawn"
+    assert capsys.readouterr().out == f"{said} sample only\n"
+
+
+def test_without_a_model_of_ones_own_the_starter_is_taken_and_without_both_the_remedy_is_named(project, capsys):
+    with pytest.raises(UserError, match=r"best_model.keras: not found, nor .*starter.keras; run step 03"):
+        choose_model(None, "05")
+    written = write_starter()
+    assert choose_model(None, "05") == written
+    assert "there is no tmp_checkpoint/best_model.keras" in capsys.readouterr().out
+
+
+def test_a_model_that_is_named_is_taken(project):
+    write_file(OWN, info=ModelInfo())
+    with pytest.raises(UserError, match=r"starter.keras: not found; .* or give the file of another model"):
+        find_model("starter")
+    written = write_starter()
+    assert choose_model("starter", "05") == written
+    assert choose_model("mine.keras", "05") == Path("mine.keras")
+
+
+def test_to_choose_takes_no_tensorflow(tmp_path):
+    write_file(tmp_path / OWN, info=ModelInfo())
+    code = "import sys; from deepfake.starter import choose_model; choose_model(None, '05'); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert done.returncode == 0 and b"tensorflow" not in done.stdout
+
+
+# with real models
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A model whose scores are spread, as step 03 leaves it, optimizer and all."""
+    from deepfake.devices import keras
+    from deepfake.models import build_model
+
+    path = tmp_path_factory.mktemp("trained") / "best_model.keras"
+    keras.utils.set_random_seed(0)
+    model = build_model(32, "none", name="small-cnn")
+    last = model.get_layer("p_real")
+    kernel = np.random.default_rng(0).normal(0, 0.1, (128, 1))
+    last.set_weights([kernel, np.zeros(1)])
+    given = logit(model.predict(CROPS, verbose=0).astype(float))
+    last.set_weights([kernel / given.std(), -given.mean(keepdims=True).ravel() / given.std()])
+    model.compile("adam", "binary_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    model.save(path)
+    write_model_info(INFO, path.with_suffix(".json"))
+    return path
+
+
+@pytest.mark.slow
+def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(trained, project, capsys):
+    from deepfake.models import load_model
+    from deepfake.publish import publish_model
+
+    publish_model(trained, project / "mine.keras", "mine", "faces of my own")
+    assert "scores (" in capsys.readouterr().out
+    assert (project / "mine.keras").stat().st_size < trained.stat().st_size / 5
+    assert {path.name for path in project.iterdir()} == {"mine.keras", "mine.json"}
+    info = read_model_info(project / "mine.json")
+    assert (info.name, info.trained_on) == ("mine", "faces of my own")
+    assert (info.crop_rule, info.temperature, info.band) == (INFO.crop_rule, INFO.temperature, INFO.band)
+    before, after = load_model(trained), load_model(project / "mine.keras")
+    assert {weight.dtype for weight in after.weights} == {"float32"}
+    scores = before.predict(CROPS, verbose=0)
+    assert scores.std() > 0.1 and np.abs(after.predict(CROPS, verbose=0) - scores).max() < 0.005
+
+
+@pytest.mark.slow
+def test_what_half_precision_would_spoil_is_not_published(trained, project):
+    from deepfake.devices import keras
+    from deepfake.publish import publish_model
+
+    for target, says in (("mine.h5", "a name that ends in .keras"), (str(trained), "is the model itself")):
+        with pytest.raises(UserError, match=says):
+            publish_model(trained, Path(target), "mine", "x")
+    # what it makes of grey hangs on the third digit of its weights
+    crop = keras.Input((32, 32, 3))
+    dense = keras.layers.Dense(1, activation="sigmoid")
+    model = keras.Model(crop, dense(keras.layers.GlobalAveragePooling2D()(crop)))
+    dense.set_weights([np.array([[100.03], [-50.01], [-50.02]]), np.zeros(1)])
+    model.save(project / "fine.keras")
+    write_model_info(INFO, project / "fine.json")
+    with pytest.raises(UserError, match=r"mine.keras: in half precision its scores differ by 0\.\d+; not written"):
+        publish_model(project / "fine.keras", project / "mine.keras", "mine", "x")
+    assert {path.name for path in project.iterdir()} == {"fine.keras", "fine.json"}
+
+
+@pytest.mark.slow
+def test_a_scan_without_a_model_is_by_the_starter_and_every_verdict_says_so(trained, project, monkeypatch, capsys):
+    from deepfake.publish import publish_model
+
+    publish_model(trained, starter.STARTER, "starter", "DFDC")
+    plan = Plan(originals=2, seed=0, width=400, height=200, seconds=0.1, fps=10, people=2, fakes=1)
+    cv2.imwrite("people.png", next(Scene(plan, 0).frames())[:, :, ::-1])
+    monkeypatch.setattr(sys, "argv", ["05", "people.png", "nobody.png", "--workers", "0"])
+    cv2.imwrite("nobody.png", picture(3, 64, 64))
+    assert runpy.run_path(str(ROOT / "05-scan_videos.py"))["main"]() == 0
+    out = capsys.readouterr().out
+    assert "05: by models/starter.keras (starter: trained on DFDC); there is no tmp_checkpoint" in out
+    assert out.count("  [starter: trained on DFDC]  ") == 2 and "05: note: by starter: trained on DFDC\n" in out
+    content = json.loads(Path("scan/verdicts.json").read_text())
+    assert content["model"]["name"] == "starter" and content["model"]["trained_on"] == "DFDC"
+    assert [item["note"] for item in content["files"]] == ["starter: trained on DFDC"] * 2
+    assert Path("scan/report.html").read_text().count("starter: trained on DFDC") == 3
+    rows = Path("scan/verdicts.csv").read_text().splitlines()
+    assert rows[0].endswith(",note") and all(row.endswith(",no,starter: trained on DFDC") for row in rows[1:])
+
+
+@pytest.mark.slow
+def test_training_starts_from_the_starter_in_single_precision(trained, project, capsys):
+    from test_training import write_split
+
+    from deepfake.models import load_model
+    from deepfake.options import Options
+    from deepfake.publish import publish_model
+    from deepfake.training import train
+
+    publish_model(trained, starter.STARTER, "starter", "DFDC")
+    split_dir = write_split(project / "split_dataset")
+    options = Options(weights="starter", new_head=True, epochs=2, head_epochs=1, batch_size=8, augment="none")
+    assert train(split_dir, project / "run", options, quiet=True) == 0
+    model = load_model(project / "run" / "tmp_checkpoint" / "best_model.keras")
+    assert model.input_shape[1:] == (32, 32, 3) and {weight.dtype for weight in model.weights} == {"float32"}
+    record = json.loads((project / "run" / "run.json").read_text())
+    assert record["model"] == "small-cnn" and record["arguments"]["weights"] == str(starter.STARTER)
