@@ -26,13 +26,14 @@ from plain_way import convert, crop
 from preprocess import FULL_HD, ROOT, VIDEO_SUFFIXES, draw_clips, longer_side
 
 from deepfake.classifiers import Classifier, open_classifier
-from deepfake.cli import cores
+from deepfake.cli import add_model_option, cores
 from deepfake.crop_rule import FRAMES_PER_VIDEO
 from deepfake.frames import read_video
 from deepfake.runner import at_work
 from deepfake.sample import draw_dataset
 from deepfake.scan import Options, scan_files
 from deepfake.scan_inputs import Source
+from deepfake.starter import choose_model
 
 NAMES = {"s": "step 05", "o": "step 05, ONNX Runtime", "d": "only decoding", "p": "the plain way"}
 
@@ -113,7 +114,7 @@ def measure(ways: dict[str, Way], groups: dict[str, list[Path]], small: list[Pat
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"))
+    add_model_option(parser)
     parser.add_argument("--clips", type=Path, help="a folder of videos with faces (default: 1080p clips are drawn)")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--ways", default="sodp", help="which ways, such as sd")
@@ -128,15 +129,16 @@ def main() -> None:
         groups = {"1080p clips": large, "smaller clips": [clip for clip in clips if clip not in large]}
         draw_dataset(scratch / "small", 2, size=(320, 272), seconds=0.1, fps=10, fakes=1, quiet=True)
         small = sorted((scratch / "small").glob("*.mp4"))[:2]
-        keras = open_classifier(args.model)
+        model = choose_model(args.model, "scan")
+        keras = open_classifier(model)
         ways: dict[str, Way] = {"s": partial(scan, keras), "d": decode, "p": partial(plain, keras.model)}
         if "o" in args.ways:
-            ways["o"] = partial(scan, open_classifier(args.model, "onnx"))
+            ways["o"] = partial(scan, open_classifier(model, "onnx"))
         measure({way: ways[way] for way in args.ways}, {n: g for n, g in groups.items() if g}, small, args.repeat)
         picture = scratch / "picture.png"
         cv2.imwrite(str(picture), np.full((64, 64, 3), 128, np.uint8))
         for runtime in ["keras"] * ("s" in args.ways) + ["onnx"] * ("o" in args.ways):
-            rounds = [seconds(partial(start_up, picture, args.model, runtime, scratch)) for _ in range(args.repeat)]
+            rounds = [seconds(partial(start_up, picture, model, runtime, scratch)) for _ in range(args.repeat)]
             clock, processors = np.median(rounds, axis=0)
             print(
                 f"the script on one small image, {runtime}: {clock:.1f} s, {processors:.1f} s of processors", flush=True

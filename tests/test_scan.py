@@ -425,11 +425,11 @@ def test_a_model_that_gives_all_files_the_same_score_is_doubted_on_the_page_and_
 def test_the_script_says_what_to_give_and_exits_with_2(tmp_path):
     done = run_step("05", cwd=tmp_path)
     assert done.returncode == 2 and "give videos, images, folders" in done.stderr
-    done = run_step("05", "nothing.mp4", cwd=tmp_path)
+    done = run_step("05", "nothing.mp4", "--model", "mine.keras", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("error: nothing.mp4: not found")
     make_video(tmp_path / "v.mp4")
-    done = run_step("05", "v.mp4", cwd=tmp_path)
-    assert done.returncode == 2 and "best_model.keras: not found; run step 03 first" in done.stderr
+    done = run_step("05", "v.mp4", "--model", "mine.keras", cwd=tmp_path)
+    assert done.returncode == 2 and "mine.keras: not found; run step 03 first" in done.stderr
     done = run_step("05", "v.mp4", "--shard", "0/2", cwd=tmp_path)  # whose verdicts would replace each other's
     assert done.returncode == 2 and "unrecognized arguments: --shard" in done.stderr
     assert not (tmp_path / "scan").exists()

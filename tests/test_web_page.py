@@ -94,6 +94,7 @@ def test_an_image_is_scanned_whatever_it_is_called(page, tmp_path, clips):
     image = cv2.imencode(".png", capture.read()[1])[1].tobytes()
     scan = page.wait(page.send(image, "holiday.mp4")[1]["id"])
     assert scan["verdict"] == "real" and scan["name"] == "holiday.mp4"
+    assert scan["note"] == "drawn sample only, never saw a real person"
 
 
 def test_only_the_last_scans_are_kept(page, monkeypatch):
@@ -318,8 +319,8 @@ def test_refusals_name_their_limits():
 
 
 def test_what_the_script_cannot_do_is_one_line(tmp_path):
-    missing = run_step("06", cwd=tmp_path)
-    assert missing.returncode == 2 and "best_model.keras: not found" in missing.stderr
+    missing = run_step("06", "--model", "mine.keras", cwd=tmp_path)
+    assert missing.returncode == 2 and "mine.keras: not found" in missing.stderr
     with pytest.raises(web_page.UserError, match="give another --port"), web_page.listen(0) as taken:
         web_page.listen(taken.getsockname()[1])
 
