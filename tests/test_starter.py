@@ -21,7 +21,7 @@ from deepfake.modelinfo import SAMPLE_ONLY_NAME, ModelInfo, read_model_info, wri
 from deepfake.sample import Plan
 from deepfake.starter import OWN, choose_model, find_model
 
-INFO = ModelInfo("small-cnn", 32, temperature=1.4, threshold=0.45, band=(0.4, 0.5))
+INFO = ModelInfo("small-cnn", 32, temperature=1.4, threshold=0.45, bands={1: (0.4, 0.5)})
 # from dark to bright
 CROPS = np.random.default_rng(1).uniform(0, np.linspace(20, 255, 32)[:, None, None, None], (32, 32, 32, 3))
 
@@ -131,7 +131,7 @@ def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(train
     assert {path.name for path in project.iterdir()} == {"mine.keras", "mine.json"}
     info = read_model_info(project / "mine.json")
     assert (info.name, info.trained_on) == ("mine", "faces of my own")
-    assert (info.crop_rule, info.temperature, info.band) == (INFO.crop_rule, INFO.temperature, INFO.band)
+    assert (info.crop_rule, info.temperature, info.bands) == (INFO.crop_rule, INFO.temperature, INFO.bands)
     before, after = load_model(trained), load_model(project / "mine.keras")
     assert {weight.dtype for weight in after.weights} == {"float32"}
     scores = before.predict(CROPS, verbose=0)
