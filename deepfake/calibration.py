@@ -71,8 +71,8 @@ def uncertain_band(labels: np.ndarray, p_real: np.ndarray, threshold: float) -> 
 
     On either side of the threshold the rate of right verdicts is an isotonic regression that rises outwards (Zadrozny
     and Elkan 2002), and the band ends at the last score with a rate below 80 %. A few videos cannot tell that rate, so
-    that what the model says itself has a say: with the N videos are fitted 30 more, evenly spread over the scores from
-    0 to 1, that are right as often as their score says. So where no video was seen, the band is from 0.2 to 0.8; among
+    that the model's own probabilities count too: 30 more videos are fitted, evenly spread over the scores from 0 to 1,
+    that are right as often as their score says. So where no video was seen, the band is from 0.2 to 0.8; among
     two thousand videos the 30 hardly count.
     """
     labels, p_real = np.asarray(labels), np.asarray(p_real, np.float64)
@@ -121,8 +121,8 @@ def said_of_bands(bands: Bands) -> str | None:
         return None
     crops = "one crop" if most == 1 else f"{most} crops"
     return (
-        f"few validation videos have more than {crops}: the band for {most} holds for means of more, which in theory "
-        "are surer at the same score, so that more videos are uncertain than need be"
+        f"few validation videos have more than {crops}, so the band for {most} is used for means of more frames too: "
+        "it may be wider than needed"
     )
 
 

@@ -280,7 +280,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         sys.stdout.flush()  # here, where a broken pipe is still caught
         sys.exit(code)
     except UserError as error:
-        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        told = " ".join(str(error).splitlines())
+        # names out of a stranger's file could hold what a terminal obeys
+        print("error:", "".join(c if c.isprintable() else "?" for c in told), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stopped:
         told = str(stopped) or "every file that stands is whole, and the same command starts again"

@@ -128,7 +128,9 @@ def fit_rules(
 ) -> tuple[ModelInfo, Calibration]:
     """What `calibrate` fits, from N validation items and the p_real (N) that the model itself gives for them."""
     labels = np.array([entry.label for entry in entries])
-    temperature = fit_temperature(labels, raw, [entry.group for entry in entries]) if fitted_temperature else 1.0
+    # people recur within a part of DFDC, and in no other
+    groups = [entry.part or entry.group for entry in entries]
+    temperature = fit_temperature(labels, raw, groups) if fitted_temperature else 1.0
     p_real = apply_temperature(raw, temperature)
     videos = np.array([entry.video for entry in entries])
     threshold = fit_threshold(*video_means(videos, labels, p_real)) if fitted_threshold else THRESHOLD

@@ -28,8 +28,8 @@ class ModelInfo:
     by `temperature`. A video is real where the mean of its frames is above `threshold`; it is uncertain where the mean
     lies within the one of `bands` for as many frames (`rules.band_for`). A model of others may know white as 1
     (`pixel_max`), and may give the probability of what it takes for `positive`, fake; see `rules.scaled` and
-    `rules.as_p_real`. Its crops were cut by `crop_rule`; None if that is not known. A model that is
-    passed on has a `name`, and says what it was `trained_on`.
+    `rules.as_p_real`. Its crops were cut by `crop_rule`; None if that is not known. A model that is passed on has a
+    `name`, and says what it was `trained_on`.
     """
 
     backbone: str = ""
@@ -145,7 +145,7 @@ def as_model_info(content: Any, path: Path) -> ModelInfo:
     try:
         info = ModelInfo(**known | {"bands": _bands_of(content), "crop_rule": rule_of(content.get("crop_rule", {}))})
         _check(info)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: not what step 03 writes ({error}); {REMEDY}") from None
     return info
 

@@ -30,6 +30,18 @@ def with_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = Fals
     """The entries with landmarks, looked for in the crop where the manifest has none; without one, it is left out.
 
     Raises:
+        UserError: as `look_for_landmarks`.
+    """
+    known = [entry for entry in look_for_landmarks(entries, split_dir, quiet) if entry.landmarks]
+    if lost := len(entries) - len(known):
+        print(f"03: {lost} of {len(entries)} real crops are left out: no face is found in them")
+    return known
+
+
+def look_for_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = False) -> list[Entry]:
+    """The entries of real crops, with landmarks where the manifest has them or a face is found in the crop.
+
+    Raises:
         UserError: a crop cannot be read, or no face is found in any.
     """
     unknown = [entry for entry in entries if not entry.landmarks]
@@ -43,21 +55,20 @@ def with_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = Fals
     lost = sum(points is None for points in found.values())
     if lost == len(entries):
         raise UserError(f"{split_dir}: no face is found in any real crop, and self-blending needs to know where it is")
-    if lost:
-        print(f"03: {lost} of {len(entries)} real crops are left out: no face is found in them")
-    known = [
+    return [
         replace(entry, landmarks=json.dumps(found[entry.file])) if found.get(entry.file) else entry for entry in entries
     ]
-    return [entry for entry in known if entry.landmarks]
 
 
 def beside_fakes(entries: Sequence[Entry], split_dir: Path, quiet: bool = False) -> list[Entry]:
-    """A training set in which the landmarks of all real crops are known, so that fakes can be made from them.
+    """A training set in which the landmarks of the real crops are known, as far as a face is found in them.
+
+    The others have typical ones (`crop_sets`) when a fake is made from them: left out, only reals would be fewer.
 
     Raises:
-        UserError: as `with_landmarks`.
+        UserError: as `look_for_landmarks`.
     """
-    real = with_landmarks([entry for entry in entries if entry.label == REAL], split_dir, quiet)
+    real = look_for_landmarks([entry for entry in entries if entry.label == REAL], split_dir, quiet)
     return real + [entry for entry in entries if entry.label == FAKE]
 
 

@@ -37,7 +37,7 @@ def publish_model(path: Path, target: Path, name: str, trained_on: str) -> None:
     """
     if target.suffix != ".keras":
         raise UserError(f"{target}: give --to a name that ends in .keras")
-    if target.resolve() == path.resolve():
+    if target.resolve().with_suffix("") == path.resolve().with_suffix(""):  # its .h5 has the same .json
         raise UserError(f"{target}: is the model itself, which would lose precision; give another --to")
     model, info = load_model(path), read_model_info(path.with_suffix(".json"))
     backbone = backbone_of(model)

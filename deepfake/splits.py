@@ -17,7 +17,7 @@ from deepfake.datasets import find_kind, read_dataset
 from deepfake.face_records import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.listing import read_columns, read_rows
-from deepfake.parts import parts_to_keep
+from deepfake.parts import part_of, parts_to_keep
 from deepfake.runner import VideoError
 from deepfake.split_record import MARK, SplitRecord, write_record
 from deepfake.split_rule import check_said, one_rule, rule_by, rule_of_folder
@@ -31,7 +31,7 @@ class Entry:
 
     `file` is its path below the set's folder (`real/<id>-FFF-NN.png`), `frame` and `face` its FFF and NN;
     `group` is the video's source group, or, where that was taken apart, the identity of its target;
-    `landmarks` are five [x, y] in pixels of the crop, as JSON, or empty.
+    `landmarks` are five [x, y] in pixels of the crop, as JSON, or empty; `part` is DFDC's, or empty, as in older files.
     """
 
     split: str
@@ -46,6 +46,7 @@ class Entry:
     person: str
     landmarks: str
     sample: int
+    part: str = ""
 
 
 def balance(crops: Sequence[Crops]) -> list[Crops]:
@@ -135,7 +136,8 @@ def read_entries(path: Path) -> list[Entry]:
     types = {field.name: field.type for field in fields(Entry)}
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            entries = [Entry(**{key: types[key](row[key]) for key in types}) for row in csv.DictReader(file)]
+            rows = csv.DictReader(file)
+            entries = [Entry(**{key: types[key](row[key]) for key in types if key in row}) for row in rows]
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run step 02 first, or give --split-dir") from None
     except (KeyError, TypeError, ValueError, UnicodeDecodeError, csv.Error) as error:
@@ -193,6 +195,7 @@ def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
                 person=person,
                 landmarks=landmarks,
                 sample=int(video.sample),
+                part=part_of(video.file) or "",
             )
         )
     return entries
@@ -388,7 +391,7 @@ def _print_counts(entries: Iterable[Entry], parts: Mapping[str, str] | None) -> 
         crops = Counter(entry.label for entry in members)
         videos = Counter({entry.video: entry.label for entry in members}.values())
         groups = len({entry.group for entry in members})
-        whole = len({parts[entry.video] for entry in members}) if parts else 0
+        whole = len({entry.part for entry in members} - {""})
         of_parts = f", in {whole} part{'s' * (whole != 1)}" if parts else ""
         print(
             f"02: {split}: {crops[REAL]} real and {crops[FAKE]} fake crops, "

@@ -19,8 +19,9 @@ def find_model(named: str) -> Path:
     """
     if named != NAME:
         return Path(named)
-    if not STARTER.is_file():
-        raise UserError(f"{STARTER}: not found; it comes with the project's files, or give the file of another model")
+    for file in (STARTER, STARTER.with_suffix(".json")):
+        if not file.is_file():
+            raise UserError(f"{file}: not found; it comes with the project's files, or give the file of another model")
     return STARTER
 
 
@@ -38,7 +39,7 @@ def choose_model(named: str | None, step: str) -> Path:
     if there and not _knows_sample_only(OWN):
         model, why = OWN, None
     elif STARTER.is_file():
-        model, why = STARTER, f"{OWN} knows the drawn sample only" if there else f"there is no {OWN}"
+        model, why = find_model(NAME), f"{OWN} knows the drawn sample only" if there else f"there is no {OWN}"
     elif there:
         model, why = OWN, "it knows the drawn sample only, but there is no starter"
     else:

@@ -78,7 +78,7 @@ class _Unpickler(pickle.Unpickler):
         _, kind, key, _, count = found[:5]
         storage = Storage(kind, key, count)
         if kind not in DTYPES or type(key) is not str or type(count) is not int or count < 0 or any(found[5:]):
-            raise pickle.UnpicklingError("a storage that is none")
+            raise pickle.UnpicklingError("not a valid storage")
         if self.storages.setdefault(key, storage) != storage:
             raise pickle.UnpicklingError(f"storage {key} is described twice")
         return storage

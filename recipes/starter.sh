@@ -81,8 +81,9 @@ step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-d
 NAME=$(basename "$TO" .keras)
 step "the model to pass on" module publish "$OUT/tmp_checkpoint/best_model.keras" --to "$TO" --name "$NAME" \
     --trained-on "$TRAINED_ON"
-[ -z "$FIGURES" ] || step "figures" run benchmarks/real_faces.py "$FACES" --model "$TO"
 
 echo
 echo "Done in $((SECONDS - TOTAL)) s: $TO"
 echo "A verdict on a video by it: source $VENV/bin/activate; python $HOME_DIR/05-scan_videos.py VIDEO --model $TO"
+# at the end, since a dataset without a test set of its own has none of these figures
+[ -z "$FIGURES" ] || step "figures" run benchmarks/real_faces.py "$FACES" --model "$TO" --work "$OUT"

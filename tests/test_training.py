@@ -218,24 +218,27 @@ def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been(fitte
     assert keeper.progress.epochs == 4
 
 
-@pytest.fixture(scope="module", params=[{}, {"self_blend": "add", "mixup": 0.4, "ema": 0.8}], ids=["plain", "extras"])
-def fitted_so(request, split_dir, tmp_path_factory):
-    """Some options, and the folder of an uninterrupted training with them and its weights at the end."""
+EXTRAS = {"self_blend": "add", "mixup": 0.4, "ema": 0.8}
+
+
+@pytest.fixture(scope="module")
+def fitted_with_extras(split_dir, tmp_path_factory):
+    """The folder of an uninterrupted training with all that draws at random or averages, and its weights at the end."""
     folder = tmp_path_factory.mktemp("small") / "out"
-    return request.param, folder, fit_small(folder, split_dir, **request.param)[0].get_weights()
+    return folder, fit_small(folder, split_dir, **EXTRAS)[0].get_weights()
 
 
 # of 16 crops in batches of 4, two epochs in each phase: in the first, at the end of one, in one of the other phase
 @pytest.mark.slow
 @pytest.mark.parametrize(("batch", "kept"), [(2, (0, 2)), (8, (2, 0)), (9, (2, 1)), (14, (3, 2))])
 def test_the_warning_of_a_queue_ends_training_after_the_batch_and_resumed_it_ends_as_if_there_had_been_none(
-    fitted_so, split_dir, tmp_path, batch, kept
+    fitted_with_extras, split_dir, tmp_path, batch, kept
 ):
-    options, undisturbed, weights = fitted_so
-    fit_small(tmp_path, split_dir, stop_after=batch, keeper_kind=Warned, **options)
+    undisturbed, weights = fitted_with_extras
+    fit_small(tmp_path, split_dir, stop_after=batch, keeper_kind=Warned, **EXTRAS)
     before = read_progress(tmp_path / "tmp_checkpoint" / "last_epoch.npz", {})
     assert (before.epochs, before.steps) == kept
-    model, keeper = fit_small(tmp_path, split_dir, resume=True, **options)
+    model, keeper = fit_small(tmp_path, split_dir, resume=True, **EXTRAS)
     assert keeper.progress.epochs == 4 and not keeper.progress.steps
     assert read_history(tmp_path) == read_history(undisturbed)
     assert same_weights(model.get_weights(), weights)
