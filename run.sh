@@ -57,21 +57,10 @@ esac
 for folder in "$OUT" "${WORK:-$VIDEOS}"; do
     [ ! -e "$folder" ] || [ -d "$folder" ] || fail "$folder: is a file; give a folder"
 done
-if nvidia-smi -L >/dev/null 2>&1; then
-    install requirements-gpu.txt
-else
-    install requirements.txt
-fi
+install_for_this_machine
 ensure_java
 
 TOTAL=$SECONDS
-step() { # step TITLE COMMAND...
-    local title=$1 start=$SECONDS
-    shift
-    echo "== $title"
-    "$@"
-    echo "   $((SECONDS - start)) s"
-}
 run() { "$PYTHON" "$HOME_DIR/$1" "${@:2}"; }
 draw_sample() { PYTHONPATH=$HOME_DIR "$PYTHON" -m deepfake.sample --videos-dir "$VIDEOS" --seed "$SEED"; }
 

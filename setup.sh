@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by run.sh, test.sh and cluster/: makes .venv beside this file (or DEEPFAKE_VENV), installs into it what is
-# missing, and finds Java. Sets PYTHON. Nothing is installed again as long as the requirements stay the same.
+# Sourced by run.sh, test.sh, recipes/ and cluster/: makes .venv beside this file (or DEEPFAKE_VENV), installs into it
+# what is missing, and finds Java. Sets PYTHON. Nothing is installed again as long as the requirements stay the same.
 
 unset CDPATH # with which cd prints where it goes
 HOME_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -40,6 +40,22 @@ install() { # install REQUIREMENTS_FILE
     "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$HOME_DIR/$1" ||
         fail "pip could not install $HOME_DIR/$1; see its message above"
     echo "$wanted" >"$stamp"
+}
+
+install_for_this_machine() { # TensorFlow with CUDA where there is a GPU for it
+    if nvidia-smi -L >/dev/null 2>&1; then
+        install requirements-gpu.txt
+    else
+        install requirements.txt
+    fi
+}
+
+step() { # step TITLE COMMAND...: runs it, with its title before it and its time after it
+    local title=$1 start=$SECONDS
+    shift
+    echo "== $title"
+    "$@"
+    echo "   $((SECONDS - start)) s"
 }
 
 check_java() {

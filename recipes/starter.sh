@@ -53,20 +53,9 @@ FACES=${GIVEN[0]} WEIGHTS=${GIVEN[1]:-$WEIGHTS} TO=${TO:-$OUT/starter.keras}
 [ -d "$FACES" ] || fail "$FACES: no such folder; FACES_DIR must hold crops, or zip files of them"
 [[ $EPOCHS =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
 [[ $TO == *.keras ]] || fail "--to $TO: give it a name that ends in .keras"
-if nvidia-smi -L >/dev/null 2>&1; then
-    install requirements-gpu.txt
-else
-    install requirements.txt
-fi
+install_for_this_machine
 
 TOTAL=$SECONDS
-step() { # step TITLE COMMAND...
-    local title=$1 start=$SECONDS
-    shift
-    echo "== $title"
-    "$@"
-    echo "   $((SECONDS - start)) s"
-}
 run() { PYTHONPATH=$HOME_DIR "$PYTHON" "$HOME_DIR/$1" "${@:2}"; }
 module() { PYTHONPATH=$HOME_DIR "$PYTHON" -m "deepfake.$1" "${@:2}"; }
 
