@@ -90,11 +90,14 @@ def rule_in_words(threshold: float, bands: Bands) -> str:
     return f"threshold {threshold:.4g}, {bands_in_words(bands)}"
 
 
-def bands_in_words(bands: Bands) -> str:
-    """Bands as text: `band 0.2 to 0.8`, or of each number of frames `0.2 to 0.8 (1 frame), 0.3 to 0.7 (3 frames)`."""
+def bands_in_words(bands: Bands, form: str = ".4g") -> str:
+    """Bands as text: `band 0.2 to 0.8`, or of each number of frames `0.2 to 0.8 (1 frame), 0.3 to 0.7 (3 frames)`.
+
+    `form` is that of the numbers.
+    """
     if not any(bands.values()):
         return "no band"
-    words = [(count, f"{band[0]:.4g} to {band[1]:.4g}" if band else "none") for count, band in bands.items()]
+    words = [(count, f"{band[0]:{form}} to {band[1]:{form}}" if band else "none") for count, band in bands.items()]
     if len(words) == 1:
         return f"band {words[0][1]}"
     return "bands " + ", ".join(f"{ends} ({count} frame{'s' if count > 1 else ''})" for count, ends in words)

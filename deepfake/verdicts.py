@@ -151,7 +151,7 @@ def _band_lines(table: pd.DataFrame, bands: Bands) -> list[str]:
     certain = table[table["certain"] == YES_NO[True]]
     right = (certain["correct"] == YES_NO[True]).sum()
     return [
-        bands_in_words(bands).replace(" ", ": ", 1),
+        bands_in_words(bands, ".4f").replace(" ", ": ", 1),
         f"uncertain videos: {len(table) - len(certain)}",
         f"certain videos that are right: {right} of {len(certain)}",
     ]

@@ -319,7 +319,7 @@ def test_the_models_threshold_and_band_hold_for_the_mean_and_the_uncertain_are_n
     assert table["certain"].to_dict() == {"a": "no", "b-x": "yes", "c": "no"}  # a is 0.6, the end of the band
     assert table["people"].to_dict() == {"a": 2, "b-x": 1, "c": 1}
     text = (tmp_path / "mapreduce_res.txt").read_text()
-    for line in ("threshold: 0.4000", "band: 0.4 to 0.6", "uncertain videos: 2", "that are right: 1 of 1"):
+    for line in ("threshold: 0.4000", "band: 0.4000 to 0.6000", "uncertain videos: 2", "that are right: 1 of 1"):
         assert line in text
     assert text.split("\n\n")[-1].split("\n")[1].split() == ["a", "REAL", "0.6000", "REAL", "no", "yes", "8"]
     assert json.loads((tmp_path / "metrics_videos.json").read_text())["threshold"] == 0.4
