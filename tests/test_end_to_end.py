@@ -27,12 +27,12 @@ def step(folder, number, *options):
     return done.stdout
 
 
-def run_line(folder, *dataset):
+def run_line(folder, *dataset, model="efficientnet-b0"):
     step(folder, "00", *dataset)
     step(folder, "01a", *dataset)
     step(folder, "01b", *dataset)
     step(folder, "02", *dataset)
-    step(folder, "03", "--weights", "none", "--epochs", 1, "--image-size", 32)
+    step(folder, "03", "--model", model, "--weights", "none", "--epochs", 1, "--image-size", 32)
     files = ("--manifest", "split_dataset/manifest.csv", "--model-info", "tmp_checkpoint/best_model.json")
     return step(folder, "04", "--master", "local[1]", *files)
 
@@ -75,7 +75,7 @@ def test_from_a_drawn_sample_to_verdicts_with_every_default_folder(tmp_path):
 @pytest.mark.spark
 def test_real_clips_go_through_the_whole_line_from_a_folder_that_is_only_read(real_clips, tmp_path):
     before = sorted(path.name for path in real_clips.iterdir())
-    printed = run_line(tmp_path, "--videos-dir", real_clips, "--work-dir", tmp_path / "work")
+    printed = run_line(tmp_path, "--videos-dir", real_clips, "--work-dir", tmp_path / "work", model="small-cnn")
     check_results(tmp_path, sample_only="no")
     assert "never seen a real person" not in printed
     assert sorted(path.name for path in real_clips.iterdir()) == before

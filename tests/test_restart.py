@@ -23,8 +23,8 @@ from deepfake.frames import convert_videos
 from deepfake.runner import Run
 from deepfake.sample import draw_dataset
 
-KILLS = 20
-KILLS_OF_TWO_STEPS = 4  # of each
+KILLS = 8
+KILLS_OF_TWO_STEPS = 3  # of each
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
 
