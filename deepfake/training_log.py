@@ -50,6 +50,11 @@ class TrainingLog(keras.callbacks.Callback):
     def on_test_begin(self, logs: dict | None = None) -> None:
         self._trained = self.clock()
 
+    def on_test_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        if (now := self.clock()) - self._told >= SECONDS_BETWEEN:
+            self._told = now
+            self._tell(f", validation, batch {batch + 1}: {_figures(logs, '')}")
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         now = self.clock()
         self._validation = now - self._trained

@@ -4,14 +4,17 @@ set -euo pipefail
 
 TRAINED_ON=DFDC
 WEIGHTS=imagenet
-EPOCHS=5
-OPTIONS=(--head-epochs 0 --learning-rate 6e-3 --batch-size 16 --augment standard) # of 03-train_cnn.py
+EPOCHS=5 # of each of the two trainings
+OPTIONS=(--head-epochs 0 --batch-size 16) # of 03-train_cnn.py, in both
+FIRST=(--augment standard --learning-rate 6e-3)
+SECOND=(--augment strong --learning-rate 3e-3)
 
 usage() {
     cat <<TEXT
 usage: recipes/starter.sh FACES_DIR [WEIGHTS] [--out-dir DIR] [--to FILE] [--trained-on TEXT]
                           [--epochs N] [--no-figures] [-- OPTION...]
 
+Trains twice: with light augmentation from the start weights, then with strong augmentation from the result.
 FACES_DIR holds crops that someone else made, unpacked or as zip files: a folder of images for each video, and tables
 that say what each is. What is done already is not done again.
 
@@ -20,18 +23,19 @@ that say what each is. What is done already is not done again.
   --to FILE          the model to write (default: starter.keras in --out-dir; models/starter.keras replaces the
                      starter of the project)
   --trained-on TEXT  what every verdict says that the model was trained on (default: $TRAINED_ON)
-  --epochs N         at most (default: $EPOCHS)
+  --epochs N         of each training, at most (default: $EPOCHS)
   --no-figures       do not measure it at the end
-  -- OPTION...       more options of 03-train_cnn.py, such as --model small-cnn; of one given twice the last counts
+  -- OPTION...       more options of 03-train_cnn.py, such as --model small-cnn, for both; of one given twice the last
+                     counts
 TEXT
 }
 
-FACES='' OUT=starter_run TO='' FIGURES=yes GIVEN=()
+FACES='' OUT=starter_run TO='' FIGURES=yes GIVEN=() GIVEN_OPTIONS=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage && exit ;;
         --no-figures) FIGURES='' && shift ;;
-        --) shift && OPTIONS+=("$@") && break ;;
+        --) shift && GIVEN_OPTIONS=("$@") && break ;;
         --out-dir | --to | --trained-on | --epochs)
             [ $# -ge 2 ] || { echo "error: $1 needs a value; see recipes/starter.sh --help" >&2; exit 2; }
             case $1 in
@@ -65,8 +69,12 @@ if compgen -G "$FACES/*.zip" >/dev/null; then
 fi
 step "02: balance and split" run 02-prepare_fake_real_dataset.py --videos-dir "$FACES" --work-dir "$FACES" \
     --dataset faces --prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset"
-step "03: training" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$OUT" --weights "$WEIGHTS" \
-    --epochs "$EPOCHS" ${OPTIONS[@]+"${OPTIONS[@]}"} --resume
+train() { # TITLE OUT_DIR WEIGHTS OPTION...
+    step "$1" run 03-train_cnn.py --split-dir "$OUT/split_dataset" --out-dir "$2" --weights "$3" --epochs "$EPOCHS" \
+        "${@:4}" ${GIVEN_OPTIONS[@]+"${GIVEN_OPTIONS[@]}"} --resume
+}
+train "03: first training" "$OUT/first" "$WEIGHTS" "${OPTIONS[@]}" "${FIRST[@]}"
+train "03: second training" "$OUT" "$OUT/first/tmp_checkpoint/best_model.keras" "${OPTIONS[@]}" "${SECOND[@]}"
 NAME=$(basename "$TO" .keras)
 step "the model to pass on" module publish "$OUT/tmp_checkpoint/best_model.keras" --to "$TO" --name "$NAME" \
     --trained-on "$TRAINED_ON"

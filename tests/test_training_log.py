@@ -63,6 +63,19 @@ def test_an_epoch_of_one_step_has_a_speed_too(capsys):
     assert capsys.readouterr().out.endswith("; 91 s, 0.1 crops/s, 0 min left\n")
 
 
+def test_a_long_validation_has_a_line_a_minute_too(capsys):
+    now = [0.0]
+    log = TrainingLog(1, batch_size=9, clock=lambda: now[0])
+    log.set_params({"steps": 1})
+    log.on_epoch_begin(0)
+    log.on_test_begin()
+    for batch in range(4):
+        now[0] += 31
+        log.on_test_batch_end(batch, LOGS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"03: epoch 1 of 1, validation, batch {n}: loss 0.512, accuracy 0.741" for n in (2, 4)]
+
+
 @pytest.mark.parametrize(("seconds", "words"), [(10, "0 min"), (3590, "1 h 0 min"), (4320, "1 h 12 min")])
 def test_times_are_said_in_hours_and_minutes(seconds, words):
     assert in_hours(seconds) == words
