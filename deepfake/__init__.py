@@ -3,7 +3,8 @@ only from those before it, or from the plain helpers.
 
     helpers     files, rules, crop_rule, modelinfo, cli, queues, runner, listing
                 spark_session, spark_runner: Spark in its place
-    videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
+    videos      videos, name_ties; datasets (academic, face_folders: its readers), unpack
+                sample and drawing/, which draw some
     frames      decoding, frames                                        step 00
     faces       networks, detector, cropping; people, stills, turning: face_crops
                 face_records, faces                                     steps 01a and 01b

@@ -1,20 +1,19 @@
 """Every dataset that people bring, read as the same records: what kind it is, and its videos."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.academic import is_celebdf, is_faceforensics, read_celebdf, read_faceforensics
 from deepfake.face_folders import is_face_folders, read_face_folders
 from deepfake.files import UserError, read_json
 from deepfake.listing import find_videos, is_visible, read_columns, read_csv_records, subfolders
+from deepfake.name_ties import tie_by_names
 from deepfake.videos import (
     FAKE,
     LABEL_NAMES,
-    REAL,
     Record,
     Video,
-    bare_name,
     check_name,
     keep_splits,
     metadata_records,
@@ -136,7 +135,7 @@ def _is_folders(videos_dir: Path) -> bool:
 def _read_folders(videos_dir: Path) -> list[Video]:
     """Read real/ and fake/; the first folder in fake/ is called after the method.
 
-    A fake that is called as a real video is has it as its original.
+    Originals and identities are those that the names tell.
     """
     records = []
     for folder in _label_folders(videos_dir):
@@ -147,11 +146,7 @@ def _read_folders(videos_dir: Path) -> list[Video]:
             below = path.relative_to(folder).parts
             method = below[0] if label == FAKE and len(below) > 1 else None
             records.append(Record(file, label, str(videos_dir), method=method))
-    reals = {bare_name(record.file): record.file for record in records if record.label == REAL}
-    return to_videos(
-        replace(record, original=reals.get(bare_name(record.file))) if record.label == FAKE else record
-        for record in records
-    )
+    return to_videos(tie_by_names(records))
 
 
 def _tables(videos_dir: Path) -> list[Path]:
@@ -172,7 +167,7 @@ def _read_csv(videos_dir: Path) -> list[Video]:
         if record.file in first:
             raise UserError(f"{record.source}: {record.file} stands in {first[record.file].source} too; keep one")
         first[record.file] = record
-    return to_videos(keep_splits(records))
+    return to_videos(keep_splits(tie_by_names(records)))
 
 
 READERS = {

@@ -17,6 +17,7 @@ from deepfake.datasets import find_kind, read_dataset
 from deepfake.face_records import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.listing import read_columns, read_rows
+from deepfake.name_ties import warning_of_untied
 from deepfake.parts import part_of, parts_to_keep
 from deepfake.runner import VideoError
 from deepfake.split_record import MARK, SplitRecord, write_record
@@ -328,6 +329,8 @@ def prepare_dataset(
     official = split == "official" and any(video.split == "test" for video in videos)
     parts = parts_to_keep(videos_dir, videos, crops, group_by, official)
     _print_rule(official, "part" if parts else group_by or "source")
+    if not parts and (warning := warning_of_untied([item.video for item in crops])):
+        print(f"02: warning: {warning}")
     try:
         sets = divide(crops, official, (REAL,) if real_only else LABELS, parts)
     except UserError as error:

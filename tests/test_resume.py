@@ -14,7 +14,19 @@ from test_training import read_history, write_split
 
 pytestmark = pytest.mark.slow
 
-OPTIONS = ["--model", "small-cnn", "--epochs", "12", "--batch-size", "4", "--image-size", "32", "--seed", "7", "--quiet"]
+OPTIONS = [
+    "--model",
+    "small-cnn",
+    "--epochs",
+    "12",
+    "--batch-size",
+    "4",
+    "--image-size",
+    "32",
+    "--seed",
+    "7",
+    "--quiet",
+]
 START = 300  # seconds, on a busy machine
 
 
