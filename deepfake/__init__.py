@@ -3,7 +3,7 @@ only from those before it, or from the plain helpers.
 
     helpers     files, rules, crop_rule, modelinfo, cli, queues, runner, listing
                 spark_session, spark_runner: Spark in its place
-    videos      videos, name_ties; datasets (academic, face_folders: its readers), unpack
+    videos      videos, on_disk, tables, name_ties; datasets (academic, face_folders: its readers), unpack;
                 sample and drawing/, which draw some
     frames      decoding, frames                                        step 00
     faces       networks, detector, cropping; people, stills, turning: face_crops

@@ -7,16 +7,20 @@ from pathlib import Path
 from deepfake.academic import is_celebdf, is_faceforensics, read_celebdf, read_faceforensics
 from deepfake.face_folders import is_face_folders, read_face_folders
 from deepfake.files import UserError, read_json
-from deepfake.listing import find_videos, is_visible, read_columns, read_csv_records, subfolders
+from deepfake.listing import find_videos, is_visible, read_columns, subfolders
 from deepfake.name_ties import tie_by_names
+from deepfake.on_disk import check_some_are_there, locate
+from deepfake.tables import COUNTERS, columns_of, metadata_records, read_csv_records
 from deepfake.videos import (
     FAKE,
-    LABEL_NAMES,
+    REAL,
+    SPLIT_NAMES,
     Record,
     Video,
+    bare_name,
     check_name,
     keep_splits,
-    metadata_records,
+    label_of_words,
     to_videos,
 )
 
@@ -71,6 +75,12 @@ def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
 def _fitting(folder: Path) -> list[str]:
     """The kinds of dataset that a folder can be read as."""
     found = [name for name, kind in READERS.items() if kind.fits(folder)]
+    if (
+        len(found) > 1
+        and "csv" in found
+        and not any({"file", "label"} <= set(read_columns(t)) for t in _tables(folder))
+    ):
+        found.remove("csv")  # a table of other columns may be about anything
     if "faces" in found:  # whose tables have the forms of these two
         found = [name for name in found if name not in ("dfdc", "csv")]
     return found
@@ -91,12 +101,13 @@ def read_videos(videos_dir: Path, dataset: str, step: str) -> dict[str, Video]:
     """The videos of a dataset by id, for a step that opens them; prints what kind it is, unless DFDC.
 
     Raises:
-        UserError: as `read_dataset`, or the dataset holds crops instead of videos.
+        UserError: as `read_dataset`, the dataset holds crops instead of videos, or no video is there.
     """
     kind = find_kind(videos_dir, dataset)
     if kind == "faces":
         raise UserError(f"{videos_dir}: holds crops of faces already; it enters at step 02")
     videos = {video.id: video for video in read_dataset(videos_dir, kind)}
+    check_some_are_there(list(videos.values()), videos_dir)
     if kind != "dfdc":  # what is taken for granted needs no telling
         print(f"{step}: {READERS[kind].title} dataset, {len(videos)} videos")
     return videos
@@ -120,16 +131,38 @@ def _read_dfdc(videos_dir: Path) -> list[Video]:
         if part != ".":
             check_name(part, videos_dir)
         records += metadata_records(content, path, part="" if part == "." else part)
-    return to_videos(keep_splits(records))
+    return to_videos(keep_splits(locate(records, videos_dir)))
 
 
-def _label_folders(videos_dir: Path) -> list[Path]:
-    return [folder for folder in subfolders(videos_dir) if folder.name.lower() in LABEL_NAMES]
+@dataclass(frozen=True)
+class LabelFolder:
+    """A folder of videos of one label, and the set that the folder around or in it says: `train/real`, `real/train`."""
+
+    path: Path
+    label: int
+    split: str | None = None
+
+
+def _label_folders(videos_dir: Path) -> list[LabelFolder]:
+    """The folders of a dataset that are called after a label, in their order; those in folders called after a set."""
+    found = []
+    for folder in subfolders(videos_dir):
+        split, label = SPLIT_NAMES.get(folder.name.lower()), label_of_words(folder.name)
+        if label is not None:
+            sets = {path: SPLIT_NAMES.get(path.name.lower()) for path in subfolders(folder)}
+            divided = {"train", "test"} <= set(sets.values())
+            found += [LabelFolder(path, label, sets[path]) for path in sets if divided and sets[path]]
+            found += [LabelFolder(path, label) for path in ([folder] if not divided else sets) if not sets.get(path)]
+        elif split:
+            labels = {path: label_of_words(path.name) for path in subfolders(folder)}
+            found += [LabelFolder(path, label, split) for path, label in labels.items() if label is not None]
+    return found
 
 
 def _is_folders(videos_dir: Path) -> bool:
     folders = _label_folders(videos_dir)
-    return {folder.name.lower() for folder in folders} == set(LABEL_NAMES) and any(map(find_videos, folders))
+    labels = {folder.label for folder in folders}
+    return labels == {FAKE, REAL} and any(find_videos(folder.path) for folder in folders)
 
 
 def _read_folders(videos_dir: Path) -> list[Video]:
@@ -139,29 +172,47 @@ def _read_folders(videos_dir: Path) -> list[Video]:
     """
     records = []
     for folder in _label_folders(videos_dir):
-        label = LABEL_NAMES.index(folder.name.lower())
-        for path in find_videos(folder):
+        for path in find_videos(folder.path):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
-            below = path.relative_to(folder).parts
-            method = below[0] if label == FAKE and len(below) > 1 else None
-            records.append(Record(file, label, str(videos_dir), method=method))
-    return to_videos(tie_by_names(records))
+            below = path.relative_to(folder.path).parts
+            method = below[0] if folder.label == FAKE and len(below) > 1 else None
+            records.append(Record(file, folder.label, str(videos_dir), method=method, split=folder.split))
+    _tell_of_shared_names(records)
+    return to_videos(keep_splits(tie_by_names(records)))
+
+
+def _tell_of_shared_names(records: list[Record]) -> None:
+    """Print how many videos lie in two sets by their names, which would be trained on and tested on."""
+    sets: dict[tuple[int, str], dict[str, str]] = {}
+    for record in records:
+        if record.split:
+            sets.setdefault((record.label, bare_name(record.file).lower()), {})[record.split] = record.file
+    if shared := [list(files.values()) for files in sets.values() if len(files) > 1]:
+        example = " and ".join(shared[0][:2])
+        print(
+            f"videos of one name in two sets: {len(shared)}, such as {example}; if they are the same, keep one of them"
+        )
 
 
 def _tables(videos_dir: Path) -> list[Path]:
     files = sorted(videos_dir.iterdir()) if videos_dir.is_dir() else []
     tables = [path for path in files if is_visible(path.name) and path.suffix.lower() == ".csv"]
-    return [path for path in tables if {"file", "label"} <= set(read_columns(path))]
+    return [path for path in tables if _lists_videos(read_columns(path))]
+
+
+def _lists_videos(columns: list[str]) -> bool:
+    name, label = columns_of(columns)
+    return bool(label) and name not in (None, *COUNTERS)
 
 
 def _read_csv(videos_dir: Path) -> list[Video]:
-    """Read the one table of a folder that has the columns file and label."""
+    """Read the one table of a folder that has a column of names and one of labels."""
     tables = _tables(videos_dir)
     if len(tables) != 1:
         names = " and ".join(path.name for path in tables) or "none"
         raise UserError(f"{videos_dir}: needs one .csv with the columns file and label; it has {names}")
-    records = read_csv_records(tables[0], ("file",))
+    records = locate(read_csv_records(tables[0]), videos_dir)
     first: dict[str, Record] = {}
     for record in records:
         if record.file in first:

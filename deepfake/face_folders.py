@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from deepfake.files import UserError, read_json
-from deepfake.listing import read_columns, read_csv_records, walk
+from deepfake.listing import read_columns, walk
+from deepfake.tables import columns_of, metadata_records, read_csv_records
 from deepfake.videos import (
     LABEL_NAMES,
     Record,
@@ -18,11 +19,8 @@ from deepfake.videos import (
     is_image,
     is_video,
     keep_splits,
-    metadata_records,
     to_videos,
 )
-
-NAME_COLUMNS = ("file", "filename", "video", "videoname", "video_name", "name", "video_id", "id", "", "unnamed: 0")
 
 
 def is_face_folders(videos_dir: Path) -> bool:
@@ -130,7 +128,7 @@ def _shown(key: str, value: str | int) -> str:
 
 def _with_labels(tables: list[Path]) -> list[Path]:
     """The tables without those CSV files that have no column label, which are told of; all, if none has one."""
-    without = [path for path in tables if path.suffix.lower() == ".csv" and "label" not in read_columns(path)]
+    without = [path for path in tables if path.suffix.lower() == ".csv" and not columns_of(read_columns(path))[1]]
     if len(without) == len(tables):
         return tables
     for path in without:
@@ -141,4 +139,4 @@ def _with_labels(tables: list[Path]) -> list[Path]:
 def _read_table(path: Path) -> list[Record]:
     if path.suffix.lower() == ".json":
         return metadata_records(read_json(path, remedy="it must be in DFDC's form"), path)
-    return read_csv_records(path, NAME_COLUMNS)
+    return read_csv_records(path)

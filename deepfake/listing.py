@@ -1,7 +1,6 @@
 """What lies in a dataset's folder: its files, without those that desktops leave, and its tables."""
 
 import csv
-import json
 import os
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
@@ -9,11 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from deepfake.files import UserError
-from deepfake.videos import FAKE, REAL, Record, check_name, is_video, or_none
-
-# pandas writes 1.0 for 1 where another label is missing
-LABELS = {"real": REAL, "fake": FAKE, "1": REAL, "0": FAKE, "1.0": REAL, "0.0": FAKE}
-COUNTERS = ("id", "", "unnamed: 0")  # columns of names, or of the numbers of the rows, as pandas writes them
+from deepfake.videos import is_video
 
 
 def is_visible(name: str) -> bool:
@@ -110,35 +105,3 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not readable as CSV ({error}); save it as CSV in UTF-8") from None
     return rows
-
-
-def read_csv_records(path: Path, name_columns: tuple[str, ...]) -> list[Record]:
-    """The records of a CSV file with the columns label (REAL or FAKE, or 1 for real and 0) and a name, and perhaps
-    original, split and method; the name is in the first of `name_columns` that is there and does not only count.
-
-    Rows without a label are left out, and counted in a line that is printed.
-
-    Raises:
-        UserError: a column is missing, or a row cannot be used; the line is named.
-    """
-    rows = read_rows(path)
-    if not rows:
-        raise UserError(f"{path}: lists no video; it needs rows below the names of its columns")
-    present = [name for name in name_columns if name in rows[0][1]]
-    if not present or "label" not in rows[0][1]:
-        names = " or ".join(filter(None, name_columns))
-        raise UserError(f"{path}: needs the columns {names}, and label; it has {', '.join(rows[0][1])}")
-    column = min(present, key=lambda name: name in COUNTERS and all(row[name].isdecimal() for _, row in rows))
-    records = []
-    labelled = [(line, row) for line, row in rows if or_none(row["label"])]
-    if len(labelled) < len(rows):
-        print(f"{path}: rows without a label, left out: {len(rows) - len(labelled)}")
-    for line, row in labelled:
-        source, name = f"{path}, line {line}", row[column].replace("\\", "/")
-        check_name(name, source)
-        label = LABELS.get(row["label"].lower())
-        if label is None:
-            raise UserError(f"{source}: the label {json.dumps(row.get('label', ''))} must be REAL or FAKE, or 1 or 0")
-        others = {key: or_none(row.get(key)) for key in ("original", "split", "method")}
-        records.append(Record(name, label, source, **others))
-    return records

@@ -6,14 +6,11 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from deepfake.videos import FAKE, REAL, Record, Video, bare_name
+from deepfake.videos import FAKE, FAKE_WORDS, REAL, REAL_WORDS, SEPARATORS, Record, Video, bare_name
 
 # what people and datasets add to a name to say what a video is; it says nothing of whom the video shows
-WORDS_OF_REAL = "real reals original originals orig pristine genuine authentic youtube actor actors"
-WORDS_OF_FAKE = "fake fakes faked deepfake deepfakes forged altered manipulated synthesized synthetic generated"
-METHODS = "swap swapped faceswap face2face neuraltextures faceshifter deepfakedetection dfd"
-KIND_WORDS = frozenset(f"{WORDS_OF_REAL} {WORDS_OF_FAKE} {METHODS} raw c0 c23 c40".split())
-SEPARATORS = re.compile(r"[\s_.()\[\]-]+")
+METHODS = "swap swapped faceswap face2face neuraltextures faceshifter deepfakedetection dfd synthesized synthesis"
+KIND_WORDS = REAL_WORDS | FAKE_WORDS | set(f"{METHODS} generated faked youtube actor actors raw c0 c23 c40".split())
 
 # so many of the fakes that a naming fits must have their original in the dataset, for it to be believed
 BORNE_OUT = 0.2

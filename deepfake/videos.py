@@ -1,6 +1,7 @@
 """The videos of a dataset, whatever its kind: their ids, labels, originals and source groups; DFDC's metadata.json."""
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -26,6 +27,23 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+
+# what names and tables write for real and for fake, and beside them
+REAL_WORDS = {"real", "reals", "original", "originals", "orig", "pristine", "genuine", "authentic", "bonafide"}
+FAKE_WORDS = {
+    "fake",
+    "fakes",
+    "faked",
+    "deepfake",
+    "deepfakes",
+    "forged",
+    "altered",
+    "manipulated",
+    "synthetic",
+    "spoof",
+}
+WORDS_BESIDE = {"video", "videos", "clip", "clips", "face", "faces", "image", "images", "frame", "frames"}
+SEPARATORS = re.compile(r"[\s_.()\[\]-]+")
 
 Parts = Callable[[str], tuple[str, ...]]  # the names that make up a file's id, its own name last
 Node = tuple[str, str]  # of the graph of source groups: its kind, and its name
@@ -70,52 +88,6 @@ class Record:
     part: str = ""
 
 
-def parse_metadata(content: Any, path: Path) -> list[Video]:
-    """Turn the content of a metadata.json into videos, sorted by id; `path` is named in errors.
-
-    Raises:
-        UserError: `content` is not in DFDC's form, a label is unknown, or a name leaves the folder.
-    """
-    return to_videos(keep_splits(metadata_records(content, path)))
-
-
-def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
-    """The records of a metadata.json that is in the folder `part` of a dataset; at least one.
-
-    Raises:
-        UserError: as `parse_metadata`.
-    """
-    if not isinstance(content, dict):
-        raise UserError(f'{path}: not in the DFDC form {{"name.mp4": {{"label": "REAL"}}, ...}}')
-    if not content:
-        raise UserError(f"{path}: lists no video; point --videos-dir at a dataset")
-    return [_metadata_record(file, record, path, part) for file, record in content.items()]
-
-
-def _metadata_record(file: str, record: Any, path: Path, part: str) -> Record:
-    check_name(file, path)
-    shown = json.dumps(file)
-    if not isinstance(record, dict):
-        raise UserError(f'{path}: {shown} needs a record like {{"label": "REAL"}}')
-    record = record | {key: or_none(record.get(key)) for key in ("original", "method", "split")}
-    label, split = record.get("label"), record["split"]
-    if not isinstance(label, str) or label.lower() not in LABEL_NAMES:
-        raise UserError(f"{path}: {shown} has the label {json.dumps(label)}; it must be REAL or FAKE")
-    for key in ("original", "method"):
-        if record[key] is not None and not _is_text(record[key]):
-            raise UserError(f"{path}: the {key} of {shown} is not a text: {json.dumps(record[key])}")
-    return Record(
-        file=f"{part}/{file}" if part else file,
-        label=LABEL_NAMES.index(label.lower()),
-        source=str(path),
-        original=record["original"],
-        method=record["method"],
-        split=split if isinstance(split, str) else None,
-        sample=record.get("sample") is True,
-        part=part,
-    )
-
-
 def keep_splits(records: list[Record]) -> list[Record]:
     """The records with their splits called train, val and test; without, where none is of a val or test set.
 
@@ -132,6 +104,14 @@ def keep_splits(records: list[Record]) -> list[Record]:
             shown = f"{record.source}: {json.dumps(record.file)} has the split {json.dumps(record.split)}"
             raise UserError(f"{shown}; it must be train, val or test, or left out")
     return [replace(record, split=splits[record.split]) for record in records]
+
+
+def label_of_words(text: str) -> int | None:
+    """The label that a word or the name of a folder tells, such as Real, FAKE, 0_real or fake-videos; else None."""
+    words = {word for word in SEPARATORS.split(text.strip().lower()) if word and not word.isdecimal()} - WORDS_BESIDE
+    if not words or not words <= REAL_WORDS | FAKE_WORDS or (words & REAL_WORDS and words & FAKE_WORDS):
+        return None
+    return REAL if words <= REAL_WORDS else FAKE
 
 
 def or_none(value: Any) -> Any:
@@ -198,13 +178,13 @@ def to_videos(records: Iterable[Record], parts: Parts = folders_and_name) -> lis
 
 def check_name(name: str, source: Path | str) -> None:
     """Raise a UserError if the name of a file is no Unicode text or leaves the dataset's folder; it names `source`."""
-    if not _is_text(name):
+    if not is_text(name):
         raise UserError(f"{source}: the name {json.dumps(name)} is not Unicode text; rename the file")
     if leaves_folder(name):
         raise UserError(f"{source}: the name {json.dumps(name)} leaves the folder; nothing was written")
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     """Whether a value of JSON is a text that files can hold: JSON allows half of a surrogate pair, UTF-8 does not."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 

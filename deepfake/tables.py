@@ -1,0 +1,178 @@
+"""What a dataset's tables say of its videos: CSV, and JSON as DFDC's metadata.json, by one set of rules."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deepfake.files import UserError
+from deepfake.listing import read_rows
+from deepfake.on_disk import within
+from deepfake.videos import (
+    FAKE,
+    FAKE_WORDS,
+    REAL,
+    REAL_WORDS,
+    SEPARATORS,
+    Record,
+    check_name,
+    is_text,
+    label_of_words,
+    or_none,
+)
+
+COUNTERS = ("id", "", "unnamed: 0")  # columns of names, or of the numbers of the rows, as pandas writes them
+NAMES = "file filename file_name filepath file_path path video_path videopath video videoname video_name name video_id"
+NAME_COLUMNS = (*NAMES.split(), *COUNTERS)
+
+# the columns that tell the label, and what 1 means in them
+LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, "real": REAL, "class": REAL}
+ONES = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+
+# DFDC's list of its test set has these columns, and its 1 is fake
+DFDC_LIST, DFDC_COLUMNS = "labels.csv", ["filename", "label"]
+
+
+def columns_of(names: Iterable[str]) -> tuple[str | None, str | None]:
+    """The columns of a table that name a video, and that tell its label; None for what it has not."""
+    present = list(names)
+    name = next((column for column in NAME_COLUMNS if column in present), None)
+    return name, next((column for column in LABEL_COLUMNS if column in present), None)
+
+
+def read_csv_records(path: Path, name_columns: Iterable[str] = NAME_COLUMNS) -> list[Record]:
+    """The records of a CSV file: a name in the first of `name_columns` that is there and does not only count, a label
+    (LABEL_COLUMNS), and perhaps original, split and method.
+
+    Rows without a label are left out, and counted in a line that is printed.
+
+    Raises:
+        UserError: a column is missing, or a row cannot be used; the line is named.
+    """
+    rows = read_rows(path)
+    if not rows:
+        raise UserError(f"{path}: lists no video; it needs rows below the names of its columns")
+    present = [name for name in name_columns if name in rows[0][1]]
+    label = columns_of(rows[0][1])[1]
+    if not present or not label:
+        names = " or ".join(filter(None, name_columns))
+        raise UserError(f"{path}: needs the columns {names}, and label; it has {', '.join(rows[0][1])}")
+    column = min(present, key=lambda name: name in COUNTERS and all(row[name].isdecimal() for _, row in rows))
+    listed = [(f"{path}, line {line}", row[column].replace("\\", "/"), row) for line, row in rows]
+    one = LABEL_COLUMNS[label]
+    if path.name.lower() == DFDC_LIST and list(rows[0][1]) == DFDC_COLUMNS:
+        print(f"{path}: read as DFDC's own list, whose label 1 is fake")
+        one = FAKE
+    return _records(path, listed, label, one)
+
+
+def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
+    """The records of a metadata.json that is in the folder `part` of a dataset; at least one.
+
+    DFDC's form is `{"name.mp4": {"label": "REAL"}, ...}`; a list of records that have their names is read too.
+
+    Raises:
+        UserError: `content` is in no such form, a label or another value cannot be used, or a name leaves the folder.
+    """
+    listed = _named_records(content, path)
+    if not listed:
+        raise UserError(f"{path}: lists no video; point --videos-dir at a dataset")
+    found = {column for _, _, record in listed for column in record}
+    label = columns_of(found)[1] or "label"
+    records = _records(path, listed, label, LABEL_COLUMNS[label], part)
+    if not records:
+        raise UserError(f"{path}: none of its {len(listed)} videos has a label; it must be REAL or FAKE")
+    return records
+
+
+def _named_records(content: Any, path: Path) -> list[tuple[str, str, dict[str, Any]]]:
+    """Where each record stands, the name of its video, and its values by names in small letters."""
+    form = UserError(f'{path}: not in the DFDC form {{"name.mp4": {{"label": "REAL"}}, ...}}')
+    if isinstance(content, list):
+        if not content or not all(isinstance(record, dict) for record in content):
+            raise form
+        records = [_small(record) for record in content]
+        name = columns_of(set.intersection(*map(set, records)))[0]
+        if name is None or not all(isinstance(record[name], str) for record in records):
+            raise UserError(f"{path}: its records have no name in common, such as filename; {form}")
+        return [(str(path), record[name].replace("\\", "/"), record) for record in records]
+    if not isinstance(content, dict):
+        raise form
+    named = []
+    for name, record in content.items():
+        if not isinstance(record, dict | str) or (isinstance(record, str) and label_of_words(record) is None):
+            raise UserError(f'{path}: {json.dumps(name)} needs a record like {{"label": "REAL"}}')
+        values = {"label": record} if isinstance(record, str) else _small(record)
+        named.append((str(path), name.replace("\\", "/"), values))
+    return named
+
+
+def _small(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.strip().lower(): value for key, value in record.items()}
+
+
+def _records(
+    path: Path, listed: list[tuple[str, str, Mapping[str, Any]]], label: str, one: int, part: str = ""
+) -> list[Record]:
+    """The records of a table, from where each stands, its name and its values; those without a label are counted."""
+    records, by_number, without = [], [], 0
+    for source, written_name, values in listed:
+        name = within(written_name, path.parent)
+        check_name(name, source)
+        written = or_none(values.get(label))
+        if written is None:
+            without += 1
+            continue
+        found, is_number = _label(written, one)
+        if found is None:
+            shown = f"{source}: {json.dumps(name)} has the label {json.dumps(written)}"
+            raise UserError(f"{shown}; it must be REAL or FAKE, or 1 or 0")
+        records.append(_record(source, name, values, found, part))
+        by_number += [records[-1]] if is_number else []
+    if without:
+        print(f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}")
+    _check_numbers(path, by_number)
+    return records
+
+
+def _label(written: Any, one: int) -> tuple[int | None, bool]:
+    """The label that is written in a word or a number, of which 1 is `one`, and whether it is a number."""
+    text = str(written).strip().lower()
+    if text in ONES and isinstance(written, str | int | float):
+        return (one if ONES[text] else 1 - one), True
+    return (label_of_words(text) if isinstance(written, str) else None), False
+
+
+def _record(source: str, name: str, values: Mapping[str, Any], label: int, part: str) -> Record:
+    others = {key: or_none(values.get(key)) for key in ("original", "method")}
+    for key, value in others.items():
+        if value is not None and not is_text(value):
+            raise UserError(f"{source}: the {key} of {json.dumps(name)} is not a text: {json.dumps(value)}")
+    split = or_none(values.get("split"))
+    return Record(
+        file=f"{part}/{name}" if part else name,
+        label=label,
+        source=source,
+        split=split if isinstance(split, str) else None,
+        sample=values.get("sample") is True,
+        part=part,
+        **others,
+    )
+
+
+def _check_numbers(path: Path, records: list[Record]) -> None:
+    """Refuse labels in numbers that contradict the names: many tables call a fake 1."""
+    told = [(record, label) for record in records if (label := _told_by_name(record.file)) is not None]
+    turned = [record for record, label in told if record.label != label]
+    if len(turned) > len(told) / 2:
+        number = 1 if turned[0].label == REAL else 0
+        raise UserError(
+            f"{path}: {json.dumps(turned[0].file)} has the label {number}, and {len(turned)} of {len(told)} such names "
+            "say the opposite: here 1 is real and 0 is fake; call the column is_fake if its 1 is fake"
+        )
+
+
+def _told_by_name(file: str) -> int | None:
+    words = set(SEPARATORS.split(file.lower().replace("/", " ")))
+    real, fake = words & REAL_WORDS, words & FAKE_WORDS
+    return None if bool(real) == bool(fake) else REAL if real else FAKE

@@ -1,0 +1,129 @@
+"""What tables say of videos, however people write them: CSV and JSON by one set of rules."""
+
+import json
+
+import pytest
+from conftest import read_by_id, refused, touch
+
+from deepfake.datasets import find_kind, read_videos
+from deepfake.files import UserError
+from deepfake.videos import FAKE, REAL, label_of_words
+
+
+def labels(folder):
+    return {video.file: video.label for video in read_by_id(folder).values()}
+
+
+EXPECTED = {"real/a.mp4": REAL, "fake/b.MP4": FAKE}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return touch(tmp_path / "v", *EXPECTED)
+
+
+ROWS = [
+    [("real/a.mp4", "REAL"), ("fake/b.MP4", "FAKE")],
+    [("real\\a.mp4", "Real"), ("fake\\b.MP4", "Fake")],  # of Windows
+    [("real/a", "original"), ("fake/b", "deepfake")],  # no suffix
+    [("Real/A.MP4", "1"), ("Fake/B.mp4", "0")],  # another case
+    [("/data/set/real/a.mp4", "REAL"), ("C:\\set\\fake\\b.MP4", "FAKE")],  # of another machine
+    [("videos/real/a.mp4", "real"), ("videos/fake/b.MP4", "fake")],  # of a folder that was left out
+]
+
+
+@pytest.mark.parametrize("rows", ROWS, ids=lambda rows: rows[0][0])
+@pytest.mark.parametrize("form", ["csv", "json", "list"])
+def test_names_are_found_however_they_are_written(folder, rows, form):
+    if form == "csv":
+        (folder / "list.csv").write_text("file,label\n" + "".join(f"{name},{label}\n" for name, label in rows))
+    elif form == "json":
+        (folder / "metadata.json").write_text(json.dumps({name: {"Label": label} for name, label in rows}))
+    else:
+        (folder / "metadata.json").write_text(json.dumps([{"filename": n, "label": label} for n, label in rows]))
+    kind = "csv" if form == "csv" else "dfdc"
+    assert {video.file: video.label for video in read_by_id(folder, kind).values()} == EXPECTED
+
+
+def test_an_absolute_path_within_the_folder_is_a_name_in_it(folder):
+    (folder / "list.csv").write_text(
+        f"path,label\n{folder / 'real' / 'a.mp4'},REAL\n{folder / 'fake' / 'b.MP4'},FAKE\n"
+    )
+    assert labels(folder) == EXPECTED
+
+
+@pytest.mark.parametrize("column", ["filename", "path", "video_path", "Video", "name"])
+@pytest.mark.parametrize(("label", "values"), [("label", "REAL FAKE"), ("is_fake", "0 1"), ("Is_Real", "True False")])
+def test_columns_may_have_the_names_that_people_give_them(tmp_path, column, label, values):
+    real, fake = values.split()
+    (tmp_path / "list.csv").write_text(f"{column},{label}\na.mp4,{real}\nb.mp4,{fake}\n")
+    assert find_kind(tmp_path) == "csv" and labels(tmp_path) == {"a.mp4": REAL, "b.mp4": FAKE}
+
+
+@pytest.mark.parametrize(
+    "content", [{"a.mp4": "REAL", "b.mp4": "fake"}, {"a.mp4": {"label": 1}, "b.mp4": {"is_fake": 1}}]
+)
+def test_json_may_be_as_short_as_that_or_in_numbers(tmp_path, content):
+    (tmp_path / "metadata.json").write_text(json.dumps(content))
+    assert labels(tmp_path)["a.mp4"] == REAL
+
+
+def test_a_record_without_a_label_is_left_out_and_counted(tmp_path, capsys):
+    (tmp_path / "metadata.json").write_text(
+        json.dumps({"a.mp4": {"label": "REAL"}, "b.mp4": {}, "c.mp4": {"label": None}})
+    )
+    assert labels(tmp_path) == {"a.mp4": REAL}
+    assert "metadata.json: records without a label, left out: 2\n" in capsys.readouterr().out
+
+
+def test_the_list_of_dfdc_says_one_of_a_fake(tmp_path, capsys):
+    (tmp_path / "labels.csv").write_text("filename,label\naalscayrfi.mp4,0\nacazlolrpz.mp4,1\n")
+    assert labels(tmp_path) == {"aalscayrfi.mp4": REAL, "acazlolrpz.mp4": FAKE}
+    assert "label 1 is fake" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "names", [("real/a.mp4", "fake/b.mp4"), ("0_real/a.mp4", "1_fake/b.mp4"), ("a_real.mp4", "fake b.mp4")]
+)
+def test_numbers_that_contradict_the_names_are_refused(tmp_path, names):
+    (tmp_path / "list.csv").write_text(f"file,label\n{names[0]},0\n{names[1]},1\n")
+    says = refused(tmp_path)
+    assert "here 1 is real and 0 is fake" in says and "is_fake" in says
+
+
+@pytest.mark.parametrize(
+    ("real", "fake"), [("0_real", "1_fake"), ("Originals", "Deepfakes"), ("real_videos", "fake-clips")]
+)
+def test_folders_are_known_by_the_words_in_their_names(tmp_path, real, fake):
+    touch(tmp_path, f"{real}/a.mp4", f"{fake}/b.mp4")
+    assert labels(tmp_path) == {f"{real}/a.mp4": REAL, f"{fake}/b.mp4": FAKE}
+
+
+@pytest.mark.parametrize("name", ["real_and_fake", "0", "1", "unreal", "videos", ""])
+def test_other_words_tell_no_label(name):
+    assert label_of_words(name) is None
+
+
+@pytest.mark.parametrize("order", ["{split}/{label}", "{label}/{split}"])
+@pytest.mark.parametrize("val", ["val", "valid", "Validation"])
+def test_folders_of_sets_with_folders_of_labels_are_one_dataset_with_its_own_split(tmp_path, order, val, capsys):
+    for split in ("train", val, "test"):
+        for label in ("real", "fake"):
+            touch(tmp_path, f"{order.format(split=split, label=label)}/{split}-{label}.mp4")
+    touch(tmp_path, f"{order.format(split='test', label='real')}/train-real.mp4")
+    videos = read_by_id(tmp_path)
+    assert find_kind(tmp_path) == "folders" and len(videos) == 7
+    assert {video.split for video in videos.values()} == {"train", "val", "test"}
+    assert all(
+        video.label == label_of_words(video.file.split("/")[0 if order[1] == "l" else 1]) for video in videos.values()
+    )
+    assert "videos of one name in two sets: 1" in capsys.readouterr().out
+
+
+def test_where_no_listed_video_is_there_one_line_names_one_and_one_that_is(tmp_path):
+    touch(tmp_path, "sub/other.MP4")
+    (tmp_path / "list.csv").write_text("file,label\nx1.mp4,REAL\nx2.mp4,FAKE\n")
+    with pytest.raises(
+        UserError, match=r"0 of 2 listed videos are there, such as x1\.mp4; the folder has sub/other\.MP4"
+    ):
+        read_videos(tmp_path, "csv", "00")
