@@ -10,7 +10,7 @@ only from those before it, or from the plain helpers.
                 face_records, faces                                     steps 01a and 01b
     tables      crop_table; spark_crops writes crops in Parquet, table_crops reads them
     looking     gallery; facts, pairs, explore_plots: explore
-    splits      crops, assignment, parts, crop_estimate, split_record, split_rule, splits      step 02
+    splits      crops, copies, assignment, parts, crop_estimate, split_record, split_rule, splits      step 02
     inputs      augmentation, blending, sequences, crop_sets, inputs, pseudo_fakes
     models      untrusted (looks at a model's file before it is loaded), starter, devices, keras2, backbones, models
                 torch_weights: PyTorch's files for backbones

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from deepfake.assignment import LABELS, SHARES, divide
 from deepfake.cli import progress
+from deepfake.copies import keep_copies_together
 from deepfake.crop_rule import NOT_SAID, CropRule, Said
 from deepfake.crop_table import absolute, hint_at_table
 from deepfake.crops import Crops, crops_in_table, find_crops, link, put_crop
@@ -317,7 +318,8 @@ def prepare_dataset(
     if table and crops_of_others:
         raise UserError(f"{videos_dir}: holds crops of faces itself; leave --crops out")
     check_said(said, crops_of_others)
-    videos = _chosen(read_dataset(videos_dir, kind), exclude, real_only)
+    videos = keep_copies_together(read_dataset(videos_dir, kind), videos_dir, split)
+    videos = _chosen(videos, exclude, real_only)
     folder = absolute(table) if table else videos_dir if crops_of_others else work_dir or videos_dir
     listing = list_crops(folder) if table else None
     if listing:

@@ -1,0 +1,69 @@
+"""The same file under several names, as public datasets have hundreds: kept in one set."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from deepfake.videos import Video
+
+# of a dataset's own sets, the first that has a file keeps it
+KEPT_FIRST = ("test", "val", "train", None)
+
+
+def find_copies(videos: Sequence[Video], videos_dir: Path) -> list[list[Video]]:
+    """The videos whose files have the same bytes, in lists of two or more; those that are empty or not there are none.
+
+    Only files of one size are read.
+    """
+    there = [video for video in videos if (file := videos_dir / video.file).is_file() and file.stat().st_size]
+    by_size = _alike(there, lambda video: (videos_dir / video.file).stat().st_size)
+    by_bytes = [_alike(same, lambda video: _digest(videos_dir / video.file)) for same in by_size]
+    return [same for groups in by_bytes for same in groups]
+
+
+def keep_copies_together(videos: Sequence[Video], videos_dir: Path, split: str) -> list[Video]:
+    """The videos, with those of equal bytes tied together, so that they come into one set; prints how many there are.
+
+    Where `split` is "official", those in another set than the first of KEPT_FIRST are left out; and always those that
+    are called real and fake, since one of the two is wrong.
+    """
+    copies = find_copies(videos, videos_dir)
+    if not copies:
+        return list(videos)
+    left_out, contradicting, ties = set(), [], {}
+    for same in copies:
+        sets = [video.split for video in same]
+        kept = min(sets, key=KEPT_FIRST.index)
+        if len({video.label for video in same}) > 1:
+            contradicting.append(same)
+            left_out |= {video.id for video in same}
+        elif split == "official":
+            left_out |= {video.id for video in same if video.split != kept}
+        ties |= {video.id: f"copy/{same[0].id}" for video in same}
+    example = copies[0]
+    print(
+        f"02: videos with the same bytes as another one: {sum(map(len, copies)) - len(copies)}, such as "
+        f"{example[0].file} and {example[1].file}; kept in one set, {len(left_out)} left out"
+    )
+    if contradicting:
+        files = " and ".join(video.file for video in contradicting[0])
+        print(f"02: warning: files that are called real and fake, left out: {len(contradicting)}, such as {files}")
+    return [
+        replace(video, ties=(*video.ties, ties[video.id])) if video.id in ties else video
+        for video in videos
+        if video.id not in left_out
+    ]
+
+
+def _alike(videos: Iterable[Video], key: Callable[[Video], int | bytes]) -> list[list[Video]]:
+    groups = defaultdict(list)
+    for video in videos:
+        groups[key(video)].append(video)
+    return [same for same in groups.values() if len(same) > 1]
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
