@@ -25,6 +25,8 @@ def arguments() -> Namespace:
         parser.error("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")
     if args.freeze_backbone and args.augment not in (None, "none"):
         parser.error("--freeze-backbone computes features once, of crops as they are; leave --augment out")
+    if args.average_start and args.ema:
+        parser.error("--average-start and --ema are two ways to average weights; give one")
     if args.sequence_frames and not args.sequence:
         parser.error("--sequence-frames goes with --sequence")
     if args.self_blend and args.sequence:
@@ -94,6 +96,12 @@ def add_training_options(parser: ArgumentParser) -> None:
         type=cli.number(0, 0.99999),
         metavar="MOMENTUM",
         help="validate and keep the moving average of the weights, such as 0.99; 0: off (default: off)",
+    )
+    parser.add_argument(
+        "--average-start",
+        action="store_true",
+        default=None,
+        help="validate and keep the mean of the weights and of those of the whole model that --weights starts from",
     )
     parser.add_argument("--seed", type=cli.whole_number(0), default=0, help="of weights, order and augmentation")
     parser.add_argument(

@@ -42,6 +42,7 @@ class Options:
     label_smoothing: float = 0.0
     mixup: float | None = None
     ema: float | None = None
+    average_start: bool | None = None
     precision: str = "auto"
     cache: str = "auto"
     calibrate: bool = True
@@ -80,6 +81,8 @@ def resolved(options: Options) -> Options:
     if options.new_head and (backbone is None or frames_of(known)):
         found = "not a whole frame model of ours" if Path(options.weights).exists() else "not found"
         raise UserError(f"--init-from {options.weights}: {found}; give the best_model.keras of a frame model")
+    if options.average_start and (known is None or options.new_head):
+        raise UserError("--average-start goes with --weights FILE of a whole model, whose weights are averaged with")
     if known is not None:
         name = name or (DEFAULT if backbone is None else backbone.name)
         image_size = image_size or known.input_shape[-2]

@@ -12,7 +12,17 @@ from pathlib import Path
 
 from deepfake.augmentation import LEVELS, Augmentation, augmenting
 from deepfake.calibration import said_of_bands
-from deepfake.checkpoints import Keeper, Phase, Progress, check_same_run, digest, read_progress, restore, states_of
+from deepfake.checkpoints import (
+    Keeper,
+    MeanWithStart,
+    Phase,
+    Progress,
+    check_same_run,
+    digest,
+    read_progress,
+    restore,
+    states_of,
+)
 from deepfake.crop_sets import CropSet, cached, crop_set, readable_crops
 from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
 from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
@@ -178,6 +188,8 @@ def fit(
             shown = show_augmentation(crops["train"], level, options.seed, self_blended=options.self_blend == "only")
             draw_augmentation(*shown, folder / "Augmentation.png")
         keeper.model_to_keep = model
+        if options.average_start:
+            keeper.averages = MeanWithStart(model)
         set_precision(model, precision)
         keeper.warned = stack.enter_context(warning_waits())
         for phase in phases(options):

@@ -20,7 +20,7 @@ from deepfake.files import UserError, digest_of
 from deepfake.inputs import crop_batches
 from deepfake.modelinfo import ModelInfo, read_model_info
 from deepfake.models import backbone_of, build_model, load_model
-from deepfake.options import Options, learning_rate, phases
+from deepfake.options import Options, learning_rate, phases, resolved
 from deepfake.predictions import mark_of
 from deepfake.saved_models import load_and_predict
 from deepfake.splits import Entry
@@ -259,6 +259,19 @@ def test_the_average_of_the_weights_is_validated_and_kept_and_training_goes_on_w
     assert found == pytest.approx(keeper.progress.history["val_loss"][0], rel=1e-4)
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain.get_weights(), strict=True))
     assert not all(np.allclose(a, b, atol=1e-4) for a, b in zip(kept.get_weights(), plain.get_weights(), strict=True))
+
+
+@pytest.mark.slow
+def test_the_mean_with_the_start_is_kept_and_training_goes_on_with_the_weights(split_dir, tmp_path):
+    options = {"weights": "none", "epochs": 1, "augment": "none"}
+    start, (plain, _) = small_model().get_weights(), fit_small(tmp_path / "plain", split_dir, **options)
+    model, keeper = fit_small(tmp_path / "mean", split_dir, average_start=True, **options)
+    means = [(a + b) / 2 for a, b in zip(start, plain.get_weights(), strict=True)]
+    kept = load_model(keeper.model_path).get_weights()
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(kept, means, strict=True))
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain.get_weights(), strict=True))
+    with pytest.raises(UserError, match="--average-start goes with --weights FILE of a whole model"):
+        resolved(Options(weights="none", average_start=True))
 
 
 @pytest.mark.slow
