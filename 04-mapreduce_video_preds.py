@@ -30,12 +30,7 @@ def main() -> int:
         metavar="FILE",
         help="the split's manifest.csv, for the source groups, methods and people that JSON predictions do not hold",
     )
-    parser.add_argument(
-        "--aggregate",
-        choices=("mean", "median", "confident", "per-face"),
-        default="mean",
-        help="mean or median of the frames; confident: the sure ones, if enough; per-face: the least real person",
-    )
+    cli.add_aggregate_option(parser)
     parser.add_argument(
         "--report", action="store_true", help="also a page of all videos with the evidence, errors first"
     )

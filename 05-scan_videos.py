@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
     cli.add_scan_rule_options(parser)
     cli.add_threshold_option(parser)
+    cli.add_aggregate_option(parser)
     cli.add_foreign_options(parser)
     cli.add_pool_options(parser)
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any file is UNKNOWN")
@@ -51,7 +52,8 @@ def main() -> int:
 
     cli.end_gently()
     options = Options(workers=args.workers, timeout=args.timeout, paint=paint)
-    return scan_all(args.files, model, args.out_dir, options, args.runtime, args.quiet, args.strict, given)
+    how = (args.runtime, args.quiet, args.strict, given, args.aggregate)
+    return scan_all(args.files, model, args.out_dir, options, *how)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=cli.number(0.1), default=120, help="seconds that a scan may take")
     cli.add_scan_rule_options(parser)
     cli.add_threshold_option(parser)
+    cli.add_aggregate_option(parser)
     cli.add_foreign_options(parser)
     args = parser.parse_args()
 
@@ -30,7 +31,8 @@ def main() -> None:
     given = Given(
         args.threshold, args.pixel_max, args.positive, cli.said_of_crops(args), min_face_pixels=args.min_face_pixels
     )
-    serve_page(choose_model(args.model, "06"), args.port, Limits(args.max_mb, args.max_seconds), args.timeout, given)
+    limits = Limits(args.max_mb, args.max_seconds)
+    serve_page(choose_model(args.model, "06"), args.port, limits, args.timeout, given, args.aggregate)
 
 
 if __name__ == "__main__":

@@ -9,24 +9,13 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from deepfake.combining import FAKE_SHARE, REAL_SHARE, SURE
 from deepfake.people import LEAST_FRAMES, LEAST_SHARE
 from deepfake.spark_predictions import FEW
-
-AGGREGATES = {
-    "mean": "the mean of the frames",
-    "median": "their median",
-    "confident": "the mean of the sure frames where many say fake or nearly all say real, else of all",
-    "per-face": "the mean of the least real person",
-}
 
 # what a video is known by; the predictions of one agree in all of it
 ORIGINS = ("group", "method")
 VIDEO = ("video", "label", *ORIGINS)
-
-# Seferbekov's counts for 32 frames, as shares
-SURE = 0.8
-FAKE_SHARE = 0.4
-REAL_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -53,8 +42,7 @@ SURE_SUMS = {
     "real_total": f"sum(if(p_real > {SURE}D, p_real, 0D))",
 }
 
-# of a video: what each aggregate is, from its sums. `confident` is after Seferbekov 2020, the winner of the DeepFake
-# Detection Challenge (github.com/selimsef/dfdc_deepfake_challenge)
+# of a video: what each aggregate is, from its sums; as in `combining.combine`
 VALUES = {
     "mean": MEAN,
     "median": "median",

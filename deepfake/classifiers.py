@@ -13,7 +13,7 @@ from deepfake.evidence import Seen
 from deepfake.files import UserError, digest_of, read_json
 from deepfake.modelinfo import NOTHING, Given, ModelInfo, info_beside
 from deepfake.resizing import resize
-from deepfake.rules import apply_temperature, as_p_real, scaled
+from deepfake.rules import THRESHOLD, apply_temperature, as_p_real, scaled
 from deepfake.scans import Judge
 from deepfake.untrusted import check_model
 
@@ -117,9 +117,18 @@ def _judge(path: Path, info: ModelInfo, image_size: int) -> Judge:
     return Judge(model=path.name, image_size=image_size, metrics=find_metrics(path), **known)
 
 
-def cutting_by(classifier: Classifier, rule: CropRule) -> Classifier:
-    """A classifier whose reports say how its crops are cut, if not by the default rule."""
-    return dataclasses.replace(classifier, judge=dataclasses.replace(classifier.judge, crops=in_words(rule)))
+def judging_by(
+    classifier: Classifier, rule: CropRule, aggregate: str = "mean", threshold: float | None = None
+) -> Classifier:
+    """A classifier whose reports say how its crops are cut, if not by the default rule, and which verdicts it has.
+
+    A model's threshold and bands hold for the mean: with another aggregate, as in step 04, the `threshold` that is
+    given or 0.5 counts, and nothing is uncertain.
+    """
+    judge = dataclasses.replace(classifier.judge, crops=in_words(rule), aggregate=aggregate)
+    if aggregate != "mean":
+        judge = dataclasses.replace(judge, threshold=THRESHOLD if threshold is None else threshold, bands={})
+    return dataclasses.replace(classifier, judge=judge)
 
 
 def find_metrics(path: Path) -> dict | None:

@@ -151,6 +151,16 @@ def add_threshold_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_aggregate_option(parser: argparse.ArgumentParser) -> None:
+    """The option --aggregate: how the predictions of a video become one number."""
+    parser.add_argument(
+        "--aggregate",
+        choices=("mean", "median", "confident", "per-face"),
+        default="mean",
+        help="mean or median of the frames; confident: the sure ones, if enough; per-face: the least real person",
+    )
+
+
 def add_foreign_options(parser: argparse.ArgumentParser) -> None:
     """What is to be said of another project's model, unless the .json beside it says so."""
     parser.add_argument(

@@ -81,10 +81,14 @@ def join_people(faces: Sequence[Sequence[Box]]) -> list[list[int]]:
 def count_people(faces: Iterable[tuple[int, str]]) -> int | None:
     """How many people of a video count, from the frame and the person of each of its faces; None if none is known."""
     faces = set(faces)
-    if not any(person for _, person in faces):
-        return None
+    return len(people_who_count(faces)) if any(person for _, person in faces) else None
+
+
+def people_who_count(faces: Iterable[tuple[int, str]]) -> set[str]:
+    """Who of a video's people is in enough of its frames to count, from the frame and the person of each face."""
+    faces = set(faces)
     least = least_frames(len({frame for frame, _ in faces}))
-    return sum(count >= least for count in Counter(person for _, person in faces if person).values())
+    return {person for person, count in Counter(person for _, person in faces if person).items() if count >= least}
 
 
 def least_frames(frames: int) -> float:

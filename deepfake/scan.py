@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake.classifiers import Classifier, check_classifier, classify, cutting_by, open_classifier
+from deepfake.classifiers import Classifier, check_classifier, classify, judging_by, open_classifier
 from deepfake.cli import VideoBar
+from deepfake.combining import combine, means_by_person, said_of_aggregate
 from deepfake.crop_rule import DEFAULT, CropRule
 from deepfake.evidence import Evidence, gather
 from deepfake.modelinfo import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
@@ -19,13 +20,15 @@ from deepfake.report import write_report
 from deepfake.rules import band_for, is_certain, is_real
 from deepfake.runner import VideoError, at_work
 from deepfake.scan_inputs import Source, list_sources
-from deepfake.scan_outputs import doubt_of, line_of, summary, write_scans
+from deepfake.scan_outputs import doubt_of, line_of, percent, summary, write_scans
 from deepfake.scan_pictures import take_pictures
 from deepfake.scan_rule import rule_for
 from deepfake.scans import FaceScore, Judge, Pictures, Scan, remarks_on
 
 # files in one report: the pictures of more would fill the memory, and no browser would open it
 MOST_IN_REPORT = 1000
+# how far from a video's p_real a person's is that is told of
+APART = 0.2
 TOO_MANY = f"Of more than {MOST_IN_REPORT} files no pictures are shown."
 
 
@@ -88,14 +91,20 @@ def judge_evidence(
     if options.pictures:
         paint = partial(options.paint, classifier) if options.paint and classifier.model else None
         pictures = take_pictures(found, faces, classifier.judge.threshold, paint)
-    # how many predictions the mean is of: a sequence for each person, or each face
-    count = len({face.person for face in faces}) if classifier.frames else len(faces)
+    # a model of sequences has one prediction for each person, which each of its faces has
+    judged = list({face.person: face for face in faces}.values()) if classifier.frames else faces
+    values, frames, people = [face.p_real for face in judged], [f.frame for f in judged], [f.person for f in judged]
+    judge, count = classifier.judge, len(judged)
+    if judged and judge.aggregate != "mean":
+        p_real = combine(values, frames, people, judge.aggregate)
+    verdict = verdict_of(p_real, count, judge)
+    apart = [] if classifier.frames else people_apart(verdict, p_real, means_by_person(values, frames, people), judge)
     return Scan(
         name=source.name,
-        verdict=verdict_of(p_real, count, classifier.judge),
+        verdict=verdict,
         p_real=p_real,
-        band=None if p_real is None else band_for(classifier.judge.bands, count),
-        reason=remarks_on(found.frames, found.faces, found.not_judged, found.turned, found.problem),
+        band=None if p_real is None else band_for(judge.bands, count),
+        reason=remarks_on(found.frames, found.faces, found.not_judged, found.turned, found.problem, apart),
         frames=found.frames,
         seconds=found.seconds,
         faces=faces,
@@ -117,6 +126,27 @@ def verdict_of(p_real: float | None, frames: int, judge: Judge) -> str:
     return "REAL" if is_real(p_real, judge.threshold) else "FAKE"
 
 
+def people_apart(verdict: str, p_real: float | None, means: dict[str, tuple[float, int]], judge: Judge) -> list[str]:
+    """What is to be said of the people whose own verdict is another than the video's: a mean can hide one of several.
+
+    `means` are those of the people who count, each of so many predictions; who is nearer to the video's `p_real` than
+    APART is not told of.
+    """
+    verdicts = {person: verdict_of(mean, count, judge) for person, (mean, count) in means.items()}
+    return [
+        f"person {person} alone: {percent(1 - means[person][0])} fake"
+        for person, own in verdicts.items()
+        if own in ("REAL", "FAKE") and own != verdict and abs(means[person][0] - p_real) >= APART
+    ]
+
+
+def said_of_verdicts(model: Path, given: Given, aggregate: str) -> list[str]:
+    """Lines on which threshold and bands count, where it is not just the model's own."""
+    if aggregate != "mean" and given.threshold is None:
+        return [said_of_aggregate(aggregate, model.with_suffix(".json"))]
+    return list(said_of_threshold(model, given))
+
+
 def scan_all(
     arguments: Sequence[str],
     model: Path,
@@ -126,6 +156,7 @@ def scan_all(
     quiet: bool = False,
     strict: bool = False,
     given: Given = NOTHING,
+    aggregate: str = "mean",
 ) -> int:
     """Step 05: scan what the arguments name, with a line for each file; returns the exit code.
 
@@ -137,7 +168,7 @@ def scan_all(
     """
     sources = list_sources(arguments, sys.stdin and sys.stdin.buffer)
     check_classifier(model, runtime)
-    for said in said_of_threshold(model, given):
+    for said in said_of_verdicts(model, given, aggregate):
         print(f"05: {said}")
     rule = rule_for(model, "05", given)
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -147,7 +178,7 @@ def scan_all(
     opened: list[Classifier] = []
 
     def load() -> Classifier:
-        opened.append(cutting_by(open_classifier(model, runtime, given), rule))
+        opened.append(judging_by(open_classifier(model, runtime, given), rule, aggregate, given.threshold))
         return opened[0]
 
     scans: dict[str, Scan] = {}

@@ -98,15 +98,21 @@ class Scan:
 
 
 def remarks_on(
-    frames: int, faces: Sequence[Any], not_judged: Sequence[NotJudged], turned: int, problem: str | None = None
+    frames: int,
+    faces: Sequence[Any],
+    not_judged: Sequence[NotJudged],
+    turned: int,
+    problem: str | None = None,
+    people: Sequence[str] = (),
 ) -> str | None:
     """What is to be known of a file besides its verdict, or why there is none; None if there is nothing.
 
-    Of its `faces` counts whether they are `still`.
+    Of its `faces` counts whether they are `still`; what is to be said of its `people` comes first.
     """
     small = [face.side for face in not_judged if face.why == SMALL]
     still = [face.frame for face in not_judged if face.why == STILL]
     remarks = [
+        *people,
         None if faces else why_no_crop(small, frames),
         f"turned by {turned} degrees" if turned else None,
         "its only face is still, as a photograph is" if any(face.still for face in faces) else None,
@@ -141,6 +147,7 @@ class Judge:
     positive: str = "real"
     name: str = ""
     trained_on: str = ""
+    aggregate: str = "mean"
 
     @property
     def note(self) -> str:

@@ -10,8 +10,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from deepfake.aggregates import AGGREGATES, ORIGINS, aggregate_videos
+from deepfake.aggregates import ORIGINS, aggregate_videos
 from deepfake.cli import hushed
+from deepfake.combining import AGGREGATES, said_of_aggregate
 from deepfake.errors import draw_errors, most_wrong
 from deepfake.files import UserError, whole_file
 from deepfake.metrics import Scores, score
@@ -212,7 +213,7 @@ def said_of_rule(rule: Rule, model: ModelInfo | None, source: Path | None, thres
     if model is None:
         return f"{said}: no best_model.json is known to be of these predictions (--model-info gives one)"
     if rule.aggregate != "mean":
-        return f"the threshold and band of {source} hold for the mean; {rule.aggregate} has 0.5 and no band"
+        return said_of_aggregate(rule.aggregate, source)
     return f"{said}: of {source}"
 
 

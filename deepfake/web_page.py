@@ -21,12 +21,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from deepfake.classifiers import Classifier, check_classifier, cutting_by, open_classifier
+from deepfake.classifiers import Classifier, check_classifier, judging_by, open_classifier
 from deepfake.cli import end_gently
 from deepfake.files import UserError
-from deepfake.modelinfo import NOTHING, Given, said_of_threshold
+from deepfake.modelinfo import NOTHING, Given
 from deepfake.report import render_page, render_scan
-from deepfake.scan import Options
+from deepfake.scan import Options, said_of_verdicts
 from deepfake.scan_heat import paint
 from deepfake.scan_queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.scan_rule import rule_for
@@ -55,7 +55,9 @@ HEADERS = (
 )
 
 
-def serve_page(model: Path, port: int, limits: Limits, timeout: float, given: Given = NOTHING) -> None:
+def serve_page(
+    model: Path, port: int, limits: Limits, timeout: float, given: Given = NOTHING, aggregate: str = "mean"
+) -> None:
     """Step 06: serve the page until Ctrl-C. `given` is what the user says of the model, in place of its .json.
 
     Raises:
@@ -63,7 +65,7 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float, given: Gi
         KeyboardInterrupt: at the end.
     """
     check_classifier(model, "keras")
-    for said in said_of_threshold(model, given):
+    for said in said_of_verdicts(model, given, aggregate):
         print(f"06: {said}")
     rule = rule_for(model, "06", given)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off for what runs behind them
@@ -75,7 +77,7 @@ def serve_page(model: Path, port: int, limits: Limits, timeout: float, given: Gi
             options = Options(rule, timeout=timeout, paint=paint)
 
             def load() -> Classifier:
-                return cutting_by(open_classifier(model, given=given), rule)
+                return judging_by(open_classifier(model, given=given), rule, aggregate, given.threshold)
 
             with open_queue(load, limits, options) as (queue, judge):
                 app = create_app(queue, judge, folder, limits)

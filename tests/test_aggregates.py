@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deepfake.aggregates import AGGREGATES, aggregate_videos
+from deepfake.aggregates import aggregate_videos
+from deepfake.combining import AGGREGATES, combine
 from deepfake.files import UserError, write_json
 from deepfake.predictions import COLUMNS
 from deepfake.spark_predictions import add_people, has_few_frames, json_to_parquet, read_predictions, scratch_folder
@@ -82,6 +83,11 @@ def test_every_aggregate_is_that_of_a_plain_reference(spark, tmp_path, aggregate
     result = aggregates(spark, path, aggregate)
     expected = [REFERENCES[aggregate](video) for video in videos.values()]
     assert np.abs(result["average"].to_numpy() - expected).max() < 1e-9
+    in_python = [
+        combine(*(video[name].tolist() for name in ("p_real", "frame", "person")), aggregate)
+        for video in videos.values()
+    ]
+    assert np.abs(np.array(in_python) - expected).max() < 1e-9
     assert result["frames"].tolist() == [len(video) for video in videos.values()]
     known = {key: video["person"].any() for key, video in videos.items()}
     people = {key: len(counted_people(video)) if known[key] else None for key, video in videos.items()}

@@ -20,18 +20,19 @@ import pytest
 from conftest import ROOT, cut_in_half, make_video, run_step
 from PIL import Image
 
-from deepfake.classifiers import Classifier, find_metrics, open_classifier
+from deepfake.classifiers import Classifier, find_metrics, judging_by, open_classifier
 from deepfake.crop_rule import CropRule
 from deepfake.drawing.scenes import Scene
-from deepfake.evidence import MOST_PIXELS, gather, length_of, read_image
+from deepfake.evidence import MOST_PIXELS, Evidence, Seen, gather, length_of, read_image
 from deepfake.faces import crop_all_videos
 from deepfake.files import UserError
 from deepfake.frames import read_video, take_frames
 from deepfake.modelinfo import Given, ModelInfo, write_model_info
 from deepfake.runner import Run, VideoError
 from deepfake.sample import Plan, draw_dataset, write_video
-from deepfake.scan import Options, scan_all, scan_file, scan_files, verdict_of
+from deepfake.scan import Options, judge_evidence, scan_all, scan_file, scan_files, verdict_of
 from deepfake.scan_inputs import Source
+from deepfake.scan_outputs import line_of
 from deepfake.scan_pictures import choose_faces
 from deepfake.scans import FaceScore, Judge
 from deepfake.videos import REAL, Video
@@ -103,6 +104,43 @@ def test_temperature_threshold_and_band_of_the_model_are_used(clip):
     cooler = scan(clip, classifier=replace(CLASSIFIER, judge=replace(JUDGE, temperature=4.0))).p_real
     assert abs(cooler - 0.5) < abs(plain - 0.5)
     assert verdict_of(None, 0, JUDGE) == "UNKNOWN"
+
+
+def seen(*people, frames=11):
+    """What is seen of a video in which each of some people is so bright in every frame, 0 to 1."""
+    faces = [
+        Seen(frame, number, frame, frame / 10, (0, 0, 16, 16), str(number), 0.99)
+        for frame in range(frames)
+        for number in range(len(people))
+    ]
+    crops = [np.full((16, 16, 3), 255 * people[int(face.person)], np.uint8) for face in faces]
+    return Evidence(frames, frames / 10, None, tuple(faces), tuple(crops))
+
+
+def judged(found, **changes):
+    classifier = replace(CLASSIFIER, judge=replace(JUDGE, **changes))
+    return judge_evidence(Source(Path("a.mp4"), "a.mp4"), found, classifier, Options(pictures=False))
+
+
+def test_where_one_of_several_people_has_another_verdict_it_is_said():
+    hidden = judged(seen(0.95, 0.05, 0.95))
+    assert (hidden.verdict, hidden.reason) == ("REAL", "person 1 alone: 95.3 % fake")
+    assert "person 1 alone" in line_of(hidden, JUDGE)
+    assert judged(seen(0.95, 0.45, 0.95), bands={1: (0.4, 0.6)}).reason is None  # of whom nothing is sure
+    assert judged(seen(0.05)).reason is judged(seen(0.9, 0.8)).reason is None
+
+
+@pytest.mark.parametrize(("aggregate", "p_real"), [("mean", 0.65), ("median", 0.95), ("per-face", 0.05)])
+def test_a_scan_has_the_aggregates_of_step_04(aggregate, p_real):
+    assert judged(seen(0.95, 0.05, 0.95), aggregate=aggregate).p_real == pytest.approx(p_real, abs=0.01)
+
+
+def test_threshold_and_band_of_a_model_hold_for_its_mean_alone():
+    known = replace(CLASSIFIER, judge=replace(JUDGE, threshold=0.7, bands={1: (0.6, 0.8)}))
+    judge = judging_by(known, CropRule(), "per-face").judge
+    assert (judge.threshold, judge.bands, judge.aggregate) == (0.5, {}, "per-face")
+    assert judging_by(known, CropRule(), "per-face", 0.3).judge.threshold == 0.3
+    assert judging_by(known, CropRule()).judge.bands == {1: (0.6, 0.8)}
 
 
 def test_a_model_of_others_that_knows_white_as_1_and_fakes_as_positive_gives_the_same(clip):
