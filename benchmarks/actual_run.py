@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import clone  # noqa: F401
 import numpy as np
 import psutil
 from preprocess import ROOT

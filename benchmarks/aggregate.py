@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import clone  # noqa: F401
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import clone  # noqa: F401
 import pandas as pd
 from test_sets import find_faces, run_step, split_as_test
 

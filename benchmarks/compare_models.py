@@ -9,6 +9,7 @@ each model is trained on it from scratch, the sequence model on the features of 
 import argparse
 from pathlib import Path
 
+import clone  # noqa: F401
 from test_sets import find_faces, is_drawn, run_step
 
 from deepfake.files import digest_of, read_json, write_json

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import clone  # noqa: F401
 import cv2
 import numpy as np
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import clone  # noqa: F401
 import cv2
 import numpy as np
 import pyarrow as pa

@@ -5,6 +5,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+import clone  # noqa: F401
+
 from deepfake.cli import cores
 from deepfake.crop_rule import FRAMES_PER_VIDEO
 from deepfake.datasets import read_dataset

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
+import clone  # noqa: F401
 import numpy as np
 from aggregate import names
 

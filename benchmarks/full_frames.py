@@ -10,6 +10,7 @@ import argparse
 import time
 from pathlib import Path
 
+import clone  # noqa: F401
 import cv2
 import numpy as np
 from test_sets import run_step

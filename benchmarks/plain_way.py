@@ -5,6 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
+import clone  # noqa: F401
 import cv2
 
 

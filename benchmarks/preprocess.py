@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import clone  # noqa: F401
 import numpy as np
 import psutil
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import clone  # noqa: F401
 import numpy as np
 import pandas as pd
 from test_sets import run_step

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+import clone  # noqa: F401
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes

@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import clone  # noqa: F401
 import numpy as np
 
 from deepfake.cli import number, whole_number

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import clone  # noqa: F401
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import clone  # noqa: F401
 import cv2
 import numpy as np
 from plain_way import convert, crop

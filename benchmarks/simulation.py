@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from itertools import count
 from statistics import NormalDist
 
+import clone  # noqa: F401
 import numpy as np
 
 from deepfake.spark_runner import ATTEMPTS, JOBS, TASKS_A_CORE

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import clone  # noqa: F401
+
 from deepfake.crops import Crops, find_crops
 from deepfake.datasets import read_dataset
 from deepfake.files import read_json, write_json

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import clone  # noqa: F401
 import numpy as np
 from test_sets import find_faces, run_step
 

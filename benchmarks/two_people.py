@@ -10,6 +10,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+import clone  # noqa: F401
 from sample_accuracy import AGGREGATES, figure_lines, judge_videos
 from test_sets import find_faces, run_step, split_as_test
 

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import clone  # noqa: F401
 import numpy as np
 
 from deepfake.calibration import FRAMES, said_of_bands, video_means

@@ -14,6 +14,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+import clone  # noqa: F401
 import pandas as pd
 from test_sets import crops_of, find_faces, is_drawn, run_step, split_as_test
 

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import re
+import subprocess
 import sys
 import zipfile
 
@@ -31,6 +33,16 @@ import uncertain
 import unseen_methods
 import variants
 from augmentation import Damage, Result
+
+
+def test_a_benchmark_finds_the_package_from_any_folder_without_an_installation(tmp_path):
+    for path in (ROOT / "benchmarks").glob("*.py"):
+        needed = re.search(r"^(import|from) deepfake\b", path.read_text(), re.MULTILINE)
+        assert not needed or "\nimport clone  # noqa: F401\n" in path.read_text()[: needed.start()], path.name
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, ROOT / "benchmarks" / "uncertain.py", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("usage: uncertain.py"), done.stderr
 
 
 def frames_of(path):
