@@ -3,6 +3,8 @@
 import functools
 import logging
 import os
+import shutil
+import subprocess
 from collections.abc import Sequence
 
 from deepfake.cli import hushed
@@ -26,6 +28,27 @@ def gpus() -> tuple[str, ...]:
     for device in devices:
         tf.config.experimental.set_memory_growth(device, True)
     return tuple(device.name.removeprefix("/physical_device:") for device in devices)
+
+
+def warning_of_gpus() -> str | None:
+    """A line where NVIDIA's driver lists a GPU that TensorFlow does not see; None where there is nothing to say.
+
+    Who has hidden it by CUDA_VISIBLE_DEVICES knows.
+    """
+    smi = shutil.which("nvidia-smi")
+    if gpus() or not smi or os.environ.get("CUDA_VISIBLE_DEVICES") is not None:
+        return None
+    try:
+        listed = subprocess.run([smi, "-L"], capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = [line for line in listed.splitlines() if line.startswith("GPU ")]
+    if not found:
+        return None
+    return (
+        f"nvidia-smi lists {found[0].partition(' (')[0]}, and TensorFlow sees no GPU, so all runs on the processor; "
+        "usually its CUDA libraries are missing: pip install -r requirements-gpu.txt"
+    )
 
 
 def strategy_for(devices: Sequence[str]) -> tf.distribute.Strategy:
@@ -57,4 +80,4 @@ def set_precision(model: keras.Model, precision: str) -> None:
             layer.dtype_policy = keras.dtype_policies.get(precision)
 
 
-__all__ = ["choose_precision", "gpus", "keras", "set_precision", "strategy_for", "tf"]
+__all__ = ["choose_precision", "gpus", "keras", "set_precision", "strategy_for", "tf", "warning_of_gpus"]

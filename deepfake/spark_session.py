@@ -37,6 +37,9 @@ LOCAL = {
     "spark.driver.maxResultSize": "0",
 }
 
+# environment variables that choose a Spark, its settings and its Python
+OF_ANOTHER_SPARK = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
+
 SECONDS_TO_CONNECT = 5
 
 SIGNALS = (signal.SIGINT, signal.SIGUSR1)
@@ -73,6 +76,10 @@ def start_spark(
     """
     check_java()
     check_master(master)
+    if master.startswith("local"):
+        # what a user's shell has set up for another Spark would start that one here
+        for name_of_variable in OF_ANOTHER_SPARK:
+            os.environ.pop(name_of_variable, None)
     # this very Python for the tasks, unless the environment names the nodes' own
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     session = None
@@ -83,12 +90,22 @@ def start_spark(
                 session = _builder(master, name, settings or {}, attempts).getOrCreate()
             except Exception as error:  # py4j wraps whatever Java throws
                 reason = _why_java_ends(said) or " ".join(str(error).split())[:200]
-                raise UserError(f"Spark does not start on --master {master} ({reason})") from None
+                raise UserError(f"Spark does not start on --master {master} ({reason}){_said_of_variables()}") from None
     except KeyboardInterrupt:
         if session:
             session.stop()
         raise
     return session
+
+
+def _said_of_variables() -> str:
+    """The environment variables that say which Spark and Python are started, for an error; "" if none is set."""
+    found = [
+        f"{name}={os.environ[name]}"
+        for name in OF_ANOTHER_SPARK
+        if os.environ.get(name, sys.executable) != sys.executable
+    ]
+    return f"; the environment has {', '.join(found)}: of this Spark?" if found else ""
 
 
 def _why_java_ends(said: BinaryIO) -> str | None:

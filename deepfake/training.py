@@ -24,7 +24,7 @@ from deepfake.checkpoints import (
     states_of,
 )
 from deepfake.crop_sets import CropSet, cached, crop_set, readable_crops
-from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf
+from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, tf, warning_of_gpus
 from deepfake.evaluation import calibrate, count_labels, read_sets, report_test
 from deepfake.files import digest_of, read_json, whole_file, write_json
 from deepfake.gallery import draw_augmentation
@@ -85,6 +85,8 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     print(
         f"03: training {options.name} on {device} in {precision}, {options.weights} weights, {len(sets['train'])} crops"
     )
+    if warning := warning_of_gpus():
+        print(f"03: warning: {warning}")
     _advise(sets["train"], options)
     sample_only = all(entry.sample for entry in sets["train"])
     with strategy.scope():

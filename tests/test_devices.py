@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 from test_training import SIZE, small_model, write_split
 
-from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for
+from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, warning_of_gpus
 
 # two devices have to be made before TensorFlow does anything
 ON_TWO_DEVICES = """
@@ -119,6 +119,22 @@ def test_a_precision_that_is_asked_for_is_taken(wanted):
 @pytest.mark.skipif(bool(gpus()), reason="there is a GPU")
 def test_without_a_gpu_auto_is_full_precision():
     assert choose_precision("auto") == "float32"
+
+
+@pytest.mark.skipif(bool(gpus()), reason="there is a GPU")
+@pytest.mark.parametrize(
+    ("prints", "warned"),
+    [("echo 'GPU 0: NVIDIA T4 (UUID: GPU-1)'", True), ("echo 'No devices found'", False), ("exit 9", False)],
+)
+def test_a_gpu_that_only_the_driver_sees_is_one_line_with_the_remedy(tmp_path, monkeypatch, prints, warned):
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{prints}\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    said = warning_of_gpus() or ""
+    assert ("GPU 0: NVIDIA T4, and TensorFlow sees no GPU" in said and "requirements-gpu.txt" in said) == warned
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert warning_of_gpus() is None
 
 
 @pytest.fixture

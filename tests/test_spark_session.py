@@ -1,5 +1,6 @@
 """Spark sessions: the errors of masters, and how often a task is tried."""
 
+import json
 import time
 
 import pytest
@@ -37,8 +38,20 @@ def test_a_master_that_does_not_answer_is_named_at_once(address):
 
 
 @pytest.mark.spark
-def test_what_ends_java_at_once_is_told_in_one_line(tmp_path):
+def test_what_ends_java_at_once_is_told_in_one_line_with_what_chooses_another_spark(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYSPARK_PYTHON", "/of/another/python")
     (tmp_path / "predictions.json").write_text("[]")
     done = run_step("04", "--predictions", tmp_path / "predictions.json", "--master", "nobody", "--out-dir", tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "--master nobody (Master must either be yarn or start with" in done.stderr
+    assert "the environment has PYSPARK_PYTHON=/of/another/python" in done.stderr
+
+
+@pytest.mark.spark
+def test_on_this_machine_the_spark_and_python_of_the_project_are_used_whatever_the_shell_has_set(tmp_path, monkeypatch):
+    for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
+        monkeypatch.setenv(name, "/of/another/spark")
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--master spark://nowhere:7077 pyspark-shell")
+    (tmp_path / "predictions.json").write_text(json.dumps([["real/a-000-00.png", 0.9], ["fake/b-000-00.png", 0.1]]))
+    done = run_step("04", "--predictions", tmp_path / "predictions.json", "--out-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
