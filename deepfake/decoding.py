@@ -12,7 +12,9 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 
+from deepfake.display import as_shown
 from deepfake.runner import VideoError
 
 # (the longer side is below this many pixels, the frame is resized by this)
@@ -29,6 +31,9 @@ LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
 
 # of a frame, four times those of 8K: headers of a few bytes can ask for all of the memory
 MOST_PIXELS = 1 << 27
+
+# streams of a picture, such as the cover of a music file
+COVER = Disposition.attached_pic | Disposition.timed_thumbnails
 
 # decoders that can leave out a frame that no other refers to
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
@@ -123,7 +128,9 @@ def open_video(path: Path) -> av.container.InputContainer:
 def claimed_seconds(path: Path) -> float:
     """How long a video lasts by its header, which may lie; 0 where it says nothing. Raises as `open_video`."""
     with open_video(path) as container:
-        return max(0, container.duration or 0) / av.time_base
+        # Matroska says when it ends, by a clock that can begin anywhere; others how long they are
+        begins = container.start_time or 0 if "matroska" in container.format.name else 0
+        return max(0, (container.duration or 0) - max(0, begins)) / av.time_base
 
 
 def read_packets(path: Path) -> PacketTable:
@@ -230,8 +237,8 @@ def read_frames(
     """The frames of the wanted numbers, in their order, upright and at standard size; some also at their own.
 
     Frames are numbered as they are shown. Damaged ones are left out. Pixels are PyAV's
-    `to_ndarray(format="rgb24")`, rotated as the file's metadata asks. `threads` of the decoder change the time that
-    it takes, not the result.
+    `to_ndarray(format="rgb24")`, and what `display.as_shown` makes of it. `threads` of the decoder change the time
+    that it takes, not the result.
 
     Raises:
         VideoError, av.FFmpegError, OSError: as `read_packets`.
@@ -248,20 +255,26 @@ def _read_full(path: Path, index: int) -> np.ndarray | None:
 
 @dataclass
 class Keeper:
-    """Makes standard frames of a video, and keeps the full ones as long as there is `room` for their bytes."""
+    """Makes standard frames of a video, and keeps the full ones as long as there is `room` for their bytes.
+
+    `start` is when the first frame is shown, from which times count: the clocks of some recordings begin elsewhere.
+    """
 
     path: Path
     room: float
+    start: int | None = None
 
     def standard(self, frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
         """A decoded frame, upright and at standard size."""
-        full = turn(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+        full = as_shown(frame, float(stream.sample_aspect_ratio or 1))
         image, scale = to_standard_size(full)
         make_full = partial(_read_full, self.path, index)
         if image is not full and full.nbytes <= self.room:
             self.room -= full.nbytes
             make_full = partial(_same, full)
-        return Frame(index, _seconds(frame, index, stream), scale, image, make_full)
+        if self.start is None and frame.pts is not None:
+            self.start = frame.pts
+        return Frame(index, _seconds(frame, index, stream, self.start or 0), scale, image, make_full)
 
 
 def _same(full: np.ndarray) -> np.ndarray:
@@ -279,6 +292,7 @@ def _decode_few(
         if table.shown is None or context.name not in CODECS_THAT_SKIP:
             return None
         index_of = {table.shown[index]: index for index in wanted}
+        keeper.start = table.shown[0]
         # damage that the decoder would paper over, it shall report
         context.options |= {"err_detect": "explode"}
         context.thread_type, context.thread_count = "AUTO", threads
@@ -336,6 +350,8 @@ def _decode_all(path: Path, wanted: Sequence[int], keeper: Keeper | None = None)
         # with more, what becomes of a damaged frame can change from run to run
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(_decode(container, stream)):
+            if index == 0:
+                keeper.start = frame.pts
             if index in remaining:
                 frames.append(keeper.standard(frame, index, stream))
                 remaining.remove(index)
@@ -362,22 +378,30 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
 
 
 def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    # the cover picture of a music file counts as a video stream
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
     if not streams:
         raise VideoError("has no video stream")
-    context = streams[0].codec_context
-    if context is None:
+    known = [stream for stream in streams if stream.codec_context]
+    if not known:
         raise VideoError("has a video stream of an unknown codec")
+    marked = [stream for stream in known if stream.disposition & Disposition.default]
+    # of a preview and the video itself, the one with most to see
+    stream = max(marked if len(marked) == 1 else known, key=_amount)
+    context = stream.codec_context
     if context.width * context.height > MOST_PIXELS:
         raise VideoError(f"is too large: {context.width} x {context.height} pixels")
     context.options = {"max_pixels": str(MOST_PIXELS)}  # for frames that are larger than the header says
-    return streams[0]
+    return stream
 
 
-def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream) -> float:
+def _amount(stream: av.VideoStream) -> tuple[float, float]:
+    """How much there is to see in a stream: pixels times frames, where those are counted, and pixels."""
+    pixels = stream.codec_context.width * stream.codec_context.height
+    return pixels * max(1, stream.frames), pixels
+
+
+def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream, start: int) -> float:
     # not frame.time: PyAV gives NaN for the frames that the decoder holds back until the end
     if frame.pts is not None:
-        return round(float(frame.pts * stream.time_base), 6)
+        return round(float((frame.pts - start) * stream.time_base), 6)
     return round(index / float(stream.average_rate or 25), 6)
