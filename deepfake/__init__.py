@@ -19,8 +19,8 @@ only from those before it, or from the plain helpers.
     reports     scans; heatmaps, timeline, report (templates/: its HTML, style and script)
     verdicts    spark_predictions, aggregates, errors, testset, verdicts        step 04
     comparing   runs, compare_plots: compare
-    scanning    scan_inputs, scan_rule, evidence, resizing, classifiers, scan_pictures, scan_heat, scan_outputs, scan
-                export, publish                                     step 05
+    scanning    scan_inputs, scan_rule, kinds, evidence, resizing, classifiers, scan_pictures, scan_heat, scan_outputs
+                scan, export, publish                                     step 05
     page        uploads, scan_queue: web_page (templates/page.*)                    step 06
     pictures    plots, robustness_plots, and those above
 """

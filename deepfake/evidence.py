@@ -1,12 +1,15 @@
 """What there is to judge in a file: the faces of a few frames, cut out as training cuts them. Needs no model."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageOps
 
 from deepfake.crop_rule import CropRule
@@ -14,15 +17,15 @@ from deepfake.cropping import Box, own_box
 from deepfake.decoding import Frame, to_standard_size
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
-from deepfake.frames import check_file, read_video
+from deepfake.frames import check_file, choose_frames, read_video
+from deepfake.kinds import HEIF_SUFFIXES, is_picture, read_suffix
 from deepfake.runner import VideoError, reason_of
 from deepfake.scans import NotJudged
-from deepfake.videos import is_image
 
-# of the phones' format FFmpeg sees single tiles, which would be judged as if they were the picture
-NOT_READ = (".heic", ".heif", ".avif")
+pillow_heif.register_heif_opener(decode_threads=1)  # gives Pillow the format of phones, and calls it HEIF
 # Pillow knows many more, some of which it hands to other programs
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF", "HEIF")
+MOVING = ("WEBP", "AVIF")  # read by Pillow when they move: FFmpeg cannot, or sees the first picture only
 MOST_PIXELS = 128_000_000  # of an image: 400 MB in memory
 
 SMALL_SIDE = 480  # pixels of the longer side of frames that are shown
@@ -89,13 +92,9 @@ def gather(
 
 
 def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callable[[], None]) -> Evidence:
-    if path.suffix.lower() in NOT_READ:
-        raise VideoError(f"{path.suffix} is a format that is not read; save it as JPEG or PNG")
-    if is_image(path.name):
-        frames, seconds, problem, more = [read_image(path)], 0.0, None, None
-    else:
-        frames, total, problem = read_video(path, rule.frames)
-        seconds, more = length_of(frames, total), lambda k: read_video(path, k)[0]
+    read = _reader_of(path)
+    frames, total, problem = read(path, rule.frames)
+    seconds, more = length_of(frames, total), (lambda k: read(path, k)[0]) if total > 1 else None
     frames_read()
     look = look_at(frames, rule, more)
     shown = sorted({crop.number for crop in look.crops}) if with_pictures else []
@@ -127,8 +126,64 @@ def _small(number: int, frame: Frame) -> Small:
     return Small(number, frame.time, frame.scale * image.shape[1] / frame.image.shape[1], image)
 
 
+Reader = Callable[[Path, int], tuple[list[Frame], int, str | None]]
+
+
+def _reader_of(path: Path) -> Reader:
+    """What reads so many frames of a file as `read_video` does, be it a video, an image or a moving image."""
+    if not is_picture(path):
+        return read_video
+    with _opened(path) as image:
+        moves = getattr(image, "is_animated", False)  # the pictures of other formats, such as phones' bursts, are one
+        if moves and image.format == "PNG":
+            return read_video
+        return read_moving_image if moves and image.format in MOVING else lambda path, _: ([read_image(path)], 1, None)
+
+
 def read_image(path: Path) -> Frame:
     """An image as the one frame of a video: upright, and at standard size; of a moving image the first picture.
+
+    Raises:
+        VideoError, OSError: it is no image, a damaged one, or one of more than MOST_PIXELS.
+    """
+    with _opened(path) as image:
+        pixels = _pixels(image)
+    image, scale = to_standard_size(pixels)
+    return Frame(0, 0.0, scale, image, lambda: pixels)
+
+
+def read_moving_image(path: Path, k: int) -> tuple[list[Frame], int, str | None]:
+    """k pictures of a moving image, how many it has, and what is wrong with it; as `read_video`, and chosen as there.
+
+    Raises:
+        VideoError, OSError: as `read_image`, where not even the first of them can be read.
+    """
+    frames = []
+    with _opened(path) as image:
+        total = image.n_frames
+        wanted = choose_frames(total, k)
+        for index in wanted:
+            try:
+                image.seek(index)
+                standard, scale = to_standard_size(_pixels(image))
+            except (OSError, SyntaxError, ValueError):
+                if not frames:
+                    raise
+                return frames, total, f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
+            time = image.info.get("timestamp", 0) / 1000
+            frames.append(Frame(index, time, scale, standard, partial(_moving_pixels, path, index)))
+    return frames, total, None
+
+
+def _moving_pixels(path: Path, index: int) -> np.ndarray:
+    with _opened(path) as image:
+        image.seek(index)
+        return _pixels(image)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image that Pillow has opened, and what it raises in the block as what is wrong with the file.
 
     Raises:
         VideoError, OSError: it is no image, a damaged one, or one of more than MOST_PIXELS.
@@ -140,17 +195,30 @@ def read_image(path: Path) -> Frame:
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise Image.DecompressionBombError
-                pixels = np.asarray(_with_8_bits(ImageOps.exif_transpose(image)).convert("RGB"))
+                yield image
         except Image.DecompressionBombError:
             raise VideoError(f"is too large: more than {MOST_PIXELS / 1e6:.0f} million pixels") from None
         except Image.UnidentifiedImageError:
-            raise VideoError("is not an image that can be read") from None
-        except (OSError, SyntaxError, ValueError) as error:  # all three Pillow's, for bytes that make no sense
+            raise VideoError(_not_an_image(path)) from None
+        except (OSError, SyntaxError, ValueError, RuntimeError) as error:  # of Pillow, for bytes that make no sense
             if getattr(error, "strerror", None):
                 raise
             raise VideoError(f"is damaged ({error})") from None
-    image, scale = to_standard_size(pixels)
-    return Frame(0, 0.0, scale, image, lambda: pixels)
+
+
+def _not_an_image(path: Path) -> str:
+    """What is said of a file that Pillow does not know; of a phone's photo also what to do, whatever its name is."""
+    suffix = read_suffix(path)
+    if suffix not in (".heic", ".avif"):
+        return "is not an image that can be read"
+    called = "" if path.suffix.lower() in HEIF_SUFFIXES else f", though it is called {path.suffix or 'otherwise'},"
+    kind = "a HEIC" if suffix == ".heic" else "an AVIF"
+    return f"is {kind} image{called} and damaged or of a kind that is not read; save it as JPEG or PNG"
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """An opened image, upright, as H x W x 3 uint8 RGB."""
+    return np.asarray(_with_8_bits(ImageOps.exif_transpose(image)).convert("RGB"))
 
 
 def _with_8_bits(image: Image.Image) -> Image.Image:

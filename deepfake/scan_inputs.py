@@ -11,10 +11,27 @@ from deepfake.listing import walk
 from deepfake.videos import is_image, is_video
 
 STANDARD_INPUT = "-"
-# read as videos if they can be, or refused with a reason, rather than passed over in silence
+# of images and of videos that datasets do not have: read, or refused with a reason, rather than passed over in silence
 OTHER_SUFFIXES = (
-    *(".gif", ".heic", ".heif", ".avif", ".tif", ".tiff", ".jfif"),
-    *(".ts", ".mts", ".m2ts", ".ogv", ".3g2", ".vob"),
+    *(".gif", ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".insp"),
+    *(".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod", ".ogv", ".ogm", ".3g2", ".3gpp", ".vob", ".mod", ".mpe", ".m2v"),
+    *(
+        ".asf",
+        ".dvr-ms",
+        ".wtv",
+        ".mxf",
+        ".f4v",
+        ".qt",
+        ".divx",
+        ".xvid",
+        ".dv",
+        ".dif",
+        ".insv",
+        ".360",
+        ".rm",
+        ".rmvb",
+    ),
+    *(".mk3d", ".nut", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m"),
 )
 # what makes a spreadsheet calculate what it reads in a .csv
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -19,12 +19,12 @@ from deepfake.crop_rule import CropRule
 from deepfake.cropping import find_faces
 from deepfake.decoding import claimed_seconds
 from deepfake.evidence import Evidence, Seen, Small, gather
+from deepfake.kinds import is_picture
 from deepfake.runner import VideoError, process_pool, reason_of, result_of
 from deepfake.scan import Options, judge_evidence
 from deepfake.scan_inputs import Source
 from deepfake.scans import Judge, Scan
 from deepfake.uploads import Limits
-from deepfake.videos import is_image
 
 MOST_WAITING = 10  # so that they do not fill the disk
 MOST_KEPT = 30  # so that their pictures do not fill the memory
@@ -185,9 +185,8 @@ def _prepare(stage: Any) -> None:
 def look_at(path: Path, rule: CropRule, limits: Limits) -> Evidence | VideoError:
     """The evidence in a file, or why there is none; for a process that has been prepared."""
     claimed = 0.0
-    if not is_image(path.name):
-        with suppress(VideoError, av.FFmpegError, OSError):  # which `gather` will say
-            claimed = claimed_seconds(path)
+    with suppress(VideoError, av.FFmpegError, OSError):  # which `gather` will say
+        claimed = 0.0 if is_picture(path) else claimed_seconds(path)
     if problem := limits.too_long(claimed):
         return VideoError(problem)
     found = gather(path, rule, True, _faces_next)

@@ -12,34 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from deepfake import kinds
+from deepfake.kinds import HEAD
 from deepfake.timeline import clock
 
 MOST_NAME = 120  # characters of a name that are shown
-HEAD = 512  # bytes that tell what a file is
 
 FOLDER = "deepfake-page-"
-
-HEIF_BRANDS = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"avif", b"avis")
-
-# (place, bytes, suffix that the upload is kept with): those of images are told by them from videos
-SIGNATURES = (
-    (0, b"\x89PNG\r\n\x1a\n", ".png"),
-    (0, b"\xff\xd8\xff", ".jpg"),
-    (8, b"WEBP", ".webp"),
-    (0, b"BM", ".bmp"),
-    (0, b"GIF8", ".gif"),
-    *((4, box, ".mp4") for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
-    (0, b"\x1aE\xdf\xa3", ".mkv"),
-    (8, b"AVI ", ".avi"),
-    (0, b"FLV\1", ".flv"),
-    (0, b"0&\xb2u\x8ef\xcf\x11", ".wmv"),
-    (0, b"OggS", ".ogv"),
-    (0, b"\0\0\1\xba", ".mpg"),
-    (0, b"\0\0\1\xb3", ".mpg"),
-    (0, b".RMF", ".rm"),
-)
-# every packet of a transport stream begins with a G: of 188 bytes, or on cameras' discs of 192, of which 4 come first
-TRANSPORT_STREAMS = ((0, 188), (4, 192))
 
 
 class RefusedError(Exception):
@@ -127,13 +106,8 @@ def suffix_of(head: bytes) -> str:
     """
     if not head:
         raise RefusedError(415, "is empty")
-    if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
-        raise RefusedError(415, "is a HEIC or AVIF image, which is not read here; save it as JPEG or PNG")
-    for place, signature, suffix in SIGNATURES:
-        if head.startswith(signature, place):
-            return suffix
-    if any(head[start : start + size + 1 : size] == b"GG" for start, size in TRANSPORT_STREAMS):
-        return ".ts"
+    if suffix := kinds.suffix_of(head):
+        return suffix
     raise RefusedError(415, "is neither a video nor an image that can be read here")
 
 

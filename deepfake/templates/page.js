@@ -3,7 +3,7 @@
 // Sends files to the server, one after the other, and shows what it says of all scans. Names are only ever text.
 
 const POLL = 400; // milliseconds
-const HEAD = 512; // bytes by which the server tells what a file is
+const HEAD = 4096; // bytes by which the server tells what a file is (kinds.py)
 const SILENT = "did not arrive: does 06-web_page.py still run?";
 
 const byId = (id) => document.getElementById(id);
