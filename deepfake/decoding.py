@@ -57,6 +57,7 @@ class Frame:
     scale: float
     image: np.ndarray
     make_full: Callable[[], np.ndarray | None] | None = None
+    interlaced: bool = False
 
     def full(self) -> np.ndarray | None:
         """H x W x 3 uint8 RGB at the video's own size; None where that is not to be had."""
@@ -274,7 +275,9 @@ class Keeper:
             make_full = partial(_same, full)
         if self.start is None and frame.pts is not None:
             self.start = frame.pts
-        return Frame(index, _seconds(frame, index, stream, self.start or 0), scale, image, make_full)
+        return Frame(
+            index, _seconds(frame, index, stream, self.start or 0), scale, image, make_full, frame.interlaced_frame
+        )
 
 
 def _same(full: np.ndarray) -> np.ndarray:

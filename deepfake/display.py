@@ -9,6 +9,8 @@ from av.video.reformatter import ColorPrimaries, ColorTrc
 # the transfers of HDR, PQ and HLG: without conversion their faces are dark and pale
 HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 
+GREY = 128  # behind what is transparent
+
 # Shapes of pixels, width to height: others than these are mistakes of a header. A frame that would change by less than
 # a percent stays as it is.
 SQUAREST, LEAST_SQUARE = 1.01, 4.0
@@ -17,13 +19,34 @@ SQUAREST, LEAST_SQUARE = 1.01, 4.0
 def as_shown(frame: VideoFrame, aspect: float = 1.0) -> np.ndarray:
     """A frame as H x W x 3 uint8 RGB, as a player shows it; `aspect` is the width of a pixel to its height.
 
-    HDR is brought to BT.709 by FFmpeg's scaler. The shorter side of pixels that are not square is made longer, so that
-    no detail is lost.
+    Of an interlaced frame it is one field, and transparent parts are grey. HDR is brought to BT.709 by FFmpeg's
+    scaler. The shorter side of pixels that are not square is made longer, so that no detail is lost.
     """
-    matrix = matrix_of(frame)
+    matrix, interlaced = matrix_of(frame), frame.interlaced_frame
     if frame.color_trc in HDR:
         frame = frame.reformat(format="rgb24", dst_color_trc=ColorTrc.BT709, dst_color_primaries=ColorPrimaries.BT709)
-    return upright(with_square_pixels(frame.to_ndarray(format="rgb24"), aspect), matrix)
+    if any(component.is_alpha for component in frame.format.components):
+        image = over_grey(frame.to_ndarray(format="rgba"))
+    else:
+        image = frame.to_ndarray(format="rgb24")
+    if interlaced:
+        image = first_field(image)
+    return upright(with_square_pixels(image, aspect), matrix)
+
+
+def over_grey(image: np.ndarray) -> np.ndarray:
+    """H x W x 4 uint8 RGBA over mid-grey, as H x W x 3: what nobody sees can be of any colour."""
+    colours, alpha = image[:, :, :3], image[:, :, 3:]
+    if (alpha == 255).all():
+        return np.ascontiguousarray(colours)
+    share = alpha.astype(np.float32) / 255
+    return np.rint(colours * share + GREY * (1 - share)).astype(np.uint8)
+
+
+def first_field(image: np.ndarray) -> np.ndarray:
+    """One of the two fields of an interlaced frame, H x W x 3, at the frame's size: they are of two moments."""
+    height, width = image.shape[:2]
+    return cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def with_square_pixels(image: np.ndarray, aspect: float) -> np.ndarray:

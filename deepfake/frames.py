@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,10 @@ from deepfake.decoding import KEPT_BYTES, Frame, read_frames, read_packets, turn
 from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video
+
+# Frames are chosen by time where the longest is shown more than so many times as long as the usual one: in a recording
+# of a screen one can last for minutes.
+UNEVEN = 4
 
 FRAME_BYTES = 300_000  # of a PNG of standard size, about 640 x 360 pixels
 
@@ -65,6 +69,22 @@ def choose_frames(n: int, k: int) -> list[int]:
     return [(2 * i + 1) * n // (2 * k) for i in range(k)] if n > k else list(range(n))
 
 
+def choose_shown(n: int, shown: Sequence[int] | None, k: int) -> list[int]:
+    """The numbers of the k frames to take of n: as `choose_frames`, or by time where some last much longer than others.
+
+    `shown` holds when each is shown, if that is sure. By time are those that are on the screen in the middle of k equal
+    parts of the video; where one is in several parts, others are chosen among the rest, as by number.
+    """
+    gaps = np.diff(np.asarray(shown if shown is not None and n > k else [], np.int64))
+    if not len(gaps) or gaps.max() <= UNEVEN * np.median(gaps):
+        return choose_frames(n, k)
+    ends = shown[0], shown[-1] + float(np.median(gaps))
+    middles = ends[0] + (ends[1] - ends[0]) * (np.arange(k) + 0.5) / k
+    chosen = set((np.searchsorted(shown, middles, "right") - 1).tolist())
+    others = [number for number in range(n) if number not in chosen]
+    return sorted(chosen | {others[place] for place in choose_frames(len(others), k - len(chosen))})
+
+
 def check_file(path: Path) -> os.stat_result:
     """The size and modification time of a video's file.
 
@@ -98,12 +118,14 @@ def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list
     if not check_file(path).st_size:
         raise VideoError("is empty: 0 bytes")
     table = read_packets(path)
-    wanted = choose_frames(table.frames, k)
+    wanted = choose_shown(table.frames, table.shown, k)
     frames, problem = read_frames(path, wanted, table, keep_bytes=keep_bytes), table.problem
     if not frames:
         raise VideoError(problem or "has no frame that can be decoded")
     if len(frames) < len(wanted):
         problem = problem or f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
+    if any(frame.interlaced for frame in frames):
+        problem = "; ".join(filter(None, [problem, "interlaced: one field of each frame is used"]))
     return frames, table.frames, problem
 
 

@@ -6,9 +6,12 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from PIL import Image
 
 from deepfake.decoding import claimed_seconds, read_frames, read_packets
 from deepfake.display import upright, with_square_pixels
+from deepfake.evidence import read_image
+from deepfake.frames import choose_frames, choose_shown, read_video
 
 # red, green / blue, white
 QUARTERS = np.kron(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]]), np.ones((32, 32, 1))).astype(
@@ -102,6 +105,46 @@ def test_times_count_from_the_first_frame_wherever_a_clock_begins(tmp_path, name
     )
     assert [frame.time for frame in frames_of(path, [0, 5, 19])] == pytest.approx([0, 0.5, 1.9], abs=0.01)
     assert claimed_seconds(path) == pytest.approx(2, abs=0.2)
+
+
+def test_what_is_transparent_is_grey_in_videos_and_images_alike(tmp_path):
+    colours = np.zeros((32, 32, 4), np.uint8)
+    colours[:, :, 0], colours[:16, :, 3], colours[16:20, :, 3] = 200, 255, 128
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    with av.open(str(tmp_path / "a.mov"), "w") as container:
+        stream = container.add_stream("png", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "rgba"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(colours, format="rgba")))
+        container.mux(stream.encode(None))
+    image, (frame,) = read_image(tmp_path / "a.png").full(), frames_of(tmp_path / "a.mov")
+    assert image[0, 0].tolist() == [200, 0, 0] and image[31, 0].tolist() == [128] * 3
+    assert image[17, 0].tolist() == pytest.approx([164, 64, 64], abs=1)
+    assert np.array_equal(frame.full(), image)
+
+
+def test_of_an_interlaced_frame_one_field_counts_and_it_is_said(tmp_path):
+    fields = np.zeros((64, 64, 3), np.uint8)
+    fields[1::2] = 255  # a field of each colour
+
+    def interlaced(stream):
+        stream.codec_context.options = {"x264-params": "interlaced=1:tff=1:qp=0"}
+        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
+
+    frames, total, problem = read_video(write(tmp_path / "a.mp4", fields, interlaced), 2)
+    assert total == 3 and problem == "interlaced: one field of each frame is used"
+    assert np.ptp(frames[0].full()) < 10 and frames[0].full().shape == fields.shape
+
+
+def test_where_a_frame_lasts_long_frames_are_chosen_by_time():
+    even = [10 * number for number in range(100)]
+    assert choose_shown(100, even, 11) == choose_shown(100, None, 11) == choose_frames(100, 11)
+    # ten frames at once, a minute of the last of them, ten at once again
+    shown = [*range(10), *range(609, 619)]
+    by_time = choose_shown(20, shown, 5)
+    assert len(by_time) == 5 and 9 in by_time
+    slides = [0, 1, 2, 3, 100, 101, 200, 300, 301, 400]
+    assert {3, 5, 6, 8} <= set(choose_shown(10, slides, 5)) and len(choose_shown(10, slides, 9)) == 9
+    assert choose_shown(3, [0, 1, 99], 5) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("marked", [None, 0, 1])
