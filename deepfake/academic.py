@@ -1,14 +1,14 @@
-"""Datasets whose folders and file names say everything: FaceForensics++ and Celeb-DF."""
+"""Datasets whose folders and file names say everything: FaceForensics++, Celeb-DF and FakeAVCeleb."""
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from deepfake.files import UserError, read_json
-from deepfake.listing import find_videos, is_visible, subfolders
-from deepfake.videos import FAKE, REAL, Record, Video, check_name, is_video, to_videos, unique_ids
+from deepfake.listing import file_names, find_videos, subfolders, walk
+from deepfake.videos import FAKE, REAL, Record, Video, check_name, is_image, is_video, to_videos, unique_ids
 
 ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
 COMPRESSION = re.compile(r"raw|c\d+")  # beside them are masks, whose videos are not of people
@@ -16,12 +16,21 @@ ORIGINAL = re.compile(r"\d+(__\w+)?")
 YOUTUBE_FAKE = re.compile(r"(\d+)_(\d+)")
 ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+")
 
+# mirrors without those two folders: what theirs are called, and which of FaceForensics++ they are
+FLAT = {"original": (ORIGINALS, "youtube"), "dfd_original sequences": (ORIGINALS, "actors")} | {
+    name.lower(): (FAKES, name)
+    for name in ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter", "DeepFakeDetection")
+}
+FLAT["dfd_manipulated_sequences"] = FLAT["deepfakedetection"]
+
 CELEB_FOLDERS = {"celeb-real": REAL, "youtube-real": REAL, "celeb-synthesis": FAKE}
 CELEB_NAMES = {
     "celeb-real": re.compile(r"(id\d+)_(\d+)"),
     "youtube-real": re.compile(r"\d+"),
     "celeb-synthesis": re.compile(r"(id\d+)_(id\d+)_(\d+)"),
 }
+# of Celeb-DF++, in folders of their methods: those of talking faces have no source
+CELEB_METHODS = re.compile(r"(id\d+)_(?:(id\d+)_)?(\d+)(?:_\w+)?")
 TESTING_LIST = "List_of_testing_videos.txt"
 
 
@@ -35,14 +44,21 @@ class Clip:
     stem: str
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """What its id is made of; mirrors say nothing of the compression."""
+        return tuple(filter(None, (self.method, self.compression, self.stem)))
+
+    @property
     def file(self) -> str:
         """Where the dataset has it."""
         return f"{self.kind}/{self.method}/{self.compression}/videos/{self.stem}.mp4"
 
 
 def is_faceforensics(videos_dir: Path) -> bool:
-    """Whether a folder holds FaceForensics++, or a part of it."""
-    return (videos_dir / ORIGINALS).is_dir() or (videos_dir / FAKES).is_dir()
+    """Whether a folder holds FaceForensics++, or a part of it, or a mirror with a folder for each method."""
+    flat = {FLAT[folder.name.lower()] for folder in subfolders(videos_dir) if folder.name.lower() in FLAT}
+    methods = {kind for kind, _ in flat}
+    return (videos_dir / ORIGINALS).is_dir() or (videos_dir / FAKES).is_dir() or methods == {ORIGINALS, FAKES}
 
 
 def read_faceforensics(videos_dir: Path) -> list[Video]:
@@ -52,9 +68,14 @@ def read_faceforensics(videos_dir: Path) -> list[Video]:
     the target's video of the same compression. Videos of other names are left out, and counted in a printed line.
 
     Raises:
-        UserError: an official split cannot be used.
+        UserError: an official split cannot be used, or there are frames instead of videos.
     """
     clips = _find_clips(videos_dir)
+    if not clips and any(any(map(is_image, names)) for _, names in walk(videos_dir)):
+        raise UserError(
+            f"{videos_dir}: holds frames of FaceForensics++, not its videos; give the videos, or crops of faces as "
+            "--dataset faces reads them: a folder of images for each video, and a metadata.csv with file,label,original"
+        )
     files = {clip: file for file, clip in clips.items()}
     splits = _official_splits(videos_dir)
     people = {file: _people(clip) for file, clip in clips.items()}
@@ -62,7 +83,7 @@ def read_faceforensics(videos_dir: Path) -> list[Video]:
     # those that are not in the folder get the ids that they would have
     absent = {clip.file: clip for clip in originals.values() if clip not in files}
     named = clips | absent
-    ids = unique_ids(named, parts=lambda file: (named[file].method, named[file].compression, named[file].stem))
+    ids = unique_ids(named, parts=lambda file: named[file].parts)
     videos = []
     for file, clip in clips.items():
         target = originals.get(file)
@@ -83,21 +104,32 @@ def read_faceforensics(videos_dir: Path) -> list[Video]:
 def _find_clips(videos_dir: Path) -> dict[str, Clip]:
     """The videos that are in the folder, by their file names relative to it."""
     clips, strays = {}, []
-    for kind in (ORIGINALS, FAKES):
-        for compression in chain.from_iterable(map(subfolders, subfolders(videos_dir / kind))):
-            if not COMPRESSION.fullmatch(compression.name):
-                continue
-            for path in sorted((compression / "videos").glob("*")):
-                if is_visible(path.name) and is_video(path.name):
-                    file = path.relative_to(videos_dir).as_posix()
-                    check_name(file, videos_dir)
-                    clip = Clip(kind, compression.parent.name, compression.name, path.stem)
-                    if ORIGINAL.fullmatch(clip.stem) if kind == ORIGINALS else _parse_fake(clip):
-                        clips[file] = clip
-                    else:
-                        strays.append(file)
+    for kind, method, compression, paths in _places_of_clips(videos_dir):
+        for path in paths:
+            file = path.relative_to(videos_dir).as_posix()
+            check_name(file, videos_dir)
+            clip = Clip(kind, method, compression, path.stem)
+            if ORIGINAL.fullmatch(clip.stem) if kind == ORIGINALS else _parse_fake(clip):
+                clips[file] = clip
+            else:
+                strays.append(file)
     _print_strays(strays, "FaceForensics++", "519_515.mp4")
     return clips
+
+
+def _places_of_clips(videos_dir: Path) -> Iterator[tuple[str, str, str, list[Path]]]:
+    """The kind, method and compression of all videos, as the dataset has them or in the folders of FLAT."""
+    for kind in (ORIGINALS, FAKES):
+        for folder in subfolders(videos_dir / kind):
+            # some copies lack the level of `youtube`
+            inner = [("youtube", folder)] if kind == ORIGINALS and COMPRESSION.fullmatch(folder.name) else []
+            for method, place in inner or [(folder.name, below) for below in subfolders(folder)]:
+                if COMPRESSION.fullmatch(place.name):
+                    here = [place / name for name in file_names(place) if is_video(name)]
+                    yield kind, method, place.name, [*find_videos(place / "videos"), *here]
+    for folder in subfolders(videos_dir):
+        if flat := FLAT.get(folder.name.lower()):
+            yield *flat, "", find_videos(folder)
 
 
 def _print_strays(files: list[str], dataset: str, example: str) -> None:
@@ -162,7 +194,7 @@ def is_celebdf(videos_dir: Path) -> bool:
 
 
 def read_celebdf(videos_dir: Path) -> list[Video]:
-    """Read Celeb-DF (Li et al., CVPR 2020), version 1 or 2.
+    """Read Celeb-DF (Li et al., CVPR 2020), version 1 or 2, or Celeb-DF++ (Li et al., 2025).
 
     `id0_id1_0000.mp4` is the video `id0_0000` of target id0 with the face of source id1. The identities are the ties.
     With the list of testing videos there, each video is of the test set or of the training set. Videos of other names
@@ -178,15 +210,16 @@ def read_celebdf(videos_dir: Path) -> list[Video]:
         for path in find_videos(folder) if label is not None else []:
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
-            match = CELEB_NAMES[folder.name.lower()].fullmatch(path.stem)
+            of_method = label == FAKE and path.parent != folder
+            match = (CELEB_METHODS if of_method else CELEB_NAMES[folder.name.lower()]).fullmatch(path.stem)
             if not match:
                 strays.append(file)
                 continue
             original, ties = _celeb_identities(match.groups())
             split = None
             if testing is not None:
-                split = "test" if (folder.name.lower(), path.name) in testing else "train"
-            method = "celeb-df" if label == FAKE else None
+                split = "test" if {file.lower(), f"{folder.name}/{path.name}".lower()} & testing else "train"
+            method = path.relative_to(folder).parent.as_posix() if of_method else "celeb-df" if label == FAKE else None
             records.append(Record(file, label, str(videos_dir), original, method, split, ties))
     _print_strays(strays, "Celeb-DF", "id0_id1_0000.mp4")
     return to_videos(records)
@@ -198,11 +231,11 @@ def _celeb_identities(parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ..
         return None, ()
     *identities, number = parts
     original = f"{identities[0]}_{number}" if len(identities) > 1 else None
-    return original, tuple(identities)
+    return original, tuple(filter(None, identities))
 
 
-def _read_testing_list(path: Path) -> set[tuple[str, str]] | None:
-    """The folder (in small letters) and name of each video of the official test set; None where there is no list."""
+def _read_testing_list(path: Path) -> set[str] | None:
+    """The place of each video of the official test set, in small letters; None where there is no list."""
     if not path.is_file():
         return None
     try:
@@ -213,11 +246,48 @@ def _read_testing_list(path: Path) -> set[tuple[str, str]] | None:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        match = re.fullmatch(r"([01])\s+(?:.*/)?([^/]+)/([^/]+)", line.strip())
-        label = CELEB_FOLDERS.get(match[2].lower()) if match else None
+        number_said, _, place = line.strip().partition(" ")
+        parts = place.strip().lower().split("/")
+        top = next((at for at, part in enumerate(parts[:-1]) if part in CELEB_FOLDERS), None)
+        label = CELEB_FOLDERS[parts[top]] if top is not None and number_said in ("0", "1") else None
         if label is None:
             raise UserError(f'{path}, line {number}: not of the form "1 YouTube-real/00170.mp4"; take Celeb-DF\'s own')
-        if int(match[1]) != label:
-            raise UserError(f"{path}, line {number}: says {match[1]} (1 is real) of a video in {match[2]}; mend it")
-        testing.add((match[2].lower(), match[3]))
+        if int(number_said) != label:
+            raise UserError(
+                f"{path}, line {number}: says {number_said} (1 is real) of a video in {parts[top]}; mend it"
+            )
+        testing.add("/".join(parts[top:]))
     return testing
+
+
+FAKEAVCELEB = {  # folders, and the label of the pictures in them: a fake voice alone changes none
+    "realvideo-realaudio": REAL,
+    "realvideo-fakeaudio": REAL,
+    "fakevideo-realaudio": FAKE,
+    "fakevideo-fakeaudio": FAKE,
+}
+IDENTITY = re.compile(r"id\d+")
+
+
+def is_fakeavceleb(videos_dir: Path) -> bool:
+    """Whether a folder holds FakeAVCeleb, or enough of it for both labels."""
+    labels = {FAKEAVCELEB.get(folder.name.lower()) for folder in subfolders(videos_dir)}
+    return {REAL, FAKE} <= labels
+
+
+def read_fakeavceleb(videos_dir: Path) -> list[Video]:
+    """Read FakeAVCeleb (Khalid et al., NeurIPS 2021): `FakeVideo-RealAudio/African/men/id00076/00109_id00166.mp4`.
+
+    The identities in a video's folder and name are its ties. What is real and fake is that of the pictures, not of the
+    voice, which is printed.
+    """
+    records = []
+    for folder in subfolders(videos_dir):
+        label = FAKEAVCELEB.get(folder.name.lower())
+        for path in find_videos(folder) if label is not None else []:
+            file = path.relative_to(videos_dir).as_posix()
+            check_name(file, videos_dir)
+            method, ties = folder.name if label == FAKE else None, tuple(dict.fromkeys(IDENTITY.findall(file)))
+            records.append(Record(file, label, str(videos_dir), method=method, ties=ties))
+    print("FakeAVCeleb: by its pictures; those of RealVideo-FakeAudio, whose voice alone is fake, are real")
+    return to_videos(records)

@@ -4,10 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepfake.academic import is_celebdf, is_faceforensics, read_celebdf, read_faceforensics
+from deepfake.academic import (
+    is_celebdf,
+    is_faceforensics,
+    is_fakeavceleb,
+    read_celebdf,
+    read_faceforensics,
+    read_fakeavceleb,
+)
 from deepfake.face_folders import is_face_folders, read_face_folders
 from deepfake.files import UserError, read_json
-from deepfake.listing import find_videos, is_visible, read_columns, subfolders
+from deepfake.listing import find_images, find_videos, is_visible, read_columns, subfolders, walk
 from deepfake.name_ties import tie_by_names
 from deepfake.on_disk import check_some_are_there, locate
 from deepfake.tables import COUNTERS, columns_of, metadata_records, read_csv_records
@@ -19,10 +26,17 @@ from deepfake.videos import (
     Video,
     bare_name,
     check_name,
+    is_image,
     keep_splits,
     label_of_words,
     to_videos,
 )
+
+# DFDC's, and that of its preview
+METADATA = ("metadata.json", "dataset.json")
+
+# kinds that hold crops of faces instead of videos
+OF_OTHERS = ("faces", "images")
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,9 @@ def _fitting(folder: Path) -> list[str]:
     ):
         found.remove("csv")  # a table of other columns may be about anything
     if "faces" in found:  # whose tables have the forms of these two
-        found = [name for name in found if name not in ("dfdc", "csv")]
+        found = [name for name in found if name not in ("dfdc", "csv", "images")]
+    if "faceforensics" in found:  # two of the folders of its mirrors are called as labels are
+        found = [name for name in found if name not in ("folders", "images")]
     return found
 
 
@@ -104,7 +120,7 @@ def read_videos(videos_dir: Path, dataset: str, step: str) -> dict[str, Video]:
         UserError: as `read_dataset`, the dataset holds crops instead of videos, or no video is there.
     """
     kind = find_kind(videos_dir, dataset)
-    if kind == "faces":
+    if kind in OF_OTHERS:
         raise UserError(f"{videos_dir}: holds crops of faces already; it enters at step 02")
     videos = {video.id: video for video in read_dataset(videos_dir, kind)}
     check_some_are_there(list(videos.values()), videos_dir)
@@ -115,8 +131,9 @@ def read_videos(videos_dir: Path, dataset: str, step: str) -> dict[str, Video]:
 
 def _metadata_files(videos_dir: Path) -> list[Path]:
     """The metadata.json of a folder, or else those of its parts, one or two folders below."""
-    if (videos_dir / "metadata.json").exists():
-        return [videos_dir / "metadata.json"]
+    for name in METADATA:
+        if (videos_dir / name).exists():
+            return [videos_dir / name]
     folders = subfolders(videos_dir)
     folders += [below for folder in folders for below in subfolders(folder)]
     return sorted(folder / "metadata.json" for folder in folders if (folder / "metadata.json").exists())
@@ -166,13 +183,29 @@ def _is_folders(videos_dir: Path) -> bool:
 
 
 def _read_folders(videos_dir: Path) -> list[Video]:
-    """Read real/ and fake/; the first folder in fake/ is called after the method.
+    """Read real/ and fake/, also below or above train/, val/ and test/; the first folder in fake/ is the method.
 
     Originals and identities are those that the names tell.
     """
+    return _read_label_folders(videos_dir, find_videos)
+
+
+def _is_images(videos_dir: Path) -> bool:
+    folders = _label_folders(videos_dir)
+    if {folder.label for folder in folders} != {FAKE, REAL} or _is_folders(videos_dir):
+        return False
+    return any(any(map(is_image, names)) for folder in folders for _, names in walk(folder.path))
+
+
+def _read_images(videos_dir: Path) -> list[Video]:
+    """Read images in folders as those of videos are: each is the one crop of a video of its own."""
+    return _read_label_folders(videos_dir, find_images)
+
+
+def _read_label_folders(videos_dir: Path, find: Callable[[Path], list[Path]]) -> list[Video]:
     records = []
     for folder in _label_folders(videos_dir):
-        for path in find_videos(folder.path):
+        for path in find(folder.path):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
             below = path.relative_to(folder.path).parts
@@ -225,7 +258,9 @@ READERS = {
     "dfdc": Kind("DFDC", "metadata.json", lambda path: bool(_metadata_files(path)), _read_dfdc),
     "faceforensics": Kind("FaceForensics++", "original_sequences/", is_faceforensics, read_faceforensics),
     "celebdf": Kind("Celeb-DF", "Celeb-real/", is_celebdf, read_celebdf),
+    "fakeavceleb": Kind("FakeAVCeleb", "RealVideo-RealAudio/", is_fakeavceleb, read_fakeavceleb),
     "folders": Kind("real and fake folders", "real/ and fake/", _is_folders, _read_folders),
     "csv": Kind("CSV", ".csv with file,label", lambda path: bool(_tables(path)), _read_csv),
+    "images": Kind("images", "images in real/ and fake/", _is_images, _read_images),
     "faces": Kind("faces", "images with metadata*.csv", is_face_folders, read_face_folders),
 }

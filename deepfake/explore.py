@@ -14,14 +14,14 @@ def main() -> None:
     cli.add_dataset_option(parser)
     args = parser.parse_args()
 
-    from deepfake.datasets import find_kind, read_dataset
+    from deepfake.datasets import OF_OTHERS, find_kind, read_dataset
     from deepfake.explore_plots import draw_exploration
     from deepfake.facts import describe, fakes_of_originals, find_outliers, look_at_all, write_outliers
     from deepfake.files import whole_file
     from deepfake.pairs import choose_pairs, draw_pairs
 
     kind = find_kind(args.videos_dir, args.dataset)
-    videos, crops_of_others = read_dataset(args.videos_dir, kind), kind == "faces"
+    videos, crops_of_others = read_dataset(args.videos_dir, kind), kind in OF_OTHERS
     work_dir = args.videos_dir if crops_of_others else args.work_dir or args.videos_dir
     facts = look_at_all(videos, work_dir, args.quiet, crops_of_others)
     outliers = find_outliers(facts)

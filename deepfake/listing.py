@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from deepfake.files import UserError
-from deepfake.videos import is_video
+from deepfake.videos import is_image, is_video
 
 
 def is_visible(name: str) -> bool:
@@ -56,6 +56,11 @@ def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[Path, list[str
 def find_videos(folder: Path) -> list[Path]:
     """Every video below a folder."""
     return [place / name for place, names in walk(folder) for name in names if is_video(name)]
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Every image below a folder."""
+    return [place / name for place, names in walk(folder) for name in names if is_image(name)]
 
 
 def subfolders(folder: Path) -> list[Path]:

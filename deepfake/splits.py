@@ -14,7 +14,7 @@ from deepfake.copies import keep_copies_together
 from deepfake.crop_rule import NOT_SAID, CropRule, Said
 from deepfake.crop_table import absolute, hint_at_table
 from deepfake.crops import Crops, crops_in_table, find_crops, link, put_crop
-from deepfake.datasets import find_kind, read_dataset
+from deepfake.datasets import OF_OTHERS, find_kind, read_dataset
 from deepfake.face_records import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
 from deepfake.files import UserError, whole_folder, write_csv
 from deepfake.listing import read_columns, read_rows
@@ -314,7 +314,7 @@ def prepare_dataset(
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
     """
     kind = find_kind(videos_dir, dataset)
-    crops_of_others = kind == "faces"
+    crops_of_others = kind in OF_OTHERS
     if table and crops_of_others:
         raise UserError(f"{videos_dir}: holds crops of faces itself; leave --crops out")
     check_said(said, crops_of_others)

@@ -29,6 +29,8 @@ NAME_COLUMNS = (*NAMES.split(), *COUNTERS)
 LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, "real": REAL, "class": REAL}
 ONES = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
+IDENTITIES = ("target_id", "swapped_id")  # of the people in a video, in DFDC's preview
+
 # DFDC's list of its test set has these columns, and its 1 is fake
 DFDC_LIST, DFDC_COLUMNS = "labels.csv", ["filename", "label"]
 
@@ -148,13 +150,15 @@ def _record(source: str, name: str, values: Mapping[str, Any], label: int, part:
     for key, value in others.items():
         if value is not None and not is_text(value):
             raise UserError(f"{source}: the {key} of {json.dumps(name)} is not a text: {json.dumps(value)}")
-    split = or_none(values.get("split"))
+    split = or_none(values.get("split")) or or_none(values.get("set"))
+    people = [or_none(values.get(key)) for key in IDENTITIES]
     return Record(
         file=f"{part}/{name}" if part else name,
         label=label,
         source=source,
         split=split if isinstance(split, str) else None,
         sample=values.get("sample") is True,
+        ties=tuple(dict.fromkeys(f"person/{person}" for person in people if person is not None)),
         part=part,
         **others,
     )

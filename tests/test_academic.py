@@ -213,3 +213,88 @@ def test_faces_of_real_clips_in_the_folders_of_faceforensics_are_cut_out(real_cl
         record = json.loads((tmp_path / "work" / id / "faces.json").read_text())
         assert record["video"]["file"].endswith(f"/c23/videos/{id}.mp4")
         assert list((tmp_path / "work" / id / "faces").glob(f"{id}-*.png"))
+
+
+# other forms of them
+
+
+@pytest.mark.parametrize(
+    ("files", "kind", "fake", "original"),
+    [
+        (["original/071.mp4", "Deepfakes/071_054.mp4", "csv/a.csv"], "faceforensics", "071_054", "071"),
+        (
+            [
+                "DFD_original sequences/01__talking.mp4",
+                "DFD_manipulated_sequences/DFD_manipulated_sequences/01_02__talking__YVGY8LOK.mp4",
+            ],
+            "faceforensics",
+            "01_02__talking__YVGY8LOK",
+            "01__talking",
+        ),
+        (
+            ["original_sequences/c23/videos/071.mp4", "manipulated_sequences/Deepfakes/c23/videos/071_054.mp4"],
+            "faceforensics",
+            "071_054",
+            "071",
+        ),
+        (
+            ["Celeb-real/id0_0000.mp4", "Celeb-synthesis/FaceSwap/Simswap/id0_id1_0000.mp4"],
+            "celebdf",
+            "id0_id1_0000",
+            "id0_0000",
+        ),
+    ],
+)
+def test_mirrors_and_new_versions_are_read(tmp_path, files, kind, fake, original):
+    touch(tmp_path, *files)
+    videos = read_by_id(tmp_path)
+    assert find_kind(tmp_path) == kind and len(videos) == sum(file.endswith(".mp4") for file in files)
+    assert videos[fake].original == original and (videos[fake].label, videos[original].label) == (FAKE, REAL)
+
+
+def test_frames_instead_of_videos_are_refused_with_how_to_arrange_them(tmp_path):
+    touch(tmp_path, "original_sequences/youtube/c23/frames/071/000.png")
+    says = refused(tmp_path)
+    assert "holds frames of FaceForensics++" in says and "--dataset faces" in says and "metadata.csv" in says
+
+
+def test_the_testing_list_of_celeb_df_may_name_folders_of_methods(tmp_path):
+    touch(tmp_path, "Celeb-real/id0_0000.mp4", *(f"Celeb-synthesis/FaceSwap/{m}/id0_id1_0000.mp4" for m in "AB"))
+    (tmp_path / "List_of_testing_videos.txt").write_text("0 Celeb-synthesis/FaceSwap/B/id0_id1_0000.mp4\n")
+    splits = {video.method: video.split for video in read_by_id(tmp_path).values()}
+    assert splits == {None: "train", "FaceSwap/A": "train", "FaceSwap/B": "test"}
+
+
+def test_the_preview_of_dfdc_has_sets_and_people(tmp_path):
+    content = {
+        "original_videos/12/12_A_001.mp4": {"label": "real", "set": "train", "target_id": 12, "swapped_id": None},
+        "method_A/12_34/a.mp4": {"label": "fake", "set": "test", "target_id": 12, "swapped_id": 34},
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    videos = read_by_id(tmp_path)
+    assert find_kind(tmp_path) == "dfdc"
+    assert [(v.label, v.split, v.ties) for v in (videos["12_A_001"], videos["a"])] == [
+        (REAL, "train", ("person/12",)),
+        (FAKE, "test", ("person/12", "person/34")),
+    ]
+
+
+def test_fakeavceleb_is_read_by_its_pictures(tmp_path, capsys):
+    touch(
+        tmp_path,
+        "RealVideo-RealAudio/African/men/id00076/00109.mp4",
+        "RealVideo-FakeAudio/African/men/id00076/00109_fake.mp4",
+        "FakeVideo-RealAudio/African/men/id00076/00109_id00166_swap.mp4",
+        "FakeVideo-FakeAudio/Asian/women/id00555/00012_lip.mp4",
+    )
+    videos = read_by_id(tmp_path)
+    assert find_kind(tmp_path) == "fakeavceleb"
+    assert {id: video.label for id, video in videos.items()} == {
+        "00109": REAL,
+        "00109_fake": REAL,
+        "00109_id00166_swap": FAKE,
+        "00012_lip": FAKE,
+    }
+    groups = source_groups(videos.values())
+    assert len(set(groups.values())) == 2 and groups["00109_fake"] == groups["00109_id00166_swap"]
+    assert "whose voice alone is fake" in capsys.readouterr().out

@@ -19,6 +19,12 @@ FACEFORENSICS = [
 ]
 CELEBDF = ["Celeb-real/id0_0000.mp4", "YouTube-real/00170.mp4", "Celeb-synthesis/id0_id1_0000.mp4"]
 FOLDERS = ["Real/a.mp4", "Real/more/deep/c.AVI", "fake/a.mp4", "fake/swap/d.webm", "fake/one/two/e.mkv", "fake/x.txt"]
+IMAGES = ["real/a.png", "fake/b.jpg"]
+FAKEAVCELEB = ["RealVideo-RealAudio/men/id01/1.mp4", "FakeVideo-FakeAudio/men/id01/1_id02.mp4"]
+FILES = {
+    **{"faceforensics": FACEFORENSICS, "celebdf": CELEBDF, "fakeavceleb": FAKEAVCELEB},
+    **{"folders": FOLDERS, "images": IMAGES},
+}
 TABLE = "file,label\na.mp4,REAL\nb.mp4,fake\n"
 
 
@@ -33,7 +39,7 @@ def make(kind: str, folder: Path) -> Path:
         touch(folder, "a/0.png")
         (folder / "metadata.csv").write_text(TABLE)
     else:
-        touch(folder, *{"faceforensics": FACEFORENSICS, "celebdf": CELEBDF, "folders": FOLDERS}[kind])
+        touch(folder, *FILES[kind])
     return folder
 
 
@@ -64,10 +70,10 @@ def test_where_two_kinds_fit_both_are_named_and_one_can_be_chosen(tmp_path, kind
     assert read_by_id(tmp_path, kinds[0]) != read_by_id(tmp_path, kinds[1])
 
 
-@pytest.mark.parametrize("files", [[], ["a.mp4", "notes.csv"], ["real/a.txt", "fake/b.png"], ["real/a.mp4"]])
+@pytest.mark.parametrize("files", [[], ["a.mp4", "notes.csv"], ["real/a.txt", "fake/b.txt"], ["real/a.mp4"]])
 def test_where_no_kind_fits_it_says_what_was_looked_for(tmp_path, files):
     says = refused(touch(tmp_path, *files))
-    assert says.startswith(f"{tmp_path}: no dataset") and len(says) < len(str(tmp_path)) + 250
+    assert says.startswith(f"{tmp_path}: no dataset") and len(says) < len(str(tmp_path)) + 350
     assert all(f"{kind.looked_for} ({name})" in says for name, kind in READERS.items())
 
 

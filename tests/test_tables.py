@@ -2,8 +2,10 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
-from conftest import read_by_id, refused, touch
+from conftest import read_by_id, refused, run_step, touch
 
 from deepfake.datasets import find_kind, read_videos
 from deepfake.files import UserError
@@ -127,3 +129,20 @@ def test_where_no_listed_video_is_there_one_line_names_one_and_one_that_is(tmp_p
         UserError, match=r"0 of 2 listed videos are there, such as x1\.mp4; the folder has sub/other\.MP4"
     ):
         read_videos(tmp_path, "csv", "00")
+
+
+def test_images_in_folders_are_videos_of_one_crop_each_and_enter_at_step_02(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for label in ("real", "fake"):
+            for number in range(2):
+                path = tmp_path / "set" / split / label / f"{split}{number}{label}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), rng.integers(0, 256, (32, 32, 3), np.uint8))
+    assert find_kind(tmp_path / "set") == "images"
+    with pytest.raises(UserError, match="enters at step 02"):
+        read_videos(tmp_path / "set", "auto", "00")
+    folders = ["--prepared-dir", tmp_path / "p", "--split-dir", tmp_path / "s"]
+    done = run_step("02", "--videos-dir", tmp_path / "set", "--crop-margin", "0", "--crop-square", "yes", *folders)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "s" / "test").rglob("*.png"))) == 4 and "the dataset's own" in done.stdout
