@@ -54,7 +54,10 @@ command -v "$SUBMITTER" >/dev/null || fail "$SUBMITTER: not found; run this on a
 [[ $SHARDS =~ ^[1-9][0-9]{0,2}$ ]] || fail "--shards $SHARDS: not a whole number from 1 to 999"
 
 whole_path() { # the whole path of a file; what is no file stays as it is
-    if [ -f "$1" ]; then realpath -s -- "$1"; else echo "$1"; fi
+    case $1 in
+        /*) echo "$1" ;;
+        *) if [ -f "$1" ]; then echo "$PWD/$1"; else echo "$1"; fi ;;
+    esac
 }
 
 # jobs start in other folders; and what would fail in a job hours later is better known now

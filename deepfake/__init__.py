@@ -26,6 +26,14 @@ only from those before it, or from the plain helpers.
 """
 
 import os
+import sys
+
+if sys.platform == "win32":  # which lacks the signals, locks and links that every step needs
+    print(
+        "error: Windows itself is not supported; run this in WSL (wsl --install), or in a Linux container",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 # ONNX Runtime's Linux builds tell Microsoft of each model that they run, unless they find this before they are loaded
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -171,3 +171,11 @@ def test_hushed_shows_what_it_kept_if_the_work_fails(capfd):
     assert capfd.readouterr().err == "the reason"
     os.write(2, b"shown again")
     assert capfd.readouterr().err == "shown again"
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in ROOT.glob("0*.py")))
+def test_on_windows_itself_every_script_is_one_line_with_the_remedy(script):
+    as_there = f"import sys, runpy; sys.platform = 'win32'; runpy.run_path({str(ROOT / script)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", as_there], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "Windows itself is not supported; run this in WSL" in done.stderr
