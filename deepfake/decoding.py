@@ -15,6 +15,7 @@ import numpy as np
 from av.stream import Disposition
 
 from deepfake.display import as_shown
+from deepfake.open_codecs import READERS, Contents, contents_of
 from deepfake.runner import VideoError
 
 # (the longer side is below this many pixels, the frame is resized by this)
@@ -146,17 +147,20 @@ def read_packets(path: Path) -> PacketTable:
     sent: list[int] = []
     packets: list[int | None] = []
     entries: list[int] = []
-    start, end, cut_off = 0, 0, 0
+    start, end, cut_off, single = 0, 0, 0, True
     with open_video(path) as container:
         stream = _video_stream(container)
         try:
             for packet in container.demux(stream):
                 if not packet.size:
                     continue
-                if packet.is_keyframe and _is_entry(packet, stream.codec_context):
+                contents = _contents_of(packet, stream.codec_context)
+                if packet.is_keyframe and (contents.begins if contents else _is_entry(packet, stream.codec_context)):
                     entries.append(len(packets))
                 packets.append(packet.pts)
-                if not packet.is_discard:  # an edit list marks packets that are decoded but never shown
+                shows = contents.shows if contents else 1
+                single = single and shows <= 1
+                if shows and not packet.is_discard:  # an edit list marks packets that are decoded but never shown
                     shown.append(packet.pts)
                     cut_off = cut_off + 1 if packet.is_corrupt else 0
                     sent += [packet.dts] * (packet.dts is not None)
@@ -167,8 +171,12 @@ def read_packets(path: Path) -> PacketTable:
         # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
         shown = shown[: len(shown) - cut_off]
         reorders = stream.codec_context.has_b_frames
-    sure = entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
+    sure = single and entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
     return PacketTable(len(shown), problem, sorted(shown) if sure else None, packets, entries)
+
+
+def _contents_of(packet: av.Packet, context: av.VideoCodecContext) -> Contents | None:
+    return contents_of(context.name, bytes(packet)) if context.name in READERS else None
 
 
 def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
@@ -292,7 +300,7 @@ def _decode_few(
     with open_video(path) as container:
         stream = _video_stream(container)
         context = stream.codec_context
-        if table.shown is None or context.name not in CODECS_THAT_SKIP:
+        if table.shown is None or context.name not in (*CODECS_THAT_SKIP, *READERS):
             return None
         index_of = {table.shown[index]: index for index in wanted}
         keeper.start = table.shown[0]
@@ -331,12 +339,13 @@ def _decode_runs(
 ) -> Iterator[av.VideoFrame]:
     """Decode runs of packets, leaving out frames that are neither wanted nor referred to."""
     context = stream.codec_context
+    skips = context.name in CODECS_THAT_SKIP
     packets = (packet for packet in container.demux(stream) if packet.size)
     number = 0
     for run in runs:
         for packet in itertools.islice(packets, run.start - number, run.stop - number):
             # with each packet: a decoder with threads looks at it when the packet goes in
-            context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+            context.skip_frame = "NONREF" if skips and packet.pts not in wanted else "DEFAULT"
             yield from context.decode(packet)
         number = run.stop
         yield from context.decode(None)

@@ -11,6 +11,7 @@ from deepfake.cropping import Box, Face, cut_face, find_again, find_faces, keep_
 from deepfake.decoding import Frame
 from deepfake.face_records import SMALL, STILL
 from deepfake.people import join_people, least_frames
+from deepfake.shots import find_shots
 from deepfake.stills import find_stills
 from deepfake.turning import degrees, quarter_turns
 
@@ -109,7 +110,8 @@ def crop_faces(frames: Sequence[Frame], rule: CropRule) -> Look:
     again = [find_again(frame, faces) for frame, faces in zip(frames, found, strict=True)]
     found = [faces if better is None else better for faces, better in zip(found, again, strict=True)]
     kept, left_out, still = _choose(frames, found, rule)
-    people = join_people([[face.box for face in faces] for faces in kept])
+    boxes = [[face.box for face in faces] for faces in kept]
+    people = join_people(boxes, find_shots([frame.image for frame in frames], boxes))
     crops = [
         FaceCrop(number, rank, frame, face, person, *cut_face(frame, face, rule), still=face in still)
         for number, (frame, faces, persons) in enumerate(zip(frames, kept, people, strict=True))

@@ -58,21 +58,17 @@ def _difference(one: Spot, other: Spot) -> float:
     return 2 * distance / (one.size + other.size) + abs(math.log2(one.size / other.size))
 
 
-def join_people(faces: Sequence[Sequence[Box]]) -> list[list[int]]:
+def join_people(faces: Sequence[Sequence[Box]], shots: Sequence[int] | None = None) -> list[list[int]]:
     """The number of each face's person, from the boxes x, y, width, height (pixels) in each of a video's frames.
+
+    `shots` are the numbers of the frames' shots, as `find_shots` gives them: nobody is the same in two of them.
 
     0 is the person with most faces; of as many, the earliest, then the leftmost. No two faces of a frame are one
     person's. Faces that were seen once are matched after the others (as tentative tracks in Wojke et al. 2017, Simple
     Online and Realtime Tracking with a Deep Association Metric), so that a stray one never takes a person over.
     """
-    tracks: list[Track] = []
-    for frame, boxes in enumerate(faces):
-        spots = {(frame, face): _spot(frame, box) for face, box in enumerate(boxes)}
-        seen_often = [track for track in tracks if len(track.spots) > 1]
-        seen_once = [track for track in tracks if len(track.spots) == 1]
-        left = _extend(seen_once, _extend(seen_often, spots))
-        tracks += [Track([spot], [face]) for face, spot in left.items()]
-    tracks = _merge(tracks)
+    shots = shots or [0] * len(faces)
+    tracks = [track for shot in sorted(set(shots)) for track in _tracks(faces, [at == shot for at in shots])]
     tracks.sort(key=lambda track: (-len(track.faces), track.spots[0].frame, track.spots[0].x))
     person = {face: number for number, track in enumerate(tracks) for face in track.faces}
     return [[person[frame, face] for face in range(len(boxes))] for frame, boxes in enumerate(faces)]
@@ -94,6 +90,18 @@ def people_who_count(faces: Iterable[tuple[int, str]]) -> set[str]:
 def least_frames(frames: int) -> float:
     """In how many of a video's frames a person must be seen to count."""
     return min(LEAST_FRAMES, LEAST_SHARE * frames)
+
+
+def _tracks(faces: Sequence[Sequence[Box]], there: Sequence[bool]) -> list[Track]:
+    """The tracks through those frames that are `there`."""
+    tracks: list[Track] = []
+    for frame, boxes in enumerate(faces):
+        spots = {(frame, face): _spot(frame, box) for face, box in enumerate(boxes) if there[frame]}
+        seen_often = [track for track in tracks if len(track.spots) > 1]
+        seen_once = [track for track in tracks if len(track.spots) == 1]
+        left = _extend(seen_once, _extend(seen_often, spots))
+        tracks += [Track([spot], [face]) for face, spot in left.items()]
+    return _merge(tracks)
 
 
 def _spot(frame: int, box: Box) -> Spot:
