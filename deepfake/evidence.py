@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pillow_heif
@@ -14,7 +15,7 @@ from PIL import Image, ImageOps
 
 from deepfake.crop_rule import CropRule
 from deepfake.cropping import Box, own_box
-from deepfake.decoding import Frame, to_standard_size
+from deepfake.decoding import Frame, claimed_seconds, to_standard_size
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
 from deepfake.frames import check_file, choose_frames, read_video
@@ -232,6 +233,13 @@ def length_of(frames: Sequence[Frame], total: int) -> float:
     if last.index == first.index:
         return 0.0
     return round(total * (last.time - first.time) / (last.index - first.index), 3)
+
+
+def length_by_header(path: Path) -> float:
+    """How many seconds a file lasts by its header, which may lie; 0 of an image, and of what cannot be read."""
+    with suppress(VideoError, av.FFmpegError, OSError):  # which `gather` will say
+        return 0.0 if is_picture(path) else claimed_seconds(path)
+    return 0.0
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:
