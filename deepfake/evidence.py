@@ -19,7 +19,7 @@ from deepfake.decoding import Frame, claimed_seconds, to_standard_size
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
 from deepfake.frames import check_file, choose_frames, read_video
-from deepfake.kinds import HEIF_SUFFIXES, is_picture, read_suffix
+from deepfake.kinds import HEIF_SUFFIXES, is_picture, is_piece, read_suffix
 from deepfake.runner import VideoError, reason_of
 from deepfake.scans import NotJudged
 
@@ -28,6 +28,8 @@ pillow_heif.register_heif_opener(decode_threads=1)  # gives Pillow the format of
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF", "HEIF")
 MOVING = ("WEBP", "AVIF")  # read by Pillow when they move: FFmpeg cannot, or sees the first picture only
 MOST_PIXELS = 128_000_000  # of an image: 400 MB in memory
+
+PIECE = "is a piece of a stream; join it to the stream's first file (cat init.mp4 piece.m4s > whole.mp4)"
 
 SMALL_SIDE = 480  # pixels of the longer side of frames that are shown
 
@@ -89,7 +91,7 @@ def gather(
     except (VideoError, UserError) as error:
         return VideoError(str(error))
     except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
-        return VideoError(reason_of(error))
+        return VideoError(PIECE if isinstance(error, av.InvalidDataError) and is_piece(path) else reason_of(error))
 
 
 def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callable[[], None]) -> Evidence:
