@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pillow_heif
@@ -14,12 +15,12 @@ from PIL import Image, ImageOps
 
 from deepfake.crop_rule import CropRule
 from deepfake.cropping import Box, own_box
-from deepfake.decoding import Frame, to_standard_size
+from deepfake.decoding import Frame, claimed_seconds, to_standard_size
 from deepfake.display import over_grey
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
 from deepfake.frames import check_file, choose_frames, read_video
-from deepfake.kinds import HEIF_SUFFIXES, is_picture, read_suffix
+from deepfake.kinds import HEIF_SUFFIXES, is_picture, is_piece, read_suffix
 from deepfake.runner import VideoError, reason_of
 from deepfake.scans import NotJudged
 
@@ -28,6 +29,8 @@ pillow_heif.register_heif_opener(decode_threads=1)  # gives Pillow the format of
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF", "HEIF")
 MOVING = ("WEBP", "AVIF")  # read by Pillow when they move: FFmpeg cannot, or sees the first picture only
 MOST_PIXELS = 128_000_000  # of an image: 400 MB in memory
+
+PIECE = "is a piece of a stream; join it to the stream's first file (cat init.mp4 piece.m4s > whole.mp4)"
 
 SMALL_SIDE = 480  # pixels of the longer side of frames that are shown
 
@@ -89,7 +92,7 @@ def gather(
     except (VideoError, UserError) as error:
         return VideoError(str(error))
     except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
-        return VideoError(reason_of(error))
+        return VideoError(PIECE if isinstance(error, av.InvalidDataError) and is_piece(path) else reason_of(error))
 
 
 def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callable[[], None]) -> Evidence:
@@ -236,6 +239,13 @@ def length_of(frames: Sequence[Frame], total: int) -> float:
     if last.index == first.index:
         return 0.0
     return round(total * (last.time - first.time) / (last.index - first.index), 3)
+
+
+def length_by_header(path: Path) -> float:
+    """How many seconds a file lasts by its header, which may lie; 0 of an image, and of what cannot be read."""
+    with suppress(VideoError, av.FFmpegError, OSError):  # which `gather` will say
+        return 0.0 if is_picture(path) else claimed_seconds(path)
+    return 0.0
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:

@@ -9,9 +9,10 @@ from deepfake.videos import IMAGE_SUFFIXES, is_image
 HEAD = 4096  # bytes that tell what a file is; page.js sends as many
 
 # of ISO's base media format, as FFmpeg takes them for the beginning of a video; others are those of live streams
+PIECES = (b"styp", b"moof", b"sidx", b"ssix", b"prft", b"emsg")
 BOXES = (
     *(b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"udta", b"uuid", b"junk", b"pict", b"prfl"),
-    *(b"styp", b"moof", b"sidx", b"ssix", b"prft", b"emsg"),
+    *PIECES,
 )
 # (place, bytes, the suffix of such files); the first that fits counts
 SIGNATURES = (
@@ -94,6 +95,12 @@ def read_suffix(path: Path) -> str | None:
         raise VideoError("is empty: 0 bytes")
     with path.open("rb") as file:
         return suffix_of(file.read(HEAD))
+
+
+def is_piece(path: Path) -> bool:
+    """Whether a file begins as the pieces of a live stream do, whose first file tells how to decode them."""
+    with path.open("rb") as file:
+        return file.read(8)[4:] in PIECES
 
 
 def is_picture(path: Path) -> bool:

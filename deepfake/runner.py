@@ -31,6 +31,10 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 AHEAD = 4  # videos that a process has before it or done
 
+# Seconds of a limit for each second that a video lasts, of an hour at most: a core decodes 40 frames of 1080p VP9 a
+# second, and some have no keyframe but the first.
+TIMES_LENGTH, LONGEST = 2, 3600
+
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
@@ -150,27 +154,47 @@ def _in_processes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Out
 
 @contextmanager
 def at_work(
-    job: Callable[[Item], Result], items: Iterable[Item], workers: int, timeout: float
+    job: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    timeout: float,
+    length: Callable[[Item], float] | None = None,
 ) -> Iterator[Iterator[tuple[Item, Result | VideoError]]]:
     """Call `job` on items in so many processes, which work from now on; gives items and results as they come.
 
     No more of them are ahead of what is taken than the processes need, so that results do not fill the memory. Of an
-    item that takes longer than `timeout` seconds or crashes its process, the result is a VideoError. At the end of the
+    item that takes longer than `timeout` seconds or crashes its process, the result is a VideoError; where `length`
+    tells, in a process too, how many seconds it lasts, it may take as long as `limit_for` says. At the end of the
     block the processes end, whatever they do.
     """
     waiting = iter(items)
     with process_pool(workers) as pool:
-        first = {pool.schedule(job, (item,), timeout=timeout): item for item in islice(waiting, AHEAD * workers)}
+        running: dict[Future, tuple[Item, float, bool]] = {}
+
+        def begin(item: Item, limit: float, measures: bool) -> None:
+            future = pool.schedule(length if measures else job, (item,), timeout=limit)
+            running[future] = item, limit, measures
 
         def results() -> Iterator[tuple[Item, Result | VideoError]]:
-            running = first
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    for item in islice(waiting, 1):
-                        running[pool.schedule(job, (item,), timeout=timeout)] = item
-                    yield running.pop(future), result_of(future, timeout)
+                    item, limit, measures = running.pop(future)
+                    found = result_of(future, limit)
+                    if measures and not isinstance(found, VideoError):
+                        begin(item, limit_for(timeout, found), measures=False)
+                        continue
+                    for other in islice(waiting, 1):
+                        begin(other, timeout, length is not None)
+                    yield item, found
 
+        for item in islice(waiting, AHEAD * workers):
+            begin(item, timeout, length is not None)
         yield results()
+
+
+def limit_for(timeout: float, seconds: float) -> float:
+    """The seconds that work on a video may take, which lasts so many seconds by its header."""
+    return timeout + TIMES_LENGTH * min(seconds, LONGEST)
 
 
 @contextmanager

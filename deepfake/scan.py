@@ -14,7 +14,7 @@ from deepfake.classifiers import Classifier, check_classifier, classify, judging
 from deepfake.cli import VideoBar
 from deepfake.combining import combine, means_by_person, said_of_aggregate
 from deepfake.crop_rule import DEFAULT, CropRule
-from deepfake.evidence import Evidence, gather
+from deepfake.evidence import Evidence, gather, length_by_header
 from deepfake.modelinfo import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
 from deepfake.report import write_report
 from deepfake.rules import band_for, is_certain, is_real
@@ -34,7 +34,8 @@ TOO_MANY = f"Of more than {MOST_IN_REPORT} files no pictures are shown."
 
 @dataclass(frozen=True)
 class Options:
-    """How to scan: by the model's crop rule, in so many `workers` that each may take `timeout` seconds a file.
+    """How to scan: by the model's crop rule, in so many `workers` that each may take `timeout` seconds a file,
+    and more for a long video.
 
     0 workers: in this process, without a limit. Pictures are taken for a report; `paint`, given a classifier that is a
     Keras model and a person's crops as a `Painter` gets them, adds what the model looked at.
@@ -60,7 +61,7 @@ def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], option
         classifier = load()
         yield from (judge_evidence(source, job(source), classifier, options) for source in sources)
         return
-    with at_work(job, sources, min(options.workers, len(sources)), options.timeout) as results:
+    with at_work(job, sources, min(options.workers, len(sources)), options.timeout, _length) as results:
         classifier = load()
         yield from (judge_evidence(source, found, classifier, options) for source, found in results)
 
@@ -73,6 +74,10 @@ def scan_file(path: Path, name: str, classifier: Classifier, options: Options) -
 
 def _gather(source: Source, rule: CropRule, with_pictures: bool) -> Evidence | VideoError:
     return gather(source.path, rule, with_pictures)
+
+
+def _length(source: Source) -> float:
+    return length_by_header(source.path)
 
 
 def judge_evidence(

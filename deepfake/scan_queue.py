@@ -4,23 +4,20 @@ import secrets
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from pebble import ProcessFuture, ProcessPool
 
 from deepfake.classifiers import Classifier
 from deepfake.crop_rule import CropRule
 from deepfake.cropping import find_faces
-from deepfake.decoding import claimed_seconds
-from deepfake.evidence import Evidence, Seen, Small, gather
-from deepfake.kinds import is_picture
-from deepfake.runner import VideoError, process_pool, reason_of, result_of
+from deepfake.evidence import Evidence, Seen, Small, gather, length_by_header
+from deepfake.runner import VideoError, limit_for, process_pool, reason_of, result_of
 from deepfake.scan import Options, judge_evidence
 from deepfake.scan_inputs import Source
 from deepfake.scans import Judge, Scan
@@ -66,10 +63,20 @@ class Scanner:
         """Scan a file; `name` is what to call it."""
         self._shared.value = READING
         timeout = self._options.timeout
-        self._job = self._pool.schedule(look_at, (path, self._options.rule, self._limits), timeout=timeout)
-        found = result_of(self._job, timeout)
+        found = self._call(timeout, length_by_header, path)
+        if not isinstance(found, VideoError):
+            problem = self._limits.too_long(found)
+            limit = limit_for(timeout, found)
+            found = (
+                VideoError(problem) if problem else self._call(limit, look_at, path, self._options.rule, self._limits)
+            )
         self._shared.value = JUDGING
         return judge_evidence(Source(path, name), found, self._classifier, self._options)
+
+    def _call(self, limit: float, function: Callable, *arguments: Any) -> Any:
+        """What a function gives in the other process, or a VideoError after so many seconds or a crash."""
+        self._job = self._pool.schedule(function, arguments, timeout=limit)
+        return result_of(self._job, limit)
 
     def stop(self) -> None:
         """Leave the file that is looked at, if there is one."""
@@ -184,11 +191,6 @@ def _prepare(stage: Any) -> None:
 
 def look_at(path: Path, rule: CropRule, limits: Limits) -> Evidence | VideoError:
     """The evidence in a file, or why there is none; for a process that has been prepared."""
-    claimed = 0.0
-    with suppress(VideoError, av.FFmpegError, OSError):  # which `gather` will say
-        claimed = 0.0 if is_picture(path) else claimed_seconds(path)
-    if problem := limits.too_long(claimed):
-        return VideoError(problem)
     found = gather(path, rule, True, _faces_next)
     problem = limits.too_long(found.seconds) if isinstance(found, Evidence) else None
     return VideoError(problem) if problem else found

@@ -143,7 +143,8 @@ def test_a_piece_of_a_live_stream_is_taken(tmp_path, box):
     path.write_bytes((24).to_bytes(4) + box + bytes(16) + data[data.index(b"moov") - 4 :])
     assert read_packets(path).frames == 15
     assert suffix_of_upload(path.read_bytes()[:HEAD]) == ".mp4"
-    path.write_bytes(data[data.index(b"moof") - 4 :])  # FFmpeg cannot read it, and the scan says so
+    path.write_bytes(data[data.index(b"moof") - 4 :])
+    assert "join it to the stream's first file" in str(gather(path, RULE))
     assert suffix_of_upload(path.read_bytes()[:HEAD]) == ".mp4"
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import tree
 
 from deepfake.files import UserError, whole_file, whole_folder
-from deepfake.runner import Outcome, Run, VideoError, for_each_video
+from deepfake.runner import Outcome, Run, VideoError, at_work, for_each_video, limit_for
 
 
 def go(work_dir, ids, work, step: str = "00", **options) -> int:
@@ -170,6 +170,29 @@ def work_that_can_go_wrong(id: str, work_dir) -> Outcome:
         if id == "disk":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return Outcome(11)
+
+
+def sleep(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def double(seconds: float) -> float:
+    return 2 * seconds
+
+
+def test_who_lasts_longer_may_take_longer():
+    with at_work(sleep, [0, 4], 2, timeout=3, length=double) as results:
+        assert sorted(results) == [(0, 0), (4, 4)]
+    with at_work(sleep, [4], 1, timeout=2) as results:
+        assert "longer than 2 s" in str(next(results)[1])
+    assert (limit_for(120, 0), limit_for(120, 300), limit_for(120, 10**9)) == (120, 720, 7320)
+
+
+def test_a_length_that_is_not_told_in_time_is_the_end_of_the_item():
+    with at_work(double, [600, 0], 1, timeout=3, length=sleep) as results:
+        found = dict(results)
+        assert found[0] == 0 and str(found[600]) == "took longer than 3 s; --timeout gives it more"
 
 
 def test_a_video_that_fails_hangs_or_crashes_its_process_costs_that_video_only(tmp_path, capsys):

@@ -112,7 +112,7 @@ def test_only_the_last_scans_are_kept(page, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("what", "timeout", "says"), [(signal.SIGKILL, 150, "crashed its process"), (signal.SIGSTOP, 8, "longer than 8 s")]
+    ("what", "timeout", "says"), [(signal.SIGKILL, 150, "crashed its process"), (signal.SIGSTOP, 8, "took longer than")]
 )
 def test_a_scan_that_crashes_or_hangs_costs_itself_only(tmp_path, clips, what, timeout, says):
     others = workers()
