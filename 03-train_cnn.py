@@ -99,9 +99,10 @@ def add_training_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--average-start",
-        action="store_true",
-        default=None,
-        help="validate and keep the mean of the weights and of those of the whole model that --weights starts from",
+        type=cli.number(0, 1),
+        metavar="SHARE",
+        help="validate and keep the mean of the weights and of those of the whole model that --weights starts from, "
+        "which count so much, such as 0.5; 0: off (default: off)",
     )
     parser.add_argument("--seed", type=cli.whole_number(0), default=0, help="of weights, order and augmentation")
     parser.add_argument(
@@ -180,7 +181,7 @@ def main() -> int:
 
     given = vars(args) | {"calibrate": not args.no_calibration, "new_head": args.init_from is not None}
     given["weights"] = args.weights or args.init_from
-    given |= {"mixup": args.mixup or None, "ema": args.ema or None}
+    given |= {name: given[name] or None for name in ("mixup", "ema", "average_start")}
     given["augment"] = args.augment or Options.augment
     given["sequence_frames"] = args.sequence_frames or Options.sequence_frames
     options = Options(**{field.name: given[field.name] for field in fields(Options)})

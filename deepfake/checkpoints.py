@@ -153,18 +153,18 @@ class MeanWithStart(keras.callbacks.Callback):
     """While a model is validated and kept, it has the mean of its weights and of those that it started with.
 
     What is trained further goes on to fit the training set, and the mean often judges other data better than either
-    (Wortsman et al. 2022, Robust fine-tuning of zero-shot models).
+    (Wortsman et al. 2022, Robust fine-tuning of zero-shot models). `share` is what the start counts in it.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, share: float) -> None:
         super().__init__()
-        self.weights, self.own = list(model.weights), []
+        self.weights, self.own, self.share = list(model.weights), [], share
         self.start = [keras.ops.convert_to_numpy(weight) for weight in self.weights]
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self.own = [keras.ops.convert_to_numpy(weight) for weight in self.weights]
         for weight, own, start in zip(self.weights, self.own, self.start, strict=True):
-            weight.assign(((own + start) / 2).astype(own.dtype))
+            weight.assign((self.share * start + (1 - self.share) * own).astype(own.dtype))
 
     def on_test_end(self, logs: dict | None = None) -> None:
         for weight, own in zip(self.weights, self.own, strict=True):

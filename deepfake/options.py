@@ -42,7 +42,7 @@ class Options:
     label_smoothing: float = 0.0
     mixup: float | None = None
     ema: float | None = None
-    average_start: bool | None = None
+    average_start: float | None = None
     precision: str = "auto"
     cache: str = "auto"
     calibrate: bool = True

@@ -191,7 +191,7 @@ def fit(
             draw_augmentation(*shown, folder / "Augmentation.png")
         keeper.model_to_keep = model
         if options.average_start:
-            keeper.averages = MeanWithStart(model)
+            keeper.averages = MeanWithStart(model, options.average_start)
         set_precision(model, precision)
         keeper.warned = stack.enter_context(warning_waits())
         for phase in phases(options):

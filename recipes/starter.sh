@@ -7,7 +7,7 @@ WEIGHTS=imagenet
 EPOCHS=5 # of each of the two trainings
 OPTIONS=(--head-epochs 0 --batch-size 16) # of 03-train_cnn.py, in both
 FIRST=(--augment standard --learning-rate 6e-3)
-SECOND=(--augment strong --learning-rate 3e-3 --average-start)
+SECOND=(--augment strong --learning-rate 3e-3 --average-start 0.75)
 
 usage() {
     cat <<TEXT

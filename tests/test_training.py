@@ -265,13 +265,13 @@ def test_the_average_of_the_weights_is_validated_and_kept_and_training_goes_on_w
 def test_the_mean_with_the_start_is_kept_and_training_goes_on_with_the_weights(split_dir, tmp_path):
     options = {"weights": "none", "epochs": 1, "augment": "none"}
     start, (plain, _) = small_model().get_weights(), fit_small(tmp_path / "plain", split_dir, **options)
-    model, keeper = fit_small(tmp_path / "mean", split_dir, average_start=True, **options)
-    means = [(a + b) / 2 for a, b in zip(start, plain.get_weights(), strict=True)]
+    model, keeper = fit_small(tmp_path / "mean", split_dir, average_start=0.75, **options)
+    means = [0.75 * a + 0.25 * b for a, b in zip(start, plain.get_weights(), strict=True)]
     kept = load_model(keeper.model_path).get_weights()
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(kept, means, strict=True))
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain.get_weights(), strict=True))
     with pytest.raises(UserError, match="--average-start goes with --weights FILE of a whole model"):
-        resolved(Options(weights="none", average_start=True))
+        resolved(Options(weights="none", average_start=0.5))
 
 
 @pytest.mark.slow
