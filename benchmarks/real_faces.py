@@ -57,7 +57,7 @@ BENCH = "Yan et al. 2023, DeepfakeBench (NeurIPS, Datasets and Benchmarks)"
 PUBLISHED = (
     Published(
         "AUC 0.71, precision 0.96, recall 0.58, specificity 0.83",
-        "a student project",
+        "a student project whose page is not known any more",
         "one frame a video; these figures mean seven fakes to a real one: at one to one, the precision would be 0.77",
     ),
     Published("AUC 0.556", f"Meso4: {BENCH}", OF_OTHERS),

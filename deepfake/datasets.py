@@ -1,7 +1,8 @@
 """Every dataset that people bring, read as the same records: what kind it is, and its videos."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepfake.academic import (
@@ -31,6 +32,9 @@ from deepfake.videos import (
     label_of_words,
     to_videos,
 )
+
+# what step 01a calls its crops; `face_records`, which has the rule, needs the datasets itself
+OUR_CROP = re.compile(r".+-\d{3,}-\d{2,}\.png")
 
 # DFDC's, and that of its preview
 METADATA = ("metadata.json", "dataset.json")
@@ -148,7 +152,7 @@ def _read_dfdc(videos_dir: Path) -> list[Video]:
         if part != ".":
             check_name(part, videos_dir)
         records += metadata_records(content, path, part="" if part == "." else part)
-    return to_videos(keep_splits(locate(records, videos_dir)))
+    return to_videos(keep_splits(_each_once(locate(records, videos_dir))))
 
 
 @dataclass(frozen=True)
@@ -198,8 +202,24 @@ def _is_images(videos_dir: Path) -> bool:
 
 
 def _read_images(videos_dir: Path) -> list[Video]:
-    """Read images in folders as those of videos are: each is the one crop of a video of its own."""
-    return _read_label_folders(videos_dir, find_images)
+    """Read images in folders as those of videos are: each is the one crop of a video of its own, which is printed.
+
+    Where real images lie in folders of their own, each folder of images is a video: its crops belong together.
+    """
+    real = {folder.path for folder in _label_folders(videos_dir) if folder.label == REAL}
+    in_folders = any(path.parent != folder for folder in real for path in find_images(folder))
+
+    def find(folder: Path) -> list[Path]:
+        images = find_images(folder)
+        if images and all(OUR_CROP.fullmatch(path.name) for path in images):
+            raise UserError(f"{folder}: holds crops that step 02 has sorted; give step 03 that folder, as --split-dir")
+        places = [path.parent if in_folders and path.parent != folder else path for path in images]
+        return list(dict.fromkeys(places))
+
+    videos = _read_label_folders(videos_dir, find)
+    what = "folders of images, each read as a video" if in_folders else "images, each read as a video of its own"
+    print(f"{videos_dir}: {what}: {len(videos)}")
+    return videos
 
 
 def _read_label_folders(videos_dir: Path, find: Callable[[Path], list[Path]]) -> list[Video]:
@@ -211,6 +231,8 @@ def _read_label_folders(videos_dir: Path, find: Callable[[Path], list[Path]]) ->
             below = path.relative_to(folder.path).parts
             method = below[0] if folder.label == FAKE and len(below) > 1 else None
             records.append(Record(file, folder.label, str(videos_dir), method=method, split=folder.split))
+    if len({record.split for record in records}) == 1:  # one set alone divides nothing
+        records = [replace(record, split=None) for record in records]
     _tell_of_shared_names(records)
     return to_videos(keep_splits(tie_by_names(records)))
 
@@ -246,12 +268,16 @@ def _read_csv(videos_dir: Path) -> list[Video]:
         names = " and ".join(path.name for path in tables) or "none"
         raise UserError(f"{videos_dir}: needs one .csv with the columns file and label; it has {names}")
     records = locate(read_csv_records(tables[0]), videos_dir)
+    return to_videos(keep_splits(tie_by_names(_each_once(records))))
+
+
+def _each_once(records: list[Record]) -> list[Record]:
     first: dict[str, Record] = {}
     for record in records:
         if record.file in first:
             raise UserError(f"{record.source}: {record.file} stands in {first[record.file].source} too; keep one")
         first[record.file] = record
-    return to_videos(keep_splits(tie_by_names(records)))
+    return records
 
 
 READERS = {

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -73,12 +74,17 @@ def file_names(folder: Path) -> list[str]:
     return [entry.name for entry in _entries(folder) if _is(entry.is_file)] if folder.is_dir() else []
 
 
+def plain_column(name: str) -> str:
+    """The name of a column as the rules have it: `video_path` of `Video Path` and `VIDEO-PATH`."""
+    return re.sub(r"[\s-]+", "_", name.replace("\0", "").strip().lower())
+
+
 def read_columns(path: Path) -> list[str]:
     """The names of the columns of a CSV file, in small letters; none where it is not one."""
     try:
         # with what is no UTF-8 left out, and the zeros of UTF-16: `read_rows` then says what is wrong
         with path.open(newline="", encoding="utf-8-sig", errors="ignore") as file:
-            return [name.replace("\0", "").strip().lower() for name in next(_reader(file), [])]
+            return [plain_column(name) for name in next(_reader(file), [])]
     except (OSError, csv.Error):
         return []
 

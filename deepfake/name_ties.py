@@ -148,7 +148,8 @@ def _the_one(reals: Sequence[Record], fake: Record, shared: set[str]) -> str | N
     found = [real for real in reals if _own_folders(real) & looked_at == at]
     nearest = max((len(_all_folders(real) & _all_folders(fake)) for real in found), default=0)
     files = [real.file for real in found if len(_all_folders(real) & _all_folders(fake)) == nearest]
-    return files[0] if len(files) == 1 else None
+    same = [file for file in files if bare_name(file) == bare_name(fake.file)] if len(files) > 1 else files
+    return same[0] if len(same) == 1 else None
 
 
 def warning_of_untied(videos: Sequence[Video]) -> str | None:

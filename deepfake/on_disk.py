@@ -1,6 +1,7 @@
 """Which file on disk a table means, where it writes the name in another way."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -14,13 +15,16 @@ Find = Callable[[Sequence[str]], str | None]
 
 
 def within(name: str, folder: Path) -> str:
-    """An absolute path of POSIX or Windows as a name in `folder`: as much of its end as is there.
+    """An absolute path, also of Windows, as a name in `folder`: what is below that, or as much of its end as is there.
 
     The name itself if it is relative, or nothing of it is there.
     """
     path = PureWindowsPath(name)
     if not path.anchor or ".." in path.parts:
         return name
+    for above in (folder.absolute(), folder.resolve()):
+        if PurePosixPath(name).is_relative_to(above):
+            return PurePosixPath(name).relative_to(above).as_posix()
     return _by_end(_finder(folder), path.parts[1:]) or name
 
 
@@ -30,11 +34,19 @@ def locate(records: Sequence[Record], folder: Path) -> list[Record]:
     Where none is there by its path, as much of the end of each path as is there counts: `x.mp4` of `videos/x.mp4`.
     """
     find = _finder(folder)
-    at = {record.file: find(PurePosixPath(record.file).parts) for record in records}
-    if not any(at.values()):
-        at = {record.file: _by_end(find, PurePosixPath(record.file).parts) for record in records}
+    if not any(find(PurePosixPath(record.file).parts) for record in records):
+        by_path, find = find, lambda parts: _by_end(by_path, parts)
+
+    def place(name: str, part: str = "") -> str:
+        tried = (f"{part}/{name}", name) if part else (name,)
+        return next((file for each in tried if (file := find(PurePosixPath(each).parts))), name)
+
     return [
-        replace(record, file=at[record.file] or record.file, original=at.get(record.original or "") or record.original)
+        replace(
+            record,
+            file=place(record.file),
+            original=record.original and place(record.original.replace("\\", "/"), record.part),
+        )
         for record in records
     ]
 
@@ -45,6 +57,11 @@ def check_some_are_there(videos: Sequence[Video], folder: Path) -> None:
         there = next((path.relative_to(folder).as_posix() for path in find_videos(folder)), None)
         has = f"the folder has {there}" if there else "there is no video in the folder"
         raise UserError(f"{folder}: 0 of {len(videos)} listed videos are there, such as {videos[0].file}; {has}")
+
+
+def _plain(name: str) -> str:
+    """A name without differences of case, and of how accents are written: macOS has them as characters of their own."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _by_end(find: Find, parts: Sequence[str]) -> str | None:
@@ -63,7 +80,7 @@ def _finder(folder: Path) -> Find:
         except OSError:
             return found
         for name in present:
-            for key in {name.casefold(), bare_name(name).casefold()} if is_video(name) else {name.casefold()}:
+            for key in {_plain(name), _plain(bare_name(name))} if is_video(name) else {_plain(name)}:
                 found.setdefault(key, []).append(name)
         return found
 
@@ -72,7 +89,7 @@ def _finder(folder: Path) -> Find:
             return "/".join(parts)
         place = ""
         for part in parts:
-            alike = names(place).get(part.casefold(), [])
+            alike = names(place).get(_plain(part), [])
             if part in alike:
                 alike = [part]
             if len(alike) != 1:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.files import UserError
-from deepfake.listing import read_rows
+from deepfake.listing import plain_column, read_rows
 from deepfake.on_disk import within
 from deepfake.videos import (
     FAKE,
@@ -21,13 +21,13 @@ from deepfake.videos import (
     or_none,
 )
 
-COUNTERS = ("id", "", "unnamed: 0")  # columns of names, or of the numbers of the rows, as pandas writes them
+COUNTERS = ("id", "", "unnamed:_0")  # columns of names, or of the numbers of the rows, as pandas writes them
 NAMES = "file filename file_name filepath file_path path video_path videopath video videoname video_name name video_id"
 NAME_COLUMNS = (*NAMES.split(), *COUNTERS)
 
 # the columns that tell the label, and what 1 means in them
 LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, "real": REAL, "class": REAL}
-ONES = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+ONES = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 
 IDENTITIES = ("target_id", "swapped_id")  # of the people in a video, in DFDC's preview
 
@@ -90,6 +90,8 @@ def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
 def _named_records(content: Any, path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     """Where each record stands, the name of its video, and its values by names in small letters."""
     form = UserError(f'{path}: not in the DFDC form {{"name.mp4": {{"label": "REAL"}}, ...}}')
+    if isinstance(content, dict) and content and all(map(str.isdecimal, content)):  # as pandas numbers its rows
+        content = list(content.values()) if _all_named(content.values()) else content
     if isinstance(content, list):
         if not content or not all(isinstance(record, dict) for record in content):
             raise form
@@ -109,8 +111,12 @@ def _named_records(content: Any, path: Path) -> list[tuple[str, str, dict[str, A
     return named
 
 
+def _all_named(records: Iterable[Any]) -> bool:
+    return all(isinstance(record, dict) and columns_of(_small(record))[0] for record in records)
+
+
 def _small(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.strip().lower(): value for key, value in record.items()}
+    return {plain_column(key): value for key, value in record.items()}
 
 
 def _records(
@@ -129,11 +135,19 @@ def _records(
         if found is None:
             shown = f"{source}: {json.dumps(name)} has the label {json.dumps(written)}"
             raise UserError(f"{shown}; it must be REAL or FAKE, or 1 or 0")
+        for other in values.keys() & LABEL_COLUMNS.keys() - {label}:
+            if _label(values[other], LABEL_COLUMNS[other])[0] == 1 - found:
+                raise UserError(
+                    f"{source}: {json.dumps(name)} has the {label} {json.dumps(written)}, where 1 is real, and the "
+                    f"{other} {json.dumps(values[other])}; keep the one that is right"
+                )
         records.append(_record(source, name, values, found, part))
         by_number += [records[-1]] if is_number else []
     if without:
         print(f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}")
     _check_numbers(path, by_number)
+    if by_number and one == REAL and label == "label":
+        print(f"{path}: labels in numbers, read as 1 for real and 0 for fake")
     return records
 
 

@@ -152,7 +152,9 @@ def to_videos(records: Iterable[Record], parts: Parts = folders_and_name) -> lis
     ids = unique_ids([record.file for record in records], parts)
     by_name: dict[str, list[str]] = defaultdict(list)
     for file in ids:
-        by_name[parts(file)[-1]].append(file)
+        names = {parts(file)[-1], parts(file)[-1].casefold()}
+        for name in names:
+            by_name[name].append(file)
 
     def original_id(record: Record) -> str | None:
         if not record.original:
@@ -161,7 +163,7 @@ def to_videos(records: Iterable[Record], parts: Parts = folders_and_name) -> lis
         bare = parts(name)[-1]
         exact = [file for file in (f"{record.part}/{name}", name) if file in ids]
         near = [file for file in by_name.get(bare, ()) if record.part and file.startswith(f"{record.part}/")]
-        found = exact[:1] or near or by_name.get(bare, [])
+        found = exact[:1] or near or by_name.get(bare, []) or by_name.get(bare.casefold(), [])
         if len(found) > 1:
             shown = f"{record.source}: the original {json.dumps(name)} can be {' or '.join(found)}"
             raise UserError(f"{shown}; give its folder too")

@@ -26,7 +26,12 @@ def test_crops_of_others_are_folders_that_the_tables_list(tmp_path, capsys):
         "c.d": Video("c.d", "part-1/c.d", FAKE, method="swap"),
     }
     out = capsys.readouterr().out
-    assert out.count("\n") == 1 and "folders of images that no table lists, left out: 1," in out and "part-1/eee" in out
+    assert (
+        out.count("\n") == 2
+        and "labels in numbers, read as 1 for real" in out
+        and "folders of images that no table lists, left out: 1," in out
+        and "part-1/eee" in out
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What tables say of videos, however people write them: CSV and JSON by one set of rules."""
 
 import json
+import unicodedata
 
 import cv2
 import numpy as np
@@ -146,3 +147,28 @@ def test_images_in_folders_are_videos_of_one_crop_each_and_enter_at_step_02(tmp_
     done = run_step("02", "--videos-dir", tmp_path / "set", "--crop-margin", "0", "--crop-square", "yes", *folders)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "s" / "test").rglob("*.png"))) == 4 and "the dataset's own" in done.stdout
+
+
+def test_where_real_images_lie_in_folders_each_folder_of_images_is_a_video(tmp_path, capsys):
+    touch(tmp_path, "real/v1/0.jpg", "real/v1/1.jpg", "fake/swap/v1/0.jpg", "fake/v2/0.jpg", "fake/v2/1.jpg")
+    videos = read_by_id(tmp_path)
+    assert {video.file for video in videos.values()} == {"real/v1", "fake/swap/v1", "fake/v2"}
+    assert videos["fake_swap_v1"].original == "real_v1"
+    assert "folders of images, each read as a video: 3" in capsys.readouterr().out
+
+
+def test_crops_that_step_02_has_sorted_are_no_images_of_others(tmp_path):
+    says = refused(touch(tmp_path, "train/real/a-000-00.png", "train/fake/b-003-01.png"))
+    assert "step 02 has sorted" in says
+
+
+def test_columns_that_contradict_each_other_are_refused(tmp_path):
+    (tmp_path / "list.csv").write_text("file,label,is_fake\na.mp4,1,1\n")
+    assert "where 1 is real" in refused(tmp_path)
+
+
+def test_accents_are_one_however_they_are_written(tmp_path):
+    touch(tmp_path, unicodedata.normalize("NFD", "caf\u00e9.mp4"))
+    (tmp_path / "list.csv").write_text("file,label\ncaf\u00e9.mp4,REAL\n", encoding="utf-8")
+    (video,) = read_by_id(tmp_path).values()
+    assert (tmp_path / video.file).is_file()
