@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 
+from deepfake.display import displayed, pixel_aspect
 from deepfake.runner import VideoError
 
 # (the longer side is below this many pixels, the frame is resized by this)
@@ -229,9 +230,8 @@ def read_frames(
 ) -> list[Frame]:
     """The frames of the wanted numbers, in their order, upright and at standard size; some also at their own.
 
-    Frames are numbered as they are shown. Damaged ones are left out. Pixels are PyAV's
-    `to_ndarray(format="rgb24")`, rotated as the file's metadata asks. `threads` of the decoder change the time that
-    it takes, not the result.
+    Frames are numbered as they are shown. Damaged ones are left out. Pixels are those of `display.displayed`.
+    `threads` of the decoder change the time that it takes, not the result.
 
     Raises:
         VideoError, av.FFmpegError, OSError: as `read_packets`.
@@ -255,7 +255,7 @@ class Keeper:
 
     def standard(self, frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
         """A decoded frame, upright and at standard size."""
-        full = turn(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+        full = displayed(frame, pixel_aspect(stream))
         image, scale = to_standard_size(full)
         make_full = partial(_read_full, self.path, index)
         if image is not full and full.nbytes <= self.room:
@@ -370,9 +370,10 @@ def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
     context = streams[0].codec_context
     if context is None:
         raise VideoError("has a video stream of an unknown codec")
-    if context.width * context.height > MOST_PIXELS:
+    most = int(MOST_PIXELS / max(1, pixel_aspect(streams[0])))
+    if context.width * context.height > most:
         raise VideoError(f"is too large: {context.width} x {context.height} pixels")
-    context.options = {"max_pixels": str(MOST_PIXELS)}  # for frames that are larger than the header says
+    context.options = {"max_pixels": str(most)}  # for frames that are larger than the header says
     return streams[0]
 
 
