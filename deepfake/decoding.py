@@ -14,22 +14,10 @@ import cv2
 import numpy as np
 
 from deepfake.display import displayed, pixel_aspect
-from deepfake.runner import VideoError
+from deepfake.streams import is_clocked, open_video, video_stream
 
 # (the longer side is below this many pixels, the frame is resized by this)
 STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
-
-# What is read: containers and bare streams of video, and pictures. Not the many formats that name other files to be
-# opened in their stead (playlists, concat lists, SDP, numbered pictures, ...): a stranger's video opens nothing else.
-FORMATS = (
-    *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "rm", "mxf", "wtv", "dv", "nut", "gif", "apng"),
-    *("h264", "hevc", "m4v", "mpegvideo", "h263", "vc1", "obu", "ivf", "mjpeg", "yuv4mpegpipe"),
-    *("png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe"),
-)
-LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
-
-# of a frame, four times those of 8K: headers of a few bytes can ask for all of the memory
-MOST_PIXELS = 1 << 27
 
 # decoders that can leave out a frame that no other refers to
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
@@ -81,7 +69,7 @@ class PacketTable:
 
     `shown` holds the timestamps in the order of the frames; None where packets lack them, or their order is not sure.
     `packets` holds those of all packets as they come, and `entries` the numbers of the packets at which decoding can
-    begin.
+    begin. All this is of the container's `stream` of that number.
     """
 
     frames: int
@@ -89,6 +77,7 @@ class PacketTable:
     shown: Sequence[int] | None
     packets: Sequence[int | None]
     entries: Sequence[int]
+    stream: int
 
 
 def standard_scale(width: int, height: int) -> float:
@@ -106,25 +95,13 @@ def to_standard_size(image: np.ndarray) -> tuple[np.ndarray, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
 
 
-def open_video(path: Path) -> av.container.InputContainer:
-    """Open a file, and nothing but it: its name is never taken for an address, nor is any text in it.
-
-    Texts in it can be of any encoding.
-
-    Raises:
-        VideoError: it is of a format that is not among `FORMATS`.
-        av.FFmpegError, OSError: it is of no known format, or cannot be read.
-    """
-    try:
-        return av.open(f"file:{path}", metadata_errors="replace", container_options=LIMITS)
-    except av.ArgumentError:  # FFmpeg's word for a format that is not on the list
-        raise VideoError("is no video, but subtitles, a playlist, sound or the like") from None
-
-
 def claimed_seconds(path: Path) -> float:
     """How long a video lasts by its header, which may lie; 0 where it says nothing. Raises as `open_video`."""
     with open_video(path) as container:
-        return max(0, container.duration or 0) / av.time_base
+        seconds = max(0, container.duration or 0) / av.time_base
+        first = next(container.demux(), None) if is_clocked(container) else None
+        before = float(first.pts * first.time_base) if first and first.pts is not None else 0.0
+        return seconds - before if before < seconds else seconds  # some writers have taken it off already
 
 
 def read_packets(path: Path) -> PacketTable:
@@ -139,9 +116,9 @@ def read_packets(path: Path) -> PacketTable:
     sent: list[int] = []
     packets: list[int | None] = []
     entries: list[int] = []
-    start, end, cut_off = 0, 0, 0
+    start, end, cut_off = None, 0, 0
     with open_video(path) as container:
-        stream = _video_stream(container)
+        stream = video_stream(container)
         try:
             for packet in container.demux(stream):
                 if not packet.size:
@@ -153,15 +130,16 @@ def read_packets(path: Path) -> PacketTable:
                     shown.append(packet.pts)
                     cut_off = cut_off + 1 if packet.is_corrupt else 0
                     sent += [packet.dts] * (packet.dts is not None)
-                start, end = min(start, packet.pts or 0), max(end, (packet.pts or 0) + (packet.duration or 0))
-            problem = _what_is_missing(container, stream, len(packets), end - start)
+                start = min(packet.pts or 0, math.inf if start is None else start)
+                end = max(end, (packet.pts or 0) + (packet.duration or 0))
+            problem = _what_is_missing(container, stream, len(packets), start or 0, end)
         except av.FFmpegError as error:
             problem = f"broken after {len(shown)} frames ({error.strerror})"
         # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
         shown = shown[: len(shown) - cut_off]
-        reorders = stream.codec_context.has_b_frames
+        reorders, number = stream.codec_context.has_b_frames, stream.index
     sure = entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
-    return PacketTable(len(shown), problem, sorted(shown) if sure else None, packets, entries)
+    return PacketTable(len(shown), problem, sorted(shown) if sure else None, packets, entries, number)
 
 
 def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
@@ -212,14 +190,17 @@ def _is_order_sure(first: int | None, shown: Sequence[int | None], sent: Sequenc
 
 
 def _what_is_missing(
-    container: av.container.InputContainer, stream: av.VideoStream, listed: int, length: int
+    container: av.container.InputContainer, stream: av.VideoStream, listed: int, start: int, end: int
 ) -> str | None:
     # not mp4's own count: an edit list can cut away whole groups of frames, which are not read then
     frames = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
     if frames > listed:
         return f"truncated: {listed} of {frames} frames are in the file"
-    # Matroska does not count its frames, but says how long it lasts (with sound, how long that lasts)
-    seconds, claimed = float(length * stream.time_base), (container.duration or 0) / av.time_base
+    # Matroska does not count its frames, but says when it ends (with sound, when that ends)
+    seconds, claimed = float((end - min(start, 0)) * stream.time_base), (container.duration or 0) / av.time_base
+    if is_clocked(container):
+        before = float(start * stream.time_base)
+        seconds, claimed = seconds - max(before, 0), claimed - before
     if not stream.frames and len(container.streams) == 1 and seconds < 0.9 * claimed:
         return f"truncated: {seconds:.1f} of {claimed:.1f} seconds are in the file"
     return None
@@ -237,7 +218,7 @@ def read_frames(
         VideoError, av.FFmpegError, OSError: as `read_packets`.
     """
     frames = _decode_few(path, wanted, table, threads, Keeper(path, keep_bytes))
-    return _decode_all(path, wanted, Keeper(path, keep_bytes)) if frames is None else frames
+    return _decode_all(path, wanted, Keeper(path, keep_bytes), table.stream) if frames is None else frames
 
 
 def _read_full(path: Path, index: int) -> np.ndarray | None:
@@ -248,10 +229,14 @@ def _read_full(path: Path, index: int) -> np.ndarray | None:
 
 @dataclass
 class Keeper:
-    """Makes standard frames of a video, and keeps the full ones as long as there is `room` for their bytes."""
+    """Makes standard frames of a video, and keeps the full ones as long as there is `room` for their bytes.
+
+    Times count from `start`, the timestamp of the first frame.
+    """
 
     path: Path
     room: float
+    start: int = 0
 
     def standard(self, frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
         """A decoded frame, upright and at standard size."""
@@ -261,7 +246,7 @@ class Keeper:
         if image is not full and full.nbytes <= self.room:
             self.room -= full.nbytes
             make_full = partial(_same, full)
-        return Frame(index, _seconds(frame, index, stream), scale, image, make_full)
+        return Frame(index, _seconds(frame, index, stream, self.start), scale, image, make_full)
 
 
 def _same(full: np.ndarray) -> np.ndarray:
@@ -274,10 +259,11 @@ def _decode_few(
     """Decode the wanted frames and those that they build upon; None where that might differ from decoding all."""
     keeper = keeper or Keeper(path, KEPT_BYTES)
     with open_video(path) as container:
-        stream = _video_stream(container)
+        stream = video_stream(container, table.stream)
         context = stream.codec_context
         if table.shown is None or context.name not in CODECS_THAT_SKIP:
             return None
+        keeper.start = table.shown[0]
         index_of = {table.shown[index]: index for index in wanted}
         # damage that the decoder would paper over, it shall report
         context.options |= {"err_detect": "explode"}
@@ -326,16 +312,20 @@ def _decode_runs(
         context.flush_buffers()
 
 
-def _decode_all(path: Path, wanted: Sequence[int], keeper: Keeper | None = None) -> list[Frame]:
+def _decode_all(
+    path: Path, wanted: Sequence[int], keeper: Keeper | None = None, number: int | None = None
+) -> list[Frame]:
     """Decode from the first frame on to the last that is wanted, counting."""
     keeper = keeper or Keeper(path, KEPT_BYTES)
     remaining = set(wanted)
     frames = []
     with open_video(path) as container:
-        stream = _video_stream(container)
+        stream = video_stream(container, number)
         # with more, what becomes of a damaged frame can change from run to run
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(_decode(container, stream)):
+            if index == 0:
+                keeper.start = frame.pts or 0
             if index in remaining:
                 frames.append(keeper.standard(frame, index, stream))
                 remaining.remove(index)
@@ -361,24 +351,8 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
             return
 
 
-def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    # the cover picture of a music file counts as a video stream
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
-        raise VideoError("has no video stream")
-    context = streams[0].codec_context
-    if context is None:
-        raise VideoError("has a video stream of an unknown codec")
-    most = int(MOST_PIXELS / max(1, pixel_aspect(streams[0])))
-    if context.width * context.height > most:
-        raise VideoError(f"is too large: {context.width} x {context.height} pixels")
-    context.options = {"max_pixels": str(most)}  # for frames that are larger than the header says
-    return streams[0]
-
-
-def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream) -> float:
+def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream, start: int) -> float:
     # not frame.time: PyAV gives NaN for the frames that the decoder holds back until the end
     if frame.pts is not None:
-        return round(float(frame.pts * stream.time_base), 6)
+        return round(float((frame.pts - start) * stream.time_base), 6)
     return round(index / float(stream.average_rate or 25), 6)
