@@ -1,4 +1,4 @@
-"""A decoded frame as a player displays it: pixels that are not square, mirrors and turns."""
+"""A decoded frame as a player displays it: HDR, pixels that are not square, mirrors and turns."""
 
 from fractions import Fraction
 
@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
 
+from deepfake.hdr import is_hdr, to_sdr
+
 NEARLY_SQUARE = 0.01  # encoders round: such a stretch is none
 MOST_STRETCHED = 4  # to 1; no real format has more than 3, broken headers have
 
@@ -14,10 +16,10 @@ MOST_STRETCHED = 4  # to 1; no real format has more than 3, broken headers have
 def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1)) -> np.ndarray:
     """H x W x 3 uint8 RGB of a decoded frame as it is meant to be seen; its pixels are `aspect` times as wide as high.
 
-    The width is scaled until the pixels are square; then the picture is mirrored and turned as its display matrix says.
-    Without any of these it is PyAV's `to_ndarray(format="rgb24")`.
+    HDR is brought to SDR. The width is scaled until the pixels are square. Then the picture is mirrored and turned as
+    its display matrix says. Without any of these it is PyAV's `to_ndarray(format="rgb24")`.
     """
-    image = frame.to_ndarray(format="rgb24")
+    image = to_sdr(frame) if is_hdr(frame) else frame.to_ndarray(format="rgb24")
     image = _resized(image, round(frame.width * aspect), frame.height)
     mirrored, quarters = orientation(frame)
     return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, quarters))

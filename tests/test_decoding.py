@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import cut_by_edit_list, make_video, number_in, picture
 
-from deepfake import decoding
+from deepfake import streams as stream_rules
 from deepfake.decoding import Frame, read_frames, read_packets, standard_scale, to_standard_size
 from deepfake.frames import choose_frames
 from deepfake.runner import VideoError
@@ -192,7 +192,7 @@ def test_pixels_get_their_shape_before_the_picture_is_turned(tmp_path):
 
 def test_a_picture_that_is_too_large_only_in_its_shape_is_refused(tmp_path, monkeypatch):
     path = make_video(tmp_path / "a.mp4", frames=2, size=(64, 48), aspect=Fraction(2))
-    monkeypatch.setattr(decoding, "MOST_PIXELS", 64 * 48)
+    monkeypatch.setattr(stream_rules, "MOST_PIXELS", 64 * 48)
     with pytest.raises(VideoError, match="too large: 64 x 48"):
         read_packets(path)
 
