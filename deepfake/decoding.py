@@ -23,6 +23,9 @@ STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
 
 
+# decoders that read the opacity of a video, which FFmpeg's own leave out
+DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
 # of the full frames of a video that are kept beside its standard ones, such as sixteen of 1080p; others are decoded
 # again where they are asked for
 KEPT_BYTES = 100_000_000
@@ -33,7 +36,7 @@ class Frame:
     """A chosen frame: its number in the video, its time in seconds, and H x W x 3 uint8 RGB at standard size.
 
     `scale` times its own size is the standard size. `make_full` gives the frame at its own size, or None where that is
-    not to be had; a frame without it never has it.
+    not to be had; a frame without it never has it. Of an `interlaced` one it is one field.
     """
 
     index: int
@@ -41,6 +44,7 @@ class Frame:
     scale: float
     image: np.ndarray
     make_full: Callable[[], np.ndarray | None] | None = None
+    interlaced: bool = False
 
     def full(self) -> np.ndarray | None:
         """H x W x 3 uint8 RGB at the video's own size; None where that is not to be had."""
@@ -246,7 +250,7 @@ class Keeper:
         if image is not full and full.nbytes <= self.room:
             self.room -= full.nbytes
             make_full = partial(_same, full)
-        return Frame(index, _seconds(frame, index, stream, self.start), scale, image, make_full)
+        return Frame(index, _seconds(frame, index, stream, self.start), scale, image, make_full, frame.interlaced_frame)
 
 
 def _same(full: np.ndarray) -> np.ndarray:
@@ -262,6 +266,8 @@ def _decode_few(
         stream = video_stream(container, table.stream)
         context = stream.codec_context
         if table.shown is None or context.name not in CODECS_THAT_SKIP:
+            return None
+        if _decoder_of_alpha(stream):
             return None
         keeper.start = table.shown[0]
         index_of = {table.shown[index]: index for index in wanted}
@@ -335,20 +341,30 @@ def _decode_all(
 
 
 def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    packets = container.demux(stream)
+    packets, context = container.demux(stream), _decoder_of_alpha(stream) or stream.codec_context
     while True:
         try:
             packet = next(packets, None)
         except av.FFmpegError:
             packet = None
         try:
-            yield from stream.decode(packet if packet and packet.size else None)
+            yield from context.decode(packet if packet and packet.size else None)
         except av.EOFError:
             return
         except av.FFmpegError:  # a damaged packet costs its own frame
             continue
         if packet is None or not packet.size:
             return
+
+
+def _decoder_of_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
+    """A decoder that reads the opacity that a WebM says it has; None where the stream's own decoder does."""
+    own = stream.codec_context
+    if stream.metadata.get("alpha_mode") != "1" or own.name not in DECODERS_OF_ALPHA:
+        return None
+    context = av.CodecContext.create(DECODERS_OF_ALPHA[own.name], "r")
+    context.extradata, context.thread_count, context.options = own.extradata, 1, own.options
+    return context
 
 
 def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream, start: int) -> float:

@@ -1,4 +1,4 @@
-"""A decoded frame as a player displays it: HDR, pixels that are not square, mirrors and turns."""
+"""A decoded frame as a player displays it: interlaced, HDR, transparent, of oblong pixels, mirrored or turned."""
 
 from fractions import Fraction
 
@@ -9,6 +9,7 @@ from av.sidedata.sidedata import Type
 
 from deepfake.hdr import is_hdr, to_sdr
 
+MID_GREY = 128
 NEARLY_SQUARE = 0.01  # encoders round: such a stretch is none
 MOST_STRETCHED = 4  # to 1; no real format has more than 3, broken headers have
 
@@ -16,13 +17,40 @@ MOST_STRETCHED = 4  # to 1; no real format has more than 3, broken headers have
 def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1)) -> np.ndarray:
     """H x W x 3 uint8 RGB of a decoded frame as it is meant to be seen; its pixels are `aspect` times as wide as high.
 
-    HDR is brought to SDR. The width is scaled until the pixels are square. Then the picture is mirrored and turned as
-    its display matrix says. Without any of these it is PyAV's `to_ndarray(format="rgb24")`.
+    Of an interlaced frame, which shows two moments, the upper field is taken and its height doubled. HDR is brought to
+    SDR. What is transparent is laid over mid-grey. The width is scaled until the pixels are square. Then the picture is
+    mirrored and turned as its display matrix says. Without any of these it is PyAV's `to_ndarray(format="rgb24")`.
     """
-    image = to_sdr(frame) if is_hdr(frame) else frame.to_ndarray(format="rgb24")
+    field = upper_field(frame) if frame.interlaced_frame else frame
+    image = to_sdr(field) if is_hdr(field) else field.to_ndarray(format="rgb24")
+    if _can_be_transparent(field.format):
+        image = over_grey(image, field.to_ndarray(format="rgba")[..., 3])
     image = _resized(image, round(frame.width * aspect), frame.height)
     mirrored, quarters = orientation(frame)
     return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, quarters))
+
+
+def upper_field(frame: av.VideoFrame) -> av.VideoFrame:
+    """The even lines of a frame, brightness and colour each, as a frame of half the height."""
+    graph = av.filter.Graph()
+    size = {"width": frame.width, "height": frame.height, "format": frame.format}
+    source = graph.add_buffer(**size, time_base=Fraction(1, 25))
+    graph.link_nodes(source, graph.add("field", "top"), graph.add("buffersink")).configure()
+    graph.push(frame)
+    field = graph.pull()
+    field.colorspace, field.color_range = frame.colorspace, frame.color_range
+    field.color_trc, field.color_primaries = frame.color_trc, frame.color_primaries
+    return field
+
+
+def over_grey(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """H x W x 3 uint8 of an opacity of H x W uint8, laid over mid-grey; what is opaque stays as it is."""
+    alpha = alpha[..., None].astype(np.uint16)
+    return ((image * alpha + MID_GREY * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _can_be_transparent(format: av.VideoFormat) -> bool:
+    return format.has_palette or any(component.is_alpha for component in format.components)
 
 
 def pixel_aspect(stream: av.VideoStream) -> Fraction:

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from deepfake.crop_rule import CropRule
 from deepfake.cropping import Box, own_box
 from deepfake.decoding import Frame, to_standard_size
+from deepfake.display import over_grey
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
 from deepfake.frames import check_file, read_video
@@ -154,7 +155,13 @@ def read_image(path: Path) -> Frame:
 
 
 def _with_8_bits(image: Image.Image) -> Image.Image:
-    """16 bits of grey as 8: of those alone `convert` would keep the darkest and make the rest white."""
+    """16 bits of grey as 8: of those alone `convert` would keep the darkest and make the rest white.
+
+    What is transparent is laid over mid-grey, as in videos.
+    """
+    if image.has_transparency_data:
+        pixels = np.asarray(image.convert("RGBA"))
+        return Image.fromarray(over_grey(pixels[..., :3], pixels[..., 3]))
     return image.point(lambda value: value / 256) if image.mode.startswith("I;16") else image
 
 

@@ -17,6 +17,7 @@ from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video
 
+INTERLACED = "interlaced: one field of each frame is taken"
 FRAME_BYTES = 300_000  # of a PNG of standard size, about 640 x 360 pixels
 
 
@@ -104,6 +105,8 @@ def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list
         raise VideoError(problem or "has no frame that can be decoded")
     if len(frames) < len(wanted):
         problem = problem or f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
+    if any(frame.interlaced for frame in frames):
+        problem = "; ".join(filter(None, (problem, INTERLACED)))
     return frames, table.frames, problem
 
 

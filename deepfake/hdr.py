@@ -7,13 +7,14 @@ what is brighter, up to 1000 cd/m2, is brought below it by the curve of BT.2390.
 from functools import cache
 
 import av
+import cv2
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
 WHITE, PEAK, MOST = 203.0, 1000.0, 10_000.0  # cd/m2: of a page, of what is kept apart, and of PQ
 HLG, PQ = ColorTrc.ARIB_STD_B67, ColorTrc.SMPTE2084
 BT2020_MATRIX = 9  # of FFmpeg's colour spaces
-LUMINANCE = np.float32([0.2627, 0.6780, 0.0593])
+LUMINANCE = np.float32([[0.2627, 0.6780, 0.0593]])
 ROWS = 128  # that are converted together, for the sake of memory
 
 # linear light to BT.709: of BT.2020 (BT.2087) and of Display P3; with others, BT.2020 is meant
@@ -44,19 +45,14 @@ def to_sdr(frame: av.VideoFrame) -> np.ndarray:
 def _rows_to_sdr(signal: np.ndarray, matrix: np.ndarray, hlg: bool) -> np.ndarray:
     light = _light_table(hlg)[signal]
     if hlg:  # the light of the scene, of which a screen makes its own
-        light *= PEAK / WHITE * _weighted(light, LUMINANCE)[..., None] ** np.float32(0.2)
-    light = np.maximum(np.stack([_weighted(light, row) for row in matrix], axis=-1), 0)
+        light *= PEAK / WHITE * cv2.transform(light, LUMINANCE)[..., None] ** np.float32(0.2)
+    light = np.clip(cv2.transform(light, matrix), 0, None)
     # all three channels by the same factor, so that colours stay
-    brightest = light.max(axis=-1)
+    brightest = np.maximum(np.maximum(light[..., 0], light[..., 1]), light[..., 2])
     curve = _curve()
     bright = brightest > curve[0][0]
     light[bright] *= (np.interp(brightest[bright], *curve) / brightest[bright])[:, None]
     return _sdr_table()[(np.sqrt(np.minimum(light, 1)) * 65535 + 0.5).astype(np.uint16)]
-
-
-def _weighted(light: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    # not @: what runs in parallel adds in any order
-    return light[..., 0] * weights[0] + light[..., 1] * weights[1] + light[..., 2] * weights[2]
 
 
 @cache
