@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from deepfake.display import displayed, pixel_aspect
+from deepfake.fields import second_fields_of, units_of
 from deepfake.streams import is_clocked, open_video, video_stream
 
 # (the longer side is below this many pixels, the frame is resized by this)
@@ -73,7 +74,8 @@ class PacketTable:
 
     `shown` holds the timestamps in the order of the frames; None where packets lack them, or their order is not sure.
     `packets` holds those of all packets as they come, and `entries` the numbers of the packets at which decoding can
-    begin. All this is of the container's `stream` of that number.
+    begin, and `second_fields` of those that only hold the second field of a picture. All this is of the container's
+    `stream` of that number.
     """
 
     frames: int
@@ -82,6 +84,7 @@ class PacketTable:
     packets: Sequence[int | None]
     entries: Sequence[int]
     stream: int
+    second_fields: Collection[int] = frozenset()
 
 
 def standard_scale(width: int, height: int) -> float:
@@ -121,14 +124,20 @@ def read_packets(path: Path) -> PacketTable:
     packets: list[int | None] = []
     entries: list[int] = []
     start, end, cut_off = None, 0, 0
+    second_fields: set[int] = set()
     with open_video(path) as container:
         stream = video_stream(container)
+        completes = second_fields_of(stream.codec_context)
         try:
             for packet in container.demux(stream):
                 if not packet.size:
                     continue
                 if packet.is_keyframe and _is_entry(packet, stream.codec_context):
                     entries.append(len(packets))
+                if completes and completes(packet):
+                    second_fields.add(len(packets))
+                    packets.append(packet.pts)
+                    continue
                 packets.append(packet.pts)
                 if not packet.is_discard:  # an edit list marks packets that are decoded but never shown
                     shown.append(packet.pts)
@@ -143,7 +152,7 @@ def read_packets(path: Path) -> PacketTable:
         shown = shown[: len(shown) - cut_off]
         reorders, number = stream.codec_context.has_b_frames, stream.index
     sure = entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
-    return PacketTable(len(shown), problem, sorted(shown) if sure else None, packets, entries, number)
+    return PacketTable(len(shown), problem, sorted(shown) if sure else None, packets, entries, number, second_fields)
 
 
 def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
@@ -155,29 +164,14 @@ def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
     data, extradata = bytes(packet), context.extradata or b""
     match context.name:
         case "h264":
-            return any(unit[0] & 31 == 5 for unit in _units(data, extradata, 4))
+            return any(unit[0] & 31 == 5 for unit in units_of(data, extradata, 4))
         case "hevc":
-            return any(16 <= unit[0] >> 1 & 63 <= 21 for unit in _units(data, extradata, 21))
+            return any(16 <= unit[0] >> 1 & 63 <= 21 for unit in units_of(data, extradata, 21))
         case "mpeg4":
             return (data.partition(b"\0\0\1\xb6")[2] or b"\xff")[0] >> 6 == 0
         case "mpeg2video":
             return (data.partition(b"\0\0\1\0")[2][1:2] or b"\0")[0] >> 3 & 7 == 1
     return True
-
-
-def _units(data: bytes, extradata: bytes, place: int) -> Iterator[bytes]:
-    """The units of a packet of H.264 or H.265, which are told apart by their lengths in mp4, elsewhere by a mark.
-
-    How many bytes a length has, the extradata tells at a place.
-    """
-    if extradata[:1] != b"\1":
-        yield from filter(None, data.split(b"\0\0\1")[1:])
-        return
-    size, position = (extradata[place] & 3) + 1, 0
-    while position + size < len(data):
-        end = position + size + int.from_bytes(data[position : position + size])
-        yield data[position + size : max(end, position + size + 1)]
-        position = end
 
 
 def _is_order_sure(first: int | None, shown: Sequence[int | None], sent: Sequence[int], reorders: bool) -> bool:
@@ -276,7 +270,9 @@ def _decode_few(
         context.thread_type, context.thread_count = "AUTO", threads
         frames: dict[int, Frame] = {}
         try:
-            for frame in _decode_runs(container, stream, index_of.keys(), _runs_of_packets(index_of, table)):
+            # a field may be needed where the other is not
+            needed = set(table.packets) if table.second_fields else index_of.keys()
+            for frame in _decode_runs(container, stream, needed, _runs_of_packets(index_of, table)):
                 if frame.is_corrupt:
                     return None
                 if frame.pts in index_of:
@@ -289,7 +285,7 @@ def _decode_few(
 
 def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
     """The packets that frames shown at these times need: from an entry, that is shown no later, to their own."""
-    number_of = {time: number for number, time in enumerate(table.packets)}
+    number_of = {time: number for number, time in enumerate(table.packets) if number not in table.second_fields}
     runs: list[range] = []
     for last in sorted(number_of[time] for time in wanted):
         time = table.packets[last]
@@ -297,6 +293,8 @@ def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
         first = next((entry for entry in reversed(earlier) if table.packets[entry] <= time), 0)
         while runs and first < runs[-1].stop:
             first = min(first, runs.pop().start)
+        while last + 1 in table.second_fields:
+            last += 1
         runs.append(range(first, last + 1))
     return runs
 
