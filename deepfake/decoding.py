@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +39,7 @@ class Frame:
 
     `scale` times its own size is the standard size. `make_full` gives the frame at its own size, or None where that is
     not to be had; a frame without it never has it. Of an `interlaced` one it is one field.
+    `lasts` is the length of the video in seconds, where frames are chosen by time.
     """
 
     index: int
@@ -46,6 +48,7 @@ class Frame:
     image: np.ndarray
     make_full: Callable[[], np.ndarray | None] | None = None
     interlaced: bool = False
+    lasts: float | None = None
 
     def full(self) -> np.ndarray | None:
         """H x W x 3 uint8 RGB at the video's own size; None where that is not to be had."""
@@ -75,7 +78,7 @@ class PacketTable:
     `shown` holds the timestamps in the order of the frames; None where packets lack them, or their order is not sure.
     `packets` holds those of all packets as they come, and `entries` the numbers of the packets at which decoding can
     begin, and `second_fields` of those that only hold the second field of a picture. All this is of the container's
-    `stream` of that number.
+    `stream` of that number, whose timestamps count in ticks of so many seconds.
     """
 
     frames: int
@@ -85,6 +88,7 @@ class PacketTable:
     entries: Sequence[int]
     stream: int
     second_fields: Collection[int] = frozenset()
+    tick: Fraction = Fraction(1)
 
 
 def standard_scale(width: int, height: int) -> float:
@@ -150,9 +154,11 @@ def read_packets(path: Path) -> PacketTable:
             problem = f"broken after {len(shown)} frames ({error.strerror})"
         # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
         shown = shown[: len(shown) - cut_off]
-        reorders, number = stream.codec_context.has_b_frames, stream.index
+        reorders, number, tick = stream.codec_context.has_b_frames, stream.index, stream.time_base
     sure = entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
-    return PacketTable(len(shown), problem, sorted(shown) if sure else None, packets, entries, number, second_fields)
+    return PacketTable(
+        len(shown), problem, sorted(shown) if sure else None, packets, entries, number, second_fields, tick
+    )
 
 
 def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:

@@ -168,6 +168,8 @@ def _with_8_bits(image: Image.Image) -> Image.Image:
 def length_of(frames: Sequence[Frame], total: int) -> float:
     """The seconds that a video of `total` frames lasts, going by the times of a few of them; 0 if that is one."""
     first, last = frames[0], frames[-1]
+    if first.lasts:  # of a varying frame rate numbers say nothing
+        return round(first.lasts, 3)
     if last.index == first.index:
         return 0.0
     return round(total * (last.time - first.time) / (last.index - first.index), 3)
