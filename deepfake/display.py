@@ -44,7 +44,12 @@ def upper_field(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def over_grey(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """H x W x 3 uint8 of an opacity of H x W uint8, laid over mid-grey; what is opaque stays as it is."""
+    """H x W x 3 uint8 of an opacity of H x W uint8, laid over mid-grey; what is opaque stays as it is.
+
+    So does a picture of which nothing would be seen: raw videos of 32 bits often leave the fourth byte at 0, unused.
+    """
+    if not alpha.any():
+        return image
     alpha = alpha[..., None].astype(np.uint16)
     return ((image * alpha + MID_GREY * (255 - alpha) + 127) // 255).astype(np.uint8)
 

@@ -91,6 +91,17 @@ def test_what_is_opaque_keeps_every_bit():
     assert np.array_equal(over_grey(image, np.full((64, 64), 255, np.uint8)), image)
 
 
+def test_a_raw_video_that_does_not_use_its_fourth_byte_stays_as_it_is(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 4), np.uint8)
+    image[..., 3] = 0
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "bgra"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgra")))
+    (frame,) = read_frames(tmp_path / "a.avi", [0], read_packets(tmp_path / "a.avi"))
+    assert np.array_equal(frame.image, image[..., 2::-1])
+
+
 # interlaced
 
 
