@@ -1,17 +1,15 @@
 """Short variants of videos, drawn by a seed: cropped, mirrored, resized, darker or brighter, turned, encoded again."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import clone  # noqa: F401
 import cv2
 import numpy as np
 
 from deepfake.crop_rule import FRAMES_PER_VIDEO
-from deepfake.decoding import read_packets
-from deepfake.frames import choose_frames
+from deepfake.frames import read_video
 from deepfake.sample import ENCODER, write_video
 
 LEAST_KEPT = 0.7  # of each side of a frame
@@ -61,10 +59,7 @@ def vary(image: np.ndarray, variant: Variant) -> np.ndarray:
 
 def full_frames(path: Path, k: int) -> list[np.ndarray]:
     """The frames that step 00 takes of a video, as large as they are: H x W x 3 uint8 RGB."""
-    wanted = set(choose_frames(read_packets(path).frames, k))
-    with av.open(str(path)) as container:
-        frames = enumerate(container.decode(video=0))
-        return [frame.to_ndarray(format="rgb24") for number, frame in frames if number in wanted]
+    return [frame.full() for frame in read_video(path, k, keep_bytes=math.inf)[0]]
 
 
 def make_variants(paths: Sequence[Path], count: int, seed: int, folder: Path) -> None:

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -14,31 +15,19 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 
-from deepfake.display import as_shown
-from deepfake.open_codecs import READERS, Contents, contents_of
-from deepfake.runner import VideoError
+from deepfake.display import displayed, pixel_aspect
+from deepfake.fields import second_fields_of, units_of
+from deepfake.streams import is_clocked, open_video, video_stream
 
 # (the longer side is below this many pixels, the frame is resized by this)
 STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
 
-# What is read: containers and bare streams of video, and pictures. Not the many formats that name other files to be
-# opened in their stead (playlists, concat lists, SDP, numbered pictures, ...): a stranger's video opens nothing else.
-FORMATS = (
-    *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "rm", "mxf", "wtv", "dv", "nut", "gif", "apng"),
-    *("h264", "hevc", "m4v", "mpegvideo", "h263", "vc1", "obu", "ivf", "mjpeg", "yuv4mpegpipe"),
-    *("png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe"),
-)
-LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
-
-# of a frame, four times those of 8K: headers of a few bytes can ask for all of the memory
-MOST_PIXELS = 1 << 27
-
-# streams of a picture, such as the cover of a music file
-COVER = Disposition.attached_pic | Disposition.timed_thumbnails
-
 # decoders that can leave out a frame that no other refers to
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
 
+
+# decoders that read the opacity of a video, which FFmpeg's own leave out
+DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 # of the full frames of a video that are kept beside its standard ones, such as sixteen of 1080p; others are decoded
 # again where they are asked for
@@ -50,7 +39,8 @@ class Frame:
     """A chosen frame: its number in the video, its time in seconds, and H x W x 3 uint8 RGB at standard size.
 
     `scale` times its own size is the standard size. `make_full` gives the frame at its own size, or None where that is
-    not to be had; a frame without it never has it.
+    not to be had; a frame without it never has it. Of an `interlaced` one it is one field.
+    `lasts` is the length of the video in seconds, where frames are chosen by time.
     """
 
     index: int
@@ -59,6 +49,7 @@ class Frame:
     image: np.ndarray
     make_full: Callable[[], np.ndarray | None] | None = None
     interlaced: bool = False
+    lasts: float | None = None
 
     def full(self) -> np.ndarray | None:
         """H x W x 3 uint8 RGB at the video's own size; None where that is not to be had."""
@@ -87,7 +78,8 @@ class PacketTable:
 
     `shown` holds the timestamps in the order of the frames; None where packets lack them, or their order is not sure.
     `packets` holds those of all packets as they come, and `entries` the numbers of the packets at which decoding can
-    begin.
+    begin, and `second_fields` of those that only hold the second field of a picture. All this is of the container's
+    `stream` of that number, whose timestamps count in ticks of so many seconds.
     """
 
     frames: int
@@ -95,6 +87,9 @@ class PacketTable:
     shown: Sequence[int] | None
     packets: Sequence[int | None]
     entries: Sequence[int]
+    stream: int
+    second_fields: Collection[int] = frozenset()
+    tick: Fraction = Fraction(1)
 
 
 def standard_scale(width: int, height: int) -> float:
@@ -112,27 +107,13 @@ def to_standard_size(image: np.ndarray) -> tuple[np.ndarray, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
 
 
-def open_video(path: Path) -> av.container.InputContainer:
-    """Open a file, and nothing but it: its name is never taken for an address, nor is any text in it.
-
-    Texts in it can be of any encoding.
-
-    Raises:
-        VideoError: it is of a format that is not among `FORMATS`.
-        av.FFmpegError, OSError: it is of no known format, or cannot be read.
-    """
-    try:
-        return av.open(f"file:{path}", metadata_errors="replace", container_options=LIMITS)
-    except av.ArgumentError:  # FFmpeg's word for a format that is not on the list
-        raise VideoError("is no video, but subtitles, a playlist, sound or the like") from None
-
-
 def claimed_seconds(path: Path) -> float:
     """How long a video lasts by its header, which may lie; 0 where it says nothing. Raises as `open_video`."""
     with open_video(path) as container:
-        # Matroska says when it ends, by a clock that can begin anywhere; others how long they are
-        begins = container.start_time or 0 if "matroska" in container.format.name else 0
-        return max(0, (container.duration or 0) - max(0, begins)) / av.time_base
+        seconds = max(0, container.duration or 0) / av.time_base
+        first = next(container.demux(), None) if is_clocked(container) else None
+        before = float(first.pts * first.time_base) if first and first.pts is not None else 0.0
+        return seconds - before if before < seconds else seconds  # some writers have taken it off already
 
 
 def read_packets(path: Path) -> PacketTable:
@@ -147,9 +128,11 @@ def read_packets(path: Path) -> PacketTable:
     sent: list[int] = []
     packets: list[int | None] = []
     entries: list[int] = []
-    start, end, cut_off, single = 0, 0, 0, True
+    start, end, cut_off = None, 0, 0
+    second_fields: set[int] = set()
     with open_video(path) as container:
-        stream = _video_stream(container)
+        stream = video_stream(container)
+        completes = second_fields_of(stream.codec_context)
         try:
             for packet in container.demux(stream):
                 if not packet.size:
@@ -157,6 +140,10 @@ def read_packets(path: Path) -> PacketTable:
                 contents = _contents_of(packet, stream.codec_context)
                 if packet.is_keyframe and (contents.begins if contents else _is_entry(packet, stream.codec_context)):
                     entries.append(len(packets))
+                if completes and completes(packet):
+                    second_fields.add(len(packets))
+                    packets.append(packet.pts)
+                    continue
                 packets.append(packet.pts)
                 shows = contents.shows if contents else 1
                 single = single and shows <= 1
@@ -164,15 +151,18 @@ def read_packets(path: Path) -> PacketTable:
                     shown.append(packet.pts)
                     cut_off = cut_off + 1 if packet.is_corrupt else 0
                     sent += [packet.dts] * (packet.dts is not None)
-                start, end = min(start, packet.pts or 0), max(end, (packet.pts or 0) + (packet.duration or 0))
-            problem = _what_is_missing(container, stream, len(packets), end - start)
+                start = min(packet.pts or 0, math.inf if start is None else start)
+                end = max(end, (packet.pts or 0) + (packet.duration or 0))
+            problem = _what_is_missing(container, stream, len(packets), start or 0, end)
         except av.FFmpegError as error:
             problem = f"broken after {len(shown)} frames ({error.strerror})"
         # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
         shown = shown[: len(shown) - cut_off]
-        reorders = stream.codec_context.has_b_frames
-    sure = single and entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
-    return PacketTable(len(shown), problem, sorted(shown) if sure else None, packets, entries)
+        reorders, number, tick = stream.codec_context.has_b_frames, stream.index, stream.time_base
+    sure = entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
+    return PacketTable(
+        len(shown), problem, sorted(shown) if sure else None, packets, entries, number, second_fields, tick
+    )
 
 
 def _contents_of(packet: av.Packet, context: av.VideoCodecContext) -> Contents | None:
@@ -188,29 +178,14 @@ def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
     data, extradata = bytes(packet), context.extradata or b""
     match context.name:
         case "h264":
-            return any(unit[0] & 31 == 5 for unit in _units(data, extradata, 4))
+            return any(unit[0] & 31 == 5 for unit in units_of(data, extradata, 4))
         case "hevc":
-            return any(16 <= unit[0] >> 1 & 63 <= 21 for unit in _units(data, extradata, 21))
+            return any(16 <= unit[0] >> 1 & 63 <= 21 for unit in units_of(data, extradata, 21))
         case "mpeg4":
             return (data.partition(b"\0\0\1\xb6")[2] or b"\xff")[0] >> 6 == 0
         case "mpeg2video":
             return (data.partition(b"\0\0\1\0")[2][1:2] or b"\0")[0] >> 3 & 7 == 1
     return True
-
-
-def _units(data: bytes, extradata: bytes, place: int) -> Iterator[bytes]:
-    """The units of a packet of H.264 or H.265, which are told apart by their lengths in mp4, elsewhere by a mark.
-
-    How many bytes a length has, the extradata tells at a place.
-    """
-    if extradata[:1] != b"\1":
-        yield from filter(None, data.split(b"\0\0\1")[1:])
-        return
-    size, position = (extradata[place] & 3) + 1, 0
-    while position + size < len(data):
-        end = position + size + int.from_bytes(data[position : position + size])
-        yield data[position + size : max(end, position + size + 1)]
-        position = end
 
 
 def _is_order_sure(first: int | None, shown: Sequence[int | None], sent: Sequence[int], reorders: bool) -> bool:
@@ -227,14 +202,17 @@ def _is_order_sure(first: int | None, shown: Sequence[int | None], sent: Sequenc
 
 
 def _what_is_missing(
-    container: av.container.InputContainer, stream: av.VideoStream, listed: int, length: int
+    container: av.container.InputContainer, stream: av.VideoStream, listed: int, start: int, end: int
 ) -> str | None:
     # not mp4's own count: an edit list can cut away whole groups of frames, which are not read then
     frames = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
     if frames > listed:
         return f"truncated: {listed} of {frames} frames are in the file"
-    # Matroska does not count its frames, but says how long it lasts (with sound, how long that lasts)
-    seconds, claimed = float(length * stream.time_base), (container.duration or 0) / av.time_base
+    # Matroska does not count its frames, but says when it ends (with sound, when that ends)
+    seconds, claimed = float((end - min(start, 0)) * stream.time_base), (container.duration or 0) / av.time_base
+    if is_clocked(container):
+        before = float(start * stream.time_base)
+        seconds, claimed = seconds - max(before, 0), claimed - before
     if not stream.frames and len(container.streams) == 1 and seconds < 0.9 * claimed:
         return f"truncated: {seconds:.1f} of {claimed:.1f} seconds are in the file"
     return None
@@ -245,15 +223,14 @@ def read_frames(
 ) -> list[Frame]:
     """The frames of the wanted numbers, in their order, upright and at standard size; some also at their own.
 
-    Frames are numbered as they are shown. Damaged ones are left out. Pixels are PyAV's
-    `to_ndarray(format="rgb24")`, and what `display.as_shown` makes of it. `threads` of the decoder change the time
-    that it takes, not the result.
+    Frames are numbered as they are shown. Damaged ones are left out. Pixels are those of `display.displayed`.
+    `threads` of the decoder change the time that it takes, not the result.
 
     Raises:
         VideoError, av.FFmpegError, OSError: as `read_packets`.
     """
     frames = _decode_few(path, wanted, table, threads, Keeper(path, keep_bytes))
-    return _decode_all(path, wanted, Keeper(path, keep_bytes)) if frames is None else frames
+    return _decode_all(path, wanted, Keeper(path, keep_bytes), table.stream) if frames is None else frames
 
 
 def _read_full(path: Path, index: int) -> np.ndarray | None:
@@ -266,26 +243,22 @@ def _read_full(path: Path, index: int) -> np.ndarray | None:
 class Keeper:
     """Makes standard frames of a video, and keeps the full ones as long as there is `room` for their bytes.
 
-    `start` is when the first frame is shown, from which times count: the clocks of some recordings begin elsewhere.
+    Times count from `start`, the timestamp of the first frame.
     """
 
     path: Path
     room: float
-    start: int | None = None
+    start: int = 0
 
     def standard(self, frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
         """A decoded frame, upright and at standard size."""
-        full = as_shown(frame, float(stream.sample_aspect_ratio or 1))
+        full = displayed(frame, pixel_aspect(stream))
         image, scale = to_standard_size(full)
         make_full = partial(_read_full, self.path, index)
         if image is not full and full.nbytes <= self.room:
             self.room -= full.nbytes
             make_full = partial(_same, full)
-        if self.start is None and frame.pts is not None:
-            self.start = frame.pts
-        return Frame(
-            index, _seconds(frame, index, stream, self.start or 0), scale, image, make_full, frame.interlaced_frame
-        )
+        return Frame(index, _seconds(frame, index, stream, self.start), scale, image, make_full, frame.interlaced_frame)
 
 
 def _same(full: np.ndarray) -> np.ndarray:
@@ -298,10 +271,13 @@ def _decode_few(
     """Decode the wanted frames and those that they build upon; None where that might differ from decoding all."""
     keeper = keeper or Keeper(path, KEPT_BYTES)
     with open_video(path) as container:
-        stream = _video_stream(container)
+        stream = video_stream(container, table.stream)
         context = stream.codec_context
         if table.shown is None or context.name not in (*CODECS_THAT_SKIP, *READERS):
             return None
+        if _decoder_of_alpha(stream):
+            return None
+        keeper.start = table.shown[0]
         index_of = {table.shown[index]: index for index in wanted}
         keeper.start = table.shown[0]
         # damage that the decoder would paper over, it shall report
@@ -309,7 +285,9 @@ def _decode_few(
         context.thread_type, context.thread_count = "AUTO", threads
         frames: dict[int, Frame] = {}
         try:
-            for frame in _decode_runs(container, stream, index_of.keys(), _runs_of_packets(index_of, table)):
+            # a field may be needed where the other is not
+            needed = set(table.packets) if table.second_fields else index_of.keys()
+            for frame in _decode_runs(container, stream, needed, _runs_of_packets(index_of, table)):
                 if frame.is_corrupt:
                     return None
                 if frame.pts in index_of:
@@ -322,7 +300,7 @@ def _decode_few(
 
 def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
     """The packets that frames shown at these times need: from an entry, that is shown no later, to their own."""
-    number_of = {time: number for number, time in enumerate(table.packets)}
+    number_of = {time: number for number, time in enumerate(table.packets) if number not in table.second_fields}
     runs: list[range] = []
     for last in sorted(number_of[time] for time in wanted):
         time = table.packets[last]
@@ -330,6 +308,8 @@ def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
         first = next((entry for entry in reversed(earlier) if table.packets[entry] <= time), 0)
         while runs and first < runs[-1].stop:
             first = min(first, runs.pop().start)
+        while last + 1 in table.second_fields:
+            last += 1
         runs.append(range(first, last + 1))
     return runs
 
@@ -352,18 +332,20 @@ def _decode_runs(
         context.flush_buffers()
 
 
-def _decode_all(path: Path, wanted: Sequence[int], keeper: Keeper | None = None) -> list[Frame]:
+def _decode_all(
+    path: Path, wanted: Sequence[int], keeper: Keeper | None = None, number: int | None = None
+) -> list[Frame]:
     """Decode from the first frame on to the last that is wanted, counting."""
     keeper = keeper or Keeper(path, KEPT_BYTES)
     remaining = set(wanted)
     frames = []
     with open_video(path) as container:
-        stream = _video_stream(container)
+        stream = video_stream(container, number)
         # with more, what becomes of a damaged frame can change from run to run
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(_decode(container, stream)):
             if index == 0:
-                keeper.start = frame.pts
+                keeper.start = frame.pts or 0
             if index in remaining:
                 frames.append(keeper.standard(frame, index, stream))
                 remaining.remove(index)
@@ -373,14 +355,14 @@ def _decode_all(path: Path, wanted: Sequence[int], keeper: Keeper | None = None)
 
 
 def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    packets = container.demux(stream)
+    packets, context = container.demux(stream), _decoder_of_alpha(stream) or stream.codec_context
     while True:
         try:
             packet = next(packets, None)
         except av.FFmpegError:
             packet = None
         try:
-            yield from stream.decode(packet if packet and packet.size else None)
+            yield from context.decode(packet if packet and packet.size else None)
         except av.EOFError:
             return
         except av.FFmpegError:  # a damaged packet costs its own frame
@@ -389,27 +371,14 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
             return
 
 
-def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
-    if not streams:
-        raise VideoError("has no video stream")
-    known = [stream for stream in streams if stream.codec_context]
-    if not known:
-        raise VideoError("has a video stream of an unknown codec")
-    marked = [stream for stream in known if stream.disposition & Disposition.default]
-    # of a preview and the video itself, the one with most to see
-    stream = max(marked if len(marked) == 1 else known, key=_amount)
-    context = stream.codec_context
-    if context.width * context.height > MOST_PIXELS:
-        raise VideoError(f"is too large: {context.width} x {context.height} pixels")
-    context.options = {"max_pixels": str(MOST_PIXELS)}  # for frames that are larger than the header says
-    return stream
-
-
-def _amount(stream: av.VideoStream) -> tuple[float, float]:
-    """How much there is to see in a stream: pixels times frames, where those are counted, and pixels."""
-    pixels = stream.codec_context.width * stream.codec_context.height
-    return pixels * max(1, stream.frames), pixels
+def _decoder_of_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
+    """A decoder that reads the opacity that a WebM says it has; None where the stream's own decoder does."""
+    own = stream.codec_context
+    if stream.metadata.get("alpha_mode") != "1" or own.name not in DECODERS_OF_ALPHA:
+        return None
+    context = av.CodecContext.create(DECODERS_OF_ALPHA[own.name], "r")
+    context.extradata, context.thread_count, context.options = own.extradata, 1, own.options
+    return context
 
 
 def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream, start: int) -> float:

@@ -1,82 +1,89 @@
-"""A decoded frame as a player shows it: colours of SDR, square pixels, upright."""
+"""A decoded frame as a player displays it: interlaced, HDR, transparent, of oblong pixels, mirrored or turned."""
 
+from fractions import Fraction
+
+import av
 import cv2
 import numpy as np
-from av import VideoFrame
 from av.sidedata.sidedata import Type
-from av.video.reformatter import ColorPrimaries, ColorTrc
 
-# the transfers of HDR, PQ and HLG: without conversion their faces are dark and pale
-HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+from deepfake.hdr import is_hdr, to_sdr
 
-GREY = 128  # behind what is transparent
-
-# Shapes of pixels, width to height: others than these are mistakes of a header. A frame that would change by less than
-# a percent stays as it is.
-SQUAREST, LEAST_SQUARE = 1.01, 4.0
+MID_GREY = 128
+NEARLY_SQUARE = 0.01  # encoders round: such a stretch is none
+MOST_STRETCHED = 4  # to 1; no real format has more than 3, broken headers have
 
 
-def as_shown(frame: VideoFrame, aspect: float = 1.0) -> np.ndarray:
-    """A frame as H x W x 3 uint8 RGB, as a player shows it; `aspect` is the width of a pixel to its height.
+def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1)) -> np.ndarray:
+    """H x W x 3 uint8 RGB of a decoded frame as it is meant to be seen; its pixels are `aspect` times as wide as high.
 
-    Of an interlaced frame it is one field, and transparent parts are grey. HDR is brought to BT.709 by FFmpeg's
-    scaler. The shorter side of pixels that are not square is made longer, so that no detail is lost.
+    Of an interlaced frame, which shows two moments, the upper field is taken and its height doubled. HDR is brought to
+    SDR. What is transparent is laid over mid-grey. The width is scaled until the pixels are square. Then the picture is
+    mirrored and turned as its display matrix says. Without any of these it is PyAV's `to_ndarray(format="rgb24")`.
     """
-    matrix, interlaced = matrix_of(frame), frame.interlaced_frame
-    if frame.color_trc in HDR:
-        frame = frame.reformat(format="rgb24", dst_color_trc=ColorTrc.BT709, dst_color_primaries=ColorPrimaries.BT709)
-    if any(component.is_alpha for component in frame.format.components):
-        image = over_grey(frame.to_ndarray(format="rgba"))
-    else:
-        image = frame.to_ndarray(format="rgb24")
-    if interlaced:
-        image = first_field(image)
-    return upright(with_square_pixels(image, aspect), matrix)
+    field = upper_field(frame) if frame.interlaced_frame else frame
+    image = to_sdr(field) if is_hdr(field) else field.to_ndarray(format="rgb24")
+    if _can_be_transparent(field.format):
+        image = over_grey(image, field.to_ndarray(format="rgba")[..., 3])
+    image = _resized(image, round(frame.width * aspect), frame.height)
+    mirrored, quarters = orientation(frame)
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, quarters))
 
 
-def over_grey(image: np.ndarray) -> np.ndarray:
-    """H x W x 4 uint8 RGBA over mid-grey, as H x W x 3: what nobody sees can be of any colour."""
-    colours, alpha = image[:, :, :3], image[:, :, 3:]
-    if (alpha == 255).all():
-        return np.ascontiguousarray(colours)
-    share = alpha.astype(np.float32) / 255
-    return np.rint(colours * share + GREY * (1 - share)).astype(np.uint8)
+def upper_field(frame: av.VideoFrame) -> av.VideoFrame:
+    """The even lines of a frame, brightness and colour each, as a frame of half the height."""
+    graph = av.filter.Graph()
+    size = {"width": frame.width, "height": frame.height, "format": frame.format}
+    source = graph.add_buffer(**size, time_base=Fraction(1, 25))
+    graph.link_nodes(source, graph.add("field", "top"), graph.add("buffersink")).configure()
+    graph.push(frame)
+    field = graph.pull()
+    field.colorspace, field.color_range = frame.colorspace, frame.color_range
+    field.color_trc, field.color_primaries = frame.color_trc, frame.color_primaries
+    return field
 
 
-def first_field(image: np.ndarray) -> np.ndarray:
-    """One of the two fields of an interlaced frame, H x W x 3, at the frame's size: they are of two moments."""
-    height, width = image.shape[:2]
-    return cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_CUBIC)
+def over_grey(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """H x W x 3 uint8 of an opacity of H x W uint8, laid over mid-grey; what is opaque stays as it is.
 
-
-def with_square_pixels(image: np.ndarray, aspect: float) -> np.ndarray:
-    """H x W x 3 whose pixels are `aspect` times as wide as high, with square ones; unchanged where that is absurd."""
-    height, width = image.shape[:2]
-    if SQUAREST <= aspect <= LEAST_SQUARE:
-        width = round(width * aspect)
-    elif SQUAREST <= 1 / max(aspect, 1e-9) <= LEAST_SQUARE:
-        height = round(height / aspect)
-    else:
-        return image
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-def matrix_of(frame: VideoFrame) -> np.ndarray | None:
-    """The upper left 2 x 2 of a frame's display matrix, from old to new x and y; None where it has none.
-
-    It is nine int32 in rows, as FFmpeg's AV_FRAME_DATA_DISPLAYMATRIX has them.
+    So does a picture of which nothing would be seen: raw videos of 32 bits often leave the fourth byte at 0, unused.
     """
-    data = next((bytes(data) for data in frame.side_data if data.type == Type.DISPLAYMATRIX), None)
-    return None if data is None else np.frombuffer(data, np.int32, 9).reshape(3, 3)[:2, :2].T
-
-
-def upright(image: np.ndarray, matrix: np.ndarray | None) -> np.ndarray:
-    """H x W x 3 turned and mirrored as a display matrix (2 x 2) asks, to the nearest quarter turn."""
-    if matrix is None:
+    if not alpha.any():
         return image
-    (a, c), (b, d) = matrix  # x' = a x + c y, y' = b x + d y
-    if abs(int(b)) + abs(int(c)) > abs(int(a)) + abs(int(d)):
-        image, right, down = image.transpose(1, 0, 2), c, b
-    else:
-        right, down = a, d
-    return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1])
+    alpha = alpha[..., None].astype(np.uint16)
+    return ((image * alpha + MID_GREY * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _can_be_transparent(format: av.VideoFormat) -> bool:
+    return format.has_palette or any(component.is_alpha for component in format.components)
+
+
+def pixel_aspect(stream: av.VideoStream) -> Fraction:
+    """How many times as wide as high the pixels of a stream are; 1 where it is nearly so, or cannot be meant."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    if abs(aspect - 1) < NEARLY_SQUARE or not 1 / MOST_STRETCHED <= aspect <= MOST_STRETCHED:
+        return Fraction(1)
+    return aspect
+
+
+def orientation(frame: av.VideoFrame) -> tuple[bool, int]:
+    """Whether a frame is to be mirrored left to right, and by how many quarters to be turned then, as np.rot90 turns.
+
+    Of its display matrix (FFmpeg's libavutil/display.h), which moves the point x, y to a x + c y, b x + d y, the
+    nearest of these eight is taken.
+    """
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return False, 0
+    a, b, _, c, d, *_ = np.frombuffer(data, np.int32).astype(float)
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    return bool(mirrored), round(np.degrees(np.arctan2(c - b, a + d)) / 90) % 4
+
+
+def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = width <= image.shape[1] and height <= image.shape[0]
+    return cv2.resize(image, (max(1, width), height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)

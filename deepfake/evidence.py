@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from deepfake.crop_rule import CropRule
 from deepfake.cropping import Box, own_box
-from deepfake.decoding import Frame, claimed_seconds, to_standard_size
+from deepfake.decoding import Frame, to_standard_size
 from deepfake.display import over_grey
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
@@ -229,13 +229,21 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
 
 def _with_8_bits(image: Image.Image) -> Image.Image:
-    """16 bits of grey as 8: of those alone `convert` would keep the darkest and make the rest white."""
+    """16 bits of grey as 8: of those alone `convert` would keep the darkest and make the rest white.
+
+    What is transparent is laid over mid-grey, as in videos.
+    """
+    if image.has_transparency_data:
+        pixels = np.asarray(image.convert("RGBA"))
+        return Image.fromarray(over_grey(pixels[..., :3], pixels[..., 3]))
     return image.point(lambda value: value / 256) if image.mode.startswith("I;16") else image
 
 
 def length_of(frames: Sequence[Frame], total: int) -> float:
     """The seconds that a video of `total` frames lasts, going by the times of a few of them; 0 if that is one."""
     first, last = frames[0], frames[-1]
+    if first.lasts:  # of a varying frame rate numbers say nothing
+        return round(first.lasts, 3)
     if last.index == first.index:
         return 0.0
     return round(total * (last.time - first.time) / (last.index - first.index), 3)

@@ -1,9 +1,10 @@
 """Step 00: which frames of a video are taken, and their files."""
 
+import bisect
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +18,8 @@ from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
 from deepfake.videos import Video
 
-# Frames are chosen by time where the longest is shown more than so many times as long as the usual one: in a recording
-# of a screen one can last for minutes.
-UNEVEN = 4
-
+UNEVEN = 4  # times the median gap between two frames: with a longer one, the frame rate varies
+INTERLACED = "interlaced: one field of each frame is taken"
 FRAME_BYTES = 300_000  # of a PNG of standard size, about 640 x 360 pixels
 
 
@@ -69,20 +68,24 @@ def choose_frames(n: int, k: int) -> list[int]:
     return [(2 * i + 1) * n // (2 * k) for i in range(k)] if n > k else list(range(n))
 
 
-def choose_shown(n: int, shown: Sequence[int] | None, k: int) -> list[int]:
-    """The numbers of the k frames to take of n: as `choose_frames`, or by time where some last much longer than others.
+def choose_by_time(shown: Sequence[int], k: int) -> list[int] | None:
+    """The numbers of the k frames that are seen in the middle of k equal parts of a video's time, by its timestamps.
 
-    `shown` holds when each is shown, if that is sure. By time are those that are on the screen in the middle of k equal
-    parts of the video; where one is in several parts, others are chosen among the rest, as by number.
+    Frames that are seen in none are added evenly where one is seen in several. None where the frame rate does not
+    vary: where no gap between two frames is over UNEVEN times the median.
     """
-    gaps = np.diff(np.asarray(shown if shown is not None and n > k else [], np.int64))
-    if not len(gaps) or gaps.max() <= UNEVEN * np.median(gaps):
-        return choose_frames(n, k)
-    ends = shown[0], shown[-1] + float(np.median(gaps))
-    middles = ends[0] + (ends[1] - ends[0]) * (np.arange(k) + 0.5) / k
-    chosen = set((np.searchsorted(shown, middles, "right") - 1).tolist())
-    others = [number for number in range(n) if number not in chosen]
-    return sorted(chosen | {others[place] for place in choose_frames(len(others), k - len(chosen))})
+    gaps = np.diff(shown)
+    if len(gaps) < 2 or gaps.max() <= UNEVEN * np.median(gaps):
+        return None
+    length = _length(shown)
+    seen = {bisect.bisect_right(shown, shown[0] + (2 * i + 1) * length // (2 * k)) - 1 for i in range(k)}
+    others = [number for number in range(len(shown)) if number not in seen]
+    return sorted([*seen, *(others[i] for i in choose_frames(len(others), k - len(seen)))])
+
+
+def _length(shown: Sequence[int]) -> int:
+    """How long frames are seen, of which the last is as long as most."""
+    return shown[-1] - shown[0] + int(np.median(np.diff(shown)))
 
 
 def check_file(path: Path) -> os.stat_result:
@@ -110,6 +113,7 @@ def take_frames(
 def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list[Frame], int, str | None]:
     """k frames of a video, at standard size, how many it has, and what is wrong with it, if anything.
 
+    They are chosen by number, or by time where the timestamps are sure and say that the frame rate varies.
     As many full frames are kept in memory as so many bytes hold.
 
     Raises:
@@ -118,14 +122,18 @@ def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list
     if not check_file(path).st_size:
         raise VideoError("is empty: 0 bytes")
     table = read_packets(path)
-    wanted = choose_shown(table.frames, table.shown, k)
+    by_time = choose_by_time(table.shown, k) if table.shown else None
+    wanted = choose_frames(table.frames, k) if by_time is None else by_time
     frames, problem = read_frames(path, wanted, table, keep_bytes=keep_bytes), table.problem
     if not frames:
         raise VideoError(problem or "has no frame that can be decoded")
     if len(frames) < len(wanted):
         problem = problem or f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
     if any(frame.interlaced for frame in frames):
-        problem = "; ".join(filter(None, [problem, "interlaced: one field of each frame is used"]))
+        problem = "; ".join(filter(None, (problem, INTERLACED)))
+    if by_time is not None:
+        lasts = round(float(_length(table.shown) * table.tick), 6)
+        frames = [replace(frame, lasts=lasts) for frame in frames]
     return frames, table.frames, problem
 
 

@@ -6,7 +6,8 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,8 +132,13 @@ def make_video(
     rotation: int = 0,
     pixels: str = "yuv420p",
     options: Mapping[str, str] | None = None,
+    matrix: Sequence[int] | None = None,
+    aspect: Fraction | None = None,
 ) -> Path:
-    """Encode numbered pictures; `rotation` (degrees counterclockwise) is written as metadata of a phone would be."""
+    """Encode numbered pictures; `rotation` (degrees counterclockwise) is written as metadata of a phone would be.
+
+    `matrix` is a whole display matrix; pixels are `aspect` times as wide as high.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=dict(options or {})) as container:
         stream = container.add_stream(codec, rate=fps)
@@ -140,6 +146,10 @@ def make_video(
         stream.pix_fmt = pixels
         if rotation:
             stream.set_display_rotation(rotation)
+        if matrix:
+            stream.set_display_matrix(matrix)
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         for number in range(frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")))
         container.mux(stream.encode())

@@ -1,6 +1,7 @@
 """Decoding: the frames that are asked for, with the right pixels, at the right size, whatever holds them."""
 
 import struct
+from fractions import Fraction
 
 import av
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import cut_by_edit_list, make_video, number_in, picture
 
+from deepfake import streams as stream_rules
 from deepfake.decoding import Frame, read_frames, read_packets, standard_scale, to_standard_size
 from deepfake.frames import choose_frames
 from deepfake.runner import VideoError
@@ -135,6 +137,64 @@ def test_a_video_of_a_turned_phone_is_upright(tmp_path, rotation):
     # other readers turn it the same way
     shown = cv2.cvtColor(cv2.VideoCapture(str(turned)).read()[1], cv2.COLOR_BGR2RGB)
     assert np.array_equal(chosen(turned)[0].image, shown)
+
+
+# FFmpeg's matrix for each of the eight ways to hold a camera, and what makes the picture upright
+MATRICES = {
+    "as it is": ((1, 0, 0, 1), lambda image: image),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "upside down": ((1, 0, 0, -1), np.flipud),
+    "half a turn": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "a quarter to the left": ((0, -1, 1, 0), np.rot90),
+    "a quarter to the right": ((0, 1, -1, 0), lambda image: np.rot90(image, 3)),
+    "rows for columns": ((0, 1, 1, 0), lambda image: image.swapaxes(0, 1)),
+    "rows for columns, half a turn": ((0, -1, -1, 0), lambda image: np.rot90(image.swapaxes(0, 1), 2)),
+    "slanted": ((0.9, 0.2, -0.2, 0.9), lambda image: image),
+    "slanted mirror": ((-0.9, 0.2, 0.2, 0.9), np.fliplr),
+    "nothing": ((0, 0, 0, 0), lambda image: image),
+}
+
+
+@pytest.mark.parametrize("way", MATRICES)
+def test_the_whole_display_matrix_is_followed(tmp_path, way):
+    (a, b, c, d), upright = MATRICES[way]
+    matrix = [round(65536 * number) for number in (a, b, 0, c, d, 0, 0, 0)] + [1 << 30]
+    plain = make_video(tmp_path / "plain.mp4", frames=2, size=(320, 240))
+    path = make_video(tmp_path / "a.mp4", frames=2, size=(320, 240), matrix=matrix)
+    for one, other in zip(chosen(path), chosen(plain), strict=True):
+        assert np.array_equal(one.image, upright(other.image)) and one.image.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "shape"),
+    [
+        ((720, 576), Fraction(64, 45), (576, 1024)),
+        ((720, 480), Fraction(8, 9), (480, 640)),
+        ((640, 480), Fraction(5121, 5120), (480, 640)),
+        ((640, 480), Fraction(1, 1000), (480, 640)),
+        ((640, 480), Fraction(1000, 1), (480, 640)),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_pixels_that_are_not_square_are_brought_to_their_shape(tmp_path, size, aspect, shape, suffix):
+    path = make_video(tmp_path / f"a.{suffix}", frames=2, size=size, aspect=aspect)
+    (first, second) = chosen(path)
+    assert first.full().shape == (*shape, 3)
+    assert first.scale == standard_scale(*shape)
+    assert first.image.shape[:2] == tuple(round(first.scale * side) for side in shape)
+    assert [number_in(frame.image) for frame in (first, second)] == [0, 1]
+
+
+def test_pixels_get_their_shape_before_the_picture_is_turned(tmp_path):
+    path = make_video(tmp_path / "a.mp4", frames=2, size=(360, 288), aspect=Fraction(16, 15), rotation=90)
+    assert chosen(path)[0].image.shape == (384, 288, 3)
+
+
+def test_a_picture_that_is_too_large_only_in_its_shape_is_refused(tmp_path, monkeypatch):
+    path = make_video(tmp_path / "a.mp4", frames=2, size=(64, 48), aspect=Fraction(2))
+    monkeypatch.setattr(stream_rules, "MOST_PIXELS", 64 * 48)
+    with pytest.raises(VideoError, match="too large: 64 x 48"):
+        read_packets(path)
 
 
 def test_the_longer_side_is_taken_after_turning(tmp_path):

@@ -1,167 +1,158 @@
-"""Frames as a player shows them: mirrored, turned, with square pixels, in colours of SDR, of the right stream."""
-
-from fractions import Fraction
+"""What a decoded frame shows: through what is transparent, and at one moment where two are interlaced."""
 
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from PIL import Image
 
-from deepfake.decoding import claimed_seconds, read_frames, read_packets
-from deepfake.display import upright, with_square_pixels
+from deepfake.decoding import read_frames, read_packets
+from deepfake.display import displayed, over_grey
 from deepfake.evidence import read_image
-from deepfake.frames import choose_frames, choose_shown, read_video
+from deepfake.frames import INTERLACED, read_video
 
-# red, green / blue, white
-QUARTERS = np.kron(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]]), np.ones((32, 32, 1))).astype(
-    np.uint8
-)
-SKIN = (182, 77, 77)
+# transparency
+
+SIZE = 320, 240  # of standard size
 
 
-def frames_of(path, wanted=(0,)):
-    return read_frames(path, list(wanted), read_packets(path))
+def sticker() -> np.ndarray:
+    """RGBA: opaque red on the left, half transparent in the middle, and transparent blue on the right."""
+    image = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+    image[:, :106], image[:, 106:213], image[:, 213:] = (200, 0, 0, 255), (200, 0, 0, 128), (0, 0, 200, 0)
+    return image
 
 
-def write(path, image, prepare=lambda stream: None, change=lambda frame: frame, frames=3, codec="libx264", start=0):
+SEEN = [(200, 0, 0), (164, 64, 64), (128, 128, 128)]
+
+
+def assert_seen(image: np.ndarray, tolerance: int) -> None:
+    assert image.shape == (240, 320, 3)
+    assert np.abs(image[120, [50, 160, 270]].astype(int) - SEEN).max() <= tolerance
+
+
+def write_sticker(path, codec: str, pixels: str, options=None):
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.height, stream.width = image.shape[:2]
-        stream.pix_fmt = "yuv444p" if codec == "libx264" else "yuv420p"
-        stream.codec_context.options = {"qp": "0"} if codec == "libx264" else {}
-        prepare(stream)
-        for number in range(frames):
-            frame = change(av.VideoFrame.from_ndarray(image, format="rgb24"))
-            frame.pts, frame.time_base = start + number, Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, pixels
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(sticker(), format="rgba")
+            container.mux(stream.encode(frame if pixels == "rgba" else frame.reformat(format=pixels)))
+        container.mux(stream.encode())
     return path
 
 
-# a and d mirror, b and c turn
-@pytest.mark.parametrize(
-    ("matrix", "expected"),
-    [
-        ((1, 0, 0, 1), lambda image: image),
-        ((-1, 0, 0, 1), np.fliplr),
-        ((1, 0, 0, -1), np.flipud),
-        ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
-        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
-        ((0, -1, 1, 0), np.rot90),
-        ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
-        ((0, -1, -1, 0), lambda image: np.rot90(image.transpose(1, 0, 2), 2)),
-    ],
-)
-def test_the_whole_display_matrix_is_heeded_mirror_and_turn(tmp_path, matrix, expected):
-    a, b, c, d = (value * 65536 for value in matrix)
-    path = write(
-        tmp_path / "a.mp4", QUARTERS, lambda stream: stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
-    )
-    (frame,) = frames_of(path)
-    assert np.abs(frame.full().astype(int) - expected(QUARTERS)).max() < 6
-    assert np.array_equal(upright(QUARTERS, np.array([[a, c], [b, d]])), expected(QUARTERS))
+VPX = {"auto-alt-ref": "0", "cpu-used": "8", "crf": "4", "b": "4M"}
+TRANSPARENT = {
+    "prores": ("mov", "prores_ks", "yuva444p10le", None),
+    "animation": ("mov", "qtrle", "argb", None),
+    "png": ("mov", "png", "rgba", None),
+    "apng": ("apng", "apng", "rgba", None),
+    "ffv1": ("mkv", "ffv1", "bgra", None),
+    "vp8": ("webm", "libvpx", "yuva420p", VPX),
+    "vp9": ("webm", "libvpx-vp9", "yuva420p", VPX),
+}
 
 
-@pytest.mark.parametrize(
-    ("aspect", "shape"),
-    [(Fraction(64, 45), (64, 91)), (Fraction(8, 9), (72, 64)), (Fraction(1), (64, 64)), (Fraction(99, 1), (64, 64))],
-)
-def test_pixels_that_are_not_square_become_so_without_a_loss_of_detail(tmp_path, aspect, shape):
-    path = write(
-        tmp_path / "a.mp4", QUARTERS, lambda stream: setattr(stream.codec_context, "sample_aspect_ratio", aspect)
-    )
-    (frame,) = frames_of(path)
-    assert frame.full().shape[:2] == shape
-    assert with_square_pixels(QUARTERS, float(aspect)).shape[:2] == shape
+@pytest.mark.parametrize("name", TRANSPARENT)
+def test_what_is_transparent_in_a_video_is_laid_over_mid_grey(tmp_path, name):
+    suffix, *how = TRANSPARENT[name]
+    path = write_sticker(tmp_path / f"a.{suffix}", *how)
+    frames = read_frames(path, [0, 2], read_packets(path))
+    assert len(frames) == 2
+    for frame in frames:
+        assert_seen(frame.image, 4)
 
 
-@pytest.mark.parametrize("trc", [ColorTrc.ARIB_STD_B67, ColorTrc.SMPTE2084], ids=["HLG", "PQ"])
-def test_a_face_in_hdr_keeps_its_colours(tmp_path, trc):
-    def tagged(stream):
-        context = stream.codec_context
-        context.pix_fmt, context.color_trc, context.color_primaries = "yuv420p10le", trc, ColorPrimaries.BT2020
-        context.colorspace, context.color_range = Colorspace.BT2020, ColorRange.MPEG
-
-    def in_hdr(frame):
-        frame.color_trc, frame.color_primaries = ColorTrc.BT709, ColorPrimaries.BT709
-        target = {
-            "dst_color_trc": trc,
-            "dst_color_primaries": ColorPrimaries.BT2020,
-            "dst_colorspace": Colorspace.BT2020,
-        }
-        return frame.reformat(format="yuv420p10le", **target)
-
-    path = write(tmp_path / "a.mp4", np.full((64, 64, 3), SKIN, np.uint8), tagged, in_hdr, codec="libx265")
-    found = frames_of(path)[0].full()[16:48, 16:48].reshape(-1, 3)
-    assert np.abs(found.mean(0) - SKIN).max() < 8
-    assert np.array_equal(found, frames_of(path)[0].full()[16:48, 16:48].reshape(-1, 3))
+@pytest.mark.parametrize(("suffix", "mode"), [("png", "RGBA"), ("webp", "RGBA"), ("png", "LA"), ("png", "P")])
+def test_what_is_transparent_in_an_image_is_laid_over_mid_grey(tmp_path, suffix, mode):
+    image = Image.fromarray(sticker())
+    if mode == "P":
+        image = image.quantize(8)
+    elif mode == "LA":
+        image = image.convert("LA")
+    image.save(tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    seen = read_image(tmp_path / f"a.{suffix}").image
+    assert np.all(seen[120, 270] == 128)
+    if mode == "RGBA":
+        assert_seen(seen, 1)
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.ts"])
-def test_times_count_from_the_first_frame_wherever_a_clock_begins(tmp_path, name):
-    path = write(
-        tmp_path / name, QUARTERS, start=36_000, frames=20, change=lambda frame: frame.reformat(format="yuv444p")
-    )
-    assert [frame.time for frame in frames_of(path, [0, 5, 19])] == pytest.approx([0, 0.5, 1.9], abs=0.01)
-    assert claimed_seconds(path) == pytest.approx(2, abs=0.2)
+def test_a_gif_with_holes_shows_mid_grey_in_them(tmp_path):
+    image = sticker()
+    image[:, 106:, 3] = 0
+    pictures = [Image.fromarray(image)] * 3
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=40, disposal=2)
+    (frame,) = read_frames(tmp_path / "a.gif", [0], read_packets(tmp_path / "a.gif"))
+    assert np.abs(frame.image[120, [50, 270]].astype(int) - [SEEN[0], SEEN[2]]).max() <= 4
 
 
-def test_what_is_transparent_is_grey_in_videos_and_images_alike(tmp_path):
-    colours = np.zeros((32, 32, 4), np.uint8)
-    colours[:, :, 0], colours[:16, :, 3], colours[16:20, :, 3] = 200, 255, 128
-    Image.fromarray(colours).save(tmp_path / "a.png")
-    with av.open(str(tmp_path / "a.mov"), "w") as container:
-        stream = container.add_stream("png", rate=10)
-        stream.height, stream.width, stream.pix_fmt = 32, 32, "rgba"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(colours, format="rgba")))
-        container.mux(stream.encode(None))
-    image, (frame,) = read_image(tmp_path / "a.png").full(), frames_of(tmp_path / "a.mov")
-    assert image[0, 0].tolist() == [200, 0, 0] and image[31, 0].tolist() == [128] * 3
-    assert image[17, 0].tolist() == pytest.approx([164, 64, 64], abs=1)
-    assert np.array_equal(frame.full(), image)
+def test_what_is_opaque_keeps_every_bit():
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    assert np.array_equal(over_grey(image, np.full((64, 64), 255, np.uint8)), image)
 
 
-def test_of_an_interlaced_frame_one_field_counts_and_it_is_said(tmp_path):
-    fields = np.zeros((64, 64, 3), np.uint8)
-    fields[1::2] = 255  # a field of each colour
-
-    def interlaced(stream):
-        stream.codec_context.options = {"x264-params": "interlaced=1:tff=1:qp=0"}
-        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
-
-    frames, total, problem = read_video(write(tmp_path / "a.mp4", fields, interlaced), 2)
-    assert total == 3 and problem == "interlaced: one field of each frame is used"
-    assert np.ptp(frames[0].full()) < 10 and frames[0].full().shape == fields.shape
+def test_a_raw_video_that_does_not_use_its_fourth_byte_stays_as_it_is(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 4), np.uint8)
+    image[..., 3] = 0
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "bgra"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgra")))
+    (frame,) = read_frames(tmp_path / "a.avi", [0], read_packets(tmp_path / "a.avi"))
+    assert np.array_equal(frame.image, image[..., 2::-1])
 
 
-def test_where_a_frame_lasts_long_frames_are_chosen_by_time():
-    even = [10 * number for number in range(100)]
-    assert choose_shown(100, even, 11) == choose_shown(100, None, 11) == choose_frames(100, 11)
-    # ten frames at once, a minute of the last of them, ten at once again
-    shown = [*range(10), *range(609, 619)]
-    by_time = choose_shown(20, shown, 5)
-    assert len(by_time) == 5 and 9 in by_time
-    slides = [0, 1, 2, 3, 100, 101, 200, 300, 301, 400]
-    assert {3, 5, 6, 8} <= set(choose_shown(10, slides, 5)) and len(choose_shown(10, slides, 9)) == 9
-    assert choose_shown(3, [0, 1, 99], 5) == [0, 1, 2]
+# interlaced
 
 
-@pytest.mark.parametrize("marked", [None, 0, 1])
-def test_of_two_video_streams_the_marked_one_counts_or_the_one_with_most_to_see(tmp_path, marked):
-    small, large = QUARTERS[::2, ::2], np.full((128, 128, 3), 128, np.uint8)
-    with av.open(str(tmp_path / "a.mkv"), "w") as container:
-        streams = []
-        for number, image in enumerate((small, large)):
-            stream = container.add_stream("libx264", rate=10)
-            stream.height, stream.width, stream.pix_fmt = *image.shape[:2], "yuv420p"
-            stream.disposition = av.stream.Disposition.default if number == marked else av.stream.Disposition(0)
-            streams.append((stream, image))
-        for stream, image in streams:
-            for number in range(5):
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-                frame.pts, frame.time_base = number, Fraction(1, 10)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-    (frame,) = frames_of(tmp_path / "a.mkv")
-    assert frame.full().shape == (small if marked == 0 else large).shape
+def interlaced(number: int, size: tuple[int, int]) -> np.ndarray:
+    """A red bar on blue that has moved by its own width between the two fields of a frame."""
+    width, height = size
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:] = (40, 40, 200)
+    for first, moment in ((0, 2 * number), (1, 2 * number + 1)):
+        left = 20 + 24 * moment
+        image[first::2, left : left + 24] = (220, 40, 40)
+    return image
+
+
+INTERLACERS = {
+    "h264": ("mkv", "libx264", "yuv420p", (320, 240), {"x264-params": "tff=1", "qp": "4"}),
+    "h264 in ts": ("ts", "libx264", "yuv420p", (320, 240), {"x264-params": "bff=1", "qp": "4"}),
+    "mpeg2": ("mpg", "mpeg2video", "yuv420p", (320, 240), {"flags": "+ildct+ilme", "qscale": "2", "b": "20M"}),
+    "dv": ("dv", "dvvideo", "yuv420p", (720, 576), {}),
+}
+
+
+@pytest.mark.parametrize("name", INTERLACERS)
+def test_of_an_interlaced_frame_one_field_is_taken_and_said(tmp_path, name):
+    suffix, codec, pixels, size, options = INTERLACERS[name]
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        (stream.width, stream.height), stream.pix_fmt = size, pixels
+        for number in range(3):
+            rgb = av.VideoFrame.from_ndarray(interlaced(number, size), format="rgb24")
+            frame = rgb.reformat(format="yuv444p")
+            # colours of each field from its own lines
+            planes = [np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : size[0]] for plane in frame.planes]
+            half = [
+                chroma[:, ::2].reshape(size[1] // 4, 4, -1)[:, :2].reshape(size[1] // 2, -1) for chroma in planes[1:]
+            ]
+            packed = np.concatenate([planes[0].ravel(), *(chroma.ravel() for chroma in half)])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(packed.reshape(-1, size[0]), format="yuv420p")))
+        container.mux(stream.encode())
+    frames, total, problem = read_video(path, 3)
+    assert total == 3 and problem == INTERLACED and all(frame.interlaced for frame in frames)
+    for frame in frames:
+        full = frame.full().astype(int)
+        assert full.shape[0] == size[1]
+        red = full[..., 0] > full[..., 2]
+        # every line shows the bar at the place of the upper field, and in its colour
+        assert np.all(red[8:-8].mean(axis=0)[[24 + 48 * frame.index + 4]] == 1)
+        assert red[8:-8].any(axis=0).sum() <= 30 * full.shape[1] / size[0]
+
+
+def test_a_frame_that_is_not_interlaced_keeps_every_line():
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    assert np.array_equal(displayed(av.VideoFrame.from_ndarray(image, format="rgb24")), image)

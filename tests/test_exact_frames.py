@@ -11,6 +11,7 @@ import pytest
 from conftest import cut_by_edit_list
 
 from deepfake.decoding import _decode_all, _decode_few, read_frames, read_packets, to_standard_size
+from deepfake.display import displayed
 from deepfake.frames import choose_frames
 from deepfake.runner import VideoError
 
@@ -66,7 +67,8 @@ def decode_everything(path: Path) -> list[np.ndarray]:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         for frame in container.decode(stream):
-            image = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+            whole = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+            image = displayed(frame) if frame.interlaced_frame else whole
             images.append(to_standard_size(np.ascontiguousarray(image))[0])
     return images
 

@@ -4,22 +4,26 @@ import csv
 import json
 import os
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
-from conftest import cut_in_half, make_video, number_in, run_step, tree, write_metadata
+from conftest import cut_in_half, make_video, number_in, picture, run_step, tree, write_metadata
 
 from deepfake.crop_rule import FRAMES_PER_VIDEO
+from deepfake.evidence import length_of
 from deepfake.files import UserError
 from deepfake.frames import (
     FrameFile,
     VideoFile,
+    choose_by_time,
     choose_frames,
     convert_video,
     convert_videos,
     read_frames_json,
     read_png,
+    read_video,
     write_png,
 )
 from deepfake.runner import Run, VideoError
@@ -58,6 +62,59 @@ def failures(work_dir) -> dict[str, str]:
 )
 def test_frames_are_those_in_the_middle_of_equal_parts(n, k, numbers):
     assert choose_frames(n, k) == numbers
+
+
+def timed(path, times):
+    """Numbered pictures that are shown at these milliseconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"x264-params": "bframes=3"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(picture(number, 64, 48), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+# 2 seconds of 25 frames each, and 20 of one
+BURST = [40 * number for number in range(50)] + [2000 + 1000 * number for number in range(20)]
+
+
+@pytest.mark.parametrize("start", [0, 3_600_000])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_frames_of_a_screen_recording_are_chosen_by_time(tmp_path, suffix, start):
+    path = timed(tmp_path / f"a.{suffix}", [start + time for time in BURST])
+    frames, total, problem = read_video(path, 11)
+    # the frame that is seen in the middle of each of 11 parts of 21 seconds
+    assert [frame.index for frame in frames] == [23, 50, 52, 54, 56, 58, 60, 62, 64, 66, 68]
+    assert [number_in(frame.image) for frame in frames] == [frame.index for frame in frames]
+    assert (total, problem) == (70, None)
+    assert length_of(frames, total) == pytest.approx(21.04, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("shown", "k", "numbers"),
+    [
+        (range(0, 400, 4), 5, None),
+        ([0, 4, 8, 24, 28], 2, None),  # four times the median
+        ([0, 4, 8, 25, 29], 2, [2, 3]),
+        ([0, 1, 2, 100, 101, 102], 3, [1, 2, 4]),
+        ([0, 1000, 1001, 1002, 1003, 1004, 1005], 3, [0, 2, 5]),  # one is seen in all parts
+        ([0, 1, 2, 100], 11, [0, 1, 2, 3]),
+        ([0, 100], 1, None),
+        ([0], 1, None),
+    ],
+)
+def test_frames_go_by_time_where_a_gap_is_over_four_times_the_median(shown, k, numbers):
+    assert choose_by_time(list(shown), k) == numbers
+
+
+def test_frames_of_an_even_rate_go_by_number_whatever_the_jitter(tmp_path):
+    jitter = np.random.default_rng(0).integers(-15, 16, 60)
+    frames, total, _ = read_video(timed(tmp_path / "a.mkv", 40 * np.arange(1, 61) + jitter), 11)
+    assert [frame.index for frame in frames] == choose_frames(total, 11)
 
 
 def test_chosen_frames_increase_stay_in_the_video_and_lie_evenly():
