@@ -3,9 +3,10 @@ only from those before it, or from the plain helpers.
 
     helpers     files, rules, crop_rule, modelinfo, cli, queues, runner, listing
                 spark_session, spark_runner: Spark in its place
-    videos      videos; datasets (academic, face_folders: its readers), unpack; sample and drawing/, which draw some
-    frames      hdr, display, streams, fields, decoding, frames         step 00
-    faces       networks, detector, cropping; people, stills, turning: face_crops
+    videos      videos, on_disk, tables, name_ties; datasets (academic, face_folders: its readers), unpack;
+                sample and drawing/, which draw some
+    frames      hdr, display, streams, fields, open_codecs: decoding, frames            step 00
+    faces       networks, detector, cropping; people, shots, stills, turning: face_crops
                 face_records, faces                                     steps 01a and 01b
     tables      crop_table; spark_crops writes crops in Parquet, table_crops reads them
     looking     gallery; facts, pairs, explore_plots: explore

@@ -13,10 +13,10 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from av.stream import Disposition
 
 from deepfake.display import displayed, pixel_aspect
 from deepfake.fields import second_fields_of, units_of
+from deepfake.open_codecs import READERS, Contents, contents_of
 from deepfake.streams import is_clocked, open_video, video_stream
 
 # (the longer side is below this many pixels, the frame is resized by this)
@@ -128,7 +128,7 @@ def read_packets(path: Path) -> PacketTable:
     sent: list[int] = []
     packets: list[int | None] = []
     entries: list[int] = []
-    start, end, cut_off = None, 0, 0
+    start, end, cut_off, single = None, 0, 0, True
     second_fields: set[int] = set()
     with open_video(path) as container:
         stream = video_stream(container)
@@ -159,7 +159,7 @@ def read_packets(path: Path) -> PacketTable:
         # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
         shown = shown[: len(shown) - cut_off]
         reorders, number, tick = stream.codec_context.has_b_frames, stream.index, stream.time_base
-    sure = entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
+    sure = single and entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
     return PacketTable(
         len(shown), problem, sorted(shown) if sure else None, packets, entries, number, second_fields, tick
     )
@@ -279,7 +279,6 @@ def _decode_few(
             return None
         keeper.start = table.shown[0]
         index_of = {table.shown[index]: index for index in wanted}
-        keeper.start = table.shown[0]
         # damage that the decoder would paper over, it shall report
         context.options |= {"err_detect": "explode"}
         context.thread_type, context.thread_count = "AUTO", threads

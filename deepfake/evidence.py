@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from deepfake.crop_rule import CropRule
 from deepfake.cropping import Box, own_box
-from deepfake.decoding import Frame, to_standard_size
+from deepfake.decoding import Frame, claimed_seconds, to_standard_size
 from deepfake.display import over_grey
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
@@ -222,10 +222,7 @@ def _not_an_image(path: Path) -> str:
 
 def _pixels(image: Image.Image) -> np.ndarray:
     """An opened image, upright, as H x W x 3 uint8 RGB; transparent parts are grey, as in a video."""
-    image = _with_8_bits(ImageOps.exif_transpose(image))
-    if image.has_transparency_data:
-        return over_grey(np.asarray(image.convert("RGBA")))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(_with_8_bits(ImageOps.exif_transpose(image)).convert("RGB"))
 
 
 def _with_8_bits(image: Image.Image) -> Image.Image:
