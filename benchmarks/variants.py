@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import clone  # noqa: F401
 import cv2
 import numpy as np
 
