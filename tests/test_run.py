@@ -151,7 +151,7 @@ def write_zip(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for number, split in enumerate(["train"] * 4 + ["val"] * 2 + ["test"] * 2):
             label = ("REAL", "FAKE")[number % 2]
-            image = np.full((32, 32, 3), 200 if label == "REAL" else 60, np.uint8)
+            image = np.full((32, 32, 3), (200 if label == "REAL" else 60) + number, np.uint8)
             rows.append(f"{split}{number}.mp4,{label},{split}")
             archive.writestr(f"part/{split}{number}.png", cv2.imencode(".png", image)[1].tobytes())
         archive.writestr("part/metadata.csv", "\n".join(rows))
