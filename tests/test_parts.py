@@ -42,7 +42,8 @@ def make_faces(folder: Path, parts: dict[int, dict[str, dict]]) -> Path:
         for path in make_crops(folder / "drawn", str(part), frames=1):
             place.mkdir(parents=True)
             for name in rows:
-                (place / name).with_suffix(".png").write_bytes(path.read_bytes())
+                # what follows a PNG's end is not read, and makes no two files the same
+                (place / name).with_suffix(".png").write_bytes(path.read_bytes() + f"{part}/{name}".encode())
             path.unlink()
         with (place / "metadata.csv").open("w", newline="") as file:
             lines = [[name, row["label"], row.get("original"), row.get("split")] for name, row in rows.items()]
