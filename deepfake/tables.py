@@ -15,6 +15,7 @@ from deepfake.videos import (
     REAL_WORDS,
     SEPARATORS,
     Record,
+    bare_name,
     check_name,
     is_text,
     label_of_words,
@@ -180,7 +181,7 @@ def _record(source: str, name: str, values: Mapping[str, Any], label: int, part:
 
 def _check_numbers(path: Path, records: list[Record]) -> None:
     """Refuse labels in numbers that contradict the names: many tables call a fake 1."""
-    told = [(record, label) for record in records if (label := _told_by_name(record.file)) is not None]
+    told = [(record, label) for record in records if (label := _told_otherwise(record)) is not None]
     turned = [record for record, label in told if record.label != label]
     if len(turned) > len(told) / 2:
         number = 1 if turned[0].label == REAL else 0
@@ -190,7 +191,10 @@ def _check_numbers(path: Path, records: list[Record]) -> None:
         )
 
 
-def _told_by_name(file: str) -> int | None:
-    words = set(SEPARATORS.split(file.lower().replace("/", " ")))
+def _told_otherwise(record: Record) -> int | None:
+    """The label that a name tells; what was made from another video is fake."""
+    if record.original and bare_name(record.original) != bare_name(record.file):
+        return FAKE
+    words = set(SEPARATORS.split(record.file.lower().replace("/", " ")))
     real, fake = words & REAL_WORDS, words & FAKE_WORDS
     return None if bool(real) == bool(fake) else REAL if real else FAKE

@@ -172,3 +172,8 @@ def test_accents_are_one_however_they_are_written(tmp_path):
     (tmp_path / "list.csv").write_text("file,label\ncaf\u00e9.mp4,REAL\n", encoding="utf-8")
     (video,) = read_by_id(tmp_path).values()
     assert (tmp_path / video.file).is_file()
+
+
+def test_a_video_that_is_made_from_another_is_no_real_one(tmp_path):
+    (tmp_path / "list.csv").write_text("file,label,original\naa.mp4,1,bb.mp4\nbb.mp4,0,\n")
+    assert "here 1 is real and 0 is fake" in refused(tmp_path)
