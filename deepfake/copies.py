@@ -1,6 +1,7 @@
 """The same file under several names, as public datasets have hundreds: kept in one set."""
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ def find_copies(videos: Sequence[Video], videos_dir: Path) -> list[list[Video]]:
 
     Only files of one size are read.
     """
-    there = [video for video in videos if (file := videos_dir / video.file).is_file() and file.stat().st_size]
+    there = [v for v in videos if os.path.isfile(file := videos_dir / v.file) and file.stat().st_size]
     by_size = _alike(there, lambda video: (videos_dir / video.file).stat().st_size)
     by_bytes = [_alike(same, lambda video: _digest(videos_dir / video.file)) for same in by_size]
     return [same for groups in by_bytes for same in groups]

@@ -76,7 +76,7 @@ def file_names(folder: Path) -> list[str]:
 
 def plain_column(name: str) -> str:
     """The name of a column as the rules have it: `video_path` of `Video Path` and `VIDEO-PATH`."""
-    return re.sub(r"[\s-]+", "_", name.replace("\0", "").strip().lower())
+    return re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("\0", "").strip()).lower())
 
 
 def read_columns(path: Path) -> list[str]:

@@ -53,7 +53,7 @@ def locate(records: Sequence[Record], folder: Path) -> list[Record]:
 
 def check_some_are_there(videos: Sequence[Video], folder: Path) -> None:
     """Raise a UserError if no video of a dataset is on disk, which names one, and one that is."""
-    if videos and not any((folder / video.file).exists() for video in videos):
+    if videos and not any(os.path.exists(folder / video.file) for video in videos):
         there = next((path.relative_to(folder).as_posix() for path in find_videos(folder)), None)
         has = f"the folder has {there}" if there else "there is no video in the folder"
         raise UserError(f"{folder}: 0 of {len(videos)} listed videos are there, such as {videos[0].file}; {has}")
@@ -85,11 +85,14 @@ def _finder(folder: Path) -> Find:
         return found
 
     def find(parts: Sequence[str]) -> str | None:
-        if os.path.exists(folder.joinpath(*parts)):
+        if os.path.isfile(folder.joinpath(*parts)):
             return "/".join(parts)
         place = ""
         for part in parts:
             alike = names(place).get(_plain(part), [])
+            # beside a video lies the folder of its frames, which has its name without the suffix
+            files = [name for name in alike if os.path.isfile(folder / place / name)] if part is parts[-1] else []
+            alike = files or alike
             if part in alike:
                 alike = [part]
             if len(alike) != 1:

@@ -33,7 +33,7 @@ ONES = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": Fa
 IDENTITIES = ("target_id", "swapped_id")  # of the people in a video, in DFDC's preview
 
 # DFDC's list of its test set has these columns, and its 1 is fake
-DFDC_LIST, DFDC_COLUMNS = "labels.csv", ["filename", "label"]
+DFDC_LIST, DFDC_COLUMNS = "labels", ["filename", "label"]
 
 
 def columns_of(names: Iterable[str]) -> tuple[str | None, str | None]:
@@ -63,8 +63,8 @@ def read_csv_records(path: Path, name_columns: Iterable[str] = NAME_COLUMNS) -> 
     column = min(present, key=lambda name: name in COUNTERS and all(row[name].isdecimal() for _, row in rows))
     listed = [(f"{path}, line {line}", row[column].replace("\\", "/"), row) for line, row in rows]
     one = LABEL_COLUMNS[label]
-    if path.name.lower() == DFDC_LIST and list(rows[0][1]) == DFDC_COLUMNS:
-        print(f"{path}: read as DFDC's own list, whose label 1 is fake")
+    if DFDC_LIST in path.stem.lower() and set(DFDC_COLUMNS) <= set(rows[0][1]):
+        print(f"{path}: read as DFDC's own list, whose label 1 is fake; call the column is_real if its 1 is real")
         one = FAKE
     return _records(path, listed, label, one)
 
@@ -147,7 +147,7 @@ def _records(
     if without:
         print(f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}")
     _check_numbers(path, by_number)
-    if by_number and one == REAL and label == "label":
+    if by_number and one == REAL and label in ("label", "class"):
         print(f"{path}: labels in numbers, read as 1 for real and 0 for fake")
     return records
 

@@ -54,6 +54,10 @@ done
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 [ ${#GIVEN[@]} -ge 1 ] && [ ${#GIVEN[@]} -le 2 ] || fail "give FACES_DIR, and perhaps WEIGHTS; see recipes/starter.sh --help"
 FACES=${GIVEN[0]} WEIGHTS=${GIVEN[1]:-$WEIGHTS} TO=${TO:-$OUT/starter.keras}
+case " ${GIVEN_OPTIONS[*]-} " in
+    *" --ema"* | *" --weights"* | *" --init-from"* | *" --sequence"* | *" --average-start"*)
+        fail "--ema, --weights, --init-from, --sequence and --average-start are the recipe's own; leave them out after --" ;;
+esac
 [ -d "$FACES" ] || fail "$FACES: no such folder; FACES_DIR must hold crops, or zip files of them"
 [[ $EPOCHS =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
 [[ $TO == *.keras ]] || fail "--to $TO: give it a name that ends in .keras"
