@@ -43,8 +43,8 @@ def columns_of(names: Iterable[str]) -> tuple[str | None, str | None]:
     return name, next((column for column in LABEL_COLUMNS if column in present), None)
 
 
-def read_csv_records(path: Path, name_columns: Iterable[str] = NAME_COLUMNS) -> list[Record]:
-    """The records of a CSV file: a name in the first of `name_columns` that is there and does not only count, a label
+def read_csv_records(path: Path) -> list[Record]:
+    """The records of a CSV file: a name in the first of NAME_COLUMNS that is there and does not only count, a label
     (LABEL_COLUMNS), and perhaps original, split and method.
 
     Rows without a label are left out, and counted in a line that is printed.
@@ -55,10 +55,10 @@ def read_csv_records(path: Path, name_columns: Iterable[str] = NAME_COLUMNS) -> 
     rows = read_rows(path)
     if not rows:
         raise UserError(f"{path}: lists no video; it needs rows below the names of its columns")
-    present = [name for name in name_columns if name in rows[0][1]]
+    present = [name for name in NAME_COLUMNS if name in rows[0][1]]
     label = columns_of(rows[0][1])[1]
     if not present or not label:
-        names = " or ".join(filter(None, name_columns))
+        names = " or ".join(filter(None, NAME_COLUMNS))
         raise UserError(f"{path}: needs the columns {names}, and label; it has {', '.join(rows[0][1])}")
     column = min(present, key=lambda name: name in COUNTERS and all(row[name].isdecimal() for _, row in rows))
     listed = [(f"{path}, line {line}", row[column].replace("\\", "/"), row) for line, row in rows]
