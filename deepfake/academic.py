@@ -13,6 +13,7 @@ from deepfake.videos import FAKE, REAL, Record, Video, check_name, is_image, is_
 ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
 COMPRESSION = re.compile(r"raw|c\d+")  # beside them are masks, whose videos are not of people
 ORIGINAL = re.compile(r"\d+(__\w+)?")
+FAKE_NAME = re.compile(r"\d+_\d+(__|\.|_?$)")  # target and source, of a video or of a folder of its frames
 YOUTUBE_FAKE = re.compile(r"(\d+)_(\d+)")
 ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+")
 
@@ -56,9 +57,15 @@ class Clip:
 
 def is_faceforensics(videos_dir: Path) -> bool:
     """Whether a folder holds FaceForensics++, or a part of it, or a mirror with a folder for each method."""
-    flat = {FLAT[folder.name.lower()] for folder in subfolders(videos_dir) if folder.name.lower() in FLAT}
-    methods = {kind for kind, _ in flat}
-    return (videos_dir / ORIGINALS).is_dir() or (videos_dir / FAKES).is_dir() or methods == {ORIGINALS, FAKES}
+    if (videos_dir / ORIGINALS).is_dir() or (videos_dir / FAKES).is_dir():
+        return True
+    flat = [(folder, *FLAT[name]) for folder in subfolders(videos_dir) if (name := folder.name.lower()) in FLAT]
+    if {kind for _, kind, _ in flat} != {ORIGINALS, FAKES}:
+        return False
+    # people call folders so too: then what is in them has other names
+    fakes = [folder for folder, kind, _ in flat if kind == FAKES]
+    inside = [name for folder in fakes for place, names in walk(folder) for name in (place.name, *names)]
+    return any(FAKE_NAME.match(name) for name in inside)
 
 
 def read_faceforensics(videos_dir: Path) -> list[Video]:

@@ -4,16 +4,17 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 
 from deepfake.cli import hushed
+from deepfake.copies import is_copy
 from deepfake.face_records import crop_name, is_crop, parse_crop_name
-from deepfake.listing import file_names
-from deepfake.videos import Video, is_image, source_groups
+from deepfake.listing import images_in
+from deepfake.videos import Video, source_groups
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_DIGITS = 9  # of a frame number: predictions hold 32 bits, and longer ones are dates or hashes
@@ -55,7 +56,7 @@ def find_crops(
     `folder/<video.file>/`, whatever they are called, or that one image.
     """
     videos = list(videos)
-    groups = _groups(videos, group_by)
+    groups = split_groups(videos, group_by)
     found = []
     for video in videos:
         if crops_of_others:
@@ -73,29 +74,20 @@ def find_crops(
 def crops_in_table(videos: Iterable[Video], rows: Mapping[str, range], group_by: str | None) -> list[Crops]:
     """The crops of each video that has any in a table, where `rows` are those of each video."""
     videos = list(videos)
-    groups = _groups(videos, group_by)
+    groups = split_groups(videos, group_by)
     return [Crops(video, groups[video.id], rows=rows[video.id]) for video in videos if video.id in rows]
 
 
-def _groups(videos: list[Video], group_by: str | None) -> dict[str, str]:
-    return {video.id: video.id for video in videos} if group_by == "video" else source_groups(videos)
+def split_groups(videos: list[Video], group_by: str | None) -> dict[str, str]:
+    """What of the videos, by their ids, comes into one set: source groups, or where they are by video, copies."""
+    if group_by != "video":
+        return source_groups(videos)
+    # copies are one video
+    return source_groups(replace(video, original=None, ties=tuple(filter(is_copy, video.ties))) for video in videos)
 
 
 def _is_crop_of(video: Video, name: str) -> bool:
     return is_crop(name) and parse_crop_name(name)[0] == video.id
-
-
-def images_in(folder: Path) -> list[Path]:
-    """The images right in a folder, `f2.jpg` before `f10.jpg`, or the one image that it is; none where it is not."""
-    if folder.is_file():
-        return [folder]
-    names = filter(is_image, file_names(folder))
-    return [folder / name for name in sorted(names, key=lambda name: (_natural(name), name))]
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    parts = re.split(r"([0-9]+)", name.lower())
-    return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts]
 
 
 def number_images(video: Video, paths: list[Path]) -> dict[str, Path]:

@@ -39,6 +39,9 @@ OUR_CROP = re.compile(r".+-\d{3,}-\d{2,}\.png")
 # DFDC's, and that of its preview
 METADATA = ("metadata.json", "dataset.json")
 
+# so few folders of real images are perhaps no videos
+FEWEST_FOLDERS = 10
+
 # kinds that hold crops of faces instead of videos
 OF_OTHERS = ("faces", "images")
 
@@ -85,6 +88,11 @@ def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
         for folder in subfolders(videos_dir):  # archives often bring a folder of their own
             if kinds := _fitting(folder):
                 raise UserError(f"{videos_dir}: the dataset is one folder below ({kinds[0]}); --videos-dir {folder}")
+        if numbered := [folder.name for folder in subfolders(videos_dir) if folder.name in ("0", "1")]:
+            names = " and ".join(f"{name}/" for name in numbered)
+            raise UserError(
+                f"{videos_dir}: {names}: numbers do not tell which is real; call the folders real/ and fake/"
+            )
         kinds = ", no ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items())
         raise UserError(f"{videos_dir}: no dataset of any kind of --dataset in it: no {kinds}")
     return found[0]
@@ -99,6 +107,8 @@ def _fitting(folder: Path) -> list[str]:
         and not any({"file", "label"} <= set(read_columns(t)) for t in _tables(folder))
     ):
         found.remove("csv")  # a table of other columns may be about anything
+    if len(found) > 1 and "dfdc" in found and not any(map(_is_in_form, _metadata_files(folder))):
+        found.remove("dfdc")  # the JSON of something else
     if "faces" in found:  # whose tables have the forms of these two
         found = [name for name in found if name not in ("dfdc", "csv", "images")]
     if "faceforensics" in found:  # two of the folders of its mirrors are called as labels are
@@ -143,6 +153,13 @@ def _metadata_files(videos_dir: Path) -> list[Path]:
     return sorted(folder / "metadata.json" for folder in folders if (folder / "metadata.json").exists())
 
 
+def _is_in_form(path: Path) -> bool:
+    try:
+        return bool(metadata_records(read_json(path, remedy=""), path))
+    except UserError:
+        return False
+
+
 def _read_dfdc(videos_dir: Path) -> list[Video]:
     """Read DFDC (Dolhansky et al., 2020): one folder, or all its parts as one dataset."""
     records: list[Record] = []
@@ -168,16 +185,37 @@ def _label_folders(videos_dir: Path) -> list[LabelFolder]:
     """The folders of a dataset that are called after a label, in their order; those in folders called after a set."""
     found = []
     for folder in subfolders(videos_dir):
-        split, label = SPLIT_NAMES.get(folder.name.lower()), label_of_words(folder.name)
-        if label is not None:
-            sets = {path: SPLIT_NAMES.get(path.name.lower()) for path in subfolders(folder)}
-            divided = {"train", "test"} <= set(sets.values())
-            found += [LabelFolder(path, label, sets[path]) for path in sets if divided and sets[path]]
-            found += [LabelFolder(path, label) for path in ([folder] if not divided else sets) if not sets.get(path)]
-        elif split:
-            labels = {path: label_of_words(path.name) for path in subfolders(folder)}
-            found += [LabelFolder(path, label, split) for path, label in labels.items() if label is not None]
+        label, inner = label_of_words(folder.name), subfolders(folder)
+        if label is None and (split := _set_of(folder)):
+            labels = [(path, label_of_words(path.name)) for path in inner]
+            found += [LabelFolder(path, label, split) for path, label in labels if label is not None]
+        elif label is not None and {"train", "test"} <= set(map(_set_of, inner)):
+            found += [LabelFolder(path, label, _set_of(path)) for path in inner]
+        elif label is not None:
+            found.append(LabelFolder(folder, label))
     return found
+
+
+def _set_of(folder: Path) -> str | None:
+    return SPLIT_NAMES.get(folder.name.lower())
+
+
+def _tell_of_other_folders(videos_dir: Path, read: list[LabelFolder], find: Callable[[Path], list[Path]]) -> None:
+    """Print how many videos lie beside the folders that are read, in folders whose names tell no label."""
+    tops = {folder.path.relative_to(videos_dir).parts[0] for folder in read}
+    beside = [videos_dir / top for top in tops if label_of_words(top) is None]
+    others = [path for folder in (videos_dir, *beside) for path in subfolders(folder)]
+    left_out = {path: files for path in others if not _is_read(path, read) and (files := find(path))}
+    if left_out:
+        names = ", ".join(f"{path.relative_to(videos_dir).as_posix()}/" for path in sorted(left_out)[:3])
+        print(
+            f"{videos_dir}: left out, in folders whose names say neither real nor fake: "
+            f"{sum(map(len, left_out.values()))}, in {names}; move what is real into real/ and what is fake into fake/"
+        )
+
+
+def _is_read(folder: Path, read: list[LabelFolder]) -> bool:
+    return any(each.path.is_relative_to(folder) or folder.is_relative_to(each.path) for each in read)
 
 
 def _is_folders(videos_dir: Path) -> bool:
@@ -206,12 +244,15 @@ def _read_images(videos_dir: Path) -> list[Video]:
 
     Where real images lie in folders of their own, each folder of images is a video: its crops belong together.
     """
-    real = {folder.path for folder in _label_folders(videos_dir) if folder.label == REAL}
+    folders = _label_folders(videos_dir)
+    real = {folder.path for folder in folders if folder.label == REAL}
     in_folders = any(path.parent != folder for folder in real for path in find_images(folder))
 
     def find(folder: Path) -> list[Path]:
         images = find_images(folder)
         if images and all(OUR_CROP.fullmatch(path.name) for path in images):
+            if not _is_read(folder, folders):
+                return []
             raise UserError(f"{folder}: holds crops that step 02 has sorted; give step 03 that folder, as --split-dir")
         places = [path.parent if in_folders and path.parent != folder else path for path in images]
         return list(dict.fromkeys(places))
@@ -219,12 +260,18 @@ def _read_images(videos_dir: Path) -> list[Video]:
     videos = _read_label_folders(videos_dir, find)
     what = "folders of images, each read as a video" if in_folders else "images, each read as a video of its own"
     print(f"{videos_dir}: {what}: {len(videos)}")
+    if in_folders and sum(video.label == REAL for video in videos) < FEWEST_FOLDERS:
+        print(
+            f"{videos_dir}: fewer than {FEWEST_FOLDERS} of the folders are real; if they divide the images by where "
+            "they come from and not by video, put the images right into real/ and fake/"
+        )
     return videos
 
 
 def _read_label_folders(videos_dir: Path, find: Callable[[Path], list[Path]]) -> list[Video]:
-    records = []
-    for folder in _label_folders(videos_dir):
+    records, folders = [], _label_folders(videos_dir)
+    _tell_of_other_folders(videos_dir, folders, find)
+    for folder in folders:
         for path in find(folder.path):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)

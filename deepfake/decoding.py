@@ -107,15 +107,6 @@ def to_standard_size(image: np.ndarray) -> tuple[np.ndarray, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
 
 
-def claimed_seconds(path: Path) -> float:
-    """How long a video lasts by its header, which may lie; 0 where it says nothing. Raises as `open_video`."""
-    with open_video(path) as container:
-        seconds = max(0, container.duration or 0) / av.time_base
-        first = next(container.demux(), None) if is_clocked(container) else None
-        before = float(first.pts * first.time_base) if first and first.pts is not None else 0.0
-        return seconds - before if before < seconds else seconds  # some writers have taken it off already
-
-
 def read_packets(path: Path) -> PacketTable:
     """Read a video's packets, since headers lie about the number of frames; nothing is decoded.
 

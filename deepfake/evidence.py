@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from deepfake.crop_rule import CropRule
 from deepfake.cropping import Box, own_box
-from deepfake.decoding import Frame, claimed_seconds, to_standard_size
+from deepfake.decoding import Frame, to_standard_size
 from deepfake.display import over_grey
 from deepfake.face_crops import FaceCrop, LeftOut, look_at
 from deepfake.files import UserError
@@ -130,6 +130,9 @@ def _small(number: int, frame: Frame) -> Small:
     return Small(number, frame.time, frame.scale * image.shape[1] / frame.image.shape[1], image)
 
 
+# what Pillow raises for bytes that make no sense, or end too early
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
+
 Reader = Callable[[Path, int], tuple[list[Frame], int, str | None]]
 
 
@@ -170,7 +173,7 @@ def read_moving_image(path: Path, k: int) -> tuple[list[Frame], int, str | None]
             try:
                 image.seek(index)
                 standard, scale = to_standard_size(_pixels(image))
-            except (OSError, SyntaxError, ValueError):
+            except DAMAGE:
                 if not frames:
                     raise
                 return frames, total, f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
@@ -204,10 +207,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise VideoError(f"is too large: more than {MOST_PIXELS / 1e6:.0f} million pixels") from None
         except Image.UnidentifiedImageError:
             raise VideoError(_not_an_image(path)) from None
-        except (OSError, SyntaxError, ValueError, RuntimeError) as error:  # of Pillow, for bytes that make no sense
+        except DAMAGE as error:
             if getattr(error, "strerror", None):
                 raise
-            raise VideoError(f"is damaged ({error})") from None
+            raise VideoError(f"is damaged ({error or 'it ends too early'})") from None
 
 
 def _not_an_image(path: Path) -> str:
@@ -244,13 +247,6 @@ def length_of(frames: Sequence[Frame], total: int) -> float:
     if last.index == first.index:
         return 0.0
     return round(total * (last.time - first.time) / (last.index - first.index), 3)
-
-
-def length_by_header(path: Path) -> float:
-    """How many seconds a file lasts by its header, which may lie; 0 of an image, and of what cannot be read."""
-    with suppress(VideoError, av.FFmpegError, OSError):  # which `gather` will say
-        return 0.0 if is_picture(path) else claimed_seconds(path)
-    return 0.0
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:

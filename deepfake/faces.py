@@ -25,6 +25,7 @@ from deepfake.frames import (
     Taken,
     check_file,
     folder_of,
+    length_of,
     png_of,
     read_done,
     read_frames_json,
@@ -213,7 +214,7 @@ def crop_all_videos(rule: CropRule, videos_dir: Path, run: Run, overwrite: bool 
     # absolute, for other machines of a cluster
     folders = {"videos_dir": videos_dir.absolute(), "work_dir": run.work_dir.absolute()}
     work = partial(crop_video, **folders, rule=rule, overwrite=overwrite)
-    return for_each_video(run, videos, work)
+    return for_each_video(replace(run, length=partial(length_of, videos_dir=folders["videos_dir"])), videos, work)
 
 
 def mark_all_landmarks(run: Run) -> int:

@@ -16,6 +16,7 @@ from deepfake.datasets import read_videos
 from deepfake.decoding import KEPT_BYTES, Frame, read_frames, read_packets, turn
 from deepfake.files import UserError, read_json, whole_file, write_json
 from deepfake.runner import Outcome, Run, VideoError, for_each_video, warn_of_full_disk
+from deepfake.streams import length_by_header
 from deepfake.videos import Video
 
 UNEVEN = 4  # times the median gap between two frames: with a longer one, the frame rate varies
@@ -288,6 +289,11 @@ def read_frame(folder: Path, index: int, turned: int = 0) -> np.ndarray:
     return turn(read_png(folder / name), -turned // 90)
 
 
+def length_of(video: Video, videos_dir: Path) -> float:
+    """The seconds that a video of a dataset lasts by its header: longer ones may take longer."""
+    return length_by_header(videos_dir / video.file)
+
+
 def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False, dataset: str = "auto") -> int:
     """Step 00: k frames of each video of a dataset; returns the exit code.
 
@@ -299,4 +305,4 @@ def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False, 
     # absolute, for other machines of a cluster
     folders = {"videos_dir": videos_dir.absolute(), "work_dir": run.work_dir.absolute()}
     work = partial(convert_video, **folders, k=k, overwrite=overwrite)
-    return for_each_video(run, videos, work)
+    return for_each_video(replace(run, length=partial(length_of, videos_dir=folders["videos_dir"])), videos, work)

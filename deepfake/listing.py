@@ -74,6 +74,19 @@ def file_names(folder: Path) -> list[str]:
     return [entry.name for entry in _entries(folder) if _is(entry.is_file)] if folder.is_dir() else []
 
 
+def images_in(folder: Path) -> list[Path]:
+    """The images right in a folder, `f2.jpg` before `f10.jpg`, or the one image that it is; none where it is not."""
+    if folder.is_file():
+        return [folder]
+    names = filter(is_image, file_names(folder))
+    return [folder / name for name in sorted(names, key=lambda name: (_natural(name), name))]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    parts = re.split(r"([0-9]+)", name.lower())
+    return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts]
+
+
 def plain_column(name: str) -> str:
     """The name of a column as the rules have it: `video_path` of `Video Path` and `VIDEO-PATH`."""
     return re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("\0", "").strip()).lower())

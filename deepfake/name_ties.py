@@ -4,13 +4,15 @@ import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from deepfake.videos import FAKE, FAKE_WORDS, REAL, REAL_WORDS, SEPARATORS, Record, Video, bare_name
 
 # what people and datasets add to a name to say what a video is; it says nothing of whom the video shows
-METHODS = "swap swapped faceswap face2face neuraltextures faceshifter deepfakedetection dfd synthesized synthesis"
-KIND_WORDS = REAL_WORDS | FAKE_WORDS | set(f"{METHODS} generated faked youtube actor actors raw c0 c23 c40".split())
+METHODS = "swap swapped faceswap fs face2face f2f neuraltextures nt faceshifter fsh deepfakedetection dfd df"
+OTHER_WORDS = "synthesized synthesis generated faked youtube actor actors raw c0 c23 c40"
+KIND_WORDS = REAL_WORDS | FAKE_WORDS | set(f"{METHODS} {OTHER_WORDS}".split())
 
 # so many of the fakes that a naming fits must have their original in the dataset, for it to be believed
 BORNE_OUT = 0.2
@@ -98,6 +100,12 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
     others = [file for file, core in cores.items() if core not in by_core and not ties[file]]
     beginnings = {file: core for file in others if (core := _beginning(cores[file], by_core))}
     if beginnings and len(beginnings) >= BEGINNING * len(others):
+        for file, original in beginnings.items():
+            # alice_bob shows the scene of alice and the face of bob; a number counts the fakes of one video
+            source = cores[file].removeprefix(f"{original}_")
+            if source in by_core and not source.isdecimal():
+                for each in (file, *(real.file for real in by_core[source])):
+                    ties[each].append(f"name/{source}")
         cores |= beginnings
     unclear = []
 
@@ -117,6 +125,18 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
     return result
 
 
+def named_as_fakes(files: Iterable[str]) -> set[str]:
+    """Those of the files that are named, as a dataset of NAMINGS has it, as fakes of others of the files."""
+    cores = {file: core_of(file) for file in files}
+    present = set(cores.values())
+    return {
+        file
+        for naming in NAMINGS
+        for file, core in cores.items()
+        if (match := naming.fake.fullmatch(core)) and match.expand(naming.original) in present
+    }
+
+
 def _beginning(core: str, cores: Container[str]) -> str | None:
     """The longest of the cores that a core begins with, in whole parts; None where there is none."""
     parts = core.split("_")
@@ -128,13 +148,18 @@ def _folders(records: Iterable[Record]) -> set[str]:
     return {folder for record in records for folder in _own_folders(record)}
 
 
-def _own_folders(record: Record) -> set[str]:
+def _own_folders(record: Record) -> frozenset[str]:
     """The folders that a video is in, in small letters, without those that only tell what it is."""
     return _all_folders(record) - KIND_WORDS
 
 
-def _all_folders(record: Record) -> set[str]:
-    return {folder.lower() for folder in PurePosixPath(record.file).parent.parts}
+def _all_folders(record: Record) -> frozenset[str]:
+    return _folders_of(record.file)
+
+
+@lru_cache(1 << 16)
+def _folders_of(file: str) -> frozenset[str]:
+    return frozenset(folder.lower() for folder in PurePosixPath(file).parent.parts)
 
 
 def _the_one(reals: Sequence[Record], fake: Record, shared: set[str]) -> str | None:

@@ -55,8 +55,9 @@ class Outcome:
 class Run:
     """How a step goes through the videos of a work folder.
 
-    In so many `workers`, processes that each may take `timeout` seconds for a video; 0: in this process, without a
-    limit. Where there is a Spark `master`, a video is a task there, and `crops` can name the folder of a crop table.
+    In so many `workers`, processes that each may take `timeout` seconds for a video, and longer for one that lasts
+    long, if `length` tells how many seconds that is; 0: in this process, without a limit. Where there is a Spark
+    `master`, a video is a task there, and `crops` can name the folder of a crop table.
     """
 
     step: str
@@ -69,6 +70,7 @@ class Run:
     shard: Shard = ALL
     master: str | None = None
     crops: str | None = None
+    length: Callable[[Any], float] | None = None
 
     @property
     def failures(self) -> Path:
@@ -139,7 +141,8 @@ def _in_processes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Out
         return
     unfinished = set(videos)
     try:
-        with at_work(job, videos.items(), min(run.workers, len(videos)), run.timeout) as results:
+        length = run.length and partial(_length_of_item, run.length)
+        with at_work(job, videos.items(), min(run.workers, len(videos)), run.timeout, length) as results:
             for (id, _), outcome in results:
                 if isinstance(outcome, VideoError):
                     outcome = Outcome(0, str(outcome))
@@ -263,6 +266,10 @@ def _start_worker(prepare: Callable[..., None] | None, *arguments: Any) -> None:
 
 def _try_item(work: Callable[[Any], Outcome], work_dir: Path, item: tuple[str, Any]) -> Outcome:
     return try_video(work, work_dir, *item)
+
+
+def _length_of_item(length: Callable[[Any], float], item: tuple[str, Any]) -> float:
+    return length(item[1])
 
 
 def try_video(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: Any) -> Outcome:

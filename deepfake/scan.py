@@ -14,7 +14,7 @@ from deepfake.classifiers import Classifier, check_classifier, classify, judging
 from deepfake.cli import VideoBar
 from deepfake.combining import combine, means_by_person, said_of_aggregate
 from deepfake.crop_rule import DEFAULT, CropRule
-from deepfake.evidence import Evidence, gather, length_by_header
+from deepfake.evidence import Evidence, gather
 from deepfake.modelinfo import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
 from deepfake.report import write_report
 from deepfake.rules import band_for, is_certain, is_real
@@ -24,6 +24,7 @@ from deepfake.scan_outputs import doubt_of, line_of, percent, summary, write_sca
 from deepfake.scan_pictures import take_pictures
 from deepfake.scan_rule import rule_for
 from deepfake.scans import FaceScore, Judge, Pictures, Scan, remarks_on
+from deepfake.streams import length_by_header
 
 # files in one report: the pictures of more would fill the memory, and no browser would open it
 MOST_IN_REPORT = 1000
@@ -98,12 +99,13 @@ def judge_evidence(
         pictures = take_pictures(found, faces, classifier.judge.threshold, paint)
     # a model of sequences has one prediction for each person, which each of its faces has
     judged = list({face.person: face for face in faces}.values()) if classifier.frames else faces
-    values, frames, people = [face.p_real for face in judged], [f.frame for f in judged], [f.person for f in judged]
+    values, people = [face.p_real for face in judged], [face.person for face in judged]
+    frames = [0 if classifier.frames else face.frame for face in judged]
     judge, count = classifier.judge, len(judged)
     if judged and judge.aggregate != "mean":
         p_real = combine(values, frames, people, judge.aggregate)
     verdict = verdict_of(p_real, count, judge)
-    apart = [] if classifier.frames else people_apart(verdict, p_real, means_by_person(values, frames, people), judge)
+    apart = people_apart(verdict, p_real, means_by_person(values, frames, people), judge)
     return Scan(
         name=source.name,
         verdict=verdict,

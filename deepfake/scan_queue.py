@@ -16,11 +16,12 @@ from pebble import ProcessFuture, ProcessPool
 from deepfake.classifiers import Classifier
 from deepfake.crop_rule import CropRule
 from deepfake.cropping import find_faces
-from deepfake.evidence import Evidence, Seen, Small, gather, length_by_header
+from deepfake.evidence import Evidence, Seen, Small, gather
 from deepfake.runner import VideoError, limit_for, process_pool, reason_of, result_of
 from deepfake.scan import Options, judge_evidence
 from deepfake.scan_inputs import Source
 from deepfake.scans import Judge, Scan
+from deepfake.streams import length_by_header
 from deepfake.uploads import Limits
 
 MOST_WAITING = 10  # so that they do not fill the disk

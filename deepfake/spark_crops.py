@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from deepfake.cropping import LANDMARKS
 from deepfake.datasets import read_videos
 from deepfake.faces import crops_of_video, outcome_of
 from deepfake.files import UserError
-from deepfake.frames import check_file
+from deepfake.frames import check_file, length_of
 from deepfake.runner import Outcome, Run, VideoError, for_each_video
 from deepfake.spark_runner import OUTCOME_COLUMNS, Rows, Work, answer_of, reason_of, run_jobs, spark_for
 from deepfake.spark_session import ctrl_c_waits
@@ -63,7 +64,7 @@ def crop_into_table(rule: CropRule, videos_dir: Path, run: Run, overwrite: bool 
     videos_dir = videos_dir.absolute()
     work = partial(crop_rows, videos_dir=videos_dir, rule=rule)
     through = partial(_through_table, videos_dir=videos_dir, rule=rule, overwrite=overwrite)
-    return for_each_video(run, videos, work, through)
+    return for_each_video(replace(run, length=partial(length_of, videos_dir=videos_dir)), videos, work, through)
 
 
 def crop_rows(video: Video, videos_dir: Path, rule: CropRule) -> tuple[Outcome, Rows]:
@@ -98,7 +99,7 @@ def _through_table(
             cores = spark.sparkContext.defaultParallelism
         yield from before.items()
         left = {id: video for id, video in videos.items() if id not in before}
-        answer = partial(answer_of, work=work, work_dir=run.work_dir.absolute(), timeout=run.timeout)
+        answer = partial(answer_of, work=work, run=replace(run, work_dir=run.work_dir.absolute()))
         schema = pa.schema([*SCHEMA, ("done_before", OUTCOME_COLUMNS["done_before"])])
         batch = []
         for rows, outcomes in run_jobs(spark, left, answer, schema, keep=True):

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepfake.files import UserError, remove_leftovers
-from deepfake.runner import Outcome, Run, start_pool, took_too_long, try_video
+from deepfake.runner import Outcome, Run, limit_for, start_pool, took_too_long, try_video
 from deepfake.spark_session import ctrl_c_waits, start_spark
 
 ATTEMPTS = 3  # at the last of which a video is given up
@@ -72,7 +72,7 @@ def in_spark_tasks(run: Run, videos: Mapping[str, Any], work: Work) -> Iterator[
     """
     work_dir = run.work_dir.absolute()
     with spark_for(run) as spark, tempfile.NamedTemporaryFile(dir=work_dir, prefix=".spark-", suffix=".tmp") as seen:
-        answer = partial(answer_of, work=work, work_dir=work_dir, timeout=run.timeout, seen=Path(seen.name))
+        answer = partial(answer_of, work=work, run=replace(run, work_dir=work_dir), seen=Path(seen.name))
         for _, outcomes in run_jobs(spark, videos, answer, pa.schema(OUTCOME_COLUMNS)):
             yield from outcomes
 
@@ -177,32 +177,37 @@ def _do_task(
             yield pa.RecordBatch.from_pylist(answer(*videos.value[number]), schema)
 
 
-def answer_of(id: str, video: Any, work: Work, work_dir: Path, timeout: float, seen: Path | None = None) -> Rows:
-    """The rows of a task: those that `work` gives for its video, and last its outcome.
+def answer_of(id: str, video: Any, work: Work, run: Run, seen: Path | None = None) -> Rows:
+    """The rows of a task: those that `work` gives for its video, and last its outcome. The run's folder is absolute.
 
     `seen` is a file that every node sees in the work folder, if the nodes share it.
     """
     if seen and not seen.exists():
-        reason = f"{work_dir}: is not the same folder on {socket.gethostname()}; give a --work-dir that all nodes share"
+        reason = (
+            f"{run.work_dir}: is not the same folder on {socket.gethostname()}; give a --work-dir that all nodes share"
+        )
         return [{"kind": FATAL, "video": id, "problem": reason}]
     try:
-        result = _attempt(id, video, work, work_dir, timeout)
+        result = _attempt(id, video, work, run)
     except UserError as error:
         return [{"kind": FATAL, "video": id, "problem": str(error)}]
     outcome, rows = result if isinstance(result, tuple) else (result, [])
     if outcome.problem:
-        remove_leftovers(work_dir / id)
+        remove_leftovers(run.work_dir / id)
     return [*rows, {"kind": OUTCOME, "video": id, **asdict(outcome)}]
 
 
-def _attempt(id: str, video: Any, work: Work, work_dir: Path, timeout: float) -> Outcome | tuple[Outcome, Rows]:
+def _attempt(id: str, video: Any, work: Work, run: Run) -> Outcome | tuple[Outcome, Rows]:
     """As `try_video` in the process of this Python worker; if that crashes, the task fails, for Spark to try again."""
     if TaskContext.get().attemptNumber() >= ATTEMPTS - 1:
         return GIVEN_UP
+    limit = run.timeout
     try:
-        return _process().schedule(try_video, (work, work_dir, id, video), timeout=timeout).result()
+        if run.length:
+            limit = limit_for(limit, _process().schedule(run.length, (video,), timeout=limit).result())
+        return _process().schedule(try_video, (work, run.work_dir, id, video), timeout=limit).result()
     except TimeoutError:
-        return Outcome(0, took_too_long(timeout))
+        return Outcome(0, took_too_long(limit))
 
 
 @cache

@@ -28,6 +28,8 @@ CLOCKED = ("matroska", "nut", "asf")
 NO_VIDEO = (
     av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails | av.stream.Disposition.still_image
 )
+# of a video in a second: even a still picture takes more
+LEAST_BYTES = 500
 FEW = 0.1  # a stream with so small a share of another's frames is a thumbnail
 
 
@@ -91,3 +93,20 @@ def _count_packets(container: av.container.InputContainer, streams: Sequence[av.
         for packet in again.demux([again.streams[number] for number in counts]):
             counts[packet.stream.index] += packet.size > 0
     return counts
+
+
+def _claimed_seconds(path: Path) -> float:
+    with open_video(path) as container:
+        seconds = max(0, container.duration or 0) / av.time_base
+        first = next(container.demux(), None) if is_clocked(container) else None
+        before = float(first.pts * first.time_base) if first and first.pts is not None else 0.0
+        return seconds - before if before < seconds else seconds  # some writers have taken it off already
+
+
+def length_by_header(path: Path) -> float:
+    """How many seconds a file lasts by its header, but no more than its bytes can be of; 0 of what cannot be read."""
+    with suppress(VideoError, av.FFmpegError, OSError):  # which whatever decodes it will say
+        if not path.is_file():  # a pipe would keep one waiting
+            return 0.0
+        return min(_claimed_seconds(path), path.stat().st_size / LEAST_BYTES)
+    return 0.0

@@ -1,12 +1,13 @@
 """What a dataset's tables say of its videos: CSV, and JSON as DFDC's metadata.json, by one set of rules."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from deepfake.files import UserError
 from deepfake.listing import plain_column, read_rows
+from deepfake.name_ties import named_as_fakes
 from deepfake.on_disk import within
 from deepfake.videos import (
     FAKE,
@@ -105,9 +106,9 @@ def _named_records(content: Any, path: Path) -> list[tuple[str, str, dict[str, A
         raise form
     named = []
     for name, record in content.items():
-        if not isinstance(record, dict | str) or (isinstance(record, str) and label_of_words(record) is None):
+        if not isinstance(record, dict) and _label(record, REAL)[0] is None:
             raise UserError(f'{path}: {json.dumps(name)} needs a record like {{"label": "REAL"}}')
-        values = {"label": record} if isinstance(record, str) else _small(record)
+        values = _small(record) if isinstance(record, dict) else {"label": record}
         named.append((str(path), name.replace("\\", "/"), values))
     return named
 
@@ -142,7 +143,7 @@ def _records(
                     f"{source}: {json.dumps(name)} has the {label} {json.dumps(written)}, where 1 is real, and the "
                     f"{other} {json.dumps(values[other])}; keep the one that is right"
                 )
-        records.append(_record(source, name, values, found, part))
+        records.append(_record(source, name, values, found, part, path.parent))
         by_number += [records[-1]] if is_number else []
     if without:
         print(f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}")
@@ -160,8 +161,10 @@ def _label(written: Any, one: int) -> tuple[int | None, bool]:
     return (label_of_words(text) if isinstance(written, str) else None), False
 
 
-def _record(source: str, name: str, values: Mapping[str, Any], label: int, part: str) -> Record:
+def _record(source: str, name: str, values: Mapping[str, Any], label: int, part: str, folder: Path) -> Record:
     others = {key: or_none(values.get(key)) for key in ("original", "method")}
+    if is_text(others["original"]):
+        others["original"] = within(others["original"], folder)
     for key, value in others.items():
         if value is not None and not is_text(value):
             raise UserError(f"{source}: the {key} of {json.dumps(name)} is not a text: {json.dumps(value)}")
@@ -181,7 +184,8 @@ def _record(source: str, name: str, values: Mapping[str, Any], label: int, part:
 
 def _check_numbers(path: Path, records: list[Record]) -> None:
     """Refuse labels in numbers that contradict the names: many tables call a fake 1."""
-    told = [(record, label) for record in records if (label := _told_otherwise(record)) is not None]
+    fakes = named_as_fakes(record.file for record in records)
+    told = [(record, label) for record in records if (label := _told_otherwise(record, fakes)) is not None]
     turned = [record for record, label in told if record.label != label]
     if len(turned) > len(told) / 2:
         number = 1 if turned[0].label == REAL else 0
@@ -191,9 +195,11 @@ def _check_numbers(path: Path, records: list[Record]) -> None:
         )
 
 
-def _told_otherwise(record: Record) -> int | None:
-    """The label that a name tells; what was made from another video is fake."""
+def _told_otherwise(record: Record, fakes: Container[str]) -> int | None:
+    """The label that a name tells; what was made from another video is fake, and what is named like that (`fakes`)."""
     if record.original and bare_name(record.original) != bare_name(record.file):
+        return FAKE
+    if record.file in fakes:
         return FAKE
     words = set(SEPARATORS.split(record.file.lower().replace("/", " ")))
     real, fake = words & REAL_WORDS, words & FAKE_WORDS

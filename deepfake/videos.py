@@ -24,8 +24,12 @@ SPLIT_NAMES = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
+    "development": "val",
     "test": "test",
     "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
 }
 
 # what names and tables write for real and for fake, and beside them
@@ -107,8 +111,8 @@ def keep_splits(records: list[Record]) -> list[Record]:
 
 
 def label_of_words(text: str) -> int | None:
-    """The label that a word or the name of a folder tells, such as Real, FAKE, 0_real or fake-videos; else None."""
-    words = {word for word in SEPARATORS.split(text.strip().lower()) if word and not word.isdecimal()} - WORDS_BESIDE
+    """The label that a word or the name of a folder tells, such as Real, 0_real, fake2 or fake-videos; else None."""
+    words = {word.rstrip("0123456789") for word in SEPARATORS.split(text.strip().lower())} - WORDS_BESIDE - {""}
     if not words or not words <= REAL_WORDS | FAKE_WORDS or (words & REAL_WORDS and words & FAKE_WORDS):
         return None
     return REAL if words <= REAL_WORDS else FAKE

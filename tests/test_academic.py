@@ -298,3 +298,7 @@ def test_fakeavceleb_is_read_by_its_pictures(tmp_path, capsys):
     groups = source_groups(videos.values())
     assert len(set(groups.values())) == 2 and groups["00109_fake"] == groups["00109_id00166_swap"]
     assert "whose voice alone is fake" in capsys.readouterr().out
+
+
+def test_own_videos_in_folders_called_as_those_of_a_mirror_are_read_by_their_folders(tmp_path):
+    assert find_kind(touch(tmp_path, "original/me.mp4", "deepfakes/me_2.mp4")) == "folders"

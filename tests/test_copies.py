@@ -3,6 +3,7 @@
 import pytest
 
 from deepfake.copies import find_copies, keep_copies_together
+from deepfake.crops import split_groups
 from deepfake.videos import FAKE, REAL, Video, source_groups
 
 
@@ -41,3 +42,23 @@ def test_a_file_that_is_called_real_and_fake_is_left_out_with_a_warning(tmp_path
     videos = keep_copies_together(write(tmp_path, r_a=b"one", f_a=b"one", r_b=b"two"), tmp_path, "own")
     assert [video.id for video in videos] == ["r_b"]
     assert "called real and fake, left out: 1, such as r_a.mp4 and f_a.mp4" in capsys.readouterr().out
+
+
+def test_equal_folders_of_images_are_copies(tmp_path):
+    for folder, images in {"a": (b"1", b"22"), "b": (b"22", b"1"), "c": (b"1", b"33")}.items():
+        (tmp_path / folder).mkdir()
+        for number, data in enumerate(images):
+            (tmp_path / folder / f"{number}.jpg").write_bytes(data)
+    videos = [Video(folder, folder, REAL) for folder in "abc"]
+    assert [[video.id for video in same] for same in find_copies(videos, tmp_path)] == [["a", "b"]]
+
+
+def test_fakes_of_a_copy_that_is_left_out_are_those_of_the_one_that_is_kept(tmp_path):
+    videos = [*write(tmp_path, rt_a=b"one", rx_a=b"one"), Video("f", "f.mp4", FAKE, original="rt_a", split="train")]
+    assert [video.original for video in keep_copies_together(videos, tmp_path, "official")] == [None, "rx_a"]
+
+
+def test_copies_are_one_video_also_where_the_split_is_by_video(tmp_path):
+    videos = write(tmp_path, r_a=b"one", r_b=b"one", r_c=b"two")
+    groups = split_groups(keep_copies_together(videos, tmp_path, "own"), "video")
+    assert groups["r_a"] == groups["r_b"] != groups["r_c"]

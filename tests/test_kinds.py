@@ -1,5 +1,6 @@
 """Files are told by what they hold, whatever they are called; what a scan reads, the page takes too."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +77,15 @@ def test_of_a_moving_image_the_frames_are_those_that_a_video_would_give(tmp_path
         assert [frame.time for frame in frames] == [index / 10 for index in choose_frames(6, k)]
         assert [colours_in([replace(frame, image=frame.full())])[0] for frame in frames] == colours_in(frames)
     assert colours_in([read_image(path)]) == [0]
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_a_moving_image_that_was_cut_is_judged_by_what_is_left_or_refused(tmp_path, kind):
+    data = save(tmp_path / "a", kind, moving=True).read_bytes()
+    for share in range(1, 10):
+        (tmp_path / "cut").write_bytes(data[: len(data) * share // 10])
+        found = gather(tmp_path / "cut", RULE)
+        assert found.problem if isinstance(found, Evidence) else re.match("is |has ", str(found)), (share, found)
 
 
 def test_a_photo_of_a_phone_is_upright(tmp_path):

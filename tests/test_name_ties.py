@@ -27,6 +27,8 @@ def groups_of(folder, *files):
         (["0000"], ["0000_fake"], "0001"),  # UADFV
         (["clip a"], ["fake-clip a", "clip a.deepfake"], "clip b"),
         (["001"], ["001_M012"], "002"),  # DeeperForensics
+        (["000", "003"], ["000_003_F2F", "FS_000_003"], "111"),  # short for the method
+        (["alice", "bob"], ["alice_bob"], "carol"),
     ],
 )
 def test_names_of_known_datasets_tie_a_fake_to_target_and_source(tmp_path, reals, fakes, lonely):

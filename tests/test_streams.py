@@ -1,5 +1,6 @@
 """Streams: which of a file's videos is the video, and from when its times count."""
 
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 from av.stream import Disposition
 from conftest import cut_in_half, number_in, picture
 
-from deepfake.decoding import claimed_seconds, read_frames, read_packets
+from deepfake.decoding import read_frames, read_packets
 from deepfake.evidence import length_of
 from deepfake.frames import read_video
+from deepfake.streams import LEAST_BYTES, length_by_header
 from deepfake.uploads import Limits
 
 PLAIN, MARKED, COVER = Disposition(0), Disposition.default, Disposition.attached_pic
@@ -81,8 +83,17 @@ def test_times_count_from_the_first_frame_and_the_limit_is_one_of_length(tmp_pat
     frames, total, problem = read_video(path, 40)
     assert [frame.time for frame in frames] == pytest.approx([0.04 * number for number in range(40)], abs=0.0011)
     assert problem is None and length_of(frames, total) == pytest.approx(1.6, abs=0.05)
-    assert claimed_seconds(path) == pytest.approx(1.6, abs=0.1)
-    assert Limits(seconds=2).too_long(claimed_seconds(path)) is None
+    assert length_by_header(path) == pytest.approx(1.6, abs=0.1)
+    assert Limits(seconds=2).too_long(length_by_header(path)) is None
+
+
+def test_a_header_cannot_tell_of_more_seconds_than_the_file_has_bytes_for(tmp_path):
+    path = write(tmp_path / "a.mkv", [(64, 0, 3, PLAIN, "mpeg4")], offset=1)
+    data = path.read_bytes()
+    at = data.index(b"\x44\x89\x88") + 3  # Duration, in milliseconds, a double
+    path.write_bytes(data[:at] + struct.pack(">d", 36_000_000) + data[at + 8 :])
+    assert length_by_header(path) == path.stat().st_size / LEAST_BYTES
+    assert length_by_header(tmp_path) == length_by_header(tmp_path / "away.mp4") == 0
 
 
 def test_a_recording_of_a_live_stream_that_was_cut_is_still_said_to_be(tmp_path):

@@ -51,6 +51,17 @@ def tell_process(file: str) -> Outcome:
     return hang_or_crash(path.stem)
 
 
+def sleep_a_little(name: str) -> Outcome:
+    time.sleep(1.5)
+    return Outcome(1)
+
+
+def test_a_video_that_lasts_longer_may_take_longer(tmp_path):
+    run = Run("00", "frames", tmp_path, workers=2, timeout=0.5, quiet=True, length={"short": 0, "long": 9}.get)
+    for_each_video(run, {name: name for name in ("short", "long")}, sleep_a_little)
+    assert failures_in(tmp_path).keys() == {("00", "short")}
+
+
 def test_the_worker_of_a_video_that_crashed_is_replaced(tmp_path):
     names = ["a", "crashes", "b", "hangs", "c", "d"]
     videos = {name: str(tmp_path / f"{name}.pid") for name in names}

@@ -177,3 +177,36 @@ def test_accents_are_one_however_they_are_written(tmp_path):
 def test_a_video_that_is_made_from_another_is_no_real_one(tmp_path):
     (tmp_path / "list.csv").write_text("file,label,original\naa.mp4,1,bb.mp4\nbb.mp4,0,\n")
     assert "here 1 is real and 0 is fake" in refused(tmp_path)
+
+
+def test_folders_whose_names_tell_no_label_are_named_and_counted(tmp_path, capsys):
+    touch(tmp_path, "real/a.mp4", "fake2/b.mp4", "fake_dfl/c.mp4", "fake_dfl/d.mp4", "Dev/real/e.mp4", "Dev/more/f.mp4")
+    videos = read_by_id(tmp_path)
+    assert {video.file for video in videos.values()} == {"real/a.mp4", "fake2/b.mp4", "Dev/real/e.mp4"}
+    assert "neither real nor fake: 3, in Dev/more/, fake_dfl/;" in capsys.readouterr().out
+
+
+def test_folders_called_by_numbers_are_refused_with_what_to_call_them(tmp_path):
+    assert "0/ and 1/: numbers do not tell" in refused(touch(tmp_path, "0/a.mp4", "1/b.mp4"))
+
+
+def test_the_json_of_something_else_is_no_table(tmp_path):
+    touch(tmp_path, "real/a.mp4", "fake/b.mp4")
+    (tmp_path / "dataset.json").write_text('{"title": "faces", "license": "MIT"}')
+    assert find_kind(tmp_path) == "folders"
+
+
+def test_absolute_paths_of_originals_are_names_in_the_folder_too(folder):
+    rows = ["file,label,original", "/old/real/a.mp4,REAL,", "/old/fake/b.MP4,FAKE,/old/real/a.mp4"]
+    (folder / "list.csv").write_text("\n".join(rows))
+    assert read_by_id(folder, "csv")["b"].original == "a"
+
+
+def test_a_number_that_contradicts_the_naming_of_a_dataset_is_refused(tmp_path):
+    (touch(tmp_path, "000.mp4", "000_003.mp4") / "list.csv").write_text("file,label\n000.mp4,0\n000_003.mp4,1\n")
+    assert "say the opposite" in refused(tmp_path)
+
+
+def test_few_folders_of_real_images_are_told_of_since_they_may_be_sources(tmp_path, capsys):
+    read_by_id(touch(tmp_path, "real/ffhq/1.jpg", "real/ffhq/2.jpg", "fake/gan/1.jpg"), "images")
+    assert "fewer than 10 of the folders are real" in capsys.readouterr().out
