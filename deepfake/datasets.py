@@ -109,6 +109,8 @@ def _fitting(folder: Path) -> list[str]:
         found.remove("csv")  # a table of other columns may be about anything
     if len(found) > 1 and "dfdc" in found and not any(map(_is_in_form, _metadata_files(folder))):
         found.remove("dfdc")  # the JSON of something else
+    if "dfdc" in found and "images" in found:  # those of its videos' frames and crops
+        found.remove("images")
     if "faces" in found:  # whose tables have the forms of these two
         found = [name for name in found if name not in ("dfdc", "csv", "images")]
     if "faceforensics" in found:  # two of the folders of its mirrors are called as labels are
