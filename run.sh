@@ -11,7 +11,8 @@ Without --videos-dir, and without a dataset in ./train_sample_videos, a sample d
 trained from scratch. With a dataset of your own training starts from ImageNet weights.
 
   --videos-dir DIR  the dataset (default: train_sample_videos)
-  --dataset KIND    auto (default: found by looking), dfdc, faceforensics, celebdf, folders, csv or faces
+  --dataset KIND    auto (default: found by looking), dfdc, faceforensics, celebdf, fakeavceleb, folders, csv, images
+                    or faces
   --work-dir DIR    where frames and crops go (default: the dataset's own folder)
   --out-dir DIR     where everything else goes (default: the current folder)
   --model M         such as small-cnn or efficientnet-b4 (default: efficientnet-b0); 03-train_cnn.py --help has all
@@ -47,10 +48,6 @@ done
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 [ -z "$GIVEN" ] || [ -d "$VIDEOS" ] || fail "$VIDEOS: no such folder; --videos-dir must hold a dataset"
-case $DATASET in
-    auto | dfdc | faceforensics | celebdf | folders | csv | faces) ;;
-    *) fail "--dataset $DATASET: not a kind of dataset; see ./run.sh --help" ;;
-esac
 [[ ${EPOCHS:-1} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
 [[ $SEED =~ ^[0-9]{1,9}$ ]] || fail "--seed $SEED: not a whole number from 0 to 999999999"
 [[ ${SIZE:-32} =~ ^[1-9][0-9]{1,3}$ && ${SIZE:-32} -ge 32 ]] || fail "--image-size $SIZE: not a whole number of at least 32"
@@ -71,16 +68,19 @@ if [ -e "$VIDEOS/sample.json" ]; then
     WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
 # a dataset that cannot be read, and weights that cannot be had, are better known before hours of frames and faces
-KIND=$(find_kind "$VIDEOS" "$DATASET")
+KIND=$(find_kind "$VIDEOS" "$DATASET") || exit 2
 echo "== the dataset: $KIND"
 WORK=${WORK:-$VIDEOS}
 [ -z "$MODEL" ] && [ "$WEIGHTS" = none ] || step "trying the model and its weights" check_start "$MODEL" "$WEIGHTS" "$SIZE"
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 DATA=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
-if [ "$KIND" != faces ]; then # which are there already
-    step "00: frames" run 00-convert_video_to_image.py "${DATA[@]}"
-    step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
-fi
+case $KIND in
+    faces | images) ;; # the crops are there already
+    *)
+        step "00: frames" run 00-convert_video_to_image.py "${DATA[@]}"
+        step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
+        ;;
+esac
 step "02: balance and split" run 02-prepare_fake_real_dataset.py "${DATA[@]}" "${PREPARED[@]}"
 TRAINING=(--epochs "${EPOCHS:-20}" --seed "$SEED")
 [ -z "$MODEL" ] || TRAINING+=(--model "$MODEL")

@@ -15,7 +15,7 @@ Submits the steps 01a (with 00 in the same pass) as an array, 02, 03 and 04, eac
   --videos-dir DIR       the dataset
   --work-dir DIR         where the crops go (default: the dataset's own folder)
   --out-dir DIR          where everything else goes (default: the current folder)
-  --dataset KIND         auto (default: found by looking), dfdc, faceforensics, celebdf, folders, csv or faces
+  --dataset KIND         auto (default: found by looking), dfdc, faceforensics, celebdf, fakeavceleb, folders or csv
   --shards N             tasks of the array, each with every N-th video (default: 16)
   --model M              such as small-cnn or efficientnet-b4 (default: efficientnet-b0)
   --weights W            imagenet, noisy-student, none, or a file

@@ -165,7 +165,7 @@ def _writing(address: str) -> Iterator[None]:
     try:
         yield
     except (Py4JJavaError, PySparkException) as error:
-        remedy = "for s3a:// and hdfs:// see the README, On a Spark cluster"
+        remedy = "for s3a:// and hdfs:// see docs/spark.md"
         raise UserError(f"{address}: Spark cannot write there ({reason_of(error)}); {remedy}") from None
 
 

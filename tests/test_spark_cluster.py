@@ -65,7 +65,7 @@ def test_crops_are_those_of_one_machine_and_a_second_run_does_nothing(cluster, v
 def test_spark_submit_with_py_files_needs_nothing_on_the_nodes_and_writes_the_crops_as_rows(
     cluster, videos, local, tmp_path
 ):
-    # the script alone, and the package as the README says to pack it: neither side can import it from elsewhere
+    # the script alone, and the package as docs/spark.md says to pack it: neither side can import it from elsewhere
     (script,) = ROOT.glob("01a-*.py")
     shutil.copy(script, tmp_path)
     package = tmp_path / "deepfake.zip"

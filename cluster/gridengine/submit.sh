@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Submits all steps to a Grid Engine queue; see cluster/README.md.
+# Submits all steps to a Grid Engine queue; see docs/clusters.md.
 set -euo pipefail
 
 SUBMITTER='qsub'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Submits all steps to a Slurm queue; see cluster/README.md.
+# Submits all steps to a Slurm queue; see docs/clusters.md.
 set -euo pipefail
 
 SUBMITTER='sbatch'
