@@ -6,8 +6,10 @@ Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work
         with --crops Parquet files there in place of the folders <id>
 """
 
-from deepfake import cli
-from deepfake.crop_rule import CROPS_FROM, DEFAULT, CropRule
+from deepfake.core import cli
+from deepfake.core.crop_rule import CROPS_FROM, DEFAULT, CropRule
+from deepfake.datasets.registry import add_dataset_option
+from deepfake.jobs.options import add_run_options, add_spark_option
 
 
 def main() -> int:
@@ -40,9 +42,9 @@ def main() -> int:
         default=DEFAULT.min_face_pixels,
         help="leave out faces smaller than a square of N x N pixels of the video; 0 takes all",
     )
-    cli.add_dataset_option(parser)
-    cli.add_run_options(parser)
-    cli.add_spark_option(parser)
+    add_dataset_option(parser)
+    add_run_options(parser)
+    add_spark_option(parser)
     parser.add_argument(
         "--crops",
         type=cli.address,
@@ -59,8 +61,8 @@ def main() -> int:
     if args.crops_from == "full" and not args.from_videos:
         parser.error("--crops-from full goes with --from-videos; step 00 keeps frames at standard size only")
 
-    from deepfake.faces import crop_all_frames, crop_all_videos
-    from deepfake.runner import run_of
+    from deepfake.faces.files import crop_all_frames, crop_all_videos
+    from deepfake.jobs.for_each import run_of
 
     rule = CropRule(
         frames=args.frames or DEFAULT.frames,
@@ -73,7 +75,7 @@ def main() -> int:
     )
     run = run_of("01a", "faces", args)
     if args.crops:
-        from deepfake.spark_crops import crop_into_table
+        from deepfake.faces.table_writer import crop_into_table
 
         return crop_into_table(rule, args.videos_dir, run, args.overwrite, args.dataset)
     if args.from_videos:

@@ -5,7 +5,7 @@ Reads:  <work-dir>/<id>/faces.json and faces/ of step 01a
 Writes: <work-dir>/<id>/marked_faces/<id>-FFF-NN.png; give --faces marked_faces to step 02 to train on them
 """
 
-from deepfake import cli
+from deepfake.core import cli
 
 
 def main() -> int:
@@ -13,8 +13,8 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
     args = parser.parse_args()
 
-    from deepfake.faces import mark_all_landmarks
-    from deepfake.runner import Run
+    from deepfake.faces.files import mark_all_landmarks
+    from deepfake.jobs.work import Run
 
     work_dir = args.work_dir or args.videos_dir
     return mark_all_landmarks(Run("01b", "marked faces", work_dir, quiet=args.quiet, strict=args.strict))

@@ -12,7 +12,9 @@ Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, 
 
 from pathlib import Path
 
-from deepfake import cli
+from deepfake.core import cli
+from deepfake.datasets.registry import add_dataset_option
+from deepfake.faces.options import add_crop_options, said_of_crops
 
 
 def main() -> int:
@@ -44,13 +46,13 @@ def main() -> int:
     )
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="a csv whose column video names ids to leave out")
     parser.add_argument("--real-only", action="store_true", help="no fakes, for training that makes its own")
-    cli.add_dataset_option(parser)
-    cli.add_crop_options(parser, "of crops that another tool made; left out, it is estimated")
+    add_dataset_option(parser)
+    add_crop_options(parser, "of crops that another tool made; left out, it is estimated")
     args = parser.parse_args()
     if args.crops and (args.work_dir or args.faces != parser.get_default("faces")):
         parser.error("--crops takes the place of --work-dir and --faces; leave them out")
 
-    from deepfake.splits import prepare_dataset
+    from deepfake.split.prepare import prepare_dataset
 
     return prepare_dataset(
         args.videos_dir,
@@ -66,7 +68,7 @@ def main() -> int:
         real_only=args.real_only,
         dataset=args.dataset,
         table=args.crops,
-        said=cli.said_of_crops(args),
+        said=said_of_crops(args),
     )
 
 

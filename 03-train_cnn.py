@@ -11,7 +11,7 @@ Writes: <out-dir>/tmp_checkpoint/best_model.keras, .h5 and .json; cnn_preds_valu
 from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 
-from deepfake import cli
+from deepfake.core import cli
 
 
 def arguments() -> Namespace:
@@ -176,8 +176,8 @@ def add_data_options(parser: ArgumentParser) -> None:
 def main() -> int:
     args = arguments()
 
-    from deepfake.options import Options
-    from deepfake.training import train
+    from deepfake.training.loop import train
+    from deepfake.training.options import Options
 
     given = vars(args) | {"calibrate": not args.no_calibration, "new_head": args.init_from is not None}
     given["weights"] = args.weights or args.init_from

@@ -9,7 +9,8 @@ Writes: <out-dir>/cnn_preds_values.json and .parquet, metrics_frames.json and .t
 
 from pathlib import Path
 
-from deepfake import cli
+from deepfake.core import cli
+from deepfake.models.options import add_foreign_options
 
 
 def main() -> int:
@@ -21,7 +22,7 @@ def main() -> int:
         metavar="FILE",
         help="the saved model",
     )
-    cli.add_foreign_options(parser)
+    add_foreign_options(parser)
     parser.add_argument(
         "--no-calibration", action="store_true", help="leave the model's numbers as they are, whatever its .json says"
     )
@@ -30,8 +31,8 @@ def main() -> int:
     )
     args = parser.parse_args()
 
-    from deepfake.modelinfo import Given
-    from deepfake.saved_models import load_and_predict
+    from deepfake.evaluation.saved_model import load_and_predict
+    from deepfake.models.info import Given
 
     return load_and_predict(
         args.model,

@@ -11,26 +11,28 @@ Writes: <out-dir>/video_verdicts.csv, mapreduce_res.txt, ConfusionVideo.png, Cur
 
 from pathlib import Path
 
-from deepfake import cli
+from deepfake.core import cli
+from deepfake.jobs.options import add_spark_option
+from deepfake.models.options import add_aggregate_option, add_threshold_option
 
 
 def main() -> int:
     parser = cli.parser(__doc__, "--predictions", "--out-dir")
-    cli.add_spark_option(parser, "local[*]", "the Spark cluster, or this machine")
+    add_spark_option(parser, "local[*]", "the Spark cluster, or this machine")
     parser.add_argument(
         "--model-info",
         type=Path,
         metavar="FILE",
         help="best_model.json of the model that made the predictions: its threshold, bands and mark (default: found)",
     )
-    cli.add_threshold_option(parser)
+    add_threshold_option(parser)
     parser.add_argument(
         "--manifest",
         type=Path,
         metavar="FILE",
         help="the split's manifest.csv, for the source groups, methods and people that JSON predictions do not hold",
     )
-    cli.add_aggregate_option(parser)
+    add_aggregate_option(parser)
     parser.add_argument(
         "--report", action="store_true", help="also a page of all videos with the evidence, errors first"
     )
@@ -44,7 +46,7 @@ def main() -> int:
     if args.model and not args.manifest:
         parser.error("--model paints the crops: give --manifest, which lies in their folder")
 
-    from deepfake.verdicts import Sources, judge_videos
+    from deepfake.verdicts.judge import Sources, judge_videos
 
     sources = Sources(args.model, args.work_dir, args.quiet) if args.report else None
     return judge_videos(

@@ -9,13 +9,16 @@ Writes: <out-dir>/report.html, with the evidence; verdicts.csv, verdicts.json, a
 
 from pathlib import Path
 
-from deepfake import cli
+from deepfake.core import cli
+from deepfake.faces.options import add_scan_rule_options, said_of_crops
+from deepfake.jobs.options import add_pool_options
+from deepfake.models.options import add_aggregate_option, add_foreign_options, add_model_option, add_threshold_option
 
 
 def main() -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="video, image, folder, .txt of paths, or -")
-    cli.add_model_option(parser)
+    add_model_option(parser)
     parser.add_argument(
         "--frames", type=cli.whole_number(1), help="frames a video (default: as many as of the model's own)"
     )
@@ -24,31 +27,31 @@ def main() -> int:
         "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it; no heat maps"
     )
     parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
-    cli.add_scan_rule_options(parser)
-    cli.add_threshold_option(parser)
-    cli.add_aggregate_option(parser)
-    cli.add_foreign_options(parser)
-    cli.add_pool_options(parser)
+    add_scan_rule_options(parser)
+    add_threshold_option(parser)
+    add_aggregate_option(parser)
+    add_foreign_options(parser)
+    add_pool_options(parser)
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any file is UNKNOWN")
     args = parser.parse_args()
     if not args.files and not args.export:
         parser.error("give videos, images, folders, a .txt of paths, or - (or --export)")
 
-    from deepfake.modelinfo import Given
-    from deepfake.starter import choose_model
+    from deepfake.models.info import Given
+    from deepfake.models.starter import choose_model
 
     model = choose_model(args.model, "05")
-    said = cli.said_of_crops(args)
+    said = said_of_crops(args)
     given = Given(args.threshold, args.pixel_max, args.positive, said, args.frames, args.min_face_pixels)
     if args.export:
-        from deepfake.export import export_model
+        from deepfake.models.export import export_model
 
         export_model(model, given)
     if not args.files:
         return 0
 
-    from deepfake.scan import Options, scan_all
-    from deepfake.scan_heat import paint
+    from deepfake.scanning.classifier import paint
+    from deepfake.scanning.scan import Options, scan_all
 
     cli.end_gently()
     options = Options(workers=args.workers, timeout=args.timeout, paint=paint)

@@ -59,7 +59,7 @@ step() { # step TITLE COMMAND...: runs it, with its title before it and its time
 }
 
 check_java() {
-    (cd "$HOME_DIR" && "$PYTHON" -c 'from deepfake import cli, spark_session; cli.run(spark_session.check_java)')
+    (cd "$HOME_DIR" && "$PYTHON" -c 'from deepfake.core import cli; from deepfake.jobs import spark_session; cli.run(spark_session.check_java)')
 }
 
 ensure_java() {
@@ -77,13 +77,13 @@ ensure_java() {
 
 find_kind() { # find_kind VIDEOS_DIR KIND: the kind of a dataset that can be read
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import sys; from deepfake import cli, datasets; cli.run(lambda: datasets.print_kind(*sys.argv[1:]))' "$@" |
+        'import sys; from deepfake.core import cli; from deepfake.datasets import registry; cli.run(lambda: registry.print_kind(*sys.argv[1:]))' "$@" |
         tail -n 1
 }
 
 check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fails where training could not start
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import sys; from deepfake import cli, options; cli.run(lambda: options.check_start(*sys.argv[1:]))' "$@"
+        'import sys; from deepfake.core import cli; from deepfake.training import options; cli.run(lambda: options.check_start(*sys.argv[1:]))' "$@"
 }
 
 check_options() { # check_options SCRIPT ARGUMENT...: fails where the script would refuse its arguments

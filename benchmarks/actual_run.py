@@ -17,7 +17,7 @@ import psutil
 from preprocess import ROOT
 from simulation import Cluster, fit_durations, simulate
 
-from deepfake.sample import draw_dataset
+from deepfake.sample.dataset import draw_dataset
 
 sys.path.append(str(ROOT / "tests"))
 from spark_cluster import running_cluster
@@ -108,7 +108,7 @@ def compare(tasks: Sequence[Task], seed: int) -> dict[str, float]:
 
 def driver_seconds_a_task() -> float:
     """Processor seconds of Java for a task that does nothing: what the driver needs to start and end one, at most."""
-    from deepfake.spark_session import start_spark
+    from deepfake.jobs.spark_session import start_spark
 
     spark = start_spark("local[2]", "empty tasks")
     java = psutil.Process(spark._jvm.java.lang.ProcessHandle.current().pid())

@@ -23,13 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from deepfake.cli import whole_number
-from deepfake.files import write_json
-from deepfake.predictions import COLUMNS
-from deepfake.spark_predictions import read_predictions, scratch_folder
-from deepfake.spark_session import start_spark
-from deepfake.verdicts import Rule, collect_verdicts
-from deepfake.videos import LABEL_NAMES
+from deepfake.core.cli import whole_number
+from deepfake.core.files import write_json
+from deepfake.core.labels import LABEL_NAMES
+from deepfake.evaluation.predictions import COLUMNS
+from deepfake.jobs.spark_session import start_spark
+from deepfake.verdicts.judge import Rule, collect_verdicts
+from deepfake.verdicts.read_predictions import read_predictions, scratch_folder
 
 FRAMES_PER_VIDEO = 11
 TWO_PEOPLE_EVERY = 6

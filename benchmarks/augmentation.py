@@ -22,12 +22,12 @@ import clone  # noqa: F401
 import pandas as pd
 from test_sets import find_faces, run_step, split_as_test
 
-from deepfake.files import read_json, whole_file, write_json
-from deepfake.metrics import measure
-from deepfake.rules import is_real
-from deepfake.sample import ENCODER
-from deepfake.splits import read_manifest
-from deepfake.videos import REAL
+from deepfake.core.decision import is_real
+from deepfake.core.files import read_json, whole_file, write_json
+from deepfake.core.labels import REAL
+from deepfake.evaluation.metrics import measure
+from deepfake.sample.dataset import ENCODER
+from deepfake.split.manifest import read_manifest
 
 AUGMENTATIONS = ("none", "standard", "strong")
 CLEAN = "clean"

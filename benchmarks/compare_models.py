@@ -12,7 +12,7 @@ from pathlib import Path
 import clone  # noqa: F401
 from test_sets import find_faces, is_drawn, run_step
 
-from deepfake.files import digest_of, read_json, write_json
+from deepfake.core.files import digest_of, read_json, write_json
 
 # in order, since the last starts from the one before it; MODEL stands for that one's file
 RUNS = {

@@ -15,12 +15,12 @@ import clone  # noqa: F401
 import cv2
 import numpy as np
 
-from deepfake.crop_estimate import Estimate, estimate_rule
-from deepfake.crop_rule import FRAMES_PER_VIDEO, CropRule
-from deepfake.cropping import Box, crop_box, cut, find_faces, keep_faces
-from deepfake.crops import decode
-from deepfake.drawing.scenes import Plan, Scene
-from deepfake.frames import read_video
+from deepfake.core.crop_rule import FRAMES_PER_VIDEO, CropRule
+from deepfake.faces.crop import Box, crop_box, cut, find_faces, keep_faces
+from deepfake.frames.read import read_video
+from deepfake.sample.scenes import Plan, Scene
+from deepfake.split.crop_estimate import Estimate, estimate_rule
+from deepfake.split.crops import decode
 
 MARGINS = (0.0, 0.1, 0.3, 0.5)
 SIDE = 224

@@ -61,7 +61,7 @@ def draw_dataset(folder: Path, videos: int, png: bytes) -> None:
 
 def write_part(address: Path, part: int, videos: np.ndarray, counts: np.ndarray, png: bytes) -> None:
     """A file of each kind."""
-    from deepfake.crop_table import SCHEMA
+    from deepfake.faces.table import SCHEMA
 
     ids = pa.array([f"v{number:07d}" for number in videos])
     rows, total = np.repeat(np.arange(len(videos)), counts), int(counts.sum())
@@ -121,8 +121,8 @@ def large(folder: Path, videos: int) -> None:
 
 def speed(folder: Path, videos: int) -> None:
     """Crops a second into the cache, from files and from a table of the same, as large as those of real videos."""
-    from deepfake.split_record import SplitRecord, write_record
-    from deepfake.splits import read_manifest
+    from deepfake.split.manifest import read_manifest
+    from deepfake.split.record import SplitRecord, write_record
 
     rng = np.random.default_rng(0)
     smooth = cv2.resize(rng.integers(0, 256, (24, 20, 3)).astype(np.uint8), (150, 180), interpolation=cv2.INTER_CUBIC)

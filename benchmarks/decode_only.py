@@ -7,12 +7,13 @@ from pathlib import Path
 
 import clone  # noqa: F401
 
-from deepfake.cli import cores
-from deepfake.crop_rule import FRAMES_PER_VIDEO
-from deepfake.datasets import read_dataset
-from deepfake.frames import take_frames
-from deepfake.runner import Outcome, Run, for_each_video
-from deepfake.videos import Video
+from deepfake.core.cli import cores
+from deepfake.core.crop_rule import FRAMES_PER_VIDEO
+from deepfake.datasets.registry import read_dataset
+from deepfake.datasets.video import Video
+from deepfake.frames.read import take_frames
+from deepfake.jobs.for_each import for_each_video
+from deepfake.jobs.work import Outcome, Run
 
 
 def decode(video: Video, videos_dir: Path) -> Outcome:

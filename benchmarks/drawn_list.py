@@ -11,10 +11,10 @@ import clone  # noqa: F401
 import numpy as np
 from aggregate import names
 
-from deepfake.crop_rule import CropRule, as_json
-from deepfake.cropping import LANDMARKS, Face, crop_box
-from deepfake.face_records import crop_name
-from deepfake.files import write_json
+from deepfake.core.crop_rule import CropRule, as_json
+from deepfake.core.files import write_json
+from deepfake.faces.crop import LANDMARKS, Face, crop_box
+from deepfake.faces.records import crop_name
 
 # of DFDC's training set (Dolhansky et al., 2020), rounded
 VIDEOS = 115_000

@@ -13,9 +13,10 @@ import numpy as np
 from preprocess import VIDEO_SUFFIXES, draw_clips
 from simulation import fit_durations
 
-from deepfake.crop_rule import CropRule
-from deepfake.faces import crop_video
-from deepfake.videos import REAL, Video
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.labels import REAL
+from deepfake.datasets.video import Video
+from deepfake.faces.files import crop_video
 
 
 @dataclass(frozen=True)

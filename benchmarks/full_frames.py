@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from test_sets import run_step
 
-from deepfake.crop_rule import CROPS_FROM
-from deepfake.files import read_json
+from deepfake.core.crop_rule import CROPS_FROM
+from deepfake.core.files import read_json
 
 FIGURES = {"accuracy": "accuracy", "roc_auc": "ROC AUC", "log_loss": "log loss"}
 

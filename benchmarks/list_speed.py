@@ -16,7 +16,7 @@ from drawn_list import WRITERS, count_crops, draw_list, write_crops
 from preprocess import ROOT, memory_of
 
 TINY = 1 / 1000  # a list whose time is that of starting
-READ = "from deepfake.datasets import print_kind; print_kind({!r}, 'auto')"  # as run.sh reads a dataset
+READ = "from deepfake.datasets.registry import print_kind; print_kind({!r}, 'auto')"  # as run.sh reads a dataset
 STEP = ROOT / "02-prepare_fake_real_dataset.py"
 
 

@@ -28,7 +28,7 @@ import clone  # noqa: F401
 import numpy as np
 import psutil
 
-from deepfake.sample import draw_dataset, write_video
+from deepfake.sample.dataset import draw_dataset, write_video
 
 ROOT = Path(__file__).resolve().parent.parent
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm")

@@ -20,15 +20,16 @@ import numpy as np
 import pandas as pd
 from test_sets import run_step
 
-from deepfake.crop_rule import FRAMES_PER_VIDEO
-from deepfake.datasets import read_dataset
-from deepfake.files import UserError
-from deepfake.metrics import Figure, measure_parts, measure_with_intervals
-from deepfake.modelinfo import ModelInfo, info_beside, rule_in_words
-from deepfake.parts import part_of
-from deepfake.rules import band_for, is_certain, is_real
-from deepfake.splits import read_manifest
-from deepfake.videos import LABEL_NAMES, REAL, Video, source_groups
+from deepfake.core.crop_rule import FRAMES_PER_VIDEO
+from deepfake.core.decision import band_for, is_certain, is_real
+from deepfake.core.errors import UserError
+from deepfake.core.labels import LABEL_NAMES, REAL
+from deepfake.datasets.registry import read_dataset
+from deepfake.datasets.video import Video, source_groups
+from deepfake.evaluation.metrics import Figure, measure_parts, measure_with_intervals
+from deepfake.models.info import ModelInfo, info_beside, rule_in_words
+from deepfake.split.manifest import read_manifest
+from deepfake.split.parts import part_of
 
 FIGURES = {
     "roc_auc": "ROC AUC",

@@ -26,14 +26,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from variants import make_variants
 
-from deepfake import cli
-from deepfake.crop_rule import DEFAULT, FRAMES_PER_VIDEO, CropRule
-from deepfake.cropping import Box, Face, crop_box, cut, find_faces, keep_faces, overlap
-from deepfake.files import UserError
-from deepfake.frames import read_video
-from deepfake.listing import find_videos
-from deepfake.plots import save
-from deepfake.sample import draw_dataset
+from deepfake.core import cli
+from deepfake.core.crop_rule import DEFAULT, FRAMES_PER_VIDEO, CropRule
+from deepfake.core.errors import UserError
+from deepfake.datasets.listing import find_videos
+from deepfake.evaluation.plots import save
+from deepfake.faces.crop import Box, Face, crop_box, cut, find_faces, keep_faces, overlap
+from deepfake.frames.read import read_video
+from deepfake.sample.dataset import draw_dataset
 
 CONFIDENCES = (DEFAULT.min_confidence, 0.8)
 SIDES = (0, 20, 40, 80, 160, float("inf"))  # pixels
@@ -101,7 +101,7 @@ def see(where: str, frame: np.ndarray, theirs: Sequence[tuple[Box, float]], ours
 
 def compare(paths: Sequence[Path]) -> Comparison:
     """Look for faces in the chosen frames of videos by both ways."""
-    from deepfake import devices  # isort: skip  # noqa: F401  (hushes TensorFlow)
+    from deepfake.models import runtime as devices  # isort: skip  # noqa: F401  (hushes TensorFlow)
     from mtcnn import MTCNN
 
     package, result = MTCNN(), Comparison(videos=len(paths))

@@ -18,8 +18,8 @@ from pathlib import Path
 import clone  # noqa: F401
 import numpy as np
 
-from deepfake.cli import number, whole_number
-from deepfake.files import write_json
+from deepfake.core.cli import number, whole_number
+from deepfake.core.files import write_json
 
 VIDEOS = 115_000
 NODES = (1, 16, 64)

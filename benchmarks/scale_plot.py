@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from deepfake.plots import CURVE, MUTED, TRAIN, VALIDATION, save
+from deepfake.evaluation.plots import CURVE, MUTED, TRAIN, VALIDATION, save
 
 TICKS = (1, 2, 5, 10, 20, 60, 120, 240, 480)  # minutes
 

@@ -26,15 +26,16 @@ import numpy as np
 from plain_way import convert, crop
 from preprocess import FULL_HD, ROOT, VIDEO_SUFFIXES, draw_clips, longer_side
 
-from deepfake.classifiers import Classifier, open_classifier
-from deepfake.cli import add_model_option, cores
-from deepfake.crop_rule import FRAMES_PER_VIDEO
-from deepfake.frames import read_video
-from deepfake.runner import at_work
-from deepfake.sample import draw_dataset
-from deepfake.scan import Options, scan_files
-from deepfake.scan_inputs import Source
-from deepfake.starter import choose_model
+from deepfake.core.cli import cores
+from deepfake.core.crop_rule import FRAMES_PER_VIDEO
+from deepfake.frames.read import read_video
+from deepfake.jobs.processes import at_work
+from deepfake.models.options import add_model_option
+from deepfake.models.starter import choose_model
+from deepfake.sample.dataset import draw_dataset
+from deepfake.scanning.classifier import Classifier, open_classifier
+from deepfake.scanning.inputs import Source
+from deepfake.scanning.scan import Options, scan_files
 
 NAMES = {"s": "step 05", "o": "step 05, ONNX Runtime", "d": "only decoding", "p": "the plain way"}
 

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import clone  # noqa: F401
 import numpy as np
 
-from deepfake.spark_runner import ATTEMPTS, JOBS, TASKS_A_CORE
+from deepfake.jobs.spark_tasks import ATTEMPTS, JOBS, TASKS_A_CORE
 
 
 @dataclass(frozen=True)

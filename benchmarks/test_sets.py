@@ -8,10 +8,10 @@ from pathlib import Path
 
 import clone  # noqa: F401
 
-from deepfake.crops import Crops, find_crops
-from deepfake.datasets import read_dataset
-from deepfake.files import read_json, write_json
-from deepfake.splits import write_sets
+from deepfake.core.files import read_json, write_json
+from deepfake.datasets.registry import read_dataset
+from deepfake.split.crops import Crops, find_crops
+from deepfake.split.prepare import write_sets
 
 ROOT = Path(__file__).resolve().parent.parent
 

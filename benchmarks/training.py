@@ -22,12 +22,12 @@ import clone  # noqa: F401
 import numpy as np
 from test_sets import find_faces, run_step
 
-from deepfake.augmentation import LEVELS, Augmentation, augmenting
-from deepfake.crop_sets import CropSet, cached, crop_set
-from deepfake.devices import gpus, keras, tf
-from deepfake.evaluation import read_sets
-from deepfake.inputs import training_batches
-from deepfake.models import build_model
+from deepfake.evaluation.evaluate import read_sets
+from deepfake.inputs.augmentation import LEVELS, Augmentation, augmenting
+from deepfake.inputs.batches import training_batches
+from deepfake.inputs.crop_set import CropSet, cached, crop_set
+from deepfake.models.model import build_model
+from deepfake.models.runtime import gpus, keras, tf
 
 BATCH = 32
 # for about as many seconds of each way on two cores

@@ -14,11 +14,11 @@ from pathlib import Path
 import clone  # noqa: F401
 import numpy as np
 
-from deepfake.calibration import FRAMES, said_of_bands, video_means
-from deepfake.metrics import measure
-from deepfake.modelinfo import ModelInfo, info_beside, rule_in_words
-from deepfake.rules import apply_temperature, is_certain, is_real
-from deepfake.splits import Entry
+from deepfake.core.decision import apply_temperature, is_certain, is_real
+from deepfake.evaluation.calibration import FRAMES, said_of_bands, video_means
+from deepfake.evaluation.metrics import measure
+from deepfake.models.info import ModelInfo, info_beside, rule_in_words
+from deepfake.split.manifest import Entry
 
 HEAD = ("set", "crops", "videos", "uncertain", "right", "of certain", "ECE", "after", "log loss", "after")
 
@@ -53,9 +53,9 @@ def main() -> None:
     parser.add_argument("--fit-threshold", action="store_true", help="as step 03's")
     args = parser.parse_args()
 
-    from deepfake.evaluation import fit_rules, raw_predictions, read_sets
-    from deepfake.models import frames_of, load_model
-    from deepfake.sequences import judged
+    from deepfake.evaluation.evaluate import fit_rules, raw_predictions, read_sets
+    from deepfake.inputs.sequences import judged
+    from deepfake.models.model import frames_of, load_model
 
     sets = read_sets(args.split_dir, ("val", "test"))
     model, info = load_model(args.model), info_beside(args.model)

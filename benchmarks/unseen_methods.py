@@ -18,12 +18,12 @@ import clone  # noqa: F401
 import pandas as pd
 from test_sets import crops_of, find_faces, is_drawn, run_step, split_as_test
 
-from deepfake.assignment import divide
-from deepfake.drawing.swaps import METHODS
-from deepfake.files import read_json, write_json
-from deepfake.metrics import measure
-from deepfake.splits import write_sets
-from deepfake.videos import REAL
+from deepfake.core.files import read_json, write_json
+from deepfake.core.labels import REAL
+from deepfake.evaluation.metrics import measure
+from deepfake.sample.swaps import METHODS
+from deepfake.split.assign import divide
+from deepfake.split.prepare import write_sets
 
 SEEN = "seen"  # instead of a method that is left out
 

@@ -9,9 +9,9 @@ import clone  # noqa: F401
 import cv2
 import numpy as np
 
-from deepfake.crop_rule import FRAMES_PER_VIDEO
-from deepfake.frames import read_video
-from deepfake.sample import ENCODER, write_video
+from deepfake.core.crop_rule import FRAMES_PER_VIDEO
+from deepfake.frames.read import read_video
+from deepfake.sample.dataset import ENCODER, write_video
 
 LEAST_KEPT = 0.7  # of each side of a frame
 MOST_SCALE, MOST_GAMMA, MOST_DEGREES = 2, 2, 10

@@ -1,28 +1,23 @@
-"""Videos of faces go in, a verdict for each video comes out. The modules, in the order of that way; each one imports
-only from those before it, or from the plain helpers.
+"""Videos of faces go in, a verdict for each video comes out.
 
-    helpers     files, rules, crop_rule, modelinfo, cli, queues, runner, listing
-                spark_session, spark_runner: Spark in its place
-    videos      videos, on_disk, tables, name_ties; datasets (academic, face_folders: its readers), unpack;
-                sample and drawing/, which draw some
-    frames      hdr, display, streams, fields, open_codecs: decoding, frames            step 00
-    faces       networks, detector, cropping; people, shots, stills, turning: face_crops
-                face_records, faces                                     steps 01a and 01b
-    tables      crop_table; spark_crops writes crops in Parquet, table_crops reads them
-    looking     gallery; facts, pairs, explore_plots: explore
-    splits      crops, copies, assignment, parts, crop_estimate, split_record, split_rule, splits      step 02
-    inputs      augmentation, blending, sequences, crop_sets, inputs, pseudo_fakes
-    models      untrusted (looks at a model's file before it is loaded), starter, devices, keras2, backbones, models
-                torch_weights: PyTorch's files for backbones
-    training    options, checkpoints, training_log, training                     step 03
-    judging     metrics, calibration, predictions, reports, evaluation; robustness, saved_models (step 03a)
-    reports     scans; heatmaps, timeline, report (templates/: its HTML, style and script)
-    verdicts    spark_predictions, aggregates, errors, testset, verdicts        step 04
-    comparing   runs, compare_plots: compare
-    scanning    scan_inputs, scan_rule, kinds, evidence, resizing, classifiers, scan_pictures, scan_heat, scan_outputs
-                scan, export, publish                                     step 05
-    page        uploads, scan_queue: web_page (templates/page.*)                    step 06
-    pictures    plots, robustness_plots, and those above
+The rooms, in the order of a video's way; each imports only from those before it (tests/test_rooms.py):
+    core        What every other room may use: errors, files, labels, the decision, the rule of crops, the command line.
+    datasets    Which videos there are, and what is known of each: a module for each kind of dataset.
+    sample      The sample dataset, which the project draws itself.
+    jobs        The same work on many videos: in processes, as tasks of Spark, as shards of a queue.
+    frames      Step 00: from a video's file to a few exact frames.
+    faces       Steps 01a and 01b: from frames to crops of faces, and to people.
+    split       Step 02: which crops train, which validate and which test.
+    models      Models: built, loaded safely, described, exported.
+    inputs      From the crops of a set to batches for a model.
+    evaluation  What predictions are worth: metrics, calibration, plots. Step 03a.
+    training    Step 03: the training loop and its options.
+    report      The report on videos: one HTML file with verdicts and evidence.
+    verdicts    Step 04: from predictions of frames to verdicts on videos, with Spark.
+    scanning    Step 05: verdicts on new videos.
+    web         Step 06: the local page.
+    explore     A look at a dataset: statistics, outliers, pairs, the gallery.
+    commands    What is run as `python -m deepfake.NAME`.
 """
 
 import os
@@ -37,3 +32,6 @@ if sys.platform == "win32":  # which lacks the signals, locks and links that eve
 
 # ONNX Runtime's Linux builds tell Microsoft of each model that they run, unless they find this before they are loaded
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+# python -m deepfake.unpack and its like are found in commands/
+__path__.append(os.path.join(os.path.dirname(__file__), "commands"))

@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
-from deepfake.crop_table import SCHEMA
-from deepfake.cropping import LANDMARKS
-from deepfake.datasets import read_dataset
-from deepfake.face_records import parse_crop_name
-from deepfake.files import UserError
-from deepfake.split_record import SplitRecord, write_record
-from deepfake.videos import Video
+from deepfake.core.errors import UserError
+from deepfake.datasets.registry import read_dataset
+from deepfake.datasets.video import Video
+from deepfake.faces.crop import LANDMARKS
+from deepfake.faces.records import parse_crop_name
+from deepfake.faces.table import SCHEMA
+from deepfake.split.record import SplitRecord, write_record
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -49,7 +49,9 @@ settings.load_profile("any machine")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests that need Java or Chromium where it is not: `./test.sh` installs both, plain pytest does not."""
-    from deepfake.spark_session import check_java  # not above, where every process that a test starts would load Spark
+    from deepfake.jobs.spark_session import (
+        check_java,  # not above, where every process that a test starts would load Spark
+    )
 
     reasons = {"browser": None if CHROMIUM else "no Chromium found: sudo apt-get install chromium"}
     try:

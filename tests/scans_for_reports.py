@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from deepfake.scans import CropPicture, FaceScore, Judge, Pictures, Scan
+from deepfake.report.result import CropPicture, FaceScore, Judge, Pictures, Scan
 
 FIGURE = {"value": 0.9, "low": 0.8, "high": 0.97}
 JUDGE = Judge(

@@ -14,14 +14,14 @@ from urllib.parse import quote
 import numpy as np
 import psutil
 
-from deepfake.classifiers import Classifier
-from deepfake.drawing.scenes import Scene
-from deepfake.sample import Plan, write_video
-from deepfake.scan import Options
-from deepfake.scan_queue import open_queue
-from deepfake.scans import Judge
-from deepfake.uploads import Limits
-from deepfake.web_page import create_app, listen, server
+from deepfake.report.result import Judge
+from deepfake.sample.dataset import Plan, write_video
+from deepfake.sample.scenes import Scene
+from deepfake.scanning.classifier import Classifier
+from deepfake.scanning.scan import Options
+from deepfake.web.app import create_app, listen, server
+from deepfake.web.queue import open_queue
+from deepfake.web.uploads import Limits
 
 JUDGE = Judge("brightness.keras", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=True)
 

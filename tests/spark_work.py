@@ -8,8 +8,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from deepfake.files import whole_file
-from deepfake.runner import Outcome, VideoError
+from deepfake.core.errors import VideoError
+from deepfake.core.files import whole_file
+from deepfake.jobs.work import Outcome
 
 
 def work_by_name(name: str, folder: Path) -> Outcome:
@@ -54,8 +55,8 @@ def someone_at_work(folder: Path) -> int:
 @contextmanager
 def nodes_that_know_this_module(master: str):
     """A Spark session that the runner goes on with, and whose nodes have this module."""
-    from deepfake.spark_runner import ATTEMPTS, SETTINGS
-    from deepfake.spark_session import start_spark
+    from deepfake.jobs.spark_session import start_spark
+    from deepfake.jobs.spark_tasks import ATTEMPTS, SETTINGS
 
     session = start_spark(master, "tests", SETTINGS, ATTEMPTS + 1)
     try:
@@ -67,8 +68,8 @@ def nodes_that_know_this_module(master: str):
 
 def draw_videos(folder: Path, ids) -> Path:
     """A dataset of small drawn videos of one face, and of one that cannot be read."""
-    from deepfake.drawing.scenes import Plan, Scene
-    from deepfake.sample import write_video
+    from deepfake.sample.dataset import write_video
+    from deepfake.sample.scenes import Plan, Scene
 
     folder.mkdir(exist_ok=True)
     for seed, id in enumerate(ids):

@@ -9,8 +9,9 @@ from conftest import read_by_id, refused, run_step, touch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake.datasets import find_kind, read_dataset
-from deepfake.videos import FAKE, REAL, Video, source_groups
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import find_kind, read_dataset
+from deepfake.datasets.video import Video, source_groups
 
 FACEFORENSICS = [
     "original_sequences/youtube/c23/videos/071.mp4",

@@ -6,13 +6,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deepfake.aggregates import aggregate_videos
-from deepfake.combining import AGGREGATES, combine
-from deepfake.files import UserError, write_json
-from deepfake.predictions import COLUMNS
-from deepfake.spark_predictions import add_people, has_few_frames, json_to_parquet, read_predictions, scratch_folder
-from deepfake.spark_session import start_spark
-from deepfake.splits import Entry
+from deepfake.core.errors import UserError
+from deepfake.core.files import write_json
+from deepfake.evaluation.predictions import COLUMNS
+from deepfake.jobs.spark_session import start_spark
+from deepfake.split.manifest import Entry
+from deepfake.verdicts.aggregates import aggregate_videos
+from deepfake.verdicts.combining import AGGREGATES, combine
+from deepfake.verdicts.read_predictions import (
+    add_people,
+    has_few_frames,
+    json_to_parquet,
+    read_predictions,
+    scratch_folder,
+)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfake.assignment import _disjoint, _few_of_each, assign_identities, divide, take_apart
-from deepfake.crops import Crops
-from deepfake.files import UserError
-from deepfake.videos import FAKE, REAL, Video, source_groups
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.video import Video, source_groups
+from deepfake.split.assign import _disjoint, _few_of_each, assign_identities, divide, take_apart
+from deepfake.split.crops import Crops
 
 SETS = ("train", "val", "test")
 

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from deepfake.augmentation import LEVELS, Augment, Augmentation, augment, augmenting, distort
-from deepfake.devices import keras, tf
+from deepfake.inputs.augmentation import LEVELS, Augment, Augmentation, augment, augmenting, distort
+from deepfake.models.runtime import keras, tf
 
 SIZE = 32
 SEED = (1, 2)

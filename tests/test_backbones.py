@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import run_step
 
-from deepfake.backbones import BACKBONES, build_backbone, layers
-from deepfake.devices import keras
-from deepfake.files import UserError
-from deepfake.models import build_model
-from deepfake.options import Options, resolved
+from deepfake.core.errors import UserError
+from deepfake.models.backbones import BACKBONES, build_backbone, layers
+from deepfake.models.model import build_model
+from deepfake.models.runtime import keras
+from deepfake.training.options import Options, resolved
 
 pytestmark = pytest.mark.slow
 

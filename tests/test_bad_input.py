@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from conftest import make_video, run_step, tree
 
-from deepfake.sample import draw_dataset, write_video
-from deepfake.videos import unique_ids
+from deepfake.datasets.video import unique_ids
+from deepfake.sample.dataset import draw_dataset, write_video
 
 pytestmark = pytest.mark.slow
 

@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 from conftest import ROOT, make_crops, make_video, touch, write_metadata
 
-from deepfake.cropping import Face
-from deepfake.files import digest_of
-from deepfake.modelinfo import ModelInfo, write_model_info
-from deepfake.splits import Entry, read_manifest
-from deepfake.videos import Video
+from deepfake.core.files import digest_of
+from deepfake.datasets.video import Video
+from deepfake.faces.crop import Face
+from deepfake.models.info import ModelInfo, write_model_info
+from deepfake.split.manifest import Entry, read_manifest
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 
@@ -314,7 +314,7 @@ def test_real_faces_are_judged_from_their_folders_to_the_figures(real_faces, tmp
             names = [file for file in archive.namelist() if file.startswith(f"dfdc_train_part_{part}/")]
             images = [file for file in names if file.endswith(".jpg")]
             archive.extractall(tmp_path / "faces", [*(set(names) - set(images)), *images[:: len(images) // 30]])
-    from deepfake.devices import keras
+    from deepfake.models.runtime import keras
 
     layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")]
     keras.Sequential([keras.Input((32, 32, 3)), *layers]).save(tmp_path / "grey.keras")

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from deepfake.blending import (
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.labels import REAL
+from deepfake.datasets.registry import read_dataset
+from deepfake.faces.crop import TYPICAL_LANDMARKS, crop_box, cut, find_faces, keep_faces
+from deepfake.frames.read import take_frames
+from deepfake.inputs.self_blend import (
     PARTS,
     WHOLE,
     Blending,
@@ -24,11 +29,6 @@ from deepfake.blending import (
     self_blend,
     usable_landmarks,
 )
-from deepfake.crop_rule import CropRule
-from deepfake.cropping import TYPICAL_LANDMARKS, crop_box, cut, find_faces, keep_faces
-from deepfake.datasets import read_dataset
-from deepfake.frames import take_frames
-from deepfake.videos import REAL
 
 SIZE = 64
 RANGES = Blending()
@@ -146,7 +146,7 @@ def test_usable_landmarks_stay_as_they_are():
 
 
 def test_it_loads_no_tensorflow():
-    code = "import sys, deepfake.blending; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, deepfake.inputs.self_blend; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -4,7 +4,8 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from deepfake.calibration import (
+from deepfake.core.decision import apply_temperature, is_certain
+from deepfake.evaluation.calibration import (
     fit_bands,
     fit_temperature,
     fit_threshold,
@@ -12,8 +13,7 @@ from deepfake.calibration import (
     uncertain_band,
     video_means,
 )
-from deepfake.metrics import log_loss, measure
-from deepfake.rules import apply_temperature, is_certain
+from deepfake.evaluation.metrics import log_loss, measure
 
 
 def overconfident(temperature, count=8000, seed=0):

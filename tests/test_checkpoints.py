@@ -3,11 +3,20 @@ import csv
 import numpy as np
 import pytest
 
-from deepfake.checkpoints import HISTORY, Keeper, Progress, digest, read_progress, restore, states_of, write_progress
-from deepfake.devices import keras
-from deepfake.files import UserError
-from deepfake.modelinfo import ModelInfo, read_model_info
-from deepfake.splits import Entry
+from deepfake.core.errors import UserError
+from deepfake.models.info import ModelInfo, read_model_info
+from deepfake.models.runtime import keras
+from deepfake.split.manifest import Entry
+from deepfake.training.checkpoints import (
+    HISTORY,
+    Keeper,
+    Progress,
+    digest,
+    read_progress,
+    restore,
+    states_of,
+    write_progress,
+)
 
 MADE_WITH = {"seed": 3, "epochs": 9, "weights": "none", "crops": "0123"}
 INFO = ModelInfo("efficientnet-b0", 32, sample_only=True)

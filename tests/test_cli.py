@@ -11,7 +11,8 @@ import time
 import pytest
 from conftest import ROOT, make_video, run_step, write_metadata
 
-from deepfake.cli import SUBMITTED, add_spark_option, hushed, number, progress, whole_number
+from deepfake.core.cli import hushed, number, progress, whole_number
+from deepfake.jobs.options import SUBMITTED, add_spark_option
 
 SCRIPTS = sorted(ROOT.glob("[0-9]*.py"))
 HEAVY = {"tensorflow", "keras", "pyspark"}
@@ -50,11 +51,11 @@ def test_help_loads_neither_tensorflow_nor_spark(script):
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("faces", HEAVY),
-        ("splits", HEAVY),
-        ("predictions", HEAVY),
-        pytest.param("verdicts", {"tensorflow", "keras"}, marks=pytest.mark.slow),
-        pytest.param("training", {"pyspark"}, marks=pytest.mark.slow),
+        ("faces.files", HEAVY),
+        ("split.prepare", HEAVY),
+        ("evaluation.predictions", HEAVY),
+        pytest.param("verdicts.judge", {"tensorflow", "keras"}, marks=pytest.mark.slow),
+        pytest.param("training.loop", {"pyspark"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_module_loads_only_the_framework_that_it_works_with(module, absent):
@@ -103,7 +104,8 @@ def test_another_text_is_no_number_within_the_bounds(text):
 )
 def test_a_script_ends_with_its_code_and_at_most_one_line(main, code, line):
     shown = python(
-        f"from deepfake.cli import run\nfrom deepfake.files import UserError\ndef fail(error): raise error\nrun({main})"
+        "from deepfake.core.cli import run\nfrom deepfake.core.errors import UserError\n"
+        f"def fail(error): raise error\nrun({main})"
     )
     assert shown.returncode == code and "Traceback" not in shown.stderr
     assert len(shown.stderr.strip().splitlines()) == bool(line)

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.compare_plots import plot_runs
-from deepfake.metrics import Figure
+from deepfake.evaluation.compare_plot import plot_runs
+from deepfake.evaluation.metrics import Figure
 
 FIGURES = {
     "usual": (Figure(0.9, 0.8, 0.95), Figure(0.3, 0.2, 0.4), Figure(0.85, 0.8, 0.9)),

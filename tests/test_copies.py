@@ -2,9 +2,10 @@
 
 import pytest
 
-from deepfake.copies import find_copies, keep_copies_together
-from deepfake.crops import split_groups
-from deepfake.videos import FAKE, REAL, Video, source_groups
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.copies import find_copies, keep_copies_together
+from deepfake.datasets.video import Video, source_groups
+from deepfake.split.crops import split_groups
 
 
 def write(folder, **files):

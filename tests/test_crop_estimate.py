@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from deepfake.crop_estimate import LEAST_FACES, Estimate, estimate_rule, in_words, sample_crops
+from deepfake.split.crop_estimate import LEAST_FACES, Estimate, estimate_rule, in_words, sample_crops
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 

@@ -10,19 +10,20 @@ import numpy as np
 import pytest
 from conftest import make_faces, run_step, write_metadata
 
-from deepfake.crop_rule import DEFAULT, CropRule, Said, as_json, difference, in_words, recorded_rule, rule_of
-from deepfake.cropping import crop_box
-from deepfake.evidence import gather
-from deepfake.faces import crop_all_videos, mark_all_landmarks
-from deepfake.files import UserError
-from deepfake.modelinfo import Given, ModelInfo, read_model_info, write_model_info
-from deepfake.runner import Run
-from deepfake.sample import draw_dataset
-from deepfake.scan import Options, scan_all
-from deepfake.scan_rule import rule_for
-from deepfake.split_record import SplitRecord, read_record, write_record
-from deepfake.split_rule import rule_of_others
-from deepfake.splits import prepare_dataset, read_manifest
+from deepfake.core.crop_rule import DEFAULT, CropRule, Said, as_json, difference, in_words, recorded_rule, rule_of
+from deepfake.core.errors import UserError
+from deepfake.faces.crop import crop_box
+from deepfake.faces.files import crop_all_videos, mark_all_landmarks
+from deepfake.jobs.work import Run
+from deepfake.models.info import Given, ModelInfo, read_model_info, write_model_info
+from deepfake.sample.dataset import draw_dataset
+from deepfake.scanning.evidence import gather
+from deepfake.scanning.rule import rule_for
+from deepfake.scanning.scan import Options, scan_all
+from deepfake.split.manifest import read_manifest
+from deepfake.split.prepare import prepare_dataset
+from deepfake.split.record import SplitRecord, read_record, write_record
+from deepfake.split.rule import rule_of_others
 
 SIDE = 24
 
@@ -96,7 +97,7 @@ def videos(tmp_path_factory) -> Path:
 
 def border_model(path: Path, rule: CropRule | None) -> Path:
     """A model whose score is the red of a crop, most of all of its border: another cut of a face has another score."""
-    from deepfake.devices import keras
+    from deepfake.models.runtime import keras
 
     model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
     red = np.zeros((SIDE, SIDE, 3), np.float32)
@@ -125,7 +126,7 @@ def usual_scores(videos, tmp_path_factory) -> dict[str, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_a_scan_cuts_as_the_models_crops_were_cut(name, videos, usual_scores, tmp_path):
-    from deepfake.saved_models import load_and_predict
+    from deepfake.evaluation.saved_model import load_and_predict
 
     rule, work, split = RULES[name], tmp_path / "work", tmp_path / "split"
     crop_all_videos(replace(rule, marked=False), videos, Run("01a", "faces", work, quiet=True))
@@ -154,8 +155,8 @@ def test_a_scan_cuts_as_the_models_crops_were_cut(name, videos, usual_scores, tm
 def test_training_writes_the_rule_of_its_split_into_the_model(tmp_path):
     from test_training import SIZE, write_split
 
-    from deepfake.options import Options as Training
-    from deepfake.training import train
+    from deepfake.training.loop import train
+    from deepfake.training.options import Options as Training
 
     write_split(tmp_path / "split")
     rule = CropRule(frames=30, margin=0.1, square=True)

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import make_faces, table_rows, write_metadata, write_table
 
-from deepfake.crop_table import absolute, hint_at_table, open_rows
-from deepfake.files import UserError
-from deepfake.split_record import SplitRecord, read_address, write_record
-from deepfake.table_crops import find_places, list_crops, read_places
+from deepfake.core.errors import UserError
+from deepfake.faces.table import absolute, hint_at_table, open_rows
+from deepfake.split.record import SplitRecord, read_address, write_record
+from deepfake.split.table_reader import find_places, list_crops, read_places
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_only_a_folder_with_a_table_is_said_to_hold_one(tmp_path, table):
     assert hint_at_table(tmp_path) == "" and "--crops" in hint_at_table(table)
 
 
-@pytest.mark.parametrize("tool", ["explore", "gallery"])
+@pytest.mark.parametrize("tool", ["explore.__main__", "explore.gallery"])
 def test_what_looks_at_files_says_that_it_reads_no_parquet(tool, table, tmp_path, monkeypatch):
     write_metadata(tmp_path, {"a.mp4": "REAL", "b.mp4": {"label": "FAKE", "original": "a.mp4"}})
     monkeypatch.chdir(tmp_path)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from conftest import picture
 
-from deepfake.crops import find_crops, images_in, number_images, put_crop
-from deepfake.face_records import parse_crop_name
-from deepfake.videos import REAL, Video
+from deepfake.core.labels import REAL
+from deepfake.datasets.video import Video
+from deepfake.faces.records import parse_crop_name
+from deepfake.split.crops import find_crops, images_in, number_images, put_crop
 
 VIDEO = Video("v", "part/v", REAL)
 

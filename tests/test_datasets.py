@@ -8,9 +8,10 @@ from conftest import make_crops, make_video, read_by_id, refused, run_step, touc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake.datasets import READERS, find_kind, read_dataset
-from deepfake.files import UserError
-from deepfake.videos import FAKE, REAL, Video
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import READERS, find_kind, read_dataset
+from deepfake.datasets.video import Video
 
 FACEFORENSICS = [
     "original_sequences/youtube/c23/videos/071.mp4",

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from conftest import cut_by_edit_list, make_video, number_in, picture
 
-from deepfake import streams as stream_rules
-from deepfake.decoding import Frame, read_frames, read_packets, standard_scale, to_standard_size
-from deepfake.frames import choose_frames
-from deepfake.runner import VideoError
+from deepfake.core.errors import VideoError
+from deepfake.frames import streams as stream_rules
+from deepfake.frames.choose import choose_frames
+from deepfake.frames.decoding import Frame, read_frames, read_packets, standard_scale, to_standard_size
 
 
 def chosen(path, k: int = 11) -> list[Frame]:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from deepfake.decoding import read_frames, read_packets
-from deepfake.detector import Detections, Mtcnn
-from deepfake.drawing.scenes import Plan, Scene
-from deepfake.frames import choose_frames
-from deepfake.sample import draw_dataset
+from deepfake.faces.mtcnn import Detections, Mtcnn
+from deepfake.frames.choose import choose_frames
+from deepfake.frames.decoding import read_frames, read_packets
+from deepfake.sample.dataset import draw_dataset
+from deepfake.sample.scenes import Plan, Scene
 
 SURE = 0.95
 

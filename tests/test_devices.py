@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 from test_training import SIZE, small_model, write_split
 
-from deepfake.devices import choose_precision, gpus, keras, set_precision, strategy_for, warning_of_gpus
+from deepfake.models.runtime import choose_precision, gpus, keras, set_precision, strategy_for, warning_of_gpus
 
 # two devices have to be made before TensorFlow does anything
 ON_TWO_DEVICES = """

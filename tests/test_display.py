@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepfake.decoding import read_frames, read_packets
-from deepfake.display import displayed, over_grey
-from deepfake.evidence import read_image
-from deepfake.frames import INTERLACED, read_video
+from deepfake.frames.decoding import read_frames, read_packets
+from deepfake.frames.display import displayed, over_grey
+from deepfake.frames.read import INTERLACED, read_video
+from deepfake.scanning.evidence import read_image
 
 # transparency
 

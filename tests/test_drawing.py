@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deepfake.drawing.canvas import HEAD_BOX, Grid
-from deepfake.drawing.people import Person, paint_person
-from deepfake.drawing.placing import Pose, draw_person
-from deepfake.drawing.scenes import Plan, Scene
-from deepfake.drawing.swaps import METHODS, Swap
-from deepfake.drawing.traits import BEARDS, COLLARS, MENS_HAIR, WOMENS_HAIR, random_traits
+from deepfake.sample.canvas import HEAD_BOX, Grid
+from deepfake.sample.people import Person, paint_person
+from deepfake.sample.placing import Pose, draw_person
+from deepfake.sample.scenes import Plan, Scene
+from deepfake.sample.swaps import METHODS, Swap
+from deepfake.sample.traits import BEARDS, COLLARS, MENS_HAIR, WOMENS_HAIR, random_traits
 
 LIGHT = np.array([0.4, -0.4, 0.8]) / np.linalg.norm([0.4, -0.4, 0.8])
 POSE = Pose(x=100, y=90, scale=1, roll=0.05, yaw=0.1, pitch=0.05, eyes=1, mouth=0, body_x=100, body_y=92)

@@ -7,7 +7,7 @@ import cv2
 import pytest
 from conftest import run_step
 
-from deepfake.sample import draw_dataset
+from deepfake.sample.dataset import draw_dataset
 
 PICTURES = (
     "Augmentation",

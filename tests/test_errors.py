@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from conftest import move_to_table
 
-from deepfake.errors import MOST_CROPS, MOST_VIDEOS, draw_errors, most_wrong
-from deepfake.frames import write_png
+from deepfake.evaluation.worst_mistakes import MOST_CROPS, MOST_VIDEOS, draw_errors, most_wrong
+from deepfake.frames.png import write_png
 
 ORANGE, BLUE = (228, 87, 46), (76, 120, 168)
 

@@ -6,23 +6,16 @@ import pytest
 from conftest import move_to_table
 from test_training import SIZE, write_split
 
-from deepfake import crop_sets
-from deepfake.devices import keras
-from deepfake.evaluation import (
-    calibrate,
-    count_labels,
-    people_of,
-    raw_predictions,
-    read_sets,
-    report_test,
-)
-from deepfake.files import UserError
-from deepfake.modelinfo import Given, ModelInfo, write_model_info
-from deepfake.models import load_model
-from deepfake.rules import apply_temperature
-from deepfake.saved_models import load_and_predict
-from deepfake.splits import Entry
-from deepfake.videos import FAKE, REAL
+from deepfake.core.decision import apply_temperature
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.evaluation.evaluate import calibrate, count_labels, people_of, raw_predictions, read_sets, report_test
+from deepfake.evaluation.saved_model import load_and_predict
+from deepfake.inputs import crop_set as crop_sets
+from deepfake.models.info import Given, ModelInfo, write_model_info
+from deepfake.models.model import load_model
+from deepfake.models.runtime import keras
+from deepfake.split.manifest import Entry
 
 INFO = ModelInfo("none", SIZE, temperature=2.0)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from conftest import cut_by_edit_list
 
-from deepfake.decoding import _decode_all, _decode_few, read_frames, read_packets, to_standard_size
-from deepfake.display import displayed
-from deepfake.frames import choose_frames
-from deepfake.runner import VideoError
+from deepfake.core.errors import VideoError
+from deepfake.frames.choose import choose_frames
+from deepfake.frames.decoding import _decode_all, _decode_few, read_frames, read_packets, to_standard_size
+from deepfake.frames.display import displayed
 
 FRAMES = 48
 SIZE = (112, 80)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.explore_plots import _range, draw_exploration
-from deepfake.facts import Facts, find_outliers
+from deepfake.explore.plots import _range, draw_exploration
+from deepfake.explore.video_stats import Facts, find_outliers
 
 RNG = np.random.default_rng(0)
 GOOD = {"frames": 11, "faces": 11, "frames_with_face": 11, "share_with_face": 1, "faces_a_frame": 1, "people": 1}

@@ -9,21 +9,23 @@ import numpy as np
 import pytest
 from test_stills import filmed, sitting, with_photo
 
-from deepfake.classifiers import Classifier
-from deepfake.crop_rule import CropRule
-from deepfake.cropping import find_again, find_faces, overlap
-from deepfake.decoding import Frame, to_standard_size, turn
-from deepfake.drawing.scenes import Plan, Scene
-from deepfake.evidence import gather
-from deepfake.face_crops import SMALL, STILL, crop_faces, look_at
-from deepfake.face_records import read_faces_json
-from deepfake.faces import crop_frames, crop_video
-from deepfake.frames import convert_video, read_frame, read_video
-from deepfake.sample import write_video
-from deepfake.scan import Options, scan_file
-from deepfake.scan_outputs import line_of
-from deepfake.scans import Judge
-from deepfake.videos import REAL, Video
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.labels import REAL
+from deepfake.datasets.video import Video
+from deepfake.faces.crop import find_again, find_faces, overlap
+from deepfake.faces.files import crop_frames, crop_video
+from deepfake.faces.find_crops import SMALL, STILL, crop_faces, look_at
+from deepfake.faces.records import read_faces_json
+from deepfake.frames.decoding import Frame, to_standard_size, turn
+from deepfake.frames.files import convert_video, read_frame
+from deepfake.frames.read import read_video
+from deepfake.report.result import Judge
+from deepfake.sample.dataset import write_video
+from deepfake.sample.scenes import Plan, Scene
+from deepfake.scanning.classifier import Classifier
+from deepfake.scanning.evidence import gather
+from deepfake.scanning.outputs import line_of
+from deepfake.scanning.scan import Options, scan_file
 
 PLAN = Plan(originals=25, seed=7, width=384, height=216, seconds=0.4, fps=10, people=1, fakes=1)
 JUDGE = Judge("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)

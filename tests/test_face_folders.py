@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from conftest import read_by_id, refused, run_step, touch, tree, write_metadata
 
-from deepfake.crops import find_crops
-from deepfake.datasets import find_kind
-from deepfake.videos import FAKE, REAL, Video, source_groups
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import find_kind
+from deepfake.datasets.video import Video, source_groups
+from deepfake.split.crops import find_crops
 
 
 def make_faces(folder: Path) -> Path:

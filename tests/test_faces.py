@@ -9,16 +9,26 @@ import numpy as np
 import pytest
 from conftest import make_video, tree, write_metadata
 
-from deepfake.crop_rule import CropRule, as_json
-from deepfake.cropping import LANDMARKS, Face, crop_box, cut, find_faces, find_landmarks, keep_faces
-from deepfake.drawing.scenes import Plan, Scene
-from deepfake.face_records import landmarks_in_crop, read_faces_json
-from deepfake.faces import crop_all_frames, crop_all_videos, crop_frames, crop_video, mark_all_landmarks, mark_landmarks
-from deepfake.files import UserError, write_json
-from deepfake.frames import convert_video, convert_videos, read_png, write_png
-from deepfake.runner import Run, VideoError
-from deepfake.sample import write_video
-from deepfake.videos import REAL, Video
+from deepfake.core.crop_rule import CropRule, as_json
+from deepfake.core.errors import UserError, VideoError
+from deepfake.core.files import write_json
+from deepfake.core.labels import REAL
+from deepfake.datasets.video import Video
+from deepfake.faces.crop import LANDMARKS, Face, crop_box, cut, find_faces, find_landmarks, keep_faces
+from deepfake.faces.files import (
+    crop_all_frames,
+    crop_all_videos,
+    crop_frames,
+    crop_video,
+    mark_all_landmarks,
+    mark_landmarks,
+)
+from deepfake.faces.records import landmarks_in_crop, read_faces_json
+from deepfake.frames.files import convert_video, convert_videos
+from deepfake.frames.png import read_png, write_png
+from deepfake.jobs.work import Run
+from deepfake.sample.dataset import write_video
+from deepfake.sample.scenes import Plan, Scene
 
 POINTS = ((14, 16), (26, 16), (20, 22), (15, 28), (25, 28))
 

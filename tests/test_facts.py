@@ -3,18 +3,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.cropping import LANDMARKS
-from deepfake.facts import (
-    RULES,
-    describe,
-    fakes_of_originals,
-    find_outliers,
-    look_at,
-    look_at_all,
-)
-from deepfake.files import UserError, write_json
-from deepfake.frames import write_png
-from deepfake.videos import Video
+from deepfake.core.errors import UserError
+from deepfake.core.files import write_json
+from deepfake.datasets.video import Video
+from deepfake.explore.video_stats import RULES, describe, fakes_of_originals, find_outliers, look_at, look_at_all
+from deepfake.faces.crop import LANDMARKS
+from deepfake.frames.png import write_png
 
 
 def write_faces(work_dir, id, frames=4, luma=120, side=100, people=1, rescued=False, of=4, shape=None):

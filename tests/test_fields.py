@@ -8,9 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from deepfake.decoding import _decode_all, _decode_few, read_packets
-from deepfake.fields import read_sequence
-from deepfake.frames import INTERLACED, choose_frames, read_video
+from deepfake.frames.choose import choose_frames
+from deepfake.frames.decoding import _decode_all, _decode_few, read_packets
+from deepfake.frames.fields import read_sequence
+from deepfake.frames.read import INTERLACED, read_video
 
 # no encoder at hand writes such pictures: here is one, of macroblocks without compression (I_PCM)
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 from conftest import ROOT, tree
 
-from deepfake.files import (
-    UserError,
+from deepfake.core.errors import UserError
+from deepfake.core.files import (
     check_replaceable,
     read_json,
     remove_leftovers,
@@ -180,7 +180,7 @@ def kill_within(folder) -> None:
     """Begin a file and a folder in `folder` in a process that is killed before either is whole."""
     code = (
         "import os, signal, sys, pathlib\n"
-        "from deepfake.files import whole_file, whole_folder\n"
+        "from deepfake.core.files import whole_file, whole_folder\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "with whole_file(folder / 'a.png') as file, whole_folder(folder / 'faces', str.isascii) as faces:\n"
         "    file.write_bytes(b'half')\n"

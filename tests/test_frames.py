@@ -11,23 +11,16 @@ import numpy as np
 import pytest
 from conftest import cut_in_half, make_video, number_in, picture, run_step, tree, write_metadata
 
-from deepfake.crop_rule import FRAMES_PER_VIDEO
-from deepfake.evidence import length_of
-from deepfake.files import UserError
-from deepfake.frames import (
-    FrameFile,
-    VideoFile,
-    choose_by_time,
-    choose_frames,
-    convert_video,
-    convert_videos,
-    read_frames_json,
-    read_png,
-    read_video,
-    write_png,
-)
-from deepfake.runner import Run, VideoError
-from deepfake.videos import REAL, Video
+from deepfake.core.crop_rule import FRAMES_PER_VIDEO
+from deepfake.core.errors import UserError, VideoError
+from deepfake.core.labels import REAL
+from deepfake.datasets.video import Video
+from deepfake.frames.choose import choose_by_time, choose_frames
+from deepfake.frames.files import FrameFile, convert_video, convert_videos, read_frames_json
+from deepfake.frames.png import read_png, write_png
+from deepfake.frames.read import VideoFile, read_video
+from deepfake.jobs.work import Run
+from deepfake.scanning.evidence import length_of
 
 
 def convert(folder, k: int = 11, id: str = "a", file: str = "a.mp4"):

@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 from conftest import write_frames_json
 
-from deepfake.cropping import LANDMARKS
-from deepfake.files import UserError, write_json
-from deepfake.frames import write_png
-from deepfake.gallery import choose_tiles, draw_gallery
-from deepfake.videos import Video
+from deepfake.core.errors import UserError
+from deepfake.core.files import write_json
+from deepfake.datasets.video import Video
+from deepfake.explore.gallery import choose_tiles, draw_gallery
+from deepfake.faces.crop import LANDMARKS
+from deepfake.frames.png import write_png
 
 VIDEOS = [
     Video("a", "a.mp4", 1),

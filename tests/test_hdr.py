@@ -4,8 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from deepfake.decoding import read_frames, read_packets
-from deepfake.hdr import pq_light, pq_signal
+from deepfake.frames.decoding import read_frames, read_packets
+from deepfake.frames.hdr import pq_light, pq_signal
 
 HLG, PQ = 18, 16  # FFmpeg's numbers of the two transfers
 WIDE, BT709 = 9, 1  # and of primaries

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from deepfake.backbones import BACKBONES
-from deepfake.devices import keras
-from deepfake.heatmaps import heat_of, overlay
-from deepfake.models import SequenceKind, build_model
+from deepfake.models.backbones import BACKBONES
+from deepfake.models.model import SequenceKind, build_model
+from deepfake.models.runtime import keras
+from deepfake.report.heatmaps import heat_of, overlay
 
 SIZE = 64
 

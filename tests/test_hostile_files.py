@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from conftest import make_video, number_in, picture
 
-from deepfake import streams
-from deepfake.decoding import open_video, read_frames, read_packets
-from deepfake.runner import VideoError
+from deepfake.core.errors import VideoError
+from deepfake.frames import streams
+from deepfake.frames.decoding import open_video, read_frames, read_packets
 
 SECRET = 201  # the number in the picture that another file of this disk shows
 

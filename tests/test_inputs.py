@@ -2,10 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.augmentation import LEVELS, augmenting
-from deepfake.crop_sets import CropSet, cached, crop_set
-from deepfake.devices import keras, tf
-from deepfake.inputs import (
+from deepfake.inputs.augmentation import LEVELS, augmenting
+from deepfake.inputs.batches import (
     Sampling,
     crop_batches,
     epoch_order,
@@ -16,8 +14,10 @@ from deepfake.inputs import (
     training_batches,
     without_augmentation,
 )
-from deepfake.sequences import NO_FRAME
-from deepfake.splits import Entry
+from deepfake.inputs.crop_set import CropSet, cached, crop_set
+from deepfake.models.info import NO_FRAME
+from deepfake.models.runtime import keras, tf
+from deepfake.split.manifest import Entry
 
 SIZE = 32
 CACHES = ("memory", "disk", "none")

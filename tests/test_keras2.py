@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from deepfake.devices import keras
-from deepfake.files import UserError
-from deepfake.models import load_model
+from deepfake.core.errors import UserError
+from deepfake.models.model import load_model
+from deepfake.models.runtime import keras
 
 pytestmark = pytest.mark.slow
 

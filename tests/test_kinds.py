@@ -10,13 +10,14 @@ import pytest
 from conftest import make_video
 from PIL import Image
 
-from deepfake.crop_rule import CropRule
-from deepfake.decoding import read_packets
-from deepfake.evidence import Evidence, gather, read_image, read_moving_image
-from deepfake.frames import choose_frames
-from deepfake.kinds import HEAD, is_picture, suffix_of
-from deepfake.uploads import RefusedError
-from deepfake.uploads import suffix_of as suffix_of_upload
+from deepfake.core.crop_rule import CropRule
+from deepfake.frames.choose import choose_frames
+from deepfake.frames.content import HEAD, is_picture, suffix_of
+from deepfake.frames.decoding import read_packets
+from deepfake.report.result import Evidence
+from deepfake.scanning.evidence import gather, read_image, read_moving_image
+from deepfake.web.uploads import RefusedError
+from deepfake.web.uploads import suffix_of as suffix_of_upload
 
 RULE = CropRule(frames=2)  # three times as many are looked at, where there is no face
 SMALL, FULL = (176, 144), (720, 576)

@@ -3,9 +3,9 @@
 import pytest
 from conftest import touch
 
-from deepfake.files import UserError
-from deepfake.listing import find_videos, read_columns, read_rows, subfolders, walk
-from deepfake.videos import VIDEO_SUFFIXES
+from deepfake.core.errors import UserError
+from deepfake.datasets.listing import find_videos, read_columns, read_rows, subfolders, walk
+from deepfake.datasets.video import VIDEO_SUFFIXES
 
 
 def test_every_video_is_found_and_nothing_hidden(tmp_path):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from deepfake.metrics import difference_in_auc, measure, measure_parts, measure_with_intervals, score
-from deepfake.rules import is_real
+from deepfake.core.decision import is_real
+from deepfake.evaluation.metrics import difference_in_auc, measure, measure_parts, measure_with_intervals, score
 
 
 def test_the_figures_are_those_counted_by_hand():

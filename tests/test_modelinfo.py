@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from deepfake.files import UserError
-from deepfake.modelinfo import Given, ModelInfo, as_given, info_beside, read_model_info, write_model_info
+from deepfake.core.errors import UserError
+from deepfake.models.info import Given, ModelInfo, as_given, info_beside, read_model_info, write_model_info
 
 INFO = ModelInfo(
     "efficientnet-b0", 128, sample_only=True, temperature=1.7, threshold=0.45, bands={1: (0.3, 0.6), 11: None}

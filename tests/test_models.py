@@ -6,16 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from deepfake.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD
-from deepfake.files import UserError
-from deepfake.models import (
-    backbone_of,
-    build_model,
-    knows_sample_only,
-    load_model,
-)
+from deepfake.core.errors import UserError
+from deepfake.models.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD
+from deepfake.models.model import backbone_of, build_model, knows_sample_only, load_model
 
-from deepfake.devices import keras  # isort: skip
+from deepfake.models.runtime import keras  # isort: skip
 import efficientnet.model
 import efficientnet.tfkeras
 

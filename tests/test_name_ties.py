@@ -3,8 +3,9 @@
 import pytest
 from conftest import read_by_id, touch
 
-from deepfake.name_ties import core_of, warning_of_untied
-from deepfake.videos import FAKE, REAL, Video, source_groups
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.name_ties import core_of, warning_of_untied
+from deepfake.datasets.video import Video, source_groups
 
 
 def groups_of(folder, *files):

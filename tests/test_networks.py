@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, tree
 
-from deepfake.networks import LAYOUTS, load_network
+from deepfake.faces.mtcnn_networks import LAYOUTS, load_network
 
 PICTURES = {
     "grain": lambda rng, shape: rng.integers(0, 256, shape, np.uint8),
@@ -63,7 +63,7 @@ def test_rnet_and_onet_give_what_the_package_gives_for_one_patch_or_many(keras_n
 def test_nobody_is_told_of_what_is_run(tmp_path):
     # where it is going to tell, ONNX Runtime writes a number for this computer and a queue of messages at once
     told = {name: text for name, text in os.environ.items() if not name.startswith(("ORT_", "XDG_", "CI"))}
-    code = "from deepfake.networks import load_network; load_network('pnet')"
+    code = "from deepfake.faces.mtcnn_networks import load_network; load_network('pnet')"
     environment = {**told, "HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
     assert tree(tmp_path) == {}

@@ -4,7 +4,7 @@ import av
 import pytest
 from conftest import make_video
 
-from deepfake.open_codecs import READERS, Contents, contents_of
+from deepfake.frames.open_codecs import READERS, Contents, contents_of
 
 KEY, INTER, HIDDEN, AGAIN = b"\x82\x49", b"\x86\x00", b"\x84\x00", b"\x88"  # beginnings of VP9's frames
 

@@ -3,12 +3,12 @@
 import pytest
 from conftest import run_step
 
-from deepfake.backbones import build_backbone
-from deepfake.checkpoints import Phase
-from deepfake.devices import keras
-from deepfake.files import UserError
-from deepfake.models import SequenceKind, build_model
-from deepfake.options import Options, phases, resolved
+from deepfake.core.errors import UserError
+from deepfake.models.backbones import build_backbone
+from deepfake.models.model import SequenceKind, build_model
+from deepfake.models.runtime import keras
+from deepfake.training.checkpoints import Phase
+from deepfake.training.options import Options, phases, resolved
 
 SIZE = 32
 

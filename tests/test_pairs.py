@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.cropping import LANDMARKS
-from deepfake.files import write_json
-from deepfake.frames import write_png
-from deepfake.pairs import choose_pairs, draw_pairs, overlap, read_pair
-from deepfake.videos import Video
+from deepfake.core.files import write_json
+from deepfake.datasets.video import Video
+from deepfake.explore.pairs import choose_pairs, draw_pairs, overlap, read_pair
+from deepfake.faces.crop import LANDMARKS
+from deepfake.frames.png import write_png
 
 
 def write_crops(work_dir, id, frame_pixels, boxes):

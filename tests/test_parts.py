@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from conftest import make_crops, write_metadata
 
-from deepfake.assignment import divide
-from deepfake.crops import Crops
-from deepfake.datasets import read_dataset
-from deepfake.files import UserError
-from deepfake.parts import join_parts, part_of
-from deepfake.splits import prepare_dataset, read_manifest
-from deepfake.videos import FAKE, REAL, Video, source_groups
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import read_dataset
+from deepfake.datasets.video import Video, source_groups
+from deepfake.split.assign import divide
+from deepfake.split.crops import Crops
+from deepfake.split.manifest import read_manifest
+from deepfake.split.parts import join_parts, part_of
+from deepfake.split.prepare import prepare_dataset
 
 
 def records(part: int, split: str | None = None, originals: int = 2) -> dict[str, dict]:

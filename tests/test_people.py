@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from deepfake.crop_rule import CropRule
-from deepfake.datasets import read_dataset
-from deepfake.faces import crop_video
-from deepfake.people import count_people, join_people
-from deepfake.sample import draw_dataset
+from deepfake.core.crop_rule import CropRule
+from deepfake.datasets.registry import read_dataset
+from deepfake.faces.files import crop_video
+from deepfake.faces.people import count_people, join_people
+from deepfake.sample.dataset import draw_dataset
 
 FRAMES = 11
 

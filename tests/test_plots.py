@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from deepfake.metrics import Ranking, measure_with_intervals
-from deepfake.plots import plot_confusion, plot_curves, plot_history
+from deepfake.evaluation.metrics import Ranking, measure_with_intervals
+from deepfake.evaluation.plots import plot_confusion, plot_curves, plot_history
 
 
 @pytest.mark.parametrize(

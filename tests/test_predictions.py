@@ -5,9 +5,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from deepfake.modelinfo import ModelInfo, write_model_info
-from deepfake.predictions import mark_of, model_behind, write_predictions
-from deepfake.splits import Entry
+from deepfake.evaluation.predictions import mark_of, model_behind, write_predictions
+from deepfake.models.info import ModelInfo, write_model_info
+from deepfake.split.manifest import Entry
 
 
 def test_json_and_parquet_hold_the_same_numbers_and_the_parquet_all_that_is_known(tmp_path):

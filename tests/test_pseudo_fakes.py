@@ -10,20 +10,21 @@ import pytest
 from conftest import move_to_table, tree
 from test_training import LANDMARKS, SIZE, read_history, write_split
 
-from deepfake import pseudo_fakes
-from deepfake.crop_rule import CropRule
-from deepfake.cropping import crop_box, cut, find_faces
-from deepfake.datasets import read_dataset
-from deepfake.evaluation import read_sets
-from deepfake.files import UserError
-from deepfake.frames import read_png, take_frames
-from deepfake.modelinfo import read_model_info
-from deepfake.options import Options
-from deepfake.pseudo_fakes import METHOD, beside_fakes, blend_set, with_landmarks, without_fakes
-from deepfake.splits import read_manifest
-from deepfake.training import train
-from deepfake.verdicts import judge_videos
-from deepfake.videos import FAKE, REAL
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import read_dataset
+from deepfake.evaluation.evaluate import read_sets
+from deepfake.faces.crop import crop_box, cut, find_faces
+from deepfake.frames.png import read_png
+from deepfake.frames.read import take_frames
+from deepfake.inputs import self_blended_sets as pseudo_fakes
+from deepfake.inputs.self_blended_sets import METHOD, beside_fakes, blend_set, with_landmarks, without_fakes
+from deepfake.models.info import read_model_info
+from deepfake.split.manifest import read_manifest
+from deepfake.training.loop import train
+from deepfake.training.options import Options
+from deepfake.verdicts.judge import judge_videos
 
 
 def lose_landmarks(split_dir, *files):

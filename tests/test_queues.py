@@ -12,10 +12,12 @@ from functools import partial
 import pytest
 from conftest import ROOT, make_video, run_step, tree, write_metadata
 
-from deepfake.files import UserError
-from deepfake.frames import convert_videos
-from deepfake.queues import OUT_OF_TIME, OutOfTime, Shard, heed_warning, shard, warning_waits
-from deepfake.runner import Outcome, Run, for_each_video
+from deepfake.core.errors import UserError
+from deepfake.core.signals import OUT_OF_TIME, OutOfTime, heed_warning, warning_waits
+from deepfake.frames.files import convert_videos
+from deepfake.jobs.for_each import for_each_video
+from deepfake.jobs.shards import Shard, shard
+from deepfake.jobs.work import Outcome, Run
 
 COUNT = 4  # shards
 

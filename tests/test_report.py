@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 from scans_for_reports import JUDGE, jpeg, scan_of
 
-from deepfake import report
-from deepfake.report import confusion_of, in_words, render_scan, style_sheet, thinned, write_report
-from deepfake.scans import CropPicture, FaceScore, Pictures, Scan
+from deepfake.report import page as report
+from deepfake.report.page import confusion_of, in_words, render_scan, style_sheet, thinned, write_report
+from deepfake.report.result import CropPicture, FaceScore, Pictures, Scan
 
 
 def text_of(path, *scans, judge=JUDGE, **options):
@@ -195,5 +195,5 @@ def test_text_has_contrast_in_the_light_and_in_the_dark():
 
 
 def test_importing_the_report_loads_neither_tensorflow_nor_matplotlib():
-    code = "import sys, deepfake.report; print({'tensorflow', 'matplotlib', 'pyspark'} & set(sys.modules))"
+    code = "import sys, deepfake.report.page; print({'tensorflow', 'matplotlib', 'pyspark'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

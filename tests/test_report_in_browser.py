@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from scans_for_reports import JUDGE, scan_of
 
-from deepfake.report import write_report
+from deepfake.report.page import write_report
 
 pytestmark = pytest.mark.browser
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.reports import write_metrics
+from deepfake.evaluation.metric_files import write_metrics
 
 LABELS = np.array([1, 1, 1, 0, 0, 0])
 P_REAL = np.array([0.9, 0.8, 0.4, 0.1, 0.2, 0.6])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deepfake.crop_sets import resize_crop
-from deepfake.resizing import resize
+from deepfake.inputs.crop_set import resize_crop
+from deepfake.inputs.resize import resize
 
 
 @pytest.mark.parametrize("image_size", [32, 128, 224, 299])

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from conftest import ROOT, cut_in_half, make_video, run_step, tree, write_metadata
 
-from deepfake.crop_rule import CropRule
-from deepfake.faces import crop_all_frames, crop_all_videos
-from deepfake.frames import convert_videos
-from deepfake.runner import Run
-from deepfake.sample import draw_dataset
+from deepfake.core.crop_rule import CropRule
+from deepfake.faces.files import crop_all_frames, crop_all_videos
+from deepfake.frames.files import convert_videos
+from deepfake.jobs.work import Run
+from deepfake.sample.dataset import draw_dataset
 
 KILLS = 8
 KILLS_OF_TWO_STEPS = 3  # of each

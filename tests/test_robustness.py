@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from conftest import ROOT, move_to_table
 
-from deepfake.crop_sets import MEMORY_BYTES, cached, crop_set
-from deepfake.evaluation import read_sets
-from deepfake.files import UserError, write_csv
-from deepfake.frames import write_png
-from deepfake.metrics import measure_with_intervals
-from deepfake.modelinfo import ModelInfo, write_model_info
-from deepfake.robustness import DAMAGES, damaged, measure_robustness, most_crops, some_videos
-from deepfake.saved_models import load_and_predict
-from deepfake.splits import Entry
+from deepfake.core.errors import UserError
+from deepfake.core.files import write_csv
+from deepfake.evaluation.evaluate import read_sets
+from deepfake.evaluation.metrics import measure_with_intervals
+from deepfake.evaluation.robustness import DAMAGES, damaged, measure_robustness, most_crops, some_videos
+from deepfake.evaluation.saved_model import load_and_predict
+from deepfake.frames.png import write_png
+from deepfake.inputs.crop_set import MEMORY_BYTES, cached, crop_set
+from deepfake.models.info import ModelInfo, write_model_info
+from deepfake.split.manifest import Entry
 
 SIZE = 32
 BY_KIND = {damage.kind: damage for damage in DAMAGES}
@@ -37,7 +38,7 @@ def write_split(folder, crops):
 
 def write_model(path, weight, bias):
     """A model that knows the mean grey of a crop only: its logit is weight times that, plus the bias."""
-    from deepfake.devices import keras
+    from deepfake.models.runtime import keras
 
     output = keras.layers.Dense(1, activation="sigmoid")
     layers = [keras.layers.Rescaling(1.0), keras.layers.GlobalAveragePooling2D(), output]
@@ -181,7 +182,7 @@ def test_the_flag_of_step_03a_adds_a_picture_and_a_table_to_its_predictions(
 
 def test_crops_in_parquet_are_judged_as_those_in_files(split_dir, model_path, tmp_path, monkeypatch):
     few = tuple(dataclasses.replace(damage, levels=damage.levels[:1]) for damage in DAMAGES[:2])
-    monkeypatch.setattr("deepfake.robustness.DAMAGES", few)
+    monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", few)
     moved = move_to_table(split_dir, tmp_path / "moved")
     for folder, out in ((split_dir, "files"), (moved, "table")):
         load_and_predict(model_path, folder, tmp_path / out, quiet=True, robustness=True)
@@ -197,7 +198,7 @@ def test_a_temperature_is_applied_to_frames_and_not_to_videos(tmp_path, monkeypa
     split_dir = write_split(tmp_path / "split", crops)
     model = write_model(tmp_path / "model.keras", weight=0.1, bias=-10)
     write_model_info(ModelInfo(temperature=20.0), tmp_path / "model.json")
-    monkeypatch.setattr("deepfake.robustness.DAMAGES", DAMAGES[:2])
+    monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", DAMAGES[:2])
     for calibrated, video_auc in ((False, "1.0"), (True, "0.0")):
         load_and_predict(model, split_dir, tmp_path, quiet=True, calibrated=calibrated, robustness=True)
         undamaged = (tmp_path / "robustness.csv").read_text().splitlines()[1]

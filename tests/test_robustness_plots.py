@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.metrics import Figure
-from deepfake.robustness_plots import plot_robustness
+from deepfake.evaluation.metrics import Figure
+from deepfake.evaluation.robustness_plot import plot_robustness
 
 
 @pytest.mark.filterwarnings("error")

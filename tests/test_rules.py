@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deepfake.files import UserError
-from deepfake.rules import as_p_real
+from deepfake.core.decision import as_p_real
+from deepfake.core.errors import UserError
 
 
 def test_the_second_of_two_outputs_is_real_unless_the_model_is_of_fakes():

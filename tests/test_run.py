@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from deepfake.modelinfo import read_model_info
+from deepfake.models.info import read_model_info
 
 
 def run(*arguments, cwd):

@@ -10,8 +10,11 @@ from functools import partial
 import pytest
 from conftest import tree
 
-from deepfake.files import UserError, whole_file, whole_folder
-from deepfake.runner import Outcome, Run, VideoError, at_work, for_each_video, limit_for
+from deepfake.core.errors import UserError, VideoError
+from deepfake.core.files import whole_file, whole_folder
+from deepfake.jobs.for_each import for_each_video
+from deepfake.jobs.processes import at_work
+from deepfake.jobs.work import Outcome, Run, limit_for
 
 
 def go(work_dir, ids, work, step: str = "00", **options) -> int:

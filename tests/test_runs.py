@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.files import UserError, digest_of
-from deepfake.predictions import write_predictions
-from deepfake.runs import as_text, compare, compare_all, in_words, read_runs, short_names
-from deepfake.splits import Entry
+from deepfake.core.errors import UserError
+from deepfake.core.files import digest_of
+from deepfake.evaluation.compare_runs import as_text, compare, compare_all, in_words, read_runs, short_names
+from deepfake.evaluation.predictions import write_predictions
+from deepfake.split.manifest import Entry
 
 
 def write_run(folder, skill, groups=40, first=0, seed=0, **fields):

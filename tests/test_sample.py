@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from deepfake.drawing.swaps import METHODS
-from deepfake.files import UserError
-from deepfake.sample import draw_dataset, write_video
+from deepfake.core.errors import UserError
+from deepfake.sample.dataset import draw_dataset, write_video
+from deepfake.sample.swaps import METHODS
 
 SMALL = {"originals": 3, "size": (160, 128), "seconds": 0.4, "fps": 10, "quiet": True}
 
@@ -157,7 +157,7 @@ def test_ctrl_c_stops_all_workers_at_once_and_leaves_whole_files_only(tmp_path):
 
 
 def test_importing_the_module_does_not_import_tensorflow():
-    code = "import sys, deepfake.sample; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, deepfake.sample.dataset; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from deepfake.crop_rule import CropRule
-from deepfake.datasets import find_kind, read_dataset
-from deepfake.face_records import landmarks_in_crop, read_faces_json
-from deepfake.splits import prepare_dataset, read_manifest
-from deepfake.videos import FAKE, REAL, source_groups
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import find_kind, read_dataset
+from deepfake.datasets.video import source_groups
+from deepfake.faces.records import landmarks_in_crop, read_faces_json
+from deepfake.split.manifest import read_manifest
+from deepfake.split.prepare import prepare_dataset
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 

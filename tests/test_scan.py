@@ -20,22 +20,23 @@ import pytest
 from conftest import ROOT, cut_in_half, make_video, run_step
 from PIL import Image
 
-from deepfake.classifiers import Classifier, find_metrics, judging_by, open_classifier
-from deepfake.crop_rule import CropRule
-from deepfake.drawing.scenes import Scene
-from deepfake.evidence import MOST_PIXELS, Evidence, Seen, gather, length_of, read_image
-from deepfake.faces import crop_all_videos
-from deepfake.files import UserError
-from deepfake.frames import read_video, take_frames
-from deepfake.modelinfo import Given, ModelInfo, write_model_info
-from deepfake.runner import Run, VideoError
-from deepfake.sample import Plan, draw_dataset, write_video
-from deepfake.scan import Options, judge_evidence, scan_all, scan_file, scan_files, verdict_of
-from deepfake.scan_inputs import Source
-from deepfake.scan_outputs import line_of
-from deepfake.scan_pictures import choose_faces
-from deepfake.scans import FaceScore, Judge
-from deepfake.videos import REAL, Video
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.errors import UserError, VideoError
+from deepfake.core.labels import REAL
+from deepfake.datasets.video import Video
+from deepfake.faces.files import crop_all_videos
+from deepfake.frames.read import read_video, take_frames
+from deepfake.jobs.work import Run
+from deepfake.models.info import Given, ModelInfo, write_model_info
+from deepfake.report.pictures import choose_faces
+from deepfake.report.result import Evidence, FaceScore, Judge, Seen
+from deepfake.sample.dataset import Plan, draw_dataset, write_video
+from deepfake.sample.scenes import Scene
+from deepfake.scanning.classifier import Classifier, find_metrics, judging_by, open_classifier
+from deepfake.scanning.evidence import MOST_PIXELS, gather, length_of, read_image
+from deepfake.scanning.inputs import Source
+from deepfake.scanning.outputs import line_of
+from deepfake.scanning.scan import Options, judge_evidence, scan_all, scan_file, scan_files, verdict_of
 
 JUDGE = Judge("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)
 HERE = Options(workers=0)
@@ -294,9 +295,9 @@ def test_a_folder_that_takes_nothing_is_found_before_the_model_is_loaded(clip, t
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A folder where steps 01a and 02 have been run on a drawn sample, with a model of frames and one of sequences."""
-    from deepfake.devices import keras
-    from deepfake.models import SequenceKind, build_model
-    from deepfake.splits import prepare_dataset
+    from deepfake.models.model import SequenceKind, build_model
+    from deepfake.models.runtime import keras
+    from deepfake.split.prepare import prepare_dataset
 
     folder = tmp_path_factory.mktemp("run")
     videos = folder / "videos"
@@ -326,8 +327,8 @@ def scanned(folder, model, runtime="keras") -> dict[str, dict]:
 @pytest.mark.slow
 @pytest.mark.spark
 def test_scores_and_verdicts_are_those_of_steps_03_and_04(run):
-    from deepfake.saved_models import load_and_predict
-    from deepfake.verdicts import judge_videos
+    from deepfake.evaluation.saved_model import load_and_predict
+    from deepfake.verdicts.judge import judge_videos
 
     load_and_predict(run / "frames.keras", run / "split", run, quiet=True)
     judge_videos(run / "cnn_preds_values.json", run, "local[1]", run / "frames.json", run / "split")
@@ -345,7 +346,7 @@ def test_scores_and_verdicts_are_those_of_steps_03_and_04(run):
 
 @pytest.mark.slow
 def test_sequence_models_judge_people_as_step_03a_does(run):
-    from deepfake.saved_models import load_and_predict
+    from deepfake.evaluation.saved_model import load_and_predict
 
     load_and_predict(run / "sequences.keras", run / "split", run / "sequences", quiet=True)
     rows = pd.read_parquet(run / "sequences" / "cnn_preds_values.parquet")
@@ -360,7 +361,7 @@ def test_sequence_models_judge_people_as_step_03a_does(run):
 
 @pytest.mark.slow
 def test_an_exported_model_gives_the_same_scores_without_tensorflow(run, capsys):
-    from deepfake.export import export_model
+    from deepfake.models.export import export_model
 
     export_model(run / "frames.keras")
     assert capsys.readouterr().out.count("differ by at most") == 2
@@ -371,7 +372,8 @@ def test_an_exported_model_gives_the_same_scores_without_tensorflow(run, capsys)
     )
     assert capsys.readouterr().out.count("never saw a real person") == 12
     code = (
-        "import sys; from pathlib import Path; import deepfake.scan; from deepfake.classifiers import open_classifier\n"
+        "import sys; from pathlib import Path; import deepfake.scanning.scan\n"
+        "from deepfake.scanning.classifier import open_classifier\n"
         "open_classifier(Path(sys.argv[1]), 'onnx'); assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, run / "frames.keras"], check=True, cwd=ROOT)
@@ -421,9 +423,9 @@ def test_the_real_clips_are_scanned_and_every_one_has_a_face(real_clips, run, tm
 
 @pytest.mark.slow
 def test_the_options_of_a_model_of_others_and_a_threshold_hold_in_the_export_and_the_scan(run, clip, tmp_path, capsys):
-    from deepfake.devices import keras
-    from deepfake.export import export_model
-    from deepfake.scan_heat import paint
+    from deepfake.models.export import export_model
+    from deepfake.models.runtime import keras
+    from deepfake.scanning.classifier import paint
 
     model = keras.saving.load_model(run / "frames.keras")
     crops = keras.Input((32, 32, 3))
@@ -449,7 +451,7 @@ def test_the_options_of_a_model_of_others_and_a_threshold_hold_in_the_export_and
 
 @pytest.mark.slow
 def test_a_model_that_gives_all_files_the_same_score_is_doubted_on_the_page_and_in_the_end(frame, tmp_path, capsys):
-    from deepfake.models import build_model
+    from deepfake.models.model import build_model
 
     build_model(32, "none", name="small-cnn").save(tmp_path / "unlearnt.keras")  # 0.5 for everything
     for number in range(5):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import make_crops, touch
 
-from deepfake.files import UserError
-from deepfake.scan_inputs import list_sources
+from deepfake.core.errors import UserError
+from deepfake.scanning.inputs import list_sources
 
 
 def names(*arguments, stdin=b"") -> list[str]:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from deepfake.scan_outputs import doubt_of, line_of, write_scans
-from deepfake.scans import FaceScore, Judge, Scan
+from deepfake.report.result import FaceScore, Judge, Scan
+from deepfake.scanning.outputs import doubt_of, line_of, write_scans
 
 JUDGE = Judge("m.keras", "meso4", 64, 0.5, {1: (0.4, 0.6)}, 1.3, sample_only=False, metrics={"big": "table"})
 

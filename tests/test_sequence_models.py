@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from test_training import read_history, write_split
 
-from deepfake.checkpoints import Keeper
-from deepfake.crop_sets import crop_set
-from deepfake.devices import keras, set_precision
-from deepfake.files import UserError
-from deepfake.inputs import features_of
-from deepfake.models import (
+from deepfake.core.errors import UserError
+from deepfake.evaluation.saved_model import load_and_predict
+from deepfake.inputs.batches import features_of
+from deepfake.inputs.crop_set import crop_set
+from deepfake.models.info import NO_FRAME
+from deepfake.models.model import (
     FEATURES,
     SEQUENCE_HEADS,
     SequenceKind,
@@ -22,11 +22,11 @@ from deepfake.models import (
     load_model,
     on_features,
 )
-from deepfake.options import Options
-from deepfake.saved_models import load_and_predict
-from deepfake.sequences import NO_FRAME
-from deepfake.splits import read_manifest
-from deepfake.training import train
+from deepfake.models.runtime import keras, set_precision
+from deepfake.split.manifest import read_manifest
+from deepfake.training.checkpoints import Keeper
+from deepfake.training.loop import train
+from deepfake.training.options import Options
 
 pytestmark = pytest.mark.slow
 

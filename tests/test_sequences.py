@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deepfake.sequences import NO_CROP, join_sequences, judged, places, row_of
-from deepfake.splits import Entry
+from deepfake.inputs.sequences import NO_CROP, join_sequences, judged, places, row_of
+from deepfake.split.manifest import Entry
 
 
 def entry(frame, face=0, person="0", video="v", label=1):

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.crop_rule import CropRule
-from deepfake.cropping import find_faces, keep_faces
-from deepfake.face_crops import crop_faces
-from deepfake.frames import read_video
-from deepfake.people import join_people
-from deepfake.shots import find_shots
+from deepfake.core.crop_rule import CropRule
+from deepfake.faces.crop import find_faces, keep_faces
+from deepfake.faces.find_crops import crop_faces
+from deepfake.faces.people import join_people
+from deepfake.faces.shots import find_shots
+from deepfake.frames.read import read_video
 
 WIDTH, HEIGHT = 640, 360
 BOX = (280, 90, 80, 100)

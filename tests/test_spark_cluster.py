@@ -19,10 +19,10 @@ from spark_cluster import SPARK, below, kill_with_all_below
 from spark_work import draw_videos, nodes_that_know_this_module, someone_at_work, times_begun, work_by_name
 from test_spark_crops import check_rows, rows_of
 
-from deepfake.crop_rule import CropRule
-from deepfake.faces import crop_all_videos
-from deepfake.runner import Run
-from deepfake.verdicts import judge_videos
+from deepfake.core.crop_rule import CropRule
+from deepfake.faces.files import crop_all_videos
+from deepfake.jobs.work import Run
+from deepfake.verdicts.judge import judge_videos
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -95,7 +95,7 @@ def test_spark_submit_with_py_files_needs_nothing_on_the_nodes_and_writes_the_cr
 
 
 def test_nothing_is_lost_with_a_python_worker_or_a_whole_node_and_a_video_that_kills_is_given_up(cluster, tmp_path):
-    from deepfake.spark_runner import in_spark_tasks
+    from deepfake.jobs.spark_tasks import in_spark_tasks
 
     names = [*(f"{number:02d}" for number in range(40)), "kills itself"]
     outcomes, killed = {}, []

@@ -13,15 +13,15 @@ import pytest
 from conftest import ROOT, run_step
 from spark_work import draw_videos
 
-from deepfake.crop_rule import CropRule
-from deepfake.crop_table import CROP_COLUMNS, SCHEMA
-from deepfake.cropping import LANDMARKS
-from deepfake.faces import crop_all_videos
-from deepfake.files import UserError
-from deepfake.queues import OUT_OF_TIME
-from deepfake.runner import Run
-from deepfake.spark_crops import crop_into_table, full_address, make_ready
-from deepfake.spark_runner import spark_for
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.errors import UserError
+from deepfake.core.signals import OUT_OF_TIME
+from deepfake.faces.crop import LANDMARKS
+from deepfake.faces.files import crop_all_videos
+from deepfake.faces.table import CROP_COLUMNS, SCHEMA
+from deepfake.faces.table_writer import crop_into_table, full_address, make_ready
+from deepfake.jobs.spark_tasks import spark_for
+from deepfake.jobs.work import Run
 
 FRAMES = 2
 

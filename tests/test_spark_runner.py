@@ -1,7 +1,6 @@
 """Videos as tasks of Spark, on the cores of this machine: what becomes of each is as without Spark."""
 
 import csv
-import os
 import re
 import zipfile
 from functools import partial
@@ -10,11 +9,12 @@ import pytest
 from conftest import make_video, tree, write_metadata
 from spark_work import nodes_that_know_this_module, times_begun, work_by_name
 
-from deepfake import spark_runner
-from deepfake.files import UserError
-from deepfake.frames import convert_videos
-from deepfake.runner import Run, for_each_video
-from deepfake.spark_runner import reason_of, zip_package
+from deepfake.core.errors import UserError
+from deepfake.frames.files import convert_videos
+from deepfake.jobs import spark_tasks as spark_runner
+from deepfake.jobs.for_each import for_each_video
+from deepfake.jobs.spark_tasks import reason_of, zip_package
+from deepfake.jobs.work import Run
 
 MASTER = "local[2]"
 
@@ -69,8 +69,8 @@ def test_step_00_writes_the_same_files_and_does_nothing_twice(tmp_path, monkeypa
 def test_the_package_goes_to_the_nodes_as_a_zip_that_can_be_imported(tmp_path):
     path = zip_package(tmp_path)
     names = zipfile.ZipFile(path).namelist()
-    assert {"deepfake/__init__.py", "deepfake/spark_runner.py", "deepfake/drawing/scenes.py"} <= set(names)
-    assert all(name.endswith(".py") and os.path.basename(name) == name.split("/")[-1] for name in names)
+    assert {"deepfake/__init__.py", "deepfake/jobs/spark_tasks.py", "deepfake/sample/scenes.py"} <= set(names)
+    assert all(name.startswith("deepfake/") and name.endswith(".py") for name in names)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from conftest import run_step
 from spark_cluster import free_ports
 
-from deepfake.files import UserError
-from deepfake.spark_session import check_master, with_attempts
+from deepfake.core.errors import UserError
+from deepfake.jobs.spark_session import check_master, with_attempts
 
 
 @pytest.mark.parametrize(

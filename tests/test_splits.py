@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 from conftest import make_crops, make_faces, picture, run_step, table_rows, tree, write_metadata, write_table
 
-from deepfake.assignment import assign_groups, divide
-from deepfake.crop_rule import CropRule
-from deepfake.cropping import LANDMARKS
-from deepfake.crops import Crops, find_crops
-from deepfake.datasets import read_dataset
-from deepfake.face_records import parse_crop_name
-from deepfake.files import UserError
-from deepfake.split_record import SplitRecord, read_record
-from deepfake.splits import balance, balance_sets, keep_order, prepare_dataset, read_manifest
-from deepfake.videos import FAKE, REAL, Video, source_groups
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import read_dataset
+from deepfake.datasets.video import Video, source_groups
+from deepfake.faces.crop import LANDMARKS
+from deepfake.faces.records import parse_crop_name
+from deepfake.split.assign import assign_groups, divide
+from deepfake.split.balance import balance, balance_sets, keep_order
+from deepfake.split.crops import Crops, find_crops
+from deepfake.split.manifest import read_manifest
+from deepfake.split.prepare import prepare_dataset
+from deepfake.split.record import SplitRecord, read_record
 
 SETS = ("train", "val", "test")
 

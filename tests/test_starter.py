@@ -14,12 +14,12 @@ import pytest
 from conftest import ROOT, picture
 from scipy.special import logit
 
-from deepfake import starter
-from deepfake.drawing.scenes import Scene
-from deepfake.files import UserError
-from deepfake.modelinfo import SAMPLE_ONLY_NAME, ModelInfo, read_model_info, write_model_info
-from deepfake.sample import Plan
-from deepfake.starter import OWN, choose_model, find_model
+from deepfake.core.errors import UserError
+from deepfake.models import starter
+from deepfake.models.info import SAMPLE_ONLY_NAME, ModelInfo, read_model_info, write_model_info
+from deepfake.models.starter import OWN, choose_model, find_model
+from deepfake.sample.dataset import Plan
+from deepfake.sample.scenes import Scene
 
 INFO = ModelInfo("small-cnn", 32, temperature=1.4, threshold=0.45, bands={1: (0.4, 0.5)})
 # from dark to bright
@@ -89,7 +89,7 @@ def test_a_model_that_is_named_is_taken(project):
 
 def test_to_choose_takes_no_tensorflow(tmp_path):
     write_file(tmp_path / OWN, info=ModelInfo())
-    code = "import sys; from deepfake.starter import choose_model; choose_model(None, '05'); print(*sys.modules)"
+    code = "import sys; from deepfake.models.starter import choose_model; choose_model(None, '05'); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
     )
@@ -102,8 +102,8 @@ def test_to_choose_takes_no_tensorflow(tmp_path):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A model whose scores are spread, as step 03 leaves it, optimizer and all."""
-    from deepfake.devices import keras
-    from deepfake.models import build_model
+    from deepfake.models.model import build_model
+    from deepfake.models.runtime import keras
 
     path = tmp_path_factory.mktemp("trained") / "best_model.keras"
     keras.utils.set_random_seed(0)
@@ -122,8 +122,8 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(trained, project, capsys):
-    from deepfake.models import load_model
-    from deepfake.publish import publish_model
+    from deepfake.models.model import load_model
+    from deepfake.models.publish import publish_model
 
     publish_model(trained, project / "mine.keras", "mine", "faces of my own")
     assert "scores (" in capsys.readouterr().out
@@ -140,8 +140,8 @@ def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(train
 
 @pytest.mark.slow
 def test_what_half_precision_would_spoil_is_not_published(trained, project):
-    from deepfake.devices import keras
-    from deepfake.publish import publish_model
+    from deepfake.models.publish import publish_model
+    from deepfake.models.runtime import keras
 
     for target, says in (("mine.h5", "a name that ends in .keras"), (str(trained), "is the model itself")):
         with pytest.raises(UserError, match=says):
@@ -160,7 +160,7 @@ def test_what_half_precision_would_spoil_is_not_published(trained, project):
 
 @pytest.mark.slow
 def test_a_scan_without_a_model_is_by_the_starter_and_every_verdict_says_so(trained, project, monkeypatch, capsys):
-    from deepfake.publish import publish_model
+    from deepfake.models.publish import publish_model
 
     publish_model(trained, starter.STARTER, "starter", "DFDC")
     plan = Plan(originals=2, seed=0, width=400, height=200, seconds=0.1, fps=10, people=2, fakes=1)
@@ -183,10 +183,10 @@ def test_a_scan_without_a_model_is_by_the_starter_and_every_verdict_says_so(trai
 def test_training_starts_from_the_starter_in_single_precision(trained, project, capsys):
     from test_training import write_split
 
-    from deepfake.models import load_model
-    from deepfake.options import Options
-    from deepfake.publish import publish_model
-    from deepfake.training import train
+    from deepfake.models.model import load_model
+    from deepfake.models.publish import publish_model
+    from deepfake.training.loop import train
+    from deepfake.training.options import Options
 
     publish_model(trained, starter.STARTER, "starter", "DFDC")
     split_dir = write_split(project / "split_dataset")

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from deepfake.drawing.placing import Pose
-from deepfake.drawing.scenes import Plan, Scene
-from deepfake.stills import find_stills
+from deepfake.faces.stills import find_stills
+from deepfake.sample.placing import Pose
+from deepfake.sample.scenes import Plan, Scene
 
 PLAN = Plan(originals=4, seed=3, width=480, height=270, seconds=5.5, fps=2, people=1, fakes=1)
 FRAMES = PLAN.frames  # 11, half a second apart

@@ -10,11 +10,11 @@ import pytest
 from av.stream import Disposition
 from conftest import cut_in_half, number_in, picture
 
-from deepfake.decoding import read_frames, read_packets
-from deepfake.evidence import length_of
-from deepfake.frames import read_video
-from deepfake.streams import LEAST_BYTES, length_by_header
-from deepfake.uploads import Limits
+from deepfake.frames.decoding import read_frames, read_packets
+from deepfake.frames.read import read_video
+from deepfake.frames.streams import LEAST_BYTES, length_by_header
+from deepfake.scanning.evidence import length_of
+from deepfake.web.uploads import Limits
 
 PLAIN, MARKED, COVER = Disposition(0), Disposition.default, Disposition.attached_pic
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.runner import Outcome, Run, for_each_video
+from deepfake.jobs.for_each import for_each_video
+from deepfake.jobs.work import Outcome, Run
 
 
 def failures_in(work_dir: Path) -> dict[tuple[str, str], str]:

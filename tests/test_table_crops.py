@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import make_faces, table_rows, write_table
 
-from deepfake.crop_rule import CropRule
-from deepfake.face_records import landmarks_in_crop, parse_crop_name, read_faces_json
-from deepfake.files import UserError
-from deepfake.split_record import SplitRecord, write_record
-from deepfake.table_crops import find_places, list_crops, read_crops, read_places
+from deepfake.core.crop_rule import CropRule
+from deepfake.core.errors import UserError
+from deepfake.faces.records import landmarks_in_crop, parse_crop_name, read_faces_json
+from deepfake.split.record import SplitRecord, write_record
+from deepfake.split.table_reader import find_places, list_crops, read_crops, read_places
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from conftest import read_by_id, refused, run_step, touch
 
-from deepfake.datasets import find_kind, read_videos
-from deepfake.files import UserError
-from deepfake.videos import FAKE, REAL, label_of_words
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import find_kind, read_videos
+from deepfake.datasets.video import label_of_words
 
 
 def labels(folder):

@@ -12,10 +12,10 @@ import pytest
 from conftest import run_step, write_frames_json
 from scans_for_reports import JUDGE
 
-from deepfake.files import UserError
-from deepfake.frames import write_png
-from deepfake.splits import Entry, write_manifest
-from deepfake.testset import CROP_SIDE, MOST_CROPS, Sources, errors_first, judged_crops, scans_of
+from deepfake.core.errors import UserError
+from deepfake.frames.png import write_png
+from deepfake.report.test_set import CROP_SIDE, MOST_CROPS, Sources, errors_first, judged_crops, scans_of
+from deepfake.split.manifest import Entry, write_manifest
 
 
 def row(video, label, frame, p_real, face=0, person=None):
@@ -120,7 +120,7 @@ def test_a_model_that_holds_code_or_has_no_crops_to_paint_is_refused_at_once(tmp
 @pytest.mark.spark
 @pytest.mark.slow
 def test_step_04_writes_the_report_with_heat_maps(tmp_path, folders):
-    from deepfake.models import build_model
+    from deepfake.models.model import build_model
 
     model = build_model(32, "none", name="small-cnn")
     model.layers[-1].set_weights([np.ones((128, 1)), np.zeros(1)])

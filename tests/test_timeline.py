@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from scans_for_reports import JUDGE, scan_of
 
-from deepfake.timeline import MOST_PEOPLE, MOST_TICKS, clock, percent, timeline_of
+from deepfake.report.timeline import MOST_PEOPLE, MOST_TICKS, clock, percent, timeline_of
 
 
 def test_dots_are_at_their_times_and_scores_real_at_the_top():

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepfake.backbones import build_backbone
-from deepfake.files import UserError
-from deepfake.options import Options, check_start, resolved
-from deepfake.torch_weights import LEGACY_MAGIC, read_state_dict
+from deepfake.core.errors import UserError
+from deepfake.models.backbones import build_backbone
+from deepfake.models.torch_weights import LEGACY_MAGIC, read_state_dict
+from deepfake.training.options import Options, check_start, resolved
 
 SIZE = 32
 FORMS = ("zip", "legacy")

@@ -10,21 +10,22 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake import checkpoints
-from deepfake.augmentation import LEVELS
-from deepfake.checkpoints import Keeper, Phase, read_progress
-from deepfake.crop_sets import crop_set
-from deepfake.devices import keras, strategy_for
-from deepfake.evaluation import read_sets
-from deepfake.files import UserError, digest_of
-from deepfake.inputs import crop_batches
-from deepfake.modelinfo import ModelInfo, read_model_info
-from deepfake.models import backbone_of, build_model, load_model
-from deepfake.options import Options, learning_rate, phases, resolved
-from deepfake.predictions import mark_of
-from deepfake.saved_models import load_and_predict
-from deepfake.splits import Entry
-from deepfake.training import class_weights, fit, fit_phase, train
+from deepfake.core.errors import UserError
+from deepfake.core.files import digest_of
+from deepfake.evaluation.evaluate import read_sets
+from deepfake.evaluation.predictions import mark_of
+from deepfake.evaluation.saved_model import load_and_predict
+from deepfake.inputs.augmentation import LEVELS
+from deepfake.inputs.batches import crop_batches
+from deepfake.inputs.crop_set import crop_set
+from deepfake.models.info import ModelInfo, read_model_info
+from deepfake.models.model import backbone_of, build_model, load_model
+from deepfake.models.runtime import keras, strategy_for
+from deepfake.split.manifest import Entry
+from deepfake.training import checkpoints
+from deepfake.training.checkpoints import Keeper, Phase, read_progress
+from deepfake.training.loop import class_weights, fit, fit_phase, train
+from deepfake.training.options import Options, learning_rate, phases, resolved
 
 SIZE = 32
 PICTURES = ("Augmentation.png", "Loss.png", "Accuracy.png", "Confusion.png", "Curves.png")

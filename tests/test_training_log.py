@@ -2,7 +2,7 @@
 
 import pytest
 
-from deepfake.training_log import TrainingLog, in_hours
+from deepfake.training.log import TrainingLog, in_hours
 
 LOGS = {"loss": 0.5123, "accuracy": 0.7408}
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from deepfake import turning
-from deepfake.cropping import find_faces
-from deepfake.decoding import turn
-from deepfake.drawing.scenes import Plan, Scene
-from deepfake.frames import read_video
-from deepfake.turning import degrees, quarter_turns
+from deepfake.faces import turning
+from deepfake.faces.crop import find_faces
+from deepfake.faces.turning import degrees, quarter_turns
+from deepfake.frames.decoding import turn
+from deepfake.frames.read import read_video
+from deepfake.sample.scenes import Plan, Scene
 
 BACK = {0: 0, 1: 3, 2: 2, 3: 1}
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from conftest import run_step
 
-from deepfake.crops import find_crops
-from deepfake.datasets import read_dataset
-from deepfake.face_records import read_faces_json
-from deepfake.frames import read_png
-from deepfake.predictions import write_predictions
-from deepfake.sample import draw_dataset
-from deepfake.splits import read_manifest, write_sets
+from deepfake.datasets.registry import read_dataset
+from deepfake.evaluation.predictions import write_predictions
+from deepfake.faces.records import read_faces_json
+from deepfake.frames.png import read_png
+from deepfake.sample.dataset import draw_dataset
+from deepfake.split.crops import find_crops
+from deepfake.split.manifest import read_manifest
+from deepfake.split.prepare import write_sets
 
 
 @pytest.fixture(scope="module")

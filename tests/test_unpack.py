@@ -13,10 +13,11 @@ from conftest import ROOT, tree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake import unpack as module
-from deepfake.datasets import read_dataset
-from deepfake.files import UserError, whole_file
-from deepfake.unpack import RECORD, Budget, unpack, unpack_archive
+from deepfake.core.errors import UserError
+from deepfake.core.files import whole_file
+from deepfake.datasets import unpack as module
+from deepfake.datasets.registry import read_dataset
+from deepfake.datasets.unpack import RECORD, Budget, unpack, unpack_archive
 
 METADATA = '{"aaa.mp4": {"label": "FAKE", "original": "bbb.mp4"}, "bbb.mp4": {"label": "REAL"}}'
 

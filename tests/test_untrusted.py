@@ -8,10 +8,10 @@ import zipfile
 import h5py
 import pytest
 
-from deepfake.devices import keras
-from deepfake.files import UserError
-from deepfake.models import load_model
-from deepfake.untrusted import check_model
+from deepfake.core.errors import UserError
+from deepfake.models.model import load_model
+from deepfake.models.runtime import keras
+from deepfake.models.safe_load import check_model
 
 pytestmark = pytest.mark.slow
 

@@ -13,14 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, run_step
 
-from deepfake.files import UserError, write_csv
-from deepfake.metrics import score
-from deepfake.modelinfo import ModelInfo
-from deepfake.scan import verdict_of
-from deepfake.scans import Judge
-from deepfake.spark_session import start_spark
-from deepfake.splits import Entry
-from deepfake.verdicts import (
+from deepfake.core.errors import UserError
+from deepfake.core.files import write_csv
+from deepfake.evaluation.metrics import score
+from deepfake.jobs.spark_session import start_spark
+from deepfake.models.info import ModelInfo
+from deepfake.report.result import Judge
+from deepfake.scanning.scan import verdict_of
+from deepfake.split.manifest import Entry
+from deepfake.verdicts.judge import (
     ORIGINS,
     Rule,
     collect_verdicts,

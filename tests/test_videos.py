@@ -9,19 +9,11 @@ from conftest import write_metadata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake.datasets import read_dataset
-from deepfake.files import UserError
-from deepfake.tables import metadata_records
-from deepfake.videos import (
-    FAKE,
-    REAL,
-    Video,
-    keep_splits,
-    leaves_folder,
-    source_groups,
-    to_videos,
-    unique_ids,
-)
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.registry import read_dataset
+from deepfake.datasets.tables import metadata_records
+from deepfake.datasets.video import Video, keep_splits, leaves_folder, source_groups, to_videos, unique_ids
 
 
 def fake(id: str, original: str | None) -> Video:

@@ -20,9 +20,10 @@ import pytest
 from conftest import ROOT, make_video, run_step
 from served_page import CLASSIFIER, Served, draw_clips, serving, workers
 
-from deepfake import scan_queue, web_page
-from deepfake.scan import Options, scan_file
-from deepfake.uploads import MOST_NAME, Limits, RefusedError, shown_name, upload_folder
+from deepfake.scanning.scan import Options, scan_file
+from deepfake.web import app as web_page
+from deepfake.web import queue as scan_queue
+from deepfake.web.uploads import MOST_NAME, Limits, RefusedError, shown_name, upload_folder
 
 
 @pytest.fixture(scope="module")
@@ -337,8 +338,8 @@ def started(model: Path, uploads: Path) -> Iterator[tuple[subprocess.Popen, Serv
 
 @pytest.mark.slow
 def test_the_script_scans_with_a_saved_model_and_ends_clean(tmp_path, clips):
-    from deepfake.modelinfo import ModelInfo, write_model_info
-    from deepfake.models import build_model
+    from deepfake.models.info import ModelInfo, write_model_info
+    from deepfake.models.model import build_model
 
     model = tmp_path / "model.keras"
     build_model(32, "none", name="meso4").save(model)

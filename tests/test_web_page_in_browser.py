@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from served_page import Served, draw_clips, serving, workers
 
-from deepfake import web_page
+from deepfake.web import app as web_page
 
 pytestmark = pytest.mark.browser
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, make_video, run_step, write_metadata
 from daemons import CannotStartError, GridEngine, Slurm, find, wait_for
 
-from deepfake.sample import draw_dataset
+from deepfake.sample.dataset import draw_dataset
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.spark]
 

@@ -1,0 +1,1 @@
+"""What every other room may use: errors, files, labels, the decision, the rule of crops, the command line."""

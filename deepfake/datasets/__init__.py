@@ -1,0 +1,1 @@
+"""Which videos there are, and what is known of each: a module for each kind of dataset."""

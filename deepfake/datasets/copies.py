@@ -1,0 +1,87 @@
+"""The same file under several names, as public datasets have hundreds: kept in one set."""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from deepfake.datasets.listing import images_in
+from deepfake.datasets.video import Video
+
+COPY = "copy/"  # how the ties of copies begin
+
+
+# of a dataset's own sets, the first that has a file keeps it
+KEPT_FIRST = ("test", "val", "train", None)
+
+
+def find_copies(videos: Sequence[Video], videos_dir: Path) -> list[list[Video]]:
+    """The videos whose files have the same bytes, in lists of two or more; those that are empty or not there are none.
+
+    A folder of images is one file of all their bytes, in any order. Only files of one size are read.
+    """
+    files = {video.id: images_in(videos_dir / video.file) for video in videos}
+    sizes = {id: sum(os.stat(path).st_size for path in paths) for id, paths in files.items()}
+    by_size = _alike((video for video in videos if sizes[video.id]), lambda video: sizes[video.id])
+    by_bytes = [_alike(same, lambda video: _digest(files[video.id])) for same in by_size]
+    return [same for groups in by_bytes for same in groups]
+
+
+def keep_copies_together(videos: Sequence[Video], videos_dir: Path, split: str) -> list[Video]:
+    """The videos, with those of equal bytes tied together, so that they come into one set; prints how many there are.
+
+    Where `split` is "official", those in another set than the first of KEPT_FIRST are left out; and always those that
+    are called real and fake, since one of the two is wrong.
+    """
+    copies = find_copies(videos, videos_dir)
+    if not copies:
+        return list(videos)
+    left_out, contradicting, ties, stands_for = set(), [], {}, {}
+    for same in copies:
+        kept = min(same, key=lambda video: KEPT_FIRST.index(video.split))
+        if len({video.label for video in same}) > 1:
+            contradicting.append(same)
+            left_out |= {video.id for video in same}
+        elif split == "official":
+            left_out |= {video.id for video in same if video.split != kept.split}
+        ties |= {video.id: f"{COPY}{same[0].id}" for video in same}
+        stands_for |= {video.id: kept.id for video in same if video.id in left_out}  # for its fakes
+    example = copies[0]
+    print(
+        f"02: videos with the same bytes as another one: {sum(map(len, copies)) - len(copies)}, such as "
+        f"{example[0].file} and {example[1].file}; kept in one set, {len(left_out)} left out"
+    )
+    if contradicting:
+        files = " and ".join(video.file for video in contradicting[0])
+        print(f"02: warning: files that are called real and fake, left out: {len(contradicting)}, such as {files}")
+    return [
+        replace(
+            video,
+            original=stands_for.get(video.original, video.original),
+            ties=(*video.ties, *filter(None, [ties.get(video.id)])),
+        )
+        for video in videos
+        if video.id not in left_out
+    ]
+
+
+def is_copy(tie: str) -> bool:
+    """Whether a tie of a video says that it is a copy."""
+    return tie.startswith(COPY)
+
+
+def _alike(videos: Iterable[Video], key: Callable[[Video], int | bytes]) -> list[list[Video]]:
+    groups = defaultdict(list)
+    for video in videos:
+        groups[key(video)].append(video)
+    return [same for same in groups.values() if len(same) > 1]
+
+
+def _digest(paths: Sequence[Path]) -> bytes:
+    digests = []
+    for path in paths:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").digest())
+    return b"".join(sorted(digests))

@@ -1,0 +1,42 @@
+"""DFDC: one folder with its metadata.json, or all its parts as one dataset."""
+
+from pathlib import Path
+
+from deepfake.core.errors import UserError
+from deepfake.core.files import read_json
+from deepfake.datasets.listing import subfolders
+from deepfake.datasets.locate import locate
+from deepfake.datasets.tables import each_once, metadata_records
+from deepfake.datasets.video import Record, Video, check_name, keep_splits, to_videos
+
+# DFDC's, and that of its preview
+METADATA = ("metadata.json", "dataset.json")
+
+
+def metadata_files(videos_dir: Path) -> list[Path]:
+    """The metadata.json of a folder, or else those of its parts, one or two folders below."""
+    for name in METADATA:
+        if (videos_dir / name).exists():
+            return [videos_dir / name]
+    folders = subfolders(videos_dir)
+    folders += [below for folder in folders for below in subfolders(folder)]
+    return sorted(folder / "metadata.json" for folder in folders if (folder / "metadata.json").exists())
+
+
+def is_in_form(path: Path) -> bool:
+    try:
+        return bool(metadata_records(read_json(path, remedy=""), path))
+    except UserError:
+        return False
+
+
+def read_dfdc(videos_dir: Path) -> list[Video]:
+    """Read DFDC (Dolhansky et al., 2020): one folder, or all its parts as one dataset."""
+    records: list[Record] = []
+    for path in metadata_files(videos_dir) or [videos_dir / "metadata.json"]:
+        content = read_json(path, remedy=f"{videos_dir} must hold the videos and DFDC's metadata.json")
+        part = path.parent.relative_to(videos_dir).as_posix()
+        if part != ".":
+            check_name(part, videos_dir)
+        records += metadata_records(content, path, part="" if part == "." else part)
+    return to_videos(keep_splits(each_once(locate(records, videos_dir))))

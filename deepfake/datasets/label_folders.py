@@ -1,0 +1,154 @@
+"""Videos or images in folders that are called after their labels, and perhaps after sets."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.listing import find_images, find_videos, subfolders, walk
+from deepfake.datasets.name_ties import tie_by_names
+from deepfake.datasets.video import (
+    SPLIT_NAMES,
+    Record,
+    Video,
+    bare_name,
+    check_name,
+    is_image,
+    keep_splits,
+    label_of_words,
+    to_videos,
+)
+
+# what step 01a calls its crops; `face_records`, which has the rule, needs the datasets itself
+OUR_CROP = re.compile(r".+-\d{3,}-\d{2,}\.png")
+
+
+# so few folders of real images are perhaps no videos
+FEWEST_FOLDERS = 10
+
+
+@dataclass(frozen=True)
+class LabelFolder:
+    """A folder of videos of one label, and the set that the folder around or in it says: `train/real`, `real/train`."""
+
+    path: Path
+    label: int
+    split: str | None = None
+
+
+def find_label_folders(videos_dir: Path) -> list[LabelFolder]:
+    """The folders of a dataset that are called after a label, in their order; those in folders called after a set."""
+    found = []
+    for folder in subfolders(videos_dir):
+        label, inner = label_of_words(folder.name), subfolders(folder)
+        if label is None and (split := _set_of(folder)):
+            labels = [(path, label_of_words(path.name)) for path in inner]
+            found += [LabelFolder(path, label, split) for path, label in labels if label is not None]
+        elif label is not None and {"train", "test"} <= set(map(_set_of, inner)):
+            found += [LabelFolder(path, label, _set_of(path)) for path in inner]
+        elif label is not None:
+            found.append(LabelFolder(folder, label))
+    return found
+
+
+def _set_of(folder: Path) -> str | None:
+    return SPLIT_NAMES.get(folder.name.lower())
+
+
+def _tell_of_other_folders(videos_dir: Path, read: list[LabelFolder], find: Callable[[Path], list[Path]]) -> None:
+    """Print how many videos lie beside the folders that are read, in folders whose names tell no label."""
+    tops = {folder.path.relative_to(videos_dir).parts[0] for folder in read}
+    beside = [videos_dir / top for top in tops if label_of_words(top) is None]
+    others = [path for folder in (videos_dir, *beside) for path in subfolders(folder)]
+    left_out = {path: files for path in others if not _is_read(path, read) and (files := find(path))}
+    if left_out:
+        names = ", ".join(f"{path.relative_to(videos_dir).as_posix()}/" for path in sorted(left_out)[:3])
+        print(
+            f"{videos_dir}: left out, in folders whose names say neither real nor fake: "
+            f"{sum(map(len, left_out.values()))}, in {names}; move what is real into real/ and what is fake into fake/"
+        )
+
+
+def _is_read(folder: Path, read: list[LabelFolder]) -> bool:
+    return any(each.path.is_relative_to(folder) or folder.is_relative_to(each.path) for each in read)
+
+
+def is_folders(videos_dir: Path) -> bool:
+    folders = find_label_folders(videos_dir)
+    labels = {folder.label for folder in folders}
+    return labels == {FAKE, REAL} and any(find_videos(folder.path) for folder in folders)
+
+
+def read_folders(videos_dir: Path) -> list[Video]:
+    """Read real/ and fake/, also below or above train/, val/ and test/; the first folder in fake/ is the method.
+
+    Originals and identities are those that the names tell.
+    """
+    return _read_label_folders(videos_dir, find_videos)
+
+
+def is_images(videos_dir: Path) -> bool:
+    folders = find_label_folders(videos_dir)
+    if {folder.label for folder in folders} != {FAKE, REAL} or is_folders(videos_dir):
+        return False
+    return any(any(map(is_image, names)) for folder in folders for _, names in walk(folder.path))
+
+
+def read_images(videos_dir: Path) -> list[Video]:
+    """Read images in folders as those of videos are: each is the one crop of a video of its own, which is printed.
+
+    Where real images lie in folders of their own, each folder of images is a video: its crops belong together.
+    """
+    folders = find_label_folders(videos_dir)
+    real = {folder.path for folder in folders if folder.label == REAL}
+    in_folders = any(path.parent != folder for folder in real for path in find_images(folder))
+
+    def find(folder: Path) -> list[Path]:
+        images = find_images(folder)
+        if images and all(OUR_CROP.fullmatch(path.name) for path in images):
+            if not _is_read(folder, folders):
+                return []
+            raise UserError(f"{folder}: holds crops that step 02 has sorted; give step 03 that folder, as --split-dir")
+        places = [path.parent if in_folders and path.parent != folder else path for path in images]
+        return list(dict.fromkeys(places))
+
+    videos = _read_label_folders(videos_dir, find)
+    what = "folders of images, each read as a video" if in_folders else "images, each read as a video of its own"
+    print(f"{videos_dir}: {what}: {len(videos)}")
+    if in_folders and sum(video.label == REAL for video in videos) < FEWEST_FOLDERS:
+        print(
+            f"{videos_dir}: fewer than {FEWEST_FOLDERS} of the folders are real; if they divide the images by where "
+            "they come from and not by video, put the images right into real/ and fake/"
+        )
+    return videos
+
+
+def _read_label_folders(videos_dir: Path, find: Callable[[Path], list[Path]]) -> list[Video]:
+    records, folders = [], find_label_folders(videos_dir)
+    _tell_of_other_folders(videos_dir, folders, find)
+    for folder in folders:
+        for path in find(folder.path):
+            file = path.relative_to(videos_dir).as_posix()
+            check_name(file, videos_dir)
+            below = path.relative_to(folder.path).parts
+            method = below[0] if folder.label == FAKE and len(below) > 1 else None
+            records.append(Record(file, folder.label, str(videos_dir), method=method, split=folder.split))
+    if len({record.split for record in records}) == 1:  # one set alone divides nothing
+        records = [replace(record, split=None) for record in records]
+    _tell_of_shared_names(records)
+    return to_videos(keep_splits(tie_by_names(records)))
+
+
+def _tell_of_shared_names(records: list[Record]) -> None:
+    """Print how many videos lie in two sets by their names, which would be trained on and tested on."""
+    sets: dict[tuple[int, str], dict[str, str]] = {}
+    for record in records:
+        if record.split:
+            sets.setdefault((record.label, bare_name(record.file).lower()), {})[record.split] = record.file
+    if shared := [list(files.values()) for files in sets.values() if len(files) > 1]:
+        example = " and ".join(shared[0][:2])
+        print(
+            f"videos of one name in two sets: {len(shared)}, such as {example}; if they are the same, keep one of them"
+        )

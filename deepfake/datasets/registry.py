@@ -1,0 +1,139 @@
+"""Every dataset that people bring, read as the same records: what kind it is, and its videos."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepfake.core.errors import UserError
+from deepfake.datasets.celebdf import is_celebdf, read_celebdf
+from deepfake.datasets.dfdc import is_in_form, metadata_files, read_dfdc
+from deepfake.datasets.external_crops import is_face_folders, read_face_folders
+from deepfake.datasets.faceforensics import is_faceforensics, read_faceforensics
+from deepfake.datasets.fakeavceleb import is_fakeavceleb, read_fakeavceleb
+from deepfake.datasets.label_folders import is_folders, is_images, read_folders, read_images
+from deepfake.datasets.listing import read_columns, subfolders
+from deepfake.datasets.locate import check_some_are_there
+from deepfake.datasets.tables import find_tables, read_csv
+from deepfake.datasets.video import Video
+
+# kinds that hold crops of faces instead of videos
+OF_OTHERS = ("faces", "images")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of dataset: what it is called, what is looked for to know it, and how it is read."""
+
+    title: str
+    looked_for: str
+    fits: Callable[[Path], bool]
+    read: Callable[[Path], list[Video]]
+
+
+def read_dataset(videos_dir: Path, dataset: str = "auto") -> list[Video]:
+    """Read the videos of a dataset, sorted by id; `dataset` is its kind, of READERS, or "auto" to find it by looking.
+
+    Raises:
+        UserError: the kind cannot be told, the dataset is not in its form, or a name leaves the folder.
+    """
+    kind = READERS[find_kind(videos_dir, dataset)]
+    videos = kind.read(videos_dir)
+    if not videos:
+        raise UserError(f"{videos_dir}: holds no video ({kind.title}: looked for {kind.looked_for})")
+    return sorted(videos, key=lambda video: video.id)
+
+
+def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
+    """The kind of a dataset, of READERS: `dataset` itself unless that is "auto".
+
+    Raises:
+        UserError: there is no such folder, no kind fits, or more than one does.
+    """
+    if not videos_dir.is_dir():
+        raise UserError(f"{videos_dir}: no such folder; point --videos-dir at the folder of a dataset (--dataset)")
+    if dataset not in ("auto", *READERS):
+        raise UserError(f"--dataset {dataset}: not a kind of dataset; there are {', '.join(READERS)}")
+    if dataset != "auto":
+        return dataset
+    found = _fitting(videos_dir)
+    if len(found) > 1:
+        raise UserError(f"{videos_dir}: can be read as {' or '.join(found)}; name the kind with --dataset")
+    if not found:
+        for folder in subfolders(videos_dir):  # archives often bring a folder of their own
+            if kinds := _fitting(folder):
+                raise UserError(f"{videos_dir}: the dataset is one folder below ({kinds[0]}); --videos-dir {folder}")
+        if numbered := [folder.name for folder in subfolders(videos_dir) if folder.name in ("0", "1")]:
+            names = " and ".join(f"{name}/" for name in numbered)
+            raise UserError(
+                f"{videos_dir}: {names}: numbers do not tell which is real; call the folders real/ and fake/"
+            )
+        kinds = ", no ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items())
+        raise UserError(f"{videos_dir}: no dataset of any kind of --dataset in it: no {kinds}")
+    return found[0]
+
+
+def _fitting(folder: Path) -> list[str]:
+    """The kinds of dataset that a folder can be read as."""
+    found = [name for name, kind in READERS.items() if kind.fits(folder)]
+    if (
+        len(found) > 1
+        and "csv" in found
+        and not any({"file", "label"} <= set(read_columns(t)) for t in find_tables(folder))
+    ):
+        found.remove("csv")  # a table of other columns may be about anything
+    if len(found) > 1 and "dfdc" in found and not any(map(is_in_form, metadata_files(folder))):
+        found.remove("dfdc")  # the JSON of something else
+    if "dfdc" in found and "images" in found:  # those of its videos' frames and crops
+        found.remove("images")
+    if "faces" in found:  # whose tables have the forms of these two
+        found = [name for name in found if name not in ("dfdc", "csv", "images")]
+    if "faceforensics" in found:  # two of the folders of its mirrors are called as labels are
+        found = [name for name in found if name not in ("folders", "images")]
+    return found
+
+
+def print_kind(videos_dir: str, dataset: str) -> None:
+    """Read a dataset whole, for run.sh to know before all work that it can be, and print its kind on the last line.
+
+    Raises:
+        UserError: as `read_dataset`.
+    """
+    kind = find_kind(Path(videos_dir), dataset)
+    read_dataset(Path(videos_dir), kind)
+    print(kind)
+
+
+def read_videos(videos_dir: Path, dataset: str, step: str) -> dict[str, Video]:
+    """The videos of a dataset by id, for a step that opens them; prints what kind it is, unless DFDC.
+
+    Raises:
+        UserError: as `read_dataset`, the dataset holds crops instead of videos, or no video is there.
+    """
+    kind = find_kind(videos_dir, dataset)
+    if kind in OF_OTHERS:
+        raise UserError(f"{videos_dir}: holds crops of faces already; it enters at step 02")
+    videos = {video.id: video for video in read_dataset(videos_dir, kind)}
+    check_some_are_there(list(videos.values()), videos_dir)
+    if kind != "dfdc":  # what is taken for granted needs no telling
+        print(f"{step}: {READERS[kind].title} dataset, {len(videos)} videos")
+    return videos
+
+
+READERS = {
+    "dfdc": Kind("DFDC", "metadata.json", lambda path: bool(metadata_files(path)), read_dfdc),
+    "faceforensics": Kind("FaceForensics++", "original_sequences/", is_faceforensics, read_faceforensics),
+    "celebdf": Kind("Celeb-DF", "Celeb-real/", is_celebdf, read_celebdf),
+    "fakeavceleb": Kind("FakeAVCeleb", "RealVideo-RealAudio/", is_fakeavceleb, read_fakeavceleb),
+    "folders": Kind("real and fake folders", "real/ and fake/", is_folders, read_folders),
+    "csv": Kind("CSV", ".csv with file,label", lambda path: bool(find_tables(path)), read_csv),
+    "images": Kind("images", "images in real/ and fake/", is_images, read_images),
+    "faces": Kind("faces", "images with metadata*.csv", is_face_folders, read_face_folders),
+}
+
+
+def add_dataset_option(parser: argparse.ArgumentParser) -> None:
+    """The option that says what kind of dataset is in --videos-dir."""
+    parser.add_argument(
+        "--dataset", choices=("auto", *READERS), default="auto", help="the kind of dataset; auto: found by looking"
+    )

@@ -1,0 +1,252 @@
+"""What a dataset's tables say of its videos: CSV, and JSON as DFDC's metadata.json, by one set of rules."""
+
+import json
+from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.listing import (
+    is_visible,
+    plain_column,
+    read_columns,
+    read_rows,
+)
+from deepfake.datasets.locate import locate, within
+from deepfake.datasets.name_ties import named_as_fakes, tie_by_names
+from deepfake.datasets.video import (
+    FAKE_WORDS,
+    REAL_WORDS,
+    SEPARATORS,
+    Record,
+    Video,
+    bare_name,
+    check_name,
+    is_text,
+    keep_splits,
+    label_of_words,
+    or_none,
+    to_videos,
+)
+
+COUNTERS = ("id", "", "unnamed:_0")  # columns of names, or of the numbers of the rows, as pandas writes them
+
+
+NAMES = "file filename file_name filepath file_path path video_path videopath video videoname video_name name video_id"
+
+
+NAME_COLUMNS = (*NAMES.split(), *COUNTERS)
+
+
+# the columns that tell the label, and what 1 means in them
+LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, "real": REAL, "class": REAL}
+
+
+ONES = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
+
+
+IDENTITIES = ("target_id", "swapped_id")  # of the people in a video, in DFDC's preview
+
+
+# DFDC's list of its test set has these columns, and its 1 is fake
+DFDC_LIST, DFDC_COLUMNS = "labels", ["filename", "label"]
+
+
+def columns_of(names: Iterable[str]) -> tuple[str | None, str | None]:
+    """The columns of a table that name a video, and that tell its label; None for what it has not."""
+    present = list(names)
+    name = next((column for column in NAME_COLUMNS if column in present), None)
+    return name, next((column for column in LABEL_COLUMNS if column in present), None)
+
+
+def read_csv_records(path: Path) -> list[Record]:
+    """The records of a CSV file: a name in the first of NAME_COLUMNS that is there and does not only count, a label
+    (LABEL_COLUMNS), and perhaps original, split and method.
+
+    Rows without a label are left out, and counted in a line that is printed.
+
+    Raises:
+        UserError: a column is missing, or a row cannot be used; the line is named.
+    """
+    rows = read_rows(path)
+    if not rows:
+        raise UserError(f"{path}: lists no video; it needs rows below the names of its columns")
+    present = [name for name in NAME_COLUMNS if name in rows[0][1]]
+    label = columns_of(rows[0][1])[1]
+    if not present or not label:
+        names = " or ".join(filter(None, NAME_COLUMNS))
+        raise UserError(f"{path}: needs the columns {names}, and label; it has {', '.join(rows[0][1])}")
+    column = min(present, key=lambda name: name in COUNTERS and all(row[name].isdecimal() for _, row in rows))
+    listed = [(f"{path}, line {line}", row[column].replace("\\", "/"), row) for line, row in rows]
+    one = LABEL_COLUMNS[label]
+    if DFDC_LIST in path.stem.lower() and set(DFDC_COLUMNS) <= set(rows[0][1]):
+        print(f"{path}: read as DFDC's own list, whose label 1 is fake; call the column is_real if its 1 is real")
+        one = FAKE
+    return _records(path, listed, label, one)
+
+
+def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
+    """The records of a metadata.json that is in the folder `part` of a dataset; at least one.
+
+    DFDC's form is `{"name.mp4": {"label": "REAL"}, ...}`; a list of records that have their names is read too.
+
+    Raises:
+        UserError: `content` is in no such form, a label or another value cannot be used, or a name leaves the folder.
+    """
+    listed = _named_records(content, path)
+    if not listed:
+        raise UserError(f"{path}: lists no video; point --videos-dir at a dataset")
+    found = {column for _, _, record in listed for column in record}
+    label = columns_of(found)[1] or "label"
+    records = _records(path, listed, label, LABEL_COLUMNS[label], part)
+    if not records:
+        raise UserError(f"{path}: none of its {len(listed)} videos has a label; it must be REAL or FAKE")
+    return records
+
+
+def _named_records(content: Any, path: Path) -> list[tuple[str, str, dict[str, Any]]]:
+    """Where each record stands, the name of its video, and its values by names in small letters."""
+    form = UserError(f'{path}: not in the DFDC form {{"name.mp4": {{"label": "REAL"}}, ...}}')
+    if isinstance(content, dict) and content and all(map(str.isdecimal, content)):  # as pandas numbers its rows
+        content = list(content.values()) if _all_named(content.values()) else content
+    if isinstance(content, list):
+        if not content or not all(isinstance(record, dict) for record in content):
+            raise form
+        records = [_small(record) for record in content]
+        name = columns_of(set.intersection(*map(set, records)))[0]
+        if name is None or not all(isinstance(record[name], str) for record in records):
+            raise UserError(f"{path}: its records have no name in common, such as filename; {form}")
+        return [(str(path), record[name].replace("\\", "/"), record) for record in records]
+    if not isinstance(content, dict):
+        raise form
+    named = []
+    for name, record in content.items():
+        if not isinstance(record, dict) and _label(record, REAL)[0] is None:
+            raise UserError(f'{path}: {json.dumps(name)} needs a record like {{"label": "REAL"}}')
+        values = _small(record) if isinstance(record, dict) else {"label": record}
+        named.append((str(path), name.replace("\\", "/"), values))
+    return named
+
+
+def _all_named(records: Iterable[Any]) -> bool:
+    return all(isinstance(record, dict) and columns_of(_small(record))[0] for record in records)
+
+
+def _small(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {plain_column(key): value for key, value in record.items()}
+
+
+def _records(
+    path: Path, listed: list[tuple[str, str, Mapping[str, Any]]], label: str, one: int, part: str = ""
+) -> list[Record]:
+    """The records of a table, from where each stands, its name and its values; those without a label are counted."""
+    records, by_number, without = [], [], 0
+    for source, written_name, values in listed:
+        name = within(written_name, path.parent)
+        check_name(name, source)
+        written = or_none(values.get(label))
+        if written is None:
+            without += 1
+            continue
+        found, is_number = _label(written, one)
+        if found is None:
+            shown = f"{source}: {json.dumps(name)} has the label {json.dumps(written)}"
+            raise UserError(f"{shown}; it must be REAL or FAKE, or 1 or 0")
+        for other in values.keys() & LABEL_COLUMNS.keys() - {label}:
+            if _label(values[other], LABEL_COLUMNS[other])[0] == 1 - found:
+                raise UserError(
+                    f"{source}: {json.dumps(name)} has the {label} {json.dumps(written)}, where 1 is real, and the "
+                    f"{other} {json.dumps(values[other])}; keep the one that is right"
+                )
+        records.append(_record(source, name, values, found, part, path.parent))
+        by_number += [records[-1]] if is_number else []
+    if without:
+        print(f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}")
+    _check_numbers(path, by_number)
+    if by_number and one == REAL and label in ("label", "class"):
+        print(f"{path}: labels in numbers, read as 1 for real and 0 for fake")
+    return records
+
+
+def _label(written: Any, one: int) -> tuple[int | None, bool]:
+    """The label that is written in a word or a number, of which 1 is `one`, and whether it is a number."""
+    text = str(written).strip().lower()
+    if text in ONES and isinstance(written, str | int | float):
+        return (one if ONES[text] else 1 - one), True
+    return (label_of_words(text) if isinstance(written, str) else None), False
+
+
+def _record(source: str, name: str, values: Mapping[str, Any], label: int, part: str, folder: Path) -> Record:
+    others = {key: or_none(values.get(key)) for key in ("original", "method")}
+    if is_text(others["original"]):
+        others["original"] = within(others["original"], folder)
+    for key, value in others.items():
+        if value is not None and not is_text(value):
+            raise UserError(f"{source}: the {key} of {json.dumps(name)} is not a text: {json.dumps(value)}")
+    split = or_none(values.get("split")) or or_none(values.get("set"))
+    people = [or_none(values.get(key)) for key in IDENTITIES]
+    return Record(
+        file=f"{part}/{name}" if part else name,
+        label=label,
+        source=source,
+        split=split if isinstance(split, str) else None,
+        sample=values.get("sample") is True,
+        ties=tuple(dict.fromkeys(f"person/{person}" for person in people if person is not None)),
+        part=part,
+        **others,
+    )
+
+
+def _check_numbers(path: Path, records: list[Record]) -> None:
+    """Refuse labels in numbers that contradict the names: many tables call a fake 1."""
+    fakes = named_as_fakes(record.file for record in records)
+    told = [(record, label) for record in records if (label := _told_otherwise(record, fakes)) is not None]
+    turned = [record for record, label in told if record.label != label]
+    if len(turned) > len(told) / 2:
+        number = 1 if turned[0].label == REAL else 0
+        raise UserError(
+            f"{path}: {json.dumps(turned[0].file)} has the label {number}, and {len(turned)} of {len(told)} such names "
+            "say the opposite: here 1 is real and 0 is fake; call the column is_fake if its 1 is fake"
+        )
+
+
+def _told_otherwise(record: Record, fakes: Container[str]) -> int | None:
+    """The label that a name tells; what was made from another video is fake, and what is named like that (`fakes`)."""
+    if record.original and bare_name(record.original) != bare_name(record.file):
+        return FAKE
+    if record.file in fakes:
+        return FAKE
+    words = set(SEPARATORS.split(record.file.lower().replace("/", " ")))
+    real, fake = words & REAL_WORDS, words & FAKE_WORDS
+    return None if bool(real) == bool(fake) else REAL if real else FAKE
+
+
+def find_tables(videos_dir: Path) -> list[Path]:
+    files = sorted(videos_dir.iterdir()) if videos_dir.is_dir() else []
+    tables = [path for path in files if is_visible(path.name) and path.suffix.lower() == ".csv"]
+    return [path for path in tables if lists_videos(read_columns(path))]
+
+
+def lists_videos(columns: list[str]) -> bool:
+    name, label = columns_of(columns)
+    return bool(label) and name not in (None, *COUNTERS)
+
+
+def read_csv(videos_dir: Path) -> list[Video]:
+    """Read the one table of a folder that has a column of names and one of labels."""
+    tables = find_tables(videos_dir)
+    if len(tables) != 1:
+        names = " and ".join(path.name for path in tables) or "none"
+        raise UserError(f"{videos_dir}: needs one .csv with the columns file and label; it has {names}")
+    records = locate(read_csv_records(tables[0]), videos_dir)
+    return to_videos(keep_splits(tie_by_names(each_once(records))))
+
+
+def each_once(records: list[Record]) -> list[Record]:
+    first: dict[str, Record] = {}
+    for record in records:
+        if record.file in first:
+            raise UserError(f"{record.source}: {record.file} stands in {first[record.file].source} too; keep one")
+        first[record.file] = record
+    return records

@@ -1,1 +1,0 @@
-"""Drawing of people, and of people with the face of another, into the frames of sample videos."""

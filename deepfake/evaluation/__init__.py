@@ -1,0 +1,1 @@
+"""What predictions are worth: metrics, calibration, plots. Step 03a."""

@@ -1,0 +1,224 @@
+"""What a trained model is worth: calibrated on validation, its predictions of the test set, their metrics."""
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.core.decision import THRESHOLD, apply_temperature
+from deepfake.core.errors import UserError
+from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.evaluation.calibration import fit_bands, fit_temperature, fit_threshold, video_means
+from deepfake.evaluation.metric_files import write_metrics
+from deepfake.evaluation.metrics import Scores, log_loss, score
+from deepfake.evaluation.plots import plot_confusion
+from deepfake.evaluation.predictions import NAME, write_predictions
+from deepfake.faces.people import count_people
+from deepfake.inputs.batches import crop_batches
+from deepfake.inputs.crop_set import CropSet, cached, crop_set, readable_crops
+from deepfake.inputs.sequences import judged
+from deepfake.models.info import IMAGE_SIZE, SAMPLE_ONLY, UNKNOWN, ModelInfo
+from deepfake.models.model import frames_of, predict
+from deepfake.models.runtime import keras
+from deepfake.split.manifest import Entry, read_manifest
+from deepfake.split.prepare import SHARES
+from deepfake.split.record import read_address
+from deepfake.split.table_reader import find_places
+
+CROPS_AT_A_TIME = 64
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What calibration did, in log loss by frame; the test figures come when the test set has been predicted."""
+
+    temperature: float
+    val_log_loss_before: float
+    val_log_loss_after: float
+    test_log_loss_before: float | None = None
+    test_log_loss_after: float | None = None
+
+
+def read_sets(
+    split_dir: Path,
+    splits: tuple[str, ...] = tuple(SHARES),
+    left_out: str | None = None,
+    needed: tuple[int, ...] = (FAKE, REAL),
+) -> dict[str, list[Entry]]:
+    """The manifest's entries of some sets, by set; each must have the `needed` labels.
+
+    A method that is `left_out` is in none of them but the test set, which must have fakes of it, and has none of
+    others then.
+
+    Raises:
+        UserError: step 02 has not been run, a set lacks a label, no fake is of the method, or a crop is gone.
+    """
+    manifest, listed = split_dir / "manifest.csv", read_manifest(split_dir)
+    entries = listed
+    if left_out is not None:
+        methods = sorted({entry.method for entry in listed} - {""})
+        if left_out not in methods:
+            raise UserError(f"{manifest}: no fake by the method {left_out}; there are {', '.join(methods) or 'none'}")
+        entries = [
+            entry for entry in listed if entry.label == REAL or (entry.method == left_out) == (entry.split == "test")
+        ]
+    sets = {split: [entry for entry in entries if entry.split == split] for split in splits}
+    for split, members in sets.items():
+        wanted = (FAKE, REAL) if left_out is not None and split == "test" else needed
+        lacking = [LABEL_NAMES[label] for label in wanted if label not in {entry.label for entry in members}]
+        if lacking:
+            raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{_remedy(listed, left_out)}")
+    _check_there(sets, split_dir)
+    return sets
+
+
+def _check_there(sets: dict[str, list[Entry]], split_dir: Path) -> None:
+    """Raise a UserError if a crop is gone: better known now than after hours of training."""
+    entries = [entry for members in sets.values() for entry in members]
+    if address := read_address(split_dir):
+        find_places(address, ((entry.video, entry.frame, entry.face) for entry in entries))
+        return
+    for entry in entries:
+        if not (file := split_dir / entry.split / entry.file).is_file():
+            raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
+
+
+def _remedy(listed: list[Entry], left_out: str | None) -> str:
+    if left_out is not None:
+        tested = sorted({entry.method for entry in listed if entry.split == "test"} - {""})
+        methods = ", ".join(tested) or "none that is known"
+        return f" where {left_out} is left out; the test has {methods}, and a larger dataset more (--originals 100)"
+    if all(entry.label == REAL for entry in listed):
+        return "; train with --self-blend, and give 03a the self_blended/ that it writes as --split-dir"
+    return "; run step 02 again"
+
+
+def count_labels(entries: list[Entry]) -> dict[str, int]:
+    """How many crops are real and fake."""
+    counts = Counter(entry.label for entry in entries)
+    return {LABEL_NAMES[label]: counts[label] for label in (REAL, FAKE)}
+
+
+def calibrate(
+    model: keras.Model,
+    entries: list[Entry],
+    split_dir: Path,
+    info: ModelInfo,
+    fitted_temperature: bool = True,
+    fitted_threshold: bool = False,
+    quiet: bool = False,
+    scratch: Path = Path(),
+) -> tuple[ModelInfo, Calibration]:
+    """Fit temperature (unless it is to be 1), threshold (unless 0.5) and uncertain bands on the validation crops.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    raw = raw_predictions(model, entries, split_dir, quiet=quiet, scratch=scratch)
+    return fit_rules(judged(entries, frames_of(model)), raw, info, fitted_temperature, fitted_threshold)
+
+
+def fit_rules(
+    entries: list[Entry],
+    raw: np.ndarray,
+    info: ModelInfo,
+    fitted_temperature: bool = True,
+    fitted_threshold: bool = False,
+) -> tuple[ModelInfo, Calibration]:
+    """What `calibrate` fits, from N validation items and the p_real (N) that the model itself gives for them."""
+    labels = np.array([entry.label for entry in entries])
+    # people recur within a part of DFDC, and in no other
+    groups = [entry.part or entry.group for entry in entries]
+    temperature = fit_temperature(labels, raw, groups) if fitted_temperature else 1.0
+    p_real = apply_temperature(raw, temperature)
+    videos = np.array([entry.video for entry in entries])
+    threshold = fit_threshold(*video_means(videos, labels, p_real)) if fitted_threshold else THRESHOLD
+    bands = fit_bands(videos, labels, p_real, threshold)
+    calibration = Calibration(temperature, log_loss(labels, raw), log_loss(labels, p_real))
+    return dataclasses.replace(info, temperature=temperature, threshold=threshold, bands=bands), calibration
+
+
+def raw_predictions(
+    model: keras.Model,
+    entries: list[Entry],
+    split_dir: Path,
+    info: ModelInfo = UNKNOWN,
+    quiet: bool = False,
+    scratch: Path = Path(),
+) -> np.ndarray:
+    """p_real of N crops, or of their `judged` sequences, as the model gives it: N float64.
+
+    `info` says what the model takes and gives. `scratch` is a folder for what crops of a table take on the disk.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    crops = crops_for(model, entries, split_dir)
+    kind = "auto" if crops.address else "none"  # files are read once anyway, as they are needed
+    with readable_crops(split_dir), cached(crops, kind, scratch / f".{entries[0].split}.cache", quiet) as crops:
+        return judge(model, crops, info, quiet)
+
+
+def crops_for(model: keras.Model, entries: list[Entry], split_dir: Path) -> CropSet:
+    """The crops of some entries as a model takes them: at its size, and in sequences if it judges those."""
+    return crop_set(entries, split_dir, model.input_shape[-2] or IMAGE_SIZE, frames_of(model))
+
+
+def judge(model: keras.Model, crops: CropSet, info: ModelInfo = UNKNOWN, quiet: bool = False) -> np.ndarray:
+    """p_real of N items as a model gives it: N float64."""
+    batches = crop_batches(crops, batch_size=max(1, CROPS_AT_A_TIME // (frames_of(model) or 1)))
+    return predict(model, batches, quiet, info)
+
+
+def report_test(
+    step: str,
+    model: keras.Model,
+    entries: list[Entry],
+    split_dir: Path,
+    out_dir: Path,
+    info: ModelInfo,
+    quiet: bool = False,
+    model_path: Path | None = None,
+) -> tuple[Scores, float]:
+    """Predict the test crops; write the predictions, their metrics and pictures, and print the accuracy.
+
+    Gives the scores, and the log loss before the model's temperature is applied.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    raw = raw_predictions(model, entries, split_dir, info, quiet, scratch=out_dir)
+    entries = judged(entries, frames_of(model))
+    p_real = apply_temperature(raw, info.temperature)
+    write_predictions(entries, p_real, out_dir, info, model_path)
+    labels = np.array([entry.label for entry in entries])
+    scores, before = score(labels, p_real), log_loss(labels, raw)
+    unit = "sequence" if frames_of(model) else "crop"
+    write_metrics(
+        "frames",
+        labels,
+        p_real,
+        [entry.group for entry in entries],
+        [entry.method for entry in entries],
+        out_dir,
+        note=SAMPLE_ONLY if info.sample_only else None,
+        people=people_of(entries),
+        extra={"temperature": info.temperature, "log_loss_before_calibration": before},
+        title=f"Test {unit}s",
+    )
+    plot_confusion(scores.confusion, f"Test {unit}s", out_dir / "Confusion.png")
+    right, total = scores.confusion.trace(), scores.confusion.sum()
+    by = unit.replace("crop", "frame")
+    print(f"{step}: test accuracy by {by} {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
+    return scores, before
+
+
+def people_of(entries: list[Entry]) -> list[int | None]:
+    """How many people are in the video of each crop, as far as they are known."""
+    faces: dict[str, list[tuple[int, str]]] = {}
+    for entry in entries:
+        faces.setdefault(entry.video, []).append((entry.frame, entry.person))
+    people = {video: count_people(members) for video, members in faces.items()}
+    return [people[entry.video] for entry in entries]

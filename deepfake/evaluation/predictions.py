@@ -1,0 +1,125 @@
+"""Frame predictions on disk: what steps 03 and 03a write and step 04 reads."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deepfake.core.files import digest_of, read_json, whole_file, write_json
+from deepfake.models.info import UNKNOWN, ModelInfo, as_model_info, read_model_info
+from deepfake.split.manifest import Entry
+
+NAME = "cnn_preds_values"
+
+
+MARKS = f"_{NAME}.json"  # Spark passes over names that start with _
+
+
+MARK_KEY = b"made_by"  # in the Parquet file's own metadata
+
+
+OLD_MARK_KEY = b"sample_only"
+
+
+COLUMNS = {
+    "label": pa.int8(),
+    "video": pa.string(),
+    "group": pa.string(),
+    "method": pa.string(),
+    "frame": pa.int32(),
+    "face": pa.int32(),
+    "person": pa.string(),
+}
+
+
+def write_predictions(
+    entries: Sequence[Entry],
+    p_real: np.ndarray,
+    out_dir: Path,
+    info: ModelInfo = UNKNOWN,
+    model: Path | None = None,
+) -> None:
+    """Write the p_real (N floats) of N crops as `cnn_preds_values.json` and `.parquet`, the same numbers in both.
+
+    What is known of the model goes beside them, and into the Parquet file, for step 04: its `info`, as it was applied,
+    and what its file is known by.
+    """
+    values = [round(float(value), 10) for value in p_real]
+    write_json(out_dir / f"{NAME}.json", [[entry.file, value] for entry, value in zip(entries, values, strict=True)])
+    columns = {key: pa.array([getattr(entry, key) for entry in entries], kind) for key, kind in COLUMNS.items()}
+    mark = {**asdict(info), "model": digest_of(model) if model else None}
+    write_json(out_dir / MARKS, mark)
+    with whole_file(out_dir / f"{NAME}.parquet") as temporary:
+        table = pa.table({**columns, "p_real": pa.array(values, pa.float64())})
+        pq.write_table(table.replace_schema_metadata({MARK_KEY: json.dumps(mark)}), temporary)
+
+
+def model_behind(predictions: Path) -> tuple[ModelInfo | None, Path | None]:
+    """What is known of the model that made some predictions (a file or a folder), and the file that says so.
+
+    That is tmp_checkpoint/best_model.json of the same folder, unless it is known to be of another model, or else what
+    step 03 or 03a has written with the predictions. Two None where neither is there.
+
+    Raises:
+        UserError: one of these files is damaged.
+    """
+    mark, source = _mark(predictions)
+    found = _folder(predictions) / "tmp_checkpoint" / "best_model.json"
+    if found.is_file():
+        info = read_model_info(found)
+        if _is_of(info, found, mark):
+            return replace(info, sample_only=info.sample_only or mark.get("sample_only") is True), found
+    if "threshold" in mark:
+        return as_model_info(mark, source), source
+    return None, None
+
+
+def mark_of(predictions: Path) -> bool | None:
+    """Whether the model behind some predictions is marked as one that knows the sample only; None if not known.
+
+    Raises:
+        UserError: as `model_behind`.
+    """
+    info, _ = model_behind(predictions)
+    return info.sample_only if info else _mark(predictions)[0].get("sample_only")
+
+
+def _folder(predictions: Path) -> Path:
+    return predictions if predictions.is_dir() else predictions.parent
+
+
+def _mark(predictions: Path) -> tuple[dict[str, Any], Path]:
+    """What was written of the model with the predictions, and the file where it stands; empty if there is nothing.
+
+    Older marks hold sample_only alone.
+    """
+    folder = _folder(predictions)
+    mark, source = {}, folder / MARKS
+    if predictions.suffix == ".parquet" and predictions.is_file():
+        try:
+            metadata = pq.read_schema(predictions).metadata or {}
+        except (OSError, pa.ArrowException):
+            metadata = {}  # Spark will say what is wrong with the file
+        if MARK_KEY in metadata:
+            return json.loads(metadata[MARK_KEY]), predictions
+        if OLD_MARK_KEY in metadata:
+            mark, source = {"sample_only": metadata[OLD_MARK_KEY] == b"true"}, predictions
+    if not mark and source.is_file():
+        content = read_json(source, remedy="run step 03 again")
+        mark = content if isinstance(content, dict) else {}
+    return mark, source
+
+
+def _is_of(info: ModelInfo, path: Path, mark: dict[str, Any]) -> bool:
+    """Whether a best_model.json is of the predictions that a mark is of, as far as can be known."""
+    if mark.get("temperature", info.temperature) != info.temperature:
+        return False  # as of 03a --no-calibration: the threshold is one of calibrated numbers
+    if mark.get("model"):
+        files = [path.with_suffix(suffix) for suffix in (".keras", ".h5")]
+        return mark["model"] in [digest_of(file) for file in files if file.is_file()]
+    return mark.get("sample_only", info.sample_only) == info.sample_only

@@ -1,0 +1,172 @@
+"""How a model's figures fall as test crops are damaged, in the ways in which videos are on their way to a viewer."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deepfake.core import cli
+from deepfake.core.decision import apply_temperature
+from deepfake.core.files import write_csv
+from deepfake.evaluation.calibration import video_means
+from deepfake.evaluation.evaluate import crops_for, judge
+from deepfake.evaluation.metrics import Figure, measure, measure_with_intervals
+from deepfake.evaluation.robustness_plot import plot_robustness
+from deepfake.inputs.augmentation import compress, shrink
+from deepfake.inputs.crop_set import MEMORY_BYTES, CropSet, cached, readable_crops
+from deepfake.inputs.sequences import judged
+from deepfake.models.info import IMAGE_SIZE, UNKNOWN, ModelInfo
+from deepfake.models.model import frames_of
+from deepfake.models.runtime import keras
+from deepfake.split.manifest import Entry
+
+# a test set is read into memory and judged for every level, so of a larger one whole videos are left out
+MOST_CROPS = 20_000
+
+
+Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+
+def blur(image: np.ndarray, deviation: float, _: np.random.Generator) -> np.ndarray:
+    """Blur by a Gaussian of a standard deviation in pixels."""
+    return cv2.GaussianBlur(image, (0, 0), deviation)
+
+
+def add_noise(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Add Gaussian noise of a standard deviation, of 255, to each value by itself."""
+    noise = rng.standard_normal(image.shape, np.float32)
+    return (image + deviation * noise).round().clip(0, 255).astype(np.uint8)
+
+
+def brighten(image: np.ndarray, factor: float, _: np.random.Generator) -> np.ndarray:
+    """Multiply all values by a factor; what is above white is white."""
+    return cv2.convertScaleAbs(image, alpha=factor)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A way to damage a crop (S x S x 3 uint8 RGB) and five levels of it, `unit` being what they are counted in.
+
+    The generator that `change` is given is the same for the same crop at every level.
+    """
+
+    kind: str
+    unit: str
+    levels: tuple[float, ...]
+    change: Change
+
+
+DAMAGES = (
+    Damage("JPEG", "quality", (90, 70, 50, 30, 10), lambda image, level, _: compress(image, int(level))),
+    Damage("scale", "size, and back", (0.75, 0.5, 0.35, 0.25, 0.15), lambda image, level, _: shrink(image, 1 / level)),
+    Damage("blur", "standard deviation, pixels", (0.5, 1, 1.5, 2, 3), blur),
+    Damage("noise", "standard deviation, of 255", (4, 8, 16, 24, 32), add_noise),
+    Damage("brightness", "factor", (0.3, 0.5, 0.75, 1.33, 2), brighten),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The ROC AUC of the videos, with its interval, and of the frames, at a level of a kind of damage."""
+
+    kind: str
+    level: float
+    video_auc: Figure
+    frame_auc: float
+
+
+def damaged(crops: CropSet, damage: Damage, level: float, seed: int = 0) -> CropSet:
+    """Cached crops with their pixels damaged: the same for the same seed."""
+
+    pixels = np.empty_like(crops.pixels)
+
+    def change(number: int) -> None:
+        pixels[number] = damage.change(crops.pixels[number], level, np.random.default_rng((seed, number)))
+
+    with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV and numpy work outside Python's lock
+        list(pool.map(change, range(len(pixels))))  # the list raises what a thread has raised
+    return dataclasses.replace(crops, pixels=pixels)
+
+
+def measure_robustness(
+    crops: CropSet, groups: Sequence[str], judge: Callable[[CropSet], np.ndarray], seed: int = 0, quiet: bool = False
+) -> tuple[Result, list[Result]]:
+    """The figures of the crops as they are, and damaged in each way of DAMAGES at each level.
+
+    `crops` are N cached ones, `groups` their source groups (N), and `judge` gives p_real (N floats) of such crops.
+    """
+    labels = crops.labels[:, 0].astype(int)
+    _, first = np.unique(crops.videos, return_index=True)  # in the order of video_means
+
+    def result(kind: str, level: float, changed: CropSet) -> Result:
+        p_real = judge(changed)
+        of_videos, means = video_means(crops.videos, labels, p_real)
+        figures = measure_with_intervals(of_videos, means, np.asarray(groups)[first])
+        return Result(kind, level, figures["roc_auc"], measure(labels, p_real)["roc_auc"])
+
+    undamaged = result("none", 0, crops)
+    passes = [(damage, level) for damage in DAMAGES for level in damage.levels]
+    bar = cli.progress(passes, quiet, desc="damaging", unit="level", leave=False)
+    return undamaged, [result(damage.kind, level, damaged(crops, damage, level, seed)) for damage, level in bar]
+
+
+def report_robustness(
+    model: keras.Model,
+    entries: Sequence[Entry],
+    split_dir: Path,
+    out_dir: Path,
+    info: ModelInfo = UNKNOWN,
+    quiet: bool = False,
+) -> None:
+    """Write robustness.csv and Robustness.png about some test crops, and print the worst level of each kind.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    chosen = some_videos(entries, most_crops(model.input_shape[-2] or IMAGE_SIZE))
+    if len(chosen) < len(entries):
+        print(f"03a: robustness is measured on {len(chosen)} of {len(entries)} test crops")
+
+    def p_real(crops: CropSet) -> np.ndarray:
+        return apply_temperature(judge(model, crops, info, quiet=True), info.temperature)
+
+    crops, groups = crops_for(model, chosen, split_dir), [entry.group for entry in judged(chosen, frames_of(model))]
+    with readable_crops(split_dir), cached(crops, "memory", out_dir / ".robustness.cache", quiet) as crops:
+        undamaged, results = measure_robustness(crops, groups, p_real, quiet=quiet)
+    columns = ["kind", "level", "video_auc", "video_auc_low", "video_auc_high", "frame_auc"]
+    write_csv(out_dir / "robustness.csv", columns, map(_row, [undamaged, *results]))
+    curves = {damage: [result for result in results if result.kind == damage.kind] for damage in DAMAGES}
+    plot_robustness(
+        {
+            (damage.kind, damage.unit): [(f"{result.level:g}", result.video_auc) for result in of_kind]
+            for damage, of_kind in curves.items()
+        },
+        undamaged.video_auc,
+        out_dir / "Robustness.png",
+    )
+    print(f"03a: ROC AUC by video {undamaged.video_auc.value:.3f}; at the worst level of each kind of damage:")
+    for damage, of_kind in curves.items():
+        worst = min(of_kind, key=lambda result: (result.video_auc.value, result.frame_auc))
+        print(f"03a:   {damage.kind:10} {worst.level:<4g} {worst.video_auc.value:.3f}")
+
+
+def _row(result: Result) -> tuple:
+    figure = result.video_auc
+    return result.kind, result.level, figure.value, figure.low, figure.high, result.frame_auc
+
+
+def most_crops(image_size: int) -> int:
+    """How many crops of S x S pixels are judged: as they are and damaged, both must fit into MEMORY_BYTES."""
+    return min(MOST_CROPS, MEMORY_BYTES // (2 * 3 * image_size**2))
+
+
+def some_videos(entries: Sequence[Entry], most: int) -> list[Entry]:
+    """The crops of as many videos as `most` has room for, spread evenly over all of them in the order they are in."""
+    videos = list(dict.fromkeys(entry.video for entry in entries))
+    count = min(len(videos), max(1, len(videos) * most // len(entries)))
+    kept = {videos[number] for number in np.linspace(0, len(videos) - 1, count).round().astype(int)}
+    return [entry for entry in entries if entry.video in kept]

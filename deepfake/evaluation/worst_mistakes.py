@@ -1,0 +1,160 @@
+"""A picture of the worst mistakes: the videos that were judged most wrong, with crops and what each was taken for."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from deepfake.core.decision import THRESHOLD, is_real
+from deepfake.core.errors import VideoError
+from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.evaluation.plots import INK, LABEL_COLOURS, save
+from deepfake.faces.records import parse_crop_name
+from deepfake.frames.png import decode_png
+from deepfake.split.table_reader import read_crops
+
+MOST_VIDEOS = 12
+
+
+MOST_CROPS = 8  # of a video
+
+
+LONGEST_ID = 26
+
+
+TEXT_WIDTH, TILE, HEAD = 2.6, 1.1, 0.16  # inches
+
+
+Prediction = tuple[str, float]
+
+
+def most_wrong(verdicts: pd.DataFrame) -> list[str]:
+    """The ids of up to MOST_VIDEOS videos that were judged wrong, the worst first; if none was, of the least sure.
+
+    `verdicts` has a row for each video: video, label (1 is real), average (its p_real), is_real (the verdict).
+    """
+    return _worst(verdicts)["video"].tolist()
+
+
+def _worst(verdicts: pd.DataFrame) -> pd.DataFrame:
+    chosen = verdicts[_wrong(verdicts)] if _wrong(verdicts).any() else verdicts
+    ordered = chosen.assign(error=(chosen["average"] - chosen["label"]).abs())
+    return ordered.sort_values(["error", "video"], ascending=[False, True]).head(MOST_VIDEOS)
+
+
+def _wrong(verdicts: pd.DataFrame) -> pd.Series:
+    return verdicts["is_real"].astype(bool) != (verdicts["label"] == REAL)
+
+
+def draw_errors(
+    verdicts: pd.DataFrame,
+    predictions: Iterable[Prediction],
+    split_dir: Path,
+    path: Path,
+    threshold: float = THRESHOLD,
+) -> None:
+    """Draw the videos of `most_wrong`, a row each: what is known of it, and some crops with the p_real of each below.
+
+    `verdicts` as there, with a column method, which may hold None; `predictions` are the crops of those videos, as
+    `real/<id>-FFF-NN.png` below `split_dir/test`, each with its p_real. A crop that is missing leaves its place empty.
+    """
+    rows = _worst(verdicts)
+    crops: dict[str, list[Prediction]] = {video: [] for video in rows["video"]}
+    for file, p_real in sorted(predictions):
+        crops.get(parse_crop_name(Path(file).name)[0], []).append((file, p_real))
+    shown = [_spread(crops[video]) for video in rows["video"]]
+    images = _read_images(split_dir, [crop[0] for line in shown for crop in line if crop])
+    figure, axes = _grid(len(rows))
+    above = 1 + HEAD / figure.get_figheight()
+    figure.text(0, above, _title(verdicts), va="bottom", weight="bold", fontsize=13)
+    taken = [Patch(facecolor="none", edgecolor=LABEL_COLOURS[i], label=f"taken for {LABEL_NAMES[i]}") for i in (0, 1)]
+    figure.legend(handles=taken, loc="lower right", bbox_to_anchor=(1, above), borderaxespad=0, ncols=2, frameon=False)
+    for row, line, of_video in zip(rows.itertuples(), axes, shown, strict=True):
+        _describe(line[0], row)
+        for ax, crop in zip(line[1:], of_video, strict=True):
+            _draw_crop(ax, crop, images, threshold)
+    save(figure, path)
+
+
+def _read_images(split_dir: Path, files: Sequence[str]) -> dict[str, np.ndarray]:
+    """The images among some files of the test set, H x W x 3 uint8 RGB each; without those that cannot be read."""
+    images = {}
+    for number, png in read_crops(split_dir, [f"test/{file}" for file in files]):
+        with suppress(VideoError):
+            images[files[number]] = decode_png(png, files[number], step="02")
+    return images
+
+
+def _grid(rows: int) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, rows x (1 + MOST_CROPS), for texts and crops; placed by hand: a layout takes seconds."""
+    figure, axes = plt.subplots(
+        rows,
+        1 + MOST_CROPS,
+        figsize=(TEXT_WIDTH + MOST_CROPS * TILE, rows * 1.2 * TILE),
+        width_ratios=[TEXT_WIDTH] + [TILE] * MOST_CROPS,
+        squeeze=False,
+    )
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.06, hspace=0.3)
+    return figure, axes
+
+
+def _title(verdicts: pd.DataFrame) -> str:
+    wrong, total = int(_wrong(verdicts).sum()), len(verdicts)
+    if not wrong:
+        return f"None of {total} test videos judged wrong: the least sure ones"
+    shown = f": the {MOST_VIDEOS} worst" if wrong > MOST_VIDEOS else ""
+    return f"{wrong} of {total} test videos judged wrong{shown}"
+
+
+def _spread(crops: Sequence[Prediction]) -> list[Prediction | None]:
+    """MOST_CROPS of a video's crops, evenly over its frames, or all and None for the rest."""
+    numbers = np.linspace(0, len(crops) - 1, min(MOST_CROPS, len(crops))).round().astype(int)
+    return [crops[number] for number in numbers] + [None] * (MOST_CROPS - len(numbers))
+
+
+def _describe(axes: Axes, row: object) -> None:
+    """Write a video's id, its truth, its verdict and its mean."""
+    truth, verdict = int(row.label), REAL if row.is_real else FAKE
+    method = f" ({row.method})" if isinstance(row.method, str) and row.method else ""
+    lines = [
+        (0.80, _shortened(row.video), INK, "bold"),
+        (0.56, f"is {LABEL_NAMES[truth].upper()}{method}", LABEL_COLOURS[truth], "normal"),
+        (0.34, f"judged {LABEL_NAMES[verdict].upper()}", LABEL_COLOURS[verdict], "normal"),
+        (0.12, f"p_real {row.average:.3f}", INK, "normal"),
+    ]
+    for height, text, colour, weight in lines:
+        axes.text(0, height, text, color=colour, weight=weight, fontsize=9, transform=axes.transAxes)
+    axes.axis("off")
+
+
+def _shortened(id: str) -> str:
+    half = LONGEST_ID // 2
+    return id if len(id) <= LONGEST_ID else f"{id[:half]}…{id[-half:]}"
+
+
+def _draw_crop(axes: Axes, crop: Prediction | None, images: dict[str, np.ndarray], threshold: float) -> None:
+    if crop is None:
+        axes.axis("off")
+        return
+    file, p_real = crop
+    colour = LABEL_COLOURS[int(is_real(p_real, threshold))]
+    if (image := images.get(file)) is not None:
+        # all as high as wide, so that the rows are even
+        axes.imshow(image, extent=_extent(*image.shape[:2]), interpolation="antialiased")
+    axes.set(xticks=[], yticks=[], xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), box_aspect=1, facecolor="#f3f5f7")
+    axes.grid(visible=False)
+    axes.set_xlabel(f"{p_real:.2f}", color=colour, fontsize=9, labelpad=3)
+    for side in axes.spines.values():
+        side.set(edgecolor=colour, linewidth=2)
+
+
+def _extent(height: int, width: int) -> tuple[float, float, float, float]:
+    """Where an image goes in a square of side 1 around 0, as large as it fits: left, right, bottom, top."""
+    x, y = width / max(height, width) / 2, height / max(height, width) / 2
+    return -x, x, -y, y

@@ -1,0 +1,1 @@
+"""A look at a dataset: statistics, outliers, pairs, the gallery."""

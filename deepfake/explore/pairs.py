@@ -1,0 +1,166 @@
+"""Originals beside their fakes: the same frame's crops, aligned, and what differs between them."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from deepfake.core.errors import VideoError
+from deepfake.core.labels import FAKE, REAL
+from deepfake.datasets.video import Video
+from deepfake.evaluation.plots import INK, LABEL_COLOURS, MUTED, frame_picture, save
+from deepfake.faces.crop import Box, cut, in_full_frame
+from deepfake.faces.records import read_faces_json
+from deepfake.frames.png import read_png
+
+PAIRS = 6
+
+
+COLUMNS = 2
+
+
+# of the two crops' area; less is another face, or a fake of another size than its original
+LEAST_OVERLAP = 0.5
+
+
+# a difference of 255 / GAIN is the brightest colour
+GAIN = 5
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A fake and its original in one frame, cut to what both crops show: H x W x 3 uint8 each."""
+
+    fake: Video
+    frame: int
+    original_pixels: np.ndarray
+    fake_pixels: np.ndarray
+
+    @property
+    def difference(self) -> np.ndarray:
+        """The mean absolute difference over the colours, H x W, 0 to 255."""
+        return np.abs(self.original_pixels.astype(float) - self.fake_pixels).mean(axis=2)
+
+
+def overlap(one: Box, other: Box) -> tuple[Box, float]:
+    """What two boxes x, y, width, height have in common, and its share of what they cover together."""
+    left, top = max(one[0], other[0]), max(one[1], other[1])
+    right, bottom = min(one[0] + one[2], other[0] + other[2]), min(one[1] + one[3], other[1] + other[3])
+    width, height = max(0, right - left), max(0, bottom - top)
+    common = width * height
+    return (left, top, width, height), common / (one[2] * one[3] + other[2] * other[3] - common)
+
+
+def read_pair(fake: Video, work_dir: Path) -> Pair | None:
+    """A fake beside its original in the middle of the frames where both show a face at one place; None if none does.
+
+    Of several people in that frame it is the one that differs most: the others are often untouched. Crops are aligned
+    by where they were cut, which is exact to the pixel where a fake keeps the size of its original's frames.
+    """
+    try:
+        originals, fakes = (_faces_of(work_dir / id) for id in (fake.original, fake.id))
+        places: dict[int, list[tuple[dict, dict]]] = defaultdict(list)
+        for face in fakes:
+            for other in originals:
+                number = face["index"]
+                if number == other["index"] and overlap(face["crop"], other["crop"])[1] >= LEAST_OVERLAP:
+                    places[number].append((other, face))
+        if not places:
+            return None
+        middle = sorted(places)[len(places) // 2]
+        pairs = [_cut_pair(fake, middle, *faces, work_dir) for faces in places[middle]]
+    except (VideoError, KeyError, TypeError, ValueError):
+        return None
+    return max(pairs, key=lambda pair: pair.difference.mean())
+
+
+def _faces_of(folder: Path) -> list[dict]:
+    """The faces of a video, each with its `crop` in pixels of the frame that it was cut from."""
+    recorded = read_faces_json(folder)
+    if recorded.rule.crops_from == "standard":
+        return recorded.faces
+    return [face | {"crop": in_full_frame(face["crop"], face["scale"])} for face in recorded.faces]
+
+
+def _cut_pair(fake: Video, frame: int, original: dict, face: dict, work_dir: Path) -> Pair:
+    (left, top, width, height), _ = overlap(original["crop"], face["crop"])
+    pixels = []
+    for id, record in ((fake.original, original), (fake.id, face)):
+        x, y = record["crop"][:2]
+        crop = read_png(work_dir / id / "faces" / record["file"], step="01a")
+        pixels.append(cut(crop, (left - x, top - y, width, height)))
+    if pixels[0].shape != pixels[1].shape:
+        raise VideoError("crops are not of the size that faces.json says; run step 01a again")
+    return Pair(fake, frame, *pixels)
+
+
+def choose_pairs(videos: Sequence[Video], work_dir: Path, count: int = PAIRS) -> list[Pair]:
+    """Up to `count` pairs, in turn of each method, each of another original as long as there are others."""
+    real = {video.id for video in videos if video.label == REAL}
+    waiting: dict[str, list[Video]] = defaultdict(list)
+    for video in videos:
+        if video.label == FAKE and video.original in real:
+            waiting[video.method or ""].append(video)
+    chosen: list[Pair] = []
+    shown: set[str | None] = set()
+    while len(chosen) < count and any(waiting.values()):
+        for method in sorted(waiting):
+            pair = _next_pair(waiting[method], shown, work_dir)
+            if pair and len(chosen) < count:
+                chosen.append(pair)
+                shown.add(pair.fake.original)
+    return sorted(chosen, key=lambda pair: (pair.fake.method or "", pair.fake.id))
+
+
+def _next_pair(fakes: list[Video], shown: set[str | None], work_dir: Path) -> Pair | None:
+    """The first usable pair of some fakes, those of originals not shown yet first; what was tried is taken out."""
+    fakes.sort(key=lambda video: (video.original in shown, video.id))
+    while fakes:
+        if pair := read_pair(fakes.pop(0), work_dir):
+            return pair
+    return None
+
+
+def draw_pairs(pairs: Sequence[Pair], path: Path) -> None:
+    """Write a picture of at least one pair: original, fake, and their difference, GAIN times as bright."""
+    columns = min(COLUMNS, len(pairs))
+    rows = -(-len(pairs) // columns)
+    figure, axes = plt.subplots(
+        rows,
+        4 * columns - 1,
+        figsize=(6.6 * columns, 2.75 * rows + 0.3),
+        width_ratios=([1, 1, 1, 0.12] * columns)[:-1],
+        squeeze=False,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.06)
+    for ax in axes.flat:
+        ax.axis("off")
+    for number, pair in enumerate(pairs):
+        row, column = divmod(number, columns)
+        _draw_pair(axes[row, 4 * column : 4 * column + 3], pair)
+    figure.suptitle(
+        f"Originals, their fakes, and what differs, {GAIN} times as bright",
+        fontweight="bold",
+        x=0.01,
+        ha="left",
+    )
+    save(figure, path)
+
+
+def _draw_pair(axes: Sequence[Axes], pair: Pair) -> None:
+    axes[0].imshow(pair.original_pixels)
+    axes[1].imshow(pair.fake_pixels)
+    axes[2].imshow(pair.difference, cmap="magma", vmin=0, vmax=255 / GAIN)
+    method = f": {pair.fake.method}" if pair.fake.method else ""
+    titles = (("REAL", LABEL_COLOURS[REAL]), (f"FAKE{method}", LABEL_COLOURS[FAKE]), ("difference", INK))
+    files = (pair.fake.original, pair.fake.id, f"frame {pair.frame}, mean {pair.difference.mean():.1f}")
+    for ax, (title, colour), file in zip(axes, titles, files, strict=True):
+        ax.axis("on")
+        ax.set_title(title, color=colour, fontsize=9, pad=4)
+        ax.set_xlabel(file, color=MUTED, fontsize=8, labelpad=3)
+        frame_picture(ax, colour, 2)

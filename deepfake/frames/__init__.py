@@ -1,0 +1,1 @@
+"""Step 00: from a video's file to a few exact frames."""

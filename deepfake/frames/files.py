@@ -1,0 +1,186 @@
+"""Step 00: which frames of a video are taken, and their files."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.core.crop_rule import recorded_rule
+from deepfake.core.errors import UserError, VideoError
+from deepfake.core.files import read_json, write_json
+from deepfake.datasets.registry import read_videos
+from deepfake.datasets.video import Video
+from deepfake.frames.decoding import turn
+from deepfake.frames.png import read_png, write_png
+from deepfake.frames.read import VideoFile, check_file, length_of, take_frames
+from deepfake.jobs.for_each import for_each_video, warn_of_full_disk
+from deepfake.jobs.work import Outcome, Run
+
+FRAME_BYTES = 300_000  # of a PNG of standard size, about 640 x 360 pixels
+
+
+@dataclass(frozen=True)
+class FrameFile:
+    """A frame on disk: a PNG beside frames.json, its number in the video, time in seconds, and scale."""
+
+    file: str
+    index: int
+    time: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A frames.json: the video, the path of the file that it is (None: not known), how many frames were wanted, and
+    the frames.
+    """
+
+    video: "VideoFile"
+    path: Path | None
+    wanted: int
+    frames: list[FrameFile]
+
+    def is_there(self) -> bool:
+        """Whether the file is there, and is still the one that the frames are of."""
+        if self.path is None or not self.path.is_file():
+            return False
+        stat = self.path.stat()
+        return (stat.st_size, stat.st_mtime_ns) == (self.video.size, self.video.modified)
+
+
+def read_done(record: Path, video: Video, stat: os.stat_result) -> dict | None:
+    """The content of a frames.json or faces.json, if it was made of this very file."""
+    content = read_whole(record)
+    source = content and [content["video"].get(key) for key in ("file", "size", "modified")]
+    return content if source == [video.file, stat.st_size, stat.st_mtime_ns] else None
+
+
+def read_whole(record: Path) -> dict | None:
+    """The content of a frames.json or faces.json, if all that it lists is there."""
+    folder = record.with_name("faces") if record.name == "faces.json" else record.parent
+    try:
+        content = read_json(record, remedy="")
+        # a power cut can leave files without content
+        there = all((folder / item["file"]).stat().st_size for item in content[record.stem])
+        recorded_rule(content)
+        return content if there and isinstance(content["video"], dict) else None
+    except (UserError, OSError, AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def folder_of(id: str, work_dir: Path) -> Path:
+    """Where a video's frames and crops go.
+
+    Raises:
+        VideoError: the video itself is there.
+    """
+    folder = work_dir / id
+    if re.fullmatch(r"failures(-\w+-\d+-of-\d+)?\.csv", id):
+        raise VideoError("has the name of a list of failures; rename it")
+    if folder.is_file():
+        raise VideoError("has no suffix, so that its folder would have its own name; give another --work-dir")
+    return folder
+
+
+def frame_name(id: str, number: int) -> str:
+    """The file name of a video's frame, without its suffix; `number` counts the frames that were taken."""
+    return f"{id}-{number:03d}"
+
+
+def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwrite: bool = False) -> Outcome:
+    """Write k frames of a video and its frames.json into `work_dir/<id>/`, unless they are there.
+
+    Other frames there are removed, and the crops, unless they are of the same frames. Nothing is removed where the
+    video is only out of reach.
+
+    Raises:
+        VideoError, av.FFmpegError, OSError: nothing could be read.
+    """
+    folder = folder_of(video.id, work_dir)
+    stat = check_file(videos_dir / video.file)
+    done = None if overwrite else read_done(folder / "frames.json", video, stat)
+    if done and recorded_rule(done).frames == k:
+        if done.get("folder") != str(videos_dir):  # of an older version, or the dataset has moved
+            write_json(folder / "frames.json", done | {"folder": str(videos_dir)})
+        return Outcome(len(done["frames"]), done["video"].get("problem"), done_before=True)
+    remove_frames(video.id, folder)
+    crops = read_done(folder / "faces.json", video, stat)
+    if crops is None or recorded_rule(crops).frames != k:
+        remove_crops(video.id, folder)
+    source, frames = take_frames(video, videos_dir, k, keep_bytes=0)
+    files = []
+    for number, frame in enumerate(frames):
+        files.append(FrameFile(f"{frame_name(video.id, number)}.png", frame.index, frame.time, frame.scale))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_png(folder / files[-1].file, frame.image)
+    taken = [asdict(file) for file in files]
+    content = {"video": asdict(source), "folder": str(videos_dir), "options": {"frames": k}, "frames": taken}
+    write_json(folder / "frames.json", content)
+    return Outcome(len(files), source.problem)
+
+
+def remove_frames(id: str, folder: Path) -> None:
+    """Remove a video's frames and frames.json; no file of another name."""
+    (folder / "frames.json").unlink(missing_ok=True)
+    _remove_numbered(folder.glob("*.png"), rf"{re.escape(id)}-\d{{3,}}\.png")
+
+
+def remove_crops(id: str, folder: Path) -> None:
+    """Remove a video's crops and faces.json; no file of another name."""
+    (folder / "faces.json").unlink(missing_ok=True)
+    crops = [*folder.glob("faces/*.png"), *folder.glob("marked_faces/*.png")]
+    _remove_numbered(crops, rf"{re.escape(id)}-\d{{3,}}-\d{{2,}}\.png")
+
+
+def _remove_numbered(paths: Iterable[Path], pattern: str) -> None:
+    for path in paths:
+        if re.fullmatch(pattern, path.name):
+            path.unlink()
+
+
+def read_frames_json(folder: Path) -> Taken:
+    """Read what `convert_video` wrote about the frames in a folder.
+
+    Raises:
+        VideoError: frames.json is missing or not what step 00 writes.
+    """
+    try:
+        content = read_json(folder / "frames.json", remedy="step 00 writes it")
+        video, videos_dir = VideoFile(**content["video"]), content.get("folder")
+        path = Path(videos_dir, video.file) if videos_dir else None
+        return Taken(video, path, content["options"]["frames"], [FrameFile(**frame) for frame in content["frames"]])
+    except (UserError, KeyError, TypeError) as error:
+        raise VideoError(f"frames.json cannot be used; run step 00 again ({error})") from None
+
+
+def read_frame(folder: Path, index: int, turned: int = 0) -> np.ndarray:
+    """The frame of that number in the video, as step 00 has written it, H x W x 3 uint8 RGB.
+
+    It is turned by so many degrees clockwise.
+
+    Raises:
+        VideoError: step 00 has not taken it, or it is missing or damaged.
+    """
+    files = read_frames_json(folder).frames
+    name = next((file.file for file in files if file.index == index), None)
+    if name is None:
+        raise VideoError(f"frame {index} is not among those that step 00 has written")
+    return turn(read_png(folder / name), -turned // 90)
+
+
+def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False, dataset: str = "auto") -> int:
+    """Step 00: k frames of each video of a dataset; returns the exit code.
+
+    Raises:
+        UserError: the dataset cannot be used, or no video of it can be read.
+    """
+    videos = read_videos(videos_dir, dataset, run.step)
+    warn_of_full_disk(run, videos, "frames.json", k * FRAME_BYTES, overwrite)
+    # absolute, for other machines of a cluster
+    folders = {"videos_dir": videos_dir.absolute(), "work_dir": run.work_dir.absolute()}
+    work = partial(convert_video, **folders, k=k, overwrite=overwrite)
+    return for_each_video(replace(run, length=partial(length_of, videos_dir=folders["videos_dir"])), videos, work)

@@ -1,0 +1,1 @@
+"""From the crops of a set to batches for a model."""

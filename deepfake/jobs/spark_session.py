@@ -1,0 +1,189 @@
+"""Spark sessions: on this machine's cores, on a cluster, or the one that spark-submit was asked for."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+from deepfake.core.cli import hushed
+from deepfake.core.errors import UserError
+from deepfake.jobs.options import SUBMITTED
+
+JAVA_VERSIONS = "17 or 21"
+
+
+JAVA_REMEDY = (
+    f"Spark needs Java {JAVA_VERSIONS}: `sudo apt-get install openjdk-17-jre-headless`, "
+    "`conda install openjdk=17`, or set JAVA_HOME to one that is there"
+)
+
+
+# of Spark on one machine
+LOCAL = {
+    # a laptop whose name does not resolve has no other address
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    # planning anew between the stages takes longer than the stages themselves
+    "spark.sql.adaptive.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+    # millions of verdicts are more than the 1 GB that Spark allows
+    "spark.driver.maxResultSize": "0",
+}
+
+
+# environment variables that choose a Spark, its settings and its Python
+OF_ANOTHER_SPARK = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
+
+
+SECONDS_TO_CONNECT = 5
+
+
+SIGNALS = (signal.SIGINT, signal.SIGUSR1)
+
+
+# PySpark 4.3 warns of pandas 3 wherever it may meet it; what leaves Spark here is Arrow, which it does not touch
+warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+
+
+def check_java() -> None:
+    """Make sure that Spark will find a Java that it runs on.
+
+    Raises:
+        UserError: there is none, or it is older than 17.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=os.path.join(home, "bin") if home else None)
+    if java is None:
+        raise UserError(f"no Java found{f' in JAVA_HOME={home}' if home else ''}; {JAVA_REMEDY}")
+    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(?:1\.)?(\d+)', printed)
+    if not version or int(version[1]) < 17:
+        raise UserError(f"{java} is Java {version[1] if version else 'of an unknown version'}; {JAVA_REMEDY}")
+
+
+def start_spark(
+    master: str, name: str = "deepfake verdicts", settings: Mapping[str, str] | None = None, attempts: int = 1
+) -> SparkSession:
+    """Start a Spark session on a cluster, on this machine's cores (`local[*]`), or where spark-submit was told to.
+
+    On this machine's cores a task has so many `attempts`; elsewhere `settings` can say it.
+
+    Raises:
+        UserError: there is no Java, or the session cannot be started.
+    """
+    check_java()
+    check_master(master)
+    if master.startswith("local"):
+        # what a user's shell has set up for another Spark would start that one here
+        for name_of_variable in OF_ANOTHER_SPARK:
+            os.environ.pop(name_of_variable, None)
+    # this very Python for the tasks, unless the environment names the nodes' own
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    session = None
+    try:
+        # half started, it would live on without us
+        with ctrl_c_waits(), _warning_held_back(), hushed() as said:  # a dozen lines of greetings
+            try:
+                session = _builder(master, name, settings or {}, attempts).getOrCreate()
+            except Exception as error:  # py4j wraps whatever Java throws
+                reason = _why_java_ends(said) or " ".join(str(error).split())[:200]
+                raise UserError(f"Spark does not start on --master {master} ({reason}){_said_of_variables()}") from None
+    except KeyboardInterrupt:
+        if session:
+            session.stop()
+        raise
+    return session
+
+
+def _said_of_variables() -> str:
+    """The environment variables that say which Spark and Python are started, for an error; "" if none is set."""
+    found = [
+        f"{name}={os.environ[name]}"
+        for name in OF_ANOTHER_SPARK
+        if os.environ.get(name, sys.executable) != sys.executable
+    ]
+    return f"; the environment has {', '.join(found)}: of this Spark?" if found else ""
+
+
+def _why_java_ends(said: BinaryIO) -> str | None:
+    """What an exception says that has ended Java before Python could speak to it."""
+    said.seek(0)
+    found = re.search(r"Exception in thread .*?: (.+)", said.read().decode(errors="replace"))
+    return found[1] if found else None
+
+
+@contextmanager
+def ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: in the middle of a call of Java it would cut the connection to it.
+
+    So does the warning of a queue.
+    """
+    came: list[int] = []
+    handlers = {each: signal.signal(each, lambda number, _: came.append(number)) for each in SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
+@contextmanager
+def _warning_held_back() -> Iterator[None]:
+    """What is started in the block never hears the warning of a queue, which can go to all processes of a job."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+
+
+def _builder(master: str, name: str, settings: Mapping[str, str], attempts: int) -> SparkSession.Builder:
+    if master == SUBMITTED:
+        SparkContext._ensure_initialized()  # to the Java that spark-submit has started, which knows the master
+        master = SparkConf().get("spark.master", "local[*]")
+    common = {"spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false"}
+    local = LOCAL if master.startswith("local") else {}
+    builder = SparkSession.builder.master(with_attempts(master, attempts)).appName(name)
+    for key, value in (common | local | dict(settings)).items():
+        builder = builder.config(key, value)
+    return builder
+
+
+def with_attempts(master: str, attempts: int) -> str:
+    """The master with so many attempts of a task: `local[2]`, which has one of each, becomes `local[2,4]`."""
+    local = re.fullmatch(r"local(?:\[([^,\]]+)\])?", master)
+    return f"local[{local[1] or 1},{attempts}]" if local and attempts > 1 else master
+
+
+def check_master(master: str) -> None:
+    """Make sure that somebody listens at a `spark://` address, for which Spark itself would wait a minute.
+
+    Raises:
+        UserError: nobody does.
+    """
+    if not master.startswith("spark://"):
+        return
+    reasons = []
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
+            return
+        except (OSError, ValueError, OverflowError) as error:
+            reasons.append(getattr(error, "strerror", None) or str(error))
+    raise UserError(
+        f"--master {master}: no Spark master answers there ({reasons[0]}); its address is at the top of its web page"
+    )

@@ -1,0 +1,238 @@
+"""The same work on every video as tasks of Spark: a video is a task, and one that fails costs itself only.
+
+The Python worker of a task hands its video to a process of its own, as `runner` does on one machine, so that a video
+that hangs is ended after its time, and the networks are loaded once. A task that dies with that process, its worker or
+its executor is tried again by Spark, on another node if there is one.
+"""
+
+import logging
+import re
+import socket
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import cache, partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pebble import ProcessPool
+from py4j.protocol import Py4JError
+from pyspark import Broadcast, SparkContext, StorageLevel, TaskContext
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from deepfake.core.errors import UserError
+from deepfake.core.files import remove_leftovers
+from deepfake.jobs.processes import start_pool
+from deepfake.jobs.spark_session import ctrl_c_waits, start_spark
+from deepfake.jobs.work import Outcome, Run, limit_for, took_too_long, try_video
+
+ATTEMPTS = 3  # at the last of which a video is given up
+
+
+GIVEN_UP = Outcome(0, "crashed its process, or lost its node, twice; given up at the third attempt")
+
+
+SETTINGS = {
+    "spark.log.level": "FATAL",  # what happens to a task is in failures.csv, or in the error that ends all
+    "spark.task.maxFailures": str(ATTEMPTS + 1),
+    "spark.speculation": "false",  # two tasks would write the same files
+    "spark.python.worker.reuse": "true",
+}
+
+
+# as small as keeps all cores busy, so that the bar moves; many at a time, since each of a few would soon wait for a
+# video that hangs (docs/scale.md)
+JOBS = 24
+
+
+TASKS_A_CORE = 4
+
+
+SECONDS_WITHOUT_NODES = 20  # until that is worth a warning
+
+
+# rows of these kinds tell what became of a video, or of the whole run
+OUTCOME, FATAL = "outcome", "fatal"
+
+
+OUTCOME_COLUMNS = {
+    "kind": pa.string(),
+    "video": pa.string(),
+    "count": pa.int32(),
+    "problem": pa.string(),
+    "done_before": pa.bool_(),
+}
+
+
+Rows = list[dict]
+
+
+Work = Callable[[Any], Outcome | tuple[Outcome, Rows]]
+
+
+def in_spark_tasks(run: Run, videos: Mapping[str, Any], work: Work) -> Iterator[tuple[str, Outcome]]:
+    """The outcome of `work` on each video, by its id, in the order in which they end; the tasks write the files.
+
+    Raises:
+        UserError: Spark does not start or gives up, or the nodes cannot write to the work folder.
+    """
+    work_dir = run.work_dir.absolute()
+    with spark_for(run) as spark, tempfile.NamedTemporaryFile(dir=work_dir, prefix=".spark-", suffix=".tmp") as seen:
+        answer = partial(answer_of, work=work, run=replace(run, work_dir=work_dir), seen=Path(seen.name))
+        for _, outcomes in run_jobs(spark, videos, answer, pa.schema(OUTCOME_COLUMNS)):
+            yield from outcomes
+
+
+@contextmanager
+def spark_for(run: Run) -> Iterator[SparkSession]:
+    """A Spark session whose nodes have this package.
+
+    Raises:
+        UserError: Spark does not start, or gives up inside of the block.
+    """
+    # py4j logs the tracebacks of errors that come as exceptions too
+    logging.getLogger().addHandler(logging.NullHandler())
+    with tempfile.TemporaryDirectory() as folder:
+        spark = start_spark(run.master, f"deepfake {run.step}", SETTINGS, ATTEMPTS + 1)
+        try:
+            package = zip_package(Path(folder))
+            with ctrl_c_waits():
+                if package:
+                    spark.sparkContext.addPyFile(str(package))
+            yield spark
+        except (PySparkException, Py4JError) as error:
+            raise UserError(f"--master {spark.sparkContext.master}: Spark has given up ({reason_of(error)})") from None
+        finally:
+            with ctrl_c_waits():
+                spark.stop()
+
+
+def zip_package(folder: Path) -> Path | None:
+    """Put this package into a zip file; None where it is in one, and so came by --py-files, as on the nodes."""
+    package = Path(__file__).parents[1]
+    if not package.is_dir():
+        return None
+    path = folder / "deepfake-of-the-driver.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for source in sorted(package.rglob("*.py")):
+            file.write(source, source.relative_to(package.parent))
+    return path
+
+
+def run_jobs(
+    spark: SparkSession,
+    videos: Mapping[str, Any],
+    answer: Callable[[str, Any], Rows],
+    schema: pa.Schema,
+    keep: bool = False,
+) -> Iterator[tuple[DataFrame, list[tuple[str, Outcome]]]]:
+    """The rows that `answer` gives for the videos, by jobs of a few videos a core, and the outcomes among them.
+
+    With `keep` the rows stay on the disks of the nodes, until they are unpersisted.
+
+    Raises:
+        UserError: no other video can be worked on either.
+    """
+    context, left, running = spark.sparkContext, iter(videos.items()), set()
+    threads, done, warned = ThreadPoolExecutor(JOBS), {None}, False
+    try:
+        while True:
+            with ctrl_c_waits():
+                # the number of cores grows while nodes are still coming
+                while len(running) < JOBS and (part := [*islice(left, TASKS_A_CORE * context.defaultParallelism)]):
+                    running.add(threads.submit(_run_job, spark, part, answer, schema, keep))
+                if not (done or warned or _has_nodes(context)):
+                    warned = True
+                    print(f"warning: {context.master} has no node free for this job yet; waiting", file=sys.stderr)
+            if not running:
+                return
+            done, running = wait(running, SECONDS_WITHOUT_NODES, FIRST_COMPLETED)
+            for job in done:
+                yield job.result()
+    finally:
+        # not to be waited for: a job can be about to start, and ends with the session only
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _has_nodes(context: SparkContext) -> bool:
+    executors = len(context._jsc.sc().statusTracker().getExecutorInfos())  # the driver is one of them
+    return executors > 1 or context.master.startswith("local")
+
+
+def _run_job(
+    spark: SparkSession, part: list[tuple[str, Any]], answer: Callable[[str, Any], Rows], schema: pa.Schema, keep: bool
+) -> tuple[DataFrame, list[tuple[str, Outcome]]]:
+    videos = spark.sparkContext.broadcast(part)
+    task = partial(_do_task, videos=videos, answer=answer, schema=schema)
+    # a row and a partition for each video: what a task takes is the number of its video
+    rows = spark.range(len(part), numPartitions=len(part)).mapInArrow(task, from_arrow_schema(schema))
+    if keep:
+        rows = rows.persist(StorageLevel.DISK_ONLY)
+    found = rows.where(F.col("kind").isin(OUTCOME, FATAL)).select(*OUTCOME_COLUMNS).collect()
+    for row in found:
+        if row.kind == FATAL:
+            raise UserError(row.problem)
+    return rows, [(row.video, Outcome(row["count"], row.problem, row.done_before)) for row in found]
+
+
+def _do_task(
+    batches: Iterator[pa.RecordBatch], videos: Broadcast, answer: Callable[[str, Any], Rows], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            yield pa.RecordBatch.from_pylist(answer(*videos.value[number]), schema)
+
+
+def answer_of(id: str, video: Any, work: Work, run: Run, seen: Path | None = None) -> Rows:
+    """The rows of a task: those that `work` gives for its video, and last its outcome. The run's folder is absolute.
+
+    `seen` is a file that every node sees in the work folder, if the nodes share it.
+    """
+    if seen and not seen.exists():
+        reason = (
+            f"{run.work_dir}: is not the same folder on {socket.gethostname()}; give a --work-dir that all nodes share"
+        )
+        return [{"kind": FATAL, "video": id, "problem": reason}]
+    try:
+        result = _attempt(id, video, work, run)
+    except UserError as error:
+        return [{"kind": FATAL, "video": id, "problem": str(error)}]
+    outcome, rows = result if isinstance(result, tuple) else (result, [])
+    if outcome.problem:
+        remove_leftovers(run.work_dir / id)
+    return [*rows, {"kind": OUTCOME, "video": id, **asdict(outcome)}]
+
+
+def _attempt(id: str, video: Any, work: Work, run: Run) -> Outcome | tuple[Outcome, Rows]:
+    """As `try_video` in the process of this Python worker; if that crashes, the task fails, for Spark to try again."""
+    if TaskContext.get().attemptNumber() >= ATTEMPTS - 1:
+        return GIVEN_UP
+    limit = run.timeout
+    try:
+        if run.length:
+            limit = limit_for(limit, _process().schedule(run.length, (video,), timeout=limit).result())
+        return _process().schedule(try_video, (work, run.work_dir, id, video), timeout=limit).result()
+    except TimeoutError:
+        return Outcome(0, took_too_long(limit))
+
+
+@cache
+def _process() -> ProcessPool:
+    return start_pool(1)
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong, out of the pages that Spark says about it: why a task was lost, or the last error named."""
+    text, name = str(error), r"[\w.]*(?:Error|Exception): "
+    lost = re.search(rf"most recent failure: .*?\): ({name}(?!Traceback).+)", text)
+    named = re.findall(rf"^(?:Caused by: |: )?({name}.+)$", text, re.MULTILINE)
+    return " ".join((lost[1] if lost else named[-1] if named else text).split())[:300]

@@ -1,0 +1,170 @@
+"""A trained model for other programs: as ONNX and as TFLite (LiteRT), checked to give the same scores."""
+
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+
+from deepfake.core.cli import hushed
+from deepfake.core.crop_rule import as_json
+from deepfake.core.decision import as_p_real, scaled
+from deepfake.core.errors import UserError
+from deepfake.core.files import digest_of, whole_file
+from deepfake.models.info import (
+    IMAGE_SIZE,
+    NO_FRAME,
+    NOTHING,
+    RULE_KEY,
+    SAMPLE_ONLY_KEY,
+    SOURCE_KEY,
+    Given,
+    info_beside,
+)
+from deepfake.models.model import frames_of, knows_sample_only, load_model
+from deepfake.models.runtime import keras, tf
+
+TOLERANCE = 1e-4
+
+
+PICTURES = 16
+
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def export_model(path: Path, given: Given = NOTHING) -> None:
+    """Write a saved model as .onnx and .tflite beside it, and print by how much their scores differ from its own.
+
+    Both take what the model takes, B x S x S x 3 float32 RGB of 0 to 255, or to what it knows as white (of a sequence
+    model one sequence in TFLite), and give what it gives: temperature, threshold and what is positive stay in the
+    .json. A file whose scores differ by more than 1e-4 is not written.
+
+    Raises:
+        UserError: the model cannot be loaded, its folder takes no files, or it has a layer that cannot be written so.
+    """
+    model = load_model(path)
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UserError(
+            f"{path.parent}: {error.strerror}; --export writes beside the model: copy {path.name} and its .json to a "
+            "folder of your own, and give --model"
+        ) from None
+    info = info_beside(path, given)
+    pictures = scaled(try_out(model), info.pixel_max)
+    expected = model.predict(pictures, verbose=0)
+    for suffix, (write, open_) in FORMATS.items():
+        target = path.with_suffix(suffix)
+        with whole_file(target) as temporary:
+            with _quietly(), _export_errors(target):
+                write(model, path, temporary)
+                found = open_(temporary)(pictures)
+            difference = float(np.abs(found - expected).max())
+            if not difference <= TOLERANCE:
+                raise UserError(f"{target}: its scores differ from the model's by {difference:.2g}; not written")
+        p_real = as_p_real(expected, path.name, info.positive)
+        scores = f"{p_real.min():.3f} to {p_real.max():.3f}"
+        size = target.stat().st_size / 1e6
+        print(f"05: {target}, {size:.1f} MB: {PICTURES} scores ({scores}) differ by at most {difference:.1g}")
+
+
+def try_out(model: keras.Model) -> np.ndarray:
+    """Pictures of blurred noise from fine to coarse and dark to bright, as a model takes them; sequences end early."""
+    side, frames = model.input_shape[-2] or IMAGE_SIZE, frames_of(model)
+    rng = np.random.default_rng(0)
+    noise = rng.uniform(0, 255, (PICTURES * (frames or 1), side, side, 3))
+    widths, contrasts = rng.uniform(0.3, 12, len(noise)), rng.uniform(0.2, 1, len(noise))
+    blurred = (cv2.GaussianBlur(image, (0, 0), width) for image, width in zip(noise, widths, strict=True))
+    spread = (cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX) for image in blurred)
+    images = np.stack([contrast * image for image, contrast in zip(spread, contrasts, strict=True)])
+    images = images.round().astype(np.float32)
+    if frames:
+        images = images.reshape(PICTURES, frames, side, side, 3)
+        for number, sequence in enumerate(images):
+            sequence[1 + number % frames :] = NO_FRAME
+    return images
+
+
+def _write_onnx(model: keras.Model, path: Path, target: Path) -> None:
+    model.export(target, format="onnx", verbose=False)
+    exported = onnx.load(target)
+    _without_erfc(exported.graph)
+    info = info_beside(path)
+    sample_only = str(info.sample_only or knows_sample_only(model)).lower()
+    carried = {SOURCE_KEY: digest_of(path), SAMPLE_ONLY_KEY: sample_only, RULE_KEY: json.dumps(as_json(info.crop_rule))}
+    onnx.helper.set_model_props(exported, carried)
+    onnx.save(exported, target)
+
+
+def _without_erfc(graph: onnx.GraphProto) -> None:
+    """Put 1 - erf(x) in place of erfc(x), of which TensorFlow makes gelu, and which ONNX does not have."""
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        one, erf = f"{node.name}/one", f"{node.name}/erf"
+        value = onnx.numpy_helper.from_array(np.float32(1), one)
+        nodes.append(onnx.helper.make_node("Constant", [], [one], value=value))
+        nodes.append(onnx.helper.make_node("Erf", node.input, [erf]))
+        nodes.append(onnx.helper.make_node("Sub", [one, erf], node.output))
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _open_onnx(path: Path) -> Run:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+def _write_tflite(model: keras.Model, path: Path, target: Path) -> None:
+    # a recurrent layer can be written for one sequence at a time only, without parts that TFLite itself lacks
+    one = [keras.InputSpec(shape=(1, *model.input_shape[1:]), dtype="float32", name="crops")]
+    model.export(target, format="litert", verbose=False, input_signature=one if frames_of(model) else None)
+
+
+def _open_tflite(path: Path) -> Run:
+    interpreter = tf.lite.Interpreter(str(path))
+    taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    interpreter.allocate_tensors()
+
+    def run(image: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(taken, image[None])
+        interpreter.invoke()
+        return interpreter.get_tensor(given)
+
+    return lambda images: np.concatenate([run(image) for image in images])
+
+
+FORMATS = {".onnx": (_write_onnx, _open_onnx), ".tflite": (_write_tflite, _open_tflite)}
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the converters' talk of what they do, and of what is to change in them."""
+    level = logging.getLogger("tf2onnx").level
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    try:
+        with hushed(), warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.getLogger("tf2onnx").setLevel(level)
+
+
+@contextmanager
+def _export_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # the converters raise every kind for a layer that they do not know
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{target}: the model cannot be written so ({type(error).__name__}: {reason})") from None

@@ -1,0 +1,1 @@
+"""The report on videos: one HTML file with verdicts and evidence."""

@@ -1,0 +1,295 @@
+"""The report: what was found in some videos, and why, as one HTML file that needs nothing else, nor a network."""
+
+import base64
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from deepfake.core.decision import is_real
+from deepfake.core.files import whole_file
+from deepfake.core.labels import LABEL_NAMES
+from deepfake.report.result import Judge, Pictures, Scan, people_in
+from deepfake.report.timeline import Timeline, clock, percent, place_of, timeline_of
+
+MOST_VIDEOS = 2000  # in one report; more of them no browser shows at ease
+
+
+MOST_PICTURE_BYTES = 40_000_000  # as text, of all pictures of a report
+
+
+CROPS_LEFT = (8, 5, 3)  # of a video, where there are too many
+
+
+MOST_ROWS = 60  # of the table of a video's faces
+
+
+# the words for probabilities of Mastrandrea et al. 2010 (Guidance Note for Lead Authors of the IPCC Fifth Assessment
+# Report on Consistent Treatment of Uncertainties)
+LIKELIHOODS = ((0.99, "virtually certainly"), (0.9, "very likely"), (0.66, "likely"), (0.5, "more likely than not"))
+
+
+ORDER = ("FAKE", "REAL", "UNCERTAIN", "UNKNOWN")  # of verdicts, on the page
+
+
+FIGURES = {
+    "accuracy": "judged rightly",
+    "fake_recall": "of the fakes, found",
+    "fake_specificity": "of the reals, passed",
+    "fake_precision": "of those called fake, truly fake",
+    "roc_auc": "ROC AUC",
+    "equal_error_rate": "equal error rate",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+}
+
+
+SHARES = ("accuracy", "fake_recall", "fake_specificity", "fake_precision", "equal_error_rate")
+
+
+@dataclass(frozen=True)
+class View:
+    """A scan as a page shows it: with an `id` that is its own there, and the texts and the timeline of it."""
+
+    id: str
+    scan: Scan
+    sentence: str
+    timeline: Timeline | None
+    wrong: bool | None
+
+    @property
+    def outcome(self) -> str:
+        """The verdict as a class of the style sheet."""
+        return self.scan.verdict.lower()
+
+    @property
+    def truth(self) -> str | None:
+        """REAL or FAKE, where that is known."""
+        return None if self.scan.label is None else LABEL_NAMES[self.scan.label].upper()
+
+
+def write_report(
+    scans: Sequence[Scan],
+    judge: Judge,
+    path: Path,
+    title: str = "Which of these videos are fake?",
+    note: str | None = None,
+) -> None:
+    """Write the report of some scans, in their order, as one HTML file below 60 MB, whole or not at all.
+
+    Where their labels are known those that were judged wrong come first. More than MOST_VIDEOS are not shown, and
+    pictures are left out where they are too many: of the surest videos first. The report says so, and `note` too.
+    """
+    chosen = chosen_of(scans)
+    shown = thinned(chosen)
+    style, script = style_sheet(), _source("report.js")
+    html = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=title,
+            views=[view_of(scan, judge, f"v{number}") for number, scan in enumerate(shown, 1)],
+            judge=judge,
+            notes=[*([note] if note else []), *_left_out(scans, chosen, shown)],
+            counts=Counter(scan.verdict for scan in shown),
+            confusion=confusion_of(shown),
+            heat=any(crop.heat for scan in shown for crop in scan.pictures.crops),
+            style=Markup(style),
+            script=Markup(script),
+            policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+            "base-uri 'none'; form-action 'none'",
+        )
+    )
+    with whole_file(path) as temporary:
+        # a file's name can hold half a character, which UTF-8 cannot
+        temporary.write_text(html, encoding="utf-8", errors="replace")
+
+
+def render_scan(scan: Scan, judge: Judge, id: str = "scan") -> str:
+    """What a report shows of one scan, as a piece of HTML (safe to insert) for a page with `style_sheet`.
+
+    `id` is an id that nothing else on the page has, and that its ids begin with.
+    """
+    page = _environment().get_template("scan.html")
+    return Markup(page.render(view=view_of(scan, judge, id), judge=judge, folded=False))
+
+
+def render_page(template: str, **values: object) -> str:
+    """A page that looks like the report, by a template that can include model.html; its style is `style_sheet`."""
+    return _environment().get_template(template).render(values)
+
+
+def style_sheet() -> str:
+    """The CSS of the report and of `render_scan`."""
+    return _source("report.css")
+
+
+def view_of(scan: Scan, judge: Judge, id: str) -> View:
+    """What a page needs to show a scan."""
+    return View(id, scan, in_words(scan, judge), timeline_of(scan, judge), _is_wrong(scan))
+
+
+def in_words(scan: Scan, judge: Judge) -> str:
+    """The verdict as a sentence with its probability."""
+    if scan.p_real is None or not math.isfinite(scan.p_real):
+        return "No verdict. That is not a sign of being real: nothing could be judged."
+    if scan.verdict == "UNCERTAIN":
+        band = f" between {percent(scan.band[0])} and {percent(scan.band[1])}" if scan.band else ""
+        return (
+            f"Uncertain: {percent(scan.p_real)} real. Where scores lie{band}, the model is too often wrong to be asked."
+        )
+    kind = scan.verdict.lower()
+    probability = scan.p_real if kind == "real" else 1 - scan.p_real
+    word = next((word for least, word in LIKELIHOODS if probability >= least), None)
+    if word is None:
+        return f"Judged {kind}: {percent(scan.p_real)} real, with the threshold at {percent(judge.threshold)}."
+    return f"{word.capitalize()} {kind}, says the model: it gives {kind} a probability of {percent(probability)}."
+
+
+def confusion_of(scans: Sequence[Scan]) -> dict[str, dict[str, int]] | None:
+    """How many of each truth have each verdict, of the verdicts that there are; None without labels."""
+    counts = Counter((scan.label, scan.verdict) for scan in scans if scan.label is not None)
+    columns = [name for name in ORDER if name in ("REAL", "FAKE") or any(verdict == name for _, verdict in counts)]
+    rows = {
+        name.upper(): {column: counts[label, column] for column in columns} for label, name in enumerate(LABEL_NAMES)
+    }
+    return rows if counts else None
+
+
+def chosen_of(scans: Sequence[Scan]) -> list[Scan]:
+    """The scans that a report shows, MOST_VIDEOS at most: in their order, or errors first where there are labels."""
+    if any(scan.label is not None for scan in scans):
+        return sorted(scans, key=_rank)[:MOST_VIDEOS]
+    numbers = sorted(range(len(scans)), key=lambda number: _rank(scans[number]))[:MOST_VIDEOS]
+    return [scans[number] for number in sorted(numbers)]
+
+
+def thinned(scans: Sequence[Scan], budget: int = MOST_PICTURE_BYTES) -> list[Scan]:
+    """The scans with so many of their pictures as fit into a budget of bytes (as text), in the same order.
+
+    First all have fewer crops; where that is not enough the surest have no pictures.
+    """
+    fewer = list(scans)
+    for most in CROPS_LEFT:
+        if sum(map(_picture_bytes, fewer)) <= budget:
+            return fewer
+        fewer = [_with_crops(scan, most) for scan in scans]
+    kept, total = set(), 0
+    for number in sorted(range(len(fewer)), key=lambda number: _rank(fewer[number])):
+        total += _picture_bytes(fewer[number])
+        if total <= budget:
+            kept.add(number)
+    return [scan if number in kept else replace(scan, pictures=Pictures()) for number, scan in enumerate(fewer)]
+
+
+def _with_crops(scan: Scan, most: int) -> Scan:
+    crops = scan.pictures.crops
+    if len(crops) <= most:
+        return scan
+    places = [round(number * (len(crops) - 1) / (most - 1)) for number in range(most)]
+    return replace(scan, pictures=replace(scan.pictures, crops=tuple(crops[place] for place in places)))
+
+
+def _picture_bytes(scan: Scan) -> int:
+    pictures = [scan.pictures.frame, *(data for crop in scan.pictures.crops for data in (crop.crop, crop.heat))]
+    return sum(4 * -(-len(data) // 3) for data in pictures if data)
+
+
+def _left_out(scans: Sequence[Scan], chosen: Sequence[Scan], shown: Sequence[Scan]) -> list[str]:
+    notes = []
+    if len(chosen) < len(scans):
+        notes.append(f"These are {len(chosen):,} of {len(scans):,} videos: errors, unsure ones and fakes first.")
+    if fewer := sum(_picture_bytes(few) < _picture_bytes(all) for few, all in zip(shown, chosen, strict=True)):
+        notes.append(f"To keep this file small, {fewer:,} videos are shown with fewer pictures, or with none.")
+    return notes
+
+
+def _rank(scan: Scan) -> tuple:
+    """What is to be looked at first: errors, the worst before the others, then unsure verdicts, then fakes."""
+    p_real = scan.p_real if scan.p_real is not None and math.isfinite(scan.p_real) else 0.5
+    if scan.label is None:
+        kind, doubt = ("UNCERTAIN", "FAKE", "UNKNOWN", "REAL").index(scan.verdict), -abs(p_real - 0.5)
+    else:
+        kind, doubt = (0 if _is_wrong(scan) else 1 if scan.verdict == "UNCERTAIN" else 2), abs(p_real - scan.label)
+    return kind, -doubt, scan.name
+
+
+def _is_wrong(scan: Scan) -> bool | None:
+    """Whether a verdict is wrong; None where the truth is not known, or there is no verdict that could be wrong."""
+    if scan.label is None or scan.verdict not in ("REAL", "FAKE"):
+        return None
+    return scan.verdict.lower() != LABEL_NAMES[scan.label]
+
+
+def figures_of(judge: Judge) -> list[tuple[str, str, str]]:
+    """What is known of a model by its own test set: names, values and intervals, as text."""
+    known = (judge.metrics or {}).get("metrics") or {}
+    rows = []
+    for key, name in FIGURES.items():
+        figure = known.get(key) or {}
+        value, low, high = (_number(figure.get(part), key in SHARES) for part in ("value", "low", "high"))
+        if value:
+            # a few videos that are all judged alike give an interval of no width, which says nothing
+            rows.append((name, value, f"{low} to {high}" if low and high and low != high else ""))
+    return rows
+
+
+def _number(value: float | None, is_share: bool) -> str:
+    """A figure as text, or nothing where it is not defined."""
+    if value is None or not math.isfinite(value):
+        return ""
+    return f"{100 * value:.3g}\N{NO-BREAK SPACE}%" if is_share else f"{value:.3g}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("deepfake.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "clock": clock,
+        "jpeg": _data_uri,
+        "pairs": pairwise,
+        "people": people_in,
+    }
+    environment.globals |= {
+        "figures_of": figures_of,
+        "is_real": is_real,
+        "isfinite": _is_known,
+        "most_rows": MOST_ROWS,
+        "order": ORDER,
+        "place_of": place_of,
+        "scores_of": lambda scan: {(face.frame, face.face): face for face in scan.faces},
+    }
+    return environment
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _data_uri(data: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+@cache
+def _source(name: str) -> str:
+    return (files("deepfake.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(source: str) -> str:
+    """What a Content-Security-Policy knows an inline style sheet or script by, to let no other one in."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

@@ -1,0 +1,134 @@
+"""The pictures of a scan: one whole frame with the boxes of its faces, and crops, as small JPEGs."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from deepfake.core.decision import is_real
+from deepfake.core.labels import LABEL_NAMES, REAL
+from deepfake.faces.people import least_frames
+from deepfake.frames.choose import choose_frames
+from deepfake.report.result import CropPicture, Evidence, FaceScore, Pictures, Small
+
+# so that 500 videos stay below 60 MB in one report
+CROP_SIDE = 112
+
+
+MOST_CROPS = 12
+
+
+FRAME_QUALITY, CROP_QUALITY = 75, 72
+
+
+COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as in plots.LABEL_COLOURS
+
+
+WHITE = (255, 255, 255)
+
+
+# from one person's crops, H x W x 3 uint8 RGB, to pictures of CROP_SIDE x CROP_SIDE with what the model looked at
+Painter = Callable[[list[np.ndarray]], list[np.ndarray] | None]
+
+
+def take_pictures(
+    evidence: Evidence, faces: Sequence[FaceScore], threshold: float, paint: Painter | None = None
+) -> Pictures:
+    """The frame with the least real face of anyone who counts, and a dozen crops, as many of each person.
+
+    `faces` are those of the evidence that a model has judged.
+    """
+    if not faces:
+        return Pictures()
+    least_real = min(_of_those_who_count(faces), key=lambda face: face.p_real)
+    small = next((small for small in evidence.small if small.frame == least_real.frame), None)
+    images = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
+    chosen = choose_faces(faces, MOST_CROPS)
+    return Pictures(
+        frame=None if small is None else jpeg(draw_boxes(small, faces, threshold), FRAME_QUALITY),
+        frame_time=least_real.time,
+        crops=crop_pictures(chosen, [images[face.frame, face.face] for face in chosen], paint),
+    )
+
+
+def crop_pictures(
+    faces: Sequence[FaceScore], images: Sequence[np.ndarray], paint: Painter | None
+) -> tuple[CropPicture, ...]:
+    """Crops, H x W x 3 uint8 RGB, as squares, as the model sees them; each person's painted, if there is a painter."""
+    pictures = []
+    for person in dict.fromkeys(face.person for face in faces):
+        own = [(face, image) for face, image in zip(faces, images, strict=True) if face.person == person]
+        heats = paint([image for _, image in own]) if paint else None
+        for (face, image), heat in zip(own, heats or [None] * len(own), strict=True):
+            square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
+            painted = None if heat is None else jpeg(heat, CROP_QUALITY)
+            pictures.append(CropPicture(face.frame, face.face, jpeg(square, CROP_QUALITY), painted))
+    return tuple(pictures)
+
+
+def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:
+    """The faces without those that a detector took some spot of the background for, unless that is all."""
+    least = least_frames(len({face.frame for face in faces}))
+    seen = Counter(face.person for face in faces)
+    return [face for face in faces if seen[face.person] >= least] or faces
+
+
+def choose_faces(faces: Sequence[FaceScore], most: int) -> list[FaceScore]:
+    """At most so many of the faces, evenly over each person's: as many of each, and more where others have fewer.
+
+    Of more people than that, those with most faces.
+    """
+    people: dict[str, list[FaceScore]] = {}
+    for face in faces:
+        people.setdefault(face.person, []).append(face)
+    ordered = sorted(people.values(), key=len, reverse=True)[:most]
+    chosen: list[FaceScore] = []
+    for waiting, seen in zip(range(len(ordered), 0, -1), reversed(ordered), strict=True):
+        share = (most - len(chosen)) // waiting
+        chosen += [seen[number] for number in choose_frames(len(seen), share)]
+    return sorted(chosen, key=lambda face: (face.frame, face.face))
+
+
+def draw_boxes(small: Small, faces: Sequence[FaceScore], threshold: float) -> np.ndarray:
+    """A frame with the boxes of its faces, each with what it was taken for and its probability of real."""
+    image = small.image.copy()
+    for face in faces:
+        if face.frame != small.frame:
+            continue
+        colour = COLOURS[int(is_real(face.p_real, threshold))]
+        x, y, width, height = (round(value * small.scale) for value in face.box)
+        cv2.rectangle(image, (x, y), (x + width, y + height), WHITE, 3, cv2.LINE_AA)
+        cv2.rectangle(image, (x, y), (x + width, y + height), colour, 2, cv2.LINE_AA)
+        _write(image, f"{whole_percent(face.p_real)} {LABEL_NAMES[REAL]}", x, y, colour)
+    return image
+
+
+def whole_percent(share: float) -> str:
+    """A share as whole per cent, never as none or all."""
+    if share < 0.01:
+        return "< 1 %"
+    return "> 99 %" if share > 0.99 else f"{100 * share:.0f} %"
+
+
+def _write(image: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
+    """White on a plate above a box's corner, or inside it where the picture ends."""
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)
+    x, y = min(max(0, x), max(0, image.shape[1] - width - 6)), max(height + below + 3, y)
+    cv2.rectangle(image, (x, y - height - below - 2), (x + width + 6, y), colour, cv2.FILLED)
+    cv2.putText(image, text, (x + 3, y - below), cv2.FONT_HERSHEY_SIMPLEX, 0.42, WHITE, 1, cv2.LINE_AA)
+
+
+def jpeg(image: np.ndarray, quality: int) -> bytes:
+    """H x W x 3 uint8 RGB as the bytes of a JPEG file."""
+    return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+SMALL_SIDE = 480  # pixels of the longer side of frames that are shown
+
+
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """H x W x 3 uint8 with a longer side of at most so many pixels."""
+    scale = min(1.0, side / max(image.shape[:2]))
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image

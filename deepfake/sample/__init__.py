@@ -1,0 +1,1 @@
+"""The sample dataset, which the project draws itself."""

@@ -1,0 +1,1 @@
+"""Step 05: verdicts on new videos."""

@@ -1,0 +1,122 @@
+"""What to scan: videos and images named one by one, in folders, in lists, or on standard input."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from deepfake.core.errors import UserError
+from deepfake.datasets.listing import walk
+from deepfake.datasets.video import is_image, is_video
+
+STANDARD_INPUT = "-"
+
+
+# of images and of videos that datasets do not have: read, or refused with a reason, rather than passed over in silence
+OTHER_SUFFIXES = (
+    *(".gif", ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".insp"),
+    *(".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod", ".ogv", ".ogm", ".3g2", ".3gpp", ".vob", ".mod", ".mpe", ".m2v"),
+    *(
+        ".asf",
+        ".dvr-ms",
+        ".wtv",
+        ".mxf",
+        ".f4v",
+        ".qt",
+        ".divx",
+        ".xvid",
+        ".dv",
+        ".dif",
+        ".insv",
+        ".360",
+        ".rm",
+        ".rmvb",
+    ),
+    *(".mk3d", ".nut", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m"),
+)
+
+
+# what makes a spreadsheet calculate what it reads in a .csv
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+# a folder that steps 00 and 01a have filled: its images are of a video
+RECORDS = {"frames.json", "faces.json"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to scan: its path, and what it is called in all that is written, as text that any file can hold."""
+
+    path: Path
+    name: str
+
+
+def list_sources(arguments: Sequence[str], stdin: BinaryIO | None) -> list[Source]:
+    """The files that the arguments of a scan name, each once, in their order.
+
+    An argument is a video or image, a folder, a `.txt` with a path on each line, or `-` for such lines on standard
+    input; paths in lists are as seen from the current folder. Of folders, here and in lists, all videos and images
+    below them. What a list names is taken though it is not there: scanning says so then.
+
+    Raises:
+        UserError: an argument is not there, a list cannot be read, or there is nothing to scan.
+    """
+    by_place: dict[str, Path] = {}
+    for argument in arguments:
+        for path in _named_by(argument, stdin):
+            by_place.setdefault(os.path.abspath(path), path)
+    if not by_place:
+        raise UserError(f"{', '.join(arguments)}: no video or image in it; give videos, images, folders or a .txt")
+    return [Source(path, readable(path)) for path in by_place.values()]
+
+
+def readable(path: Path) -> str:
+    """A path as text, with backslashes where it is no Unicode: Linux takes any bytes for a name.
+
+    One that a spreadsheet would take for a formula begins with ./ instead.
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return f"./{text}" if text.startswith(FORMULA) else text
+
+
+def _named_by(argument: str, stdin: BinaryIO | None) -> Iterator[Path]:
+    if argument == STANDARD_INPUT:
+        if stdin is None:
+            raise UserError("-: standard input is closed; give a .txt of paths, or pipe them in")
+        yield from _listed(stdin.read())
+    elif not os.path.lexists(argument):  # a broken link may come of a `*`, and stops nothing
+        raise UserError(f"{readable(Path(argument))}: not found; give videos, images, folders, a .txt of paths, or -")
+    elif argument.lower().endswith(".txt") and os.path.isfile(argument):
+        try:
+            yield from _listed(Path(argument).read_bytes())
+        except OSError as error:
+            raise UserError(f"{readable(Path(argument))}: cannot be read ({error.strerror})") from None
+    else:
+        yield from _expanded(Path(argument))
+
+
+def _listed(content: bytes) -> Iterator[Path]:
+    for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        if line.strip():
+            yield from _expanded(Path(os.fsdecode(line.rstrip(b"\r"))))
+
+
+def _expanded(path: Path) -> Iterable[Path]:
+    return _in_folder(path) if os.path.isdir(path) else [path]
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    left_out = None
+    for place, names in walk(folder):
+        if left_out and place.is_relative_to(left_out):
+            continue
+        if RECORDS & set(names):
+            left_out = place
+        else:
+            yield from (place / name for name in names if _is_scanned(name))
+
+
+def _is_scanned(name: str) -> bool:
+    return is_video(name) or is_image(name) or name.lower().endswith(OTHER_SUFFIXES)

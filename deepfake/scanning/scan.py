@@ -1,0 +1,228 @@
+"""Step 05: files in, verdicts out. Frames and faces are found in processes of their own, and judged here meanwhile."""
+
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.core.cli import VideoBar
+from deepfake.core.crop_rule import DEFAULT, CropRule
+from deepfake.core.decision import band_for, is_certain, is_real
+from deepfake.core.errors import VideoError
+from deepfake.frames.streams import length_by_header
+from deepfake.jobs.processes import at_work
+from deepfake.models.info import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
+from deepfake.report.page import write_report
+from deepfake.report.pictures import take_pictures
+from deepfake.report.result import Evidence, FaceScore, Judge, Pictures, Scan, remarks_on
+from deepfake.scanning.classifier import Classifier, check_classifier, classify, judging_by, open_classifier
+from deepfake.scanning.evidence import gather
+from deepfake.scanning.inputs import Source, list_sources
+from deepfake.scanning.outputs import doubt_of, line_of, percent, summary, write_scans
+from deepfake.scanning.rule import rule_for
+from deepfake.verdicts.combining import combine, means_by_person, said_of_aggregate
+
+# files in one report: the pictures of more would fill the memory, and no browser would open it
+MOST_IN_REPORT = 1000
+
+
+# how far from a video's p_real a person's is that is told of
+APART = 0.2
+
+
+TOO_MANY = f"Of more than {MOST_IN_REPORT} files no pictures are shown."
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to scan: by the model's crop rule, in so many `workers` that each may take `timeout` seconds a file,
+    and more for a long video.
+
+    0 workers: in this process, without a limit. Pictures are taken for a report; `paint`, given a classifier that is a
+    Keras model and a person's crops as a `Painter` gets them, adds what the model looked at.
+    """
+
+    rule: CropRule = DEFAULT
+    workers: int = 1
+    timeout: float = 120
+    pictures: bool = True
+    paint: Callable[[Classifier, list[np.ndarray]], list[np.ndarray] | None] | None = None
+
+
+def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], options: Options) -> Iterator[Scan]:
+    """Scan files, giving each scan as it is done, in no order; no file stops the others.
+
+    `load` gives the classifier, or opens it: that takes seconds, in which the workers decode already.
+
+    Raises:
+        UserError: the model cannot be loaded, or gives no probabilities.
+    """
+    job = partial(_gather, rule=options.rule, with_pictures=options.pictures)
+    if options.workers == 0:
+        classifier = load()
+        yield from (judge_evidence(source, job(source), classifier, options) for source in sources)
+        return
+    with at_work(job, sources, min(options.workers, len(sources)), options.timeout, _length) as results:
+        classifier = load()
+        yield from (judge_evidence(source, found, classifier, options) for source, found in results)
+
+
+def scan_file(path: Path, name: str, classifier: Classifier, options: Options) -> Scan:
+    """Scan one file, in a process of its own unless `workers` is 0; `name` is what to call it."""
+    (scan,) = scan_files([Source(path, name)], lambda: classifier, options)
+    return scan
+
+
+def _gather(source: Source, rule: CropRule, with_pictures: bool) -> Evidence | VideoError:
+    return gather(source.path, rule, with_pictures)
+
+
+def _length(source: Source) -> float:
+    return length_by_header(source.path)
+
+
+def judge_evidence(
+    source: Source, found: Evidence | VideoError, classifier: Classifier, options: Options = Options()
+) -> Scan:
+    """The verdict on what was seen in a file; UNKNOWN with the reason where nothing was."""
+    if isinstance(found, VideoError):
+        return Scan(source.name, "UNKNOWN", None, str(found))
+    p_real, of_faces = classify(classifier, found.faces, found.crops)
+    faces = tuple(
+        FaceScore(**vars(seen), p_real=value)
+        for seen, value in zip(found.faces, of_faces, strict=True)
+        if value is not None
+    )
+    pictures = Pictures()
+    if options.pictures:
+        paint = partial(options.paint, classifier) if options.paint and classifier.model else None
+        pictures = take_pictures(found, faces, classifier.judge.threshold, paint)
+    # a model of sequences has one prediction for each person, which each of its faces has
+    judged = list({face.person: face for face in faces}.values()) if classifier.frames else faces
+    values, people = [face.p_real for face in judged], [face.person for face in judged]
+    frames = [0 if classifier.frames else face.frame for face in judged]
+    judge, count = classifier.judge, len(judged)
+    if judged and judge.aggregate != "mean":
+        p_real = combine(values, frames, people, judge.aggregate)
+    verdict = verdict_of(p_real, count, judge)
+    apart = people_apart(verdict, p_real, means_by_person(values, frames, people), judge)
+    return Scan(
+        name=source.name,
+        verdict=verdict,
+        p_real=p_real,
+        band=None if p_real is None else band_for(judge.bands, count),
+        reason=remarks_on(found.frames, found.faces, found.not_judged, found.turned, found.problem, apart),
+        frames=found.frames,
+        seconds=found.seconds,
+        faces=faces,
+        not_judged=found.not_judged,
+        turned=found.turned,
+        pictures=pictures,
+    )
+
+
+def verdict_of(p_real: float | None, frames: int, judge: Judge) -> str:
+    """REAL above the model's threshold, else FAKE; UNCERTAIN within its band for a mean of so many frames.
+
+    UNKNOWN without a number.
+    """
+    if p_real is None:
+        return "UNKNOWN"
+    if not is_certain(p_real, frames, judge.bands):
+        return "UNCERTAIN"
+    return "REAL" if is_real(p_real, judge.threshold) else "FAKE"
+
+
+def people_apart(verdict: str, p_real: float | None, means: dict[str, tuple[float, int]], judge: Judge) -> list[str]:
+    """What is to be said of the people whose own verdict is another than the video's: a mean can hide one of several.
+
+    `means` are those of the people who count, each of so many predictions; who is nearer to the video's `p_real` than
+    APART is not told of.
+    """
+    verdicts = {person: verdict_of(mean, count, judge) for person, (mean, count) in means.items()}
+    return [
+        f"person {person} alone: {percent(1 - means[person][0])} fake"
+        for person, own in verdicts.items()
+        if own in ("REAL", "FAKE") and own != verdict and abs(means[person][0] - p_real) >= APART
+    ]
+
+
+def said_of_verdicts(model: Path, given: Given, aggregate: str) -> list[str]:
+    """Lines on which threshold and bands count, where it is not just the model's own."""
+    if aggregate != "mean" and given.threshold is None:
+        return [said_of_aggregate(aggregate, model.with_suffix(".json"))]
+    return list(said_of_threshold(model, given))
+
+
+def scan_all(
+    arguments: Sequence[str],
+    model: Path,
+    out_dir: Path,
+    options: Options,
+    runtime: str = "keras",
+    quiet: bool = False,
+    strict: bool = False,
+    given: Given = NOTHING,
+    aggregate: str = "mean",
+) -> int:
+    """Step 05: scan what the arguments name, with a line for each file; returns the exit code.
+
+    `given` is what the user says of the model, in place of the .json beside it. The crops are cut by the model's rule,
+    not that of the options.
+
+    Raises:
+        UserError: there is nothing to scan, or the model cannot be used.
+    """
+    sources = list_sources(arguments, sys.stdin and sys.stdin.buffer)
+    check_classifier(model, runtime)
+    for said in said_of_verdicts(model, given, aggregate):
+        print(f"05: {said}")
+    rule = rule_for(model, "05", given)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=out_dir).close()  # a read-only folder is better found before hours of work
+    pictures = options.pictures and len(sources) <= MOST_IN_REPORT
+    options = dataclasses.replace(options, rule=rule, pictures=pictures)
+    opened: list[Classifier] = []
+
+    def load() -> Classifier:
+        opened.append(judging_by(open_classifier(model, runtime, given), rule, aggregate, given.threshold))
+        return opened[0]
+
+    scans: dict[str, Scan] = {}
+    try:
+        with VideoBar("05", "faces", len(sources), quiet) as bar:
+            for scan in scan_files(sources, load, options):
+                scans[scan.name] = scan
+                with bar.external_write_mode(sys.stdout):
+                    print(line_of(scan, opened[0].judge), flush=True)  # at once, through a pipe too
+                bar.advance(len(scan.faces), failed=scan.p_real is None, done_before=False)
+    except KeyboardInterrupt:
+        if opened and scans:
+            _finish(sources, scans, opened[0].judge, out_dir)
+            raise KeyboardInterrupt(f"{len(scans)} of {len(sources)} files are in {out_dir}") from None
+        raise
+    unknown = _finish(sources, scans, opened[0].judge, out_dir)
+    return 1 if strict and unknown else 0
+
+
+def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out_dir: Path) -> int:
+    """Write and print what came out, in the order of the sources; gives how many files are UNKNOWN."""
+    ordered = [scans[source.name] for source in sources if source.name in scans]
+    paths = {source.name: source.path for source in sources}
+    doubt = doubt_of([(paths[scan.name], scan.p_real) for scan in ordered if scan.p_real is not None])
+    write_scans(ordered, judge, out_dir, doubt)
+    report = out_dir / "report.html"
+    notes = [doubt, TOO_MANY if len(ordered) > MOST_IN_REPORT else None]
+    write_report(ordered, judge, report, note=" ".join(filter(None, notes)) or None)
+    print(f"05: {summary(ordered, out_dir)}")
+    print(f"05: the report is {report}; it opens in any browser")
+    if doubt:
+        print(f"05: {doubt}")
+    if judge.note:
+        print(f"05: {SAMPLE_ONLY if judge.sample_only else f'note: by {judge.note}'}")
+    return sum(scan.verdict == "UNKNOWN" for scan in ordered)

@@ -1,0 +1,1 @@
+"""Step 02: which crops train, which validate and which test."""

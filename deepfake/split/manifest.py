@@ -1,0 +1,68 @@
+"""manifest.csv: the crops of a split, and all that is known of each."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from deepfake.core.errors import UserError
+from deepfake.core.files import write_csv
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of manifest.csv: one crop, the set it is in, and all that is known of it.
+
+    `file` is its path below the set's folder (`real/<id>-FFF-NN.png`), `frame` and `face` its FFF and NN;
+    `group` is the video's source group, or, where that was taken apart, the identity of its target;
+    `landmarks` are five [x, y] in pixels of the crop, as JSON, or empty; `part` is DFDC's, or empty, as in older files.
+    """
+
+    split: str
+    label: int
+    file: str
+    video: str
+    group: str
+    original: str
+    method: str
+    frame: int
+    face: int
+    person: str
+    landmarks: str
+    sample: int
+    part: str = ""
+
+
+def read_manifest(split_dir: Path) -> list[Entry]:
+    """Read `split_dir/manifest.csv`.
+
+    Raises:
+        UserError: it is missing, or not what step 02 writes.
+    """
+    return read_entries(split_dir / "manifest.csv")
+
+
+def write_manifest(split_dir: Path, entries: Iterable[Entry]) -> None:
+    """Write `split_dir/manifest.csv`."""
+    columns = [field.name for field in fields(Entry)]
+    write_csv(split_dir / "manifest.csv", columns, ([getattr(entry, key) for key in columns] for entry in entries))
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Read a manifest.csv, wherever it is.
+
+    Raises:
+        UserError: as `read_manifest`.
+    """
+    types = {field.name: field.type for field in fields(Entry)}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            entries = [Entry(**{key: types[key](row[key]) for key in types if key in row}) for row in rows]
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run step 02 first, or give --split-dir") from None
+    except (KeyError, TypeError, ValueError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not the manifest that step 02 writes ({error!r}); run step 02 again") from None
+    if not entries:
+        raise UserError(f"{path}: lists no crop; run step 02 again")
+    return entries

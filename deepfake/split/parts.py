@@ -1,0 +1,95 @@
+"""DFDC's parts: folders `dfdc_train_part_N`, whose actors are in no other part, so whole parts keep people apart."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from deepfake.core.errors import UserError
+from deepfake.datasets.video import Video, source_groups
+from deepfake.split.crops import Crops
+
+LEAST = 10  # parts, for whole ones to be divided unasked: then one is about the tenth that val and test each get
+
+
+PART = re.compile("dfdc_train_part_([0-9]+)", re.IGNORECASE)
+
+
+def part_of(file: str) -> str | None:
+    """The part of DFDC (Dolhansky et al. 2020) that a file is in, such as dfdc_train_part_3; None if it is in none."""
+    folders = PurePosixPath(file).parent.parts
+    numbers = [int(found[1]) for folder in folders if (found := PART.fullmatch(folder))]
+    return f"dfdc_train_part_{numbers[-1]}" if numbers else None
+
+
+def join_parts(videos: Iterable[Video]) -> tuple[dict[str, str], list[list[str]]]:
+    """What each video's id is kept together with, and the parts that are joined.
+
+    A video is kept with its part, or in no part with its source group. Parts with a source group in common are joined,
+    and called after the first of them.
+    """
+    videos = list(videos)
+    parts = {video.id: part for video in videos if (part := part_of(video.file))}
+    tied = [replace(video, ties=(*video.ties, *_tie(parts.get(video.id)))) for video in videos]
+    groups = source_groups(tied)
+    members: dict[str, set[str]] = defaultdict(set)
+    for id, part in parts.items():
+        members[groups[id]].add(part)
+    ordered = {group: sorted(names, key=lambda name: (len(name), name)) for group, names in members.items()}
+    wholes = {id: ordered[group][0] if group in ordered else group for id, group in groups.items()}
+    return wholes, sorted(names for names in ordered.values() if len(names) > 1)
+
+
+def _tie(part: str | None) -> tuple[str, ...]:
+    return (f"part/{part}",) if part else ()
+
+
+def parts_to_keep(
+    videos_dir: Path, videos: Iterable[Video], crops: Sequence[Crops], group_by: str | None, official: bool
+) -> dict[str, str] | None:
+    """What each video is kept together with, as of `join_parts`, where whole parts are divided; else None.
+
+    They are where `group_by` is "part", and where it is None and at least LEAST parts have crops, unless the `official`
+    sets of the dataset share parts. Prints what that means for the people in the sets.
+
+    Raises:
+        UserError: `group_by` is "part", and no video with crops is in one.
+    """
+    found = {item.video.id for item in crops if part_of(item.video.file)}
+    if group_by == "part" and not found:
+        raise UserError(f"{videos_dir}: has no folder like dfdc_train_part_0, so no parts; give --group-by source")
+    if not found or group_by == "video":
+        return None
+    wholes, joined = join_parts(videos)
+    count = len({wholes[id] for id in found})
+    if group_by == "source":
+        if count > 1 and not official:
+            print("02: warning: DFDC's actors recur within a part, and by source the same person can be in two sets")
+        return None
+    if group_by is None and count < LEAST:
+        if not official:
+            apart = " without a common original" * bool(joined)
+            print(
+                f"02: {count} part{'s' * (count != 1)} of DFDC{apart}, fewer than {LEAST}, so by source: the same "
+                "person can be in two sets"
+            )
+        return None
+    if group_by is None and official and (shared := _in_two_sets(crops, wholes)):
+        print(f"02: {shared} is in more than one of the dataset's own sets: the same person can be in two")
+        return None
+    if joined:
+        print(
+            f"02: parts that share an original with another one are kept together: {sum(map(len, joined))}, "
+            f"such as {joined[0][0]} and {joined[0][1]}"
+        )
+    return wholes
+
+
+def _in_two_sets(crops: Iterable[Crops], wholes: Mapping[str, str]) -> str | None:
+    """The first part with videos in two of the dataset's own sets; what is in neither val nor test is to train on."""
+    sets: dict[str, set[str]] = defaultdict(set)
+    for item in crops:
+        if part_of(item.video.file):
+            sets[wholes[item.video.id]].add(item.video.split or "train")
+    return min((part for part, names in sets.items() if len(names) > 1), default=None)

@@ -1,0 +1,303 @@
+"""Which crops train, which ones validate, which ones test: divided, balanced by whole videos, and written."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from deepfake.core.cli import progress
+from deepfake.core.crop_rule import NOT_SAID, CropRule, Said
+from deepfake.core.errors import UserError, VideoError
+from deepfake.core.files import whole_folder
+from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.datasets.copies import keep_copies_together
+from deepfake.datasets.listing import read_columns, read_rows
+from deepfake.datasets.name_ties import warning_of_untied
+from deepfake.datasets.registry import OF_OTHERS, find_kind, read_dataset
+from deepfake.datasets.video import Video, bare_name
+from deepfake.faces.records import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
+from deepfake.faces.table import absolute, hint_at_table
+from deepfake.split.assign import LABELS, SHARES, divide
+from deepfake.split.balance import balance_sets
+from deepfake.split.crops import Crops, crops_in_table, find_crops, link, put_crop
+from deepfake.split.manifest import Entry, write_manifest
+from deepfake.split.parts import part_of, parts_to_keep
+from deepfake.split.record import MARK, SplitRecord, write_record
+from deepfake.split.rule import check_said, one_rule, rule_by, rule_of_folder
+from deepfake.split.table_reader import Listing, list_crops
+
+
+def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
+    """The videos without those that a csv lists in its column `video`, by id or file; prints how many it took out.
+
+    Raises:
+        UserError: the file is missing or has no such column, or lists every video.
+    """
+    rows = read_rows(path)
+    if "video" not in read_columns(path):
+        raise UserError(f"{path}: has no column video, the ids of the videos to leave out")
+    id_of = {video.file: video.id for video in videos} | {video.id: video.id for video in videos}
+    listed = {id_of.get(row["video"], bare_name(row["video"])) for _, row in rows if row["video"]}
+    kept = [video for video in videos if video.id not in listed]
+    print(f"02: videos left out by {path}: {len(videos) - len(kept)}")
+    unknown = sorted(listed - {video.id for video in videos})
+    if unknown:
+        print(f"02: warning: ids of {path} that the dataset does not have: {len(unknown)}, the first {unknown[0]}")
+    if not kept:
+        raise UserError(f"{path}: lists every video of the dataset, so nothing is left")
+    return kept
+
+
+Found = tuple[str, str, str]  # a crop's name, person and landmarks, as in an Entry
+
+
+def _found_in_files(item: Crops) -> tuple[list[Found], CropRule | None]:
+    """The crops of a video that are files, and their rule; None where nothing says it."""
+    try:
+        recorded = None if item.foreign else read_faces_json(_folder_of(item))
+    except VideoError:  # crops alone are enough; then there are no landmarks
+        recorded = None
+    records = {record["file"]: record for record in recorded.faces} if recorded else {}
+    found = []
+    for _, name in item.named():
+        record = records.get(name)
+        points = json.dumps(landmarks_in_crop(record, recorded.rule)) if record else ""
+        found.append((name, str(record.get("person", "")) if record else "", points))
+    return found, recorded and recorded.rule
+
+
+def _found_in_table(item: Crops, listing: Listing) -> list[Found]:
+    return sorted(  # as files are; frame 1000 comes before 200
+        (
+            crop_name(item.video.id, int(listing.frames[row]), int(listing.faces[row])),
+            listing.people[row],
+            json.dumps(listing.landmarks[row].tolist()),
+        )
+        for row in item.rows
+    )
+
+
+def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
+    video = item.video
+    entries = []
+    for name, person, landmarks in found:
+        _, frame, face = parse_crop_name(name)
+        entries.append(
+            Entry(
+                split=split,
+                label=video.label,
+                file=f"{LABEL_NAMES[video.label]}/{name}",
+                video=video.id,
+                group=item.group,
+                original=video.original or "",
+                method=video.method or "",
+                frame=frame,
+                face=face,
+                person=person,
+                landmarks=landmarks,
+                sample=int(video.sample),
+                part=part_of(video.file) or "",
+            )
+        )
+    return entries
+
+
+def _folder_of(item: Crops) -> Path:
+    return item.paths[0].parent.parent
+
+
+def is_prepared(name: str) -> bool:
+    """Whether a path belongs into a folder of real/ and fake/ crops."""
+    label, _, crop = name.partition("/")
+    return label in LABEL_NAMES and (not crop or is_crop(crop))
+
+
+def _is_split(name: str) -> bool:
+    split, _, rest = name.partition("/")
+    return name in ("manifest.csv", MARK) or (split in SHARES and (not rest or is_prepared(rest)))
+
+
+def write_sets(
+    sets: dict[str, list[Crops]],
+    prepared_dir: Path,
+    split_dir: Path,
+    quiet: bool = False,
+    rule: Callable[[CropRule | None], CropRule | None] = rule_of_folder,
+) -> list[Entry]:
+    """Write both folders, the manifest and crops.json, whole or not at all, in place of older ones.
+
+    `rule` gives the rule of all crops from the one that is recorded beside them, None where there is none.
+
+    Raises:
+        UserError: one of the folders holds files that are not step 02's, all crops of a label are unreadable, or
+            videos were cropped by different rules.
+    """
+    one, other = prepared_dir.resolve(), split_dir.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        raise UserError(f"{prepared_dir} and {split_dir} are one within the other; give two separate folders")
+    items = [(split, item) for split, videos in sets.items() for item in videos]
+    entries, unreadable, folders = [], [], {}
+    with whole_folder(prepared_dir, is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
+        for label in LABEL_NAMES:
+            (prepared / label).mkdir()
+            for split in SHARES:
+                (folder / split / label).mkdir(parents=True)
+        for split, item in progress(items, quiet, desc="02", unit="video"):
+            found, recorded = _found_in_files(item)
+            if not item.foreign:
+                folders.setdefault(recorded, []).append(_folder_of(item))
+            for path, entry in zip(item.paths, _entries(split, item, found), strict=True):
+                if put_crop(path, prepared / entry.file, item.foreign):
+                    link(prepared / entry.file, folder / split / entry.file)
+                    entries.append(entry)
+                else:
+                    unreadable.append(path)
+        _check_unreadable(unreadable, sets, entries)
+        write_manifest(folder, entries)
+        write_record(folder, SplitRecord(rule(one_rule(folders))))
+    return entries
+
+
+def write_sets_of_table(
+    sets: dict[str, list[Crops]], listing: Listing, address: str, split_dir: Path, quiet: bool = False
+) -> list[Entry]:
+    """Write the manifest of crops that stay in their table, and where that is, in place of an older split folder.
+
+    Raises:
+        UserError: the folder holds files that are not step 02's.
+    """
+    items = [(split, item) for split, videos in sets.items() for item in videos]
+    with whole_folder(split_dir, _is_split) as folder:
+        bar = progress(items, quiet, desc="02", unit="video")
+        entries = [entry for split, item in bar for entry in _entries(split, item, _found_in_table(item, listing))]
+        write_manifest(folder, entries)
+        write_record(folder, SplitRecord(listing.rule, address))
+    return entries
+
+
+def _check_unreadable(paths: Sequence[Path], sets: dict[str, list[Crops]], entries: Iterable[Entry]) -> None:
+    """Warn of images that were left out, and raise a UserError if a set has lost a label by it."""
+    if not paths:
+        return
+    wanted = {(split, item.video.label) for split, items in sets.items() for item in items}
+    for split, label in sorted(wanted - {(entry.split, entry.label) for entry in entries}):
+        raise UserError(f"{paths[0]}: not a readable image, nor is any other {LABEL_NAMES[label]} crop of {split}")
+    print(f"02: warning: images left out that cannot be read: {len(paths)}, the first {paths[0]}")
+
+
+def prepare_dataset(
+    videos_dir: Path,
+    work_dir: Path | None,
+    prepared_dir: Path,
+    split_dir: Path,
+    faces: str = "faces",
+    group_by: str | None = None,
+    quiet: bool = False,
+    balanced: bool = True,
+    split: str = "official",
+    exclude: Path | None = None,
+    real_only: bool = False,
+    dataset: str = "auto",
+    table: str | None = None,
+    said: Said = NOT_SAID,
+) -> int:
+    """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
+
+    With `balanced` off no crop is left out for the balance. `split` is "official" (the dataset's own test set, where
+    it has one, which is then not balanced either) or "own". `group_by` is "part", "source", "video", or None for parts
+    where there are enough (`parts.parts_to_keep`). `exclude` is a csv of videos to leave out. With
+    `real_only` no fake is used. Crops that someone else made are images in `videos_dir/<video.file>/`. `table` is the
+    address of crops in Parquet, which stay there. What is `said` of how others cut their crops is not estimated.
+
+    Raises:
+        UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
+    """
+    kind = find_kind(videos_dir, dataset)
+    crops_of_others = kind in OF_OTHERS
+    if table and crops_of_others:
+        raise UserError(f"{videos_dir}: holds crops of faces itself; leave --crops out")
+    check_said(said, crops_of_others)
+    videos = keep_copies_together(read_dataset(videos_dir, kind), videos_dir, split)
+    videos = _chosen(videos, exclude, real_only)
+    folder = absolute(table) if table else videos_dir if crops_of_others else work_dir or videos_dir
+    listing = list_crops(folder) if table else None
+    if listing:
+        crops = crops_in_table(videos, listing.rows, group_by)
+    else:
+        crops = find_crops(videos, folder, faces, group_by, crops_of_others)
+    if not crops:
+        raise _no_crops(folder, videos_dir, faces, crops_of_others)
+    official = split == "official" and any(video.split == "test" for video in videos)
+    parts = parts_to_keep(videos_dir, videos, crops, group_by, official)
+    _print_rule(official, "part" if parts else group_by or "source")
+    if not parts and (warning := warning_of_untied([item.video for item in crops])):
+        print(f"02: warning: {warning}")
+    try:
+        sets = divide(crops, official, (REAL,) if real_only else LABELS, parts)
+    except UserError as error:
+        raise UserError(f"{videos_dir}, {folder}: {error}") from None
+    divided = _total(sets)
+    if balanced and not real_only:
+        sets = balance_sets(sets, keep_test=official)
+    images = [path for item in sets["train"] for path in item.paths] if crops_of_others else None
+    rule = rule_by(faces, images, said)
+    if listing:
+        entries = write_sets_of_table(sets, listing, folder, split_dir, quiet)
+    else:
+        entries = write_sets(sets, prepared_dir, split_dir, quiet, rule)
+    _print_counts(entries, parts)
+    print(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), balanced, real_only)}")
+    return 0
+
+
+def _left_out(count: int, balanced: bool, real_only: bool) -> str:
+    if real_only:
+        return "real ones only"
+    return f"{count} left out for the balance" if balanced else "none left out: train with --balance weights or equal"
+
+
+def _no_crops(folder: Path | str, videos_dir: Path, faces: str, crops_of_others: bool) -> UserError:
+    nothing, remedy = f"no crops in <id>/{faces}/", "run step 01a first"
+    if isinstance(folder, str):
+        nothing, remedy = "no crops", "give the address of theirs, as 01a --crops was given it"
+    elif crops_of_others:
+        nothing, remedy = "no images in the folder", "--videos-dir must hold a folder of images for each"
+    elif hint := hint_at_table(folder):
+        remedy = hint
+    return UserError(f"{folder}: {nothing} of any video of {videos_dir}; {remedy}")
+
+
+def _chosen(videos: list[Video], exclude: Path | None, real_only: bool) -> list[Video]:
+    if exclude:
+        videos = leave_out(videos, exclude)
+    if real_only:
+        print(f"02: real crops only; fakes left out: {sum(video.label == FAKE for video in videos)}")
+        videos = [video for video in videos if video.label == REAL]
+    return videos
+
+
+def _print_rule(official: bool, group_by: str) -> None:
+    if group_by == "video":
+        print(
+            "02: split by video, the weaker rule: a test video's original may be trained on, which flatters the figures"
+        )
+    rule = "the dataset's own, its test set whole" if official else f"our own, 80/10/10 by {group_by}"
+    print(f"02: split: {rule}")
+
+
+def _total(sets: dict[str, list[Crops]]) -> int:
+    return sum(len(item) for items in sets.values() for item in items)
+
+
+def _print_counts(entries: Iterable[Entry], parts: Mapping[str, str] | None) -> None:
+    for split in SHARES:
+        members = [entry for entry in entries if entry.split == split]
+        crops = Counter(entry.label for entry in members)
+        videos = Counter({entry.video: entry.label for entry in members}.values())
+        groups = len({entry.group for entry in members})
+        whole = len({entry.part for entry in members} - {""})
+        of_parts = f", in {whole} part{'s' * (whole != 1)}" if parts else ""
+        print(
+            f"02: {split}: {crops[REAL]} real and {crops[FAKE]} fake crops, "
+            f"of {videos[REAL]} and {videos[FAKE]} videos, {groups} source groups{of_parts}"
+        )

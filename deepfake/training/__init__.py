@@ -1,0 +1,1 @@
+"""Step 03: the training loop and its options."""

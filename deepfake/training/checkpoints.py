@@ -1,0 +1,245 @@
+"""What is kept while training: the best model, the history, and all that continuing takes, also within an epoch."""
+
+import hashlib
+import json
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.core.errors import UserError
+from deepfake.core.files import whole_file, write_csv
+from deepfake.core.signals import OutOfTime
+from deepfake.models.info import ModelInfo, write_model_info
+from deepfake.models.runtime import keras, set_precision
+from deepfake.split.manifest import Entry
+
+CHECKPOINT = Path("tmp_checkpoint")
+
+
+HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "seconds_per_step")
+
+
+# between two writings of what continuing takes, in an epoch that lasts longer
+SECONDS_AT_RISK = 600
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs in a row (from `first` up to, not including, `last`) at one rate, with the backbone frozen or not."""
+
+    first: int
+    last: int
+    learning_rate: float
+    frozen: bool = False
+
+
+@dataclass
+class Progress:
+    """How far a training is: the epochs that are done with their figures, the best of them (from 1), and all states.
+
+    `steps` are the batches of the next epoch that are done. `states` are the weights, the seeds of dropout and what
+    the optimizer keeps, and within an epoch the sums that its loss and accuracy come from.
+    """
+
+    history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY})
+    best: tuple[float, float] = (-1.0, 0.0)
+    best_epoch: int = 0
+    stopped: bool = False
+    steps: int = 0
+    states: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are done."""
+        return len(self.history["loss"])
+
+    @property
+    def begun(self) -> bool:
+        """Whether any batch is done."""
+        return bool(self.epochs or self.steps)
+
+
+class Keeper(keras.callbacks.Callback):
+    """After each epoch, keeps the model if it is the best so far, the history, and what `--resume` takes.
+
+    The best has the highest validation accuracy, or as high a one with a lower loss. Training ends after `patience`
+    epochs without a better one.
+
+    Within an epoch it keeps what `--resume` takes every ten minutes, and at once when `warned` tells that the time is
+    over; then it raises OutOfTime. `first_step` and `sums` are those of an epoch that goes on in its middle.
+
+    With `averages` the model has the averages of its weights while it is validated and kept, and then its own again.
+    """
+
+    def __init__(self, out_dir: Path, info: ModelInfo, patience: int, made_with: dict) -> None:
+        super().__init__()
+        self.out_dir, self.info, self.patience, self.made_with = out_dir, info, patience, made_with
+        self.model_path = out_dir / CHECKPOINT / "best_model.keras"
+        self.state_path = out_dir / CHECKPOINT / "last_epoch.npz"
+        self.progress = Progress()
+        self.model_to_keep: keras.Model | None = None
+        self.states: Callable[[], list[keras.Variable]] = list
+        self.phase = Phase(0, 0, 0.0)
+        self.warned: Callable[[], bool] = bool
+        self.first_step, self.sums = 0, []
+        self.averages: keras.callbacks.SwapEMAWeights | MeanWithStart | None = None
+        self._began = self._trained = self._written = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._began = self._written = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.sums:  # added only now, since Keras makes the variables with the first batch
+            for variable, value in zip(self.model.metrics_variables, self.sums, strict=True):
+                variable.assign_add(value)
+            self.sums = []
+        warned, steps = self.warned(), batch + 1
+        # after the last batch comes the validation, and what is written then is of the whole epoch
+        if steps < self.params["steps"] and (warned or time.monotonic() - self._written > SECONDS_AT_RISK):
+            self.progress.steps = self.first_step + steps
+            self._write([*self.states(), *self.model.metrics_variables])
+            if warned:
+                raise OutOfTime
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._trained = time.monotonic()
+        if self.averages:
+            self.averages.on_test_begin()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        progress = self.progress
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        measured = {
+            "learning_rate": rate,
+            "seconds": round(time.monotonic() - self._began, 1),
+            "seconds_per_step": round((self._trained - self._began) / self.params["steps"], 4),
+        }
+        for name, value in (logs | measured).items():
+            progress.history[name].append(float(value))
+        result = logs["val_accuracy"], -logs["val_loss"]
+        if result > progress.best:
+            progress.best, progress.best_epoch = result, epoch + 1
+            self._keep_model()
+        if self.averages:
+            self.averages.on_test_end()
+        # the head alone never ends a training, nor does what it reached before all began to learn
+        since = max(progress.best_epoch, self.phase.first)
+        progress.stopped = not self.phase.frozen and progress.epochs - since >= self.patience
+        self.model.stop_training = progress.stopped
+        rows = zip(*(progress.history[name] for name in HISTORY), strict=True)
+        numbered = ([number, *row] for number, row in enumerate(rows, 1))
+        write_csv(self.out_dir / "history.csv", ["epoch", *HISTORY], numbered)
+        progress.steps = 0
+        self._write(self.states())
+        if self.warned():
+            raise OutOfTime
+
+    def _write(self, states: list[keras.Variable]) -> None:
+        write_progress(self.progress, states, self.made_with, self.state_path)
+        self._written = time.monotonic()
+
+    def _keep_model(self) -> None:
+        model = self.model_to_keep or self.model
+        precision = model.dtype_policy.name
+        set_precision(model, "float32")  # what is kept runs anywhere
+        with whole_file(self.model_path) as temporary:
+            model.save(temporary)
+        set_precision(model, precision)
+        write_model_info(self.info, self.model_path.with_suffix(".json"))
+        # the .h5 of an earlier run is another model; this run's is written at the end
+        self.model_path.with_suffix(".h5").unlink(missing_ok=True)
+
+
+class MeanWithStart(keras.callbacks.Callback):
+    """While a model is validated and kept, it has the mean of its weights and of those that it started with.
+
+    What is trained further goes on to fit the training set, and the mean often judges other data better than either
+    (Wortsman et al. 2022, Robust fine-tuning of zero-shot models). `share` is what the start counts in it.
+    """
+
+    def __init__(self, model: keras.Model, share: float) -> None:
+        super().__init__()
+        self.weights, self.own, self.share = list(model.weights), [], share
+        self.start = [keras.ops.convert_to_numpy(weight) for weight in self.weights]
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.own = [keras.ops.convert_to_numpy(weight) for weight in self.weights]
+        for weight, own, start in zip(self.weights, self.own, self.start, strict=True):
+            weight.assign((self.share * start + (1 - self.share) * own).astype(own.dtype))
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        for weight, own in zip(self.weights, self.own, strict=True):
+            weight.assign(own)
+
+
+def digest(entries: Sequence[Entry]) -> str:
+    """A short text that is another for other crops or another order of them."""
+    return hashlib.sha256("\n".join(entry.file for entry in entries).encode()).hexdigest()[:16]
+
+
+def states_of(model: keras.Model, compiled: keras.Model | None) -> list[keras.Variable]:
+    """The weights and the seeds of a model, and all of the optimizer of what was compiled from it, if it is given."""
+    measured = {id(variable) for variable in model.metrics_variables}
+    own = [variable for variable in model.variables if id(variable) not in measured]
+    return own + (list(compiled.optimizer.variables) if compiled else [])
+
+
+def write_progress(progress: Progress, states: list[keras.Variable], made_with: dict, path: Path) -> None:
+    """Write all that continuing takes as one file, whole or not at all."""
+    facts = {name: value for name, value in asdict(progress).items() if name != "states"}
+    arrays = {f"state{number}": keras.ops.convert_to_numpy(state) for number, state in enumerate(states)}
+    with whole_file(path) as temporary:
+        np.savez(temporary, progress=json.dumps(facts), made_with=json.dumps(made_with), **arrays)
+
+
+def read_progress(path: Path, made_with: dict) -> Progress:
+    """Where a training was cut off; its beginning where there is no such file.
+
+    Raises:
+        UserError: it was made with other options or crops, or the file is damaged.
+    """
+    if not path.exists():
+        print("03: no training to resume here; starting anew")
+        return Progress()
+    try:
+        with np.load(path) as file:
+            before = json.loads(str(file["made_with"]))
+            facts = json.loads(str(file["progress"]))
+            states = [file[f"state{number}"] for number in range(len(file.files) - 2)]
+        progress = Progress(**facts | {"best": tuple(facts["best"])}, states=states)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: cannot be resumed from ({error}); delete it to start anew") from None
+    check_same_run(path, before, made_with)
+    within = f" and {progress.steps} steps of the next" if progress.steps else ""
+    print(f"03: resuming after epoch {progress.epochs}{within}")
+    return progress
+
+
+def check_same_run(path: Path, before: dict, made_with: dict) -> None:
+    """Raise a UserError that names what differs, if a run was made with something else."""
+    changed = [name for name in made_with if before.get(name) != made_with[name]]
+    if changed:
+        name = changed[0]
+        what = "the crops are others" if name == "crops" else f"{name} was {before.get(name)}"
+        raise UserError(f"{path}: {what}; go on with the same, or delete it to start anew")
+
+
+def restore(progress: Progress, variables: list[keras.Variable]) -> list[np.ndarray]:
+    """Give variables the states that a training had when it was cut off, if it was; returns the states left over.
+
+    Raises:
+        UserError: they are another model's.
+    """
+    states, progress.states = progress.states, []
+    if not states:
+        return []
+    states, rest = states[: len(variables)], states[len(variables) :]
+    if [state.shape for state in states] != [tuple(variable.shape) for variable in variables]:
+        raise UserError("the training to resume was of another model; leave --resume out to start anew")
+    for variable, state in zip(variables, states, strict=True):
+        variable.assign(state)
+    return rest

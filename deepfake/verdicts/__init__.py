@@ -1,0 +1,1 @@
+"""Step 04: from predictions of frames to verdicts on videos, with Spark."""

@@ -1,0 +1,59 @@
+"""From the predictions of a video's frames, or people, to one number: the rules that steps 04, 05 and 06 share.
+
+`aggregates` has the same as Spark expressions.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from deepfake.faces.people import people_who_count
+
+AGGREGATES = {
+    "mean": "the mean of the frames",
+    "median": "their median",
+    "confident": "the mean of the sure frames where many say fake or nearly all say real, else of all",
+    "per-face": "the mean of the least real person",
+}
+
+
+# Seferbekov's counts for 32 frames, as shares. `confident` is after his, of the winner of the DeepFake Detection
+# Challenge (2020, github.com/selimsef/dfdc_deepfake_challenge)
+SURE = 0.8
+
+
+FAKE_SHARE = 0.4
+
+
+REAL_SHARE = 0.9
+
+
+def combine(p_real: Sequence[float], frames: Sequence[int], people: Sequence[str], aggregate: str = "mean") -> float:
+    """One number of N predictions, by one of AGGREGATES, with the frame and the person of each."""
+    values = np.asarray(p_real, np.float64)
+    if aggregate == "median":
+        return float(np.median(values))
+    if aggregate == "confident":
+        fake, real = values[1 - values > SURE], values[values > SURE]
+        if len(fake) / len(values) > FAKE_SHARE:
+            return float(fake.mean())
+        return float(real.mean() if len(real) / len(values) > REAL_SHARE else values.mean())
+    if aggregate == "per-face":
+        return min((mean for mean, _ in means_by_person(values, frames, people).values()), default=float(values.mean()))
+    return float(values.mean())
+
+
+def means_by_person(
+    p_real: Sequence[float], frames: Sequence[int], people: Sequence[str]
+) -> dict[str, tuple[float, int]]:
+    """The mean of each person who counts in a video, and of how many of its N predictions it is."""
+    values, whose = np.asarray(p_real, np.float64), np.asarray(people, object)
+    return {
+        person: (float(values[whose == person].mean()), int((whose == person).sum()))
+        for person in sorted(people_who_count(zip(frames, people, strict=True)))
+    }
+
+
+def said_of_aggregate(aggregate: str, source: object) -> str:
+    """A line for an aggregate of which the model in `source` knows no threshold: it is fitted for the mean alone."""
+    return f"the threshold and band of {source} hold for the mean; {aggregate} has 0.5 and no band"

@@ -1,0 +1,321 @@
+"""From frame predictions to video verdicts, as a Spark job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from deepfake.core.cli import hushed
+from deepfake.core.decision import THRESHOLD, Bands, band_for, is_certain
+from deepfake.core.errors import UserError
+from deepfake.core.files import whole_file
+from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.evaluation.metric_files import write_metrics
+from deepfake.evaluation.metrics import Scores, score
+from deepfake.evaluation.plots import plot_confusion
+from deepfake.evaluation.predictions import mark_of, model_behind
+from deepfake.evaluation.worst_mistakes import draw_errors, most_wrong
+from deepfake.jobs.spark_session import start_spark
+from deepfake.models.info import (
+    SAMPLE_ONLY,
+    UNKNOWN,
+    Given,
+    ModelInfo,
+    as_given,
+    bands_in_words,
+    info_beside,
+    read_model_info,
+    rule_in_words,
+)
+from deepfake.report.page import MOST_VIDEOS, write_report
+from deepfake.report.test_set import Sources, errors_first, judge_of, judged_crops, scans_of
+from deepfake.split.manifest import Entry, read_entries
+from deepfake.split.record import read_address
+from deepfake.verdicts.aggregates import ORIGINS, aggregate_videos
+from deepfake.verdicts.combining import AGGREGATES, said_of_aggregate
+from deepfake.verdicts.read_predictions import add_people, malformed_row, read_predictions, scratch_folder
+
+YES_NO = {True: "yes", False: "no"}
+
+
+NO_PEOPLE = (
+    "does not say which person a face is, as --aggregate per-face needs; run steps 01a, 02 and 03 again, "
+    "and give --manifest, or the .parquet as --predictions"
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a video's predictions become its verdict: the aggregate, real above `threshold`, uncertain in `bands`."""
+
+    aggregate: str = "mean"
+    threshold: float = THRESHOLD
+    bands: Bands = field(default_factory=dict)
+
+    def is_certain(self, verdicts: pd.DataFrame) -> pd.Series:
+        """Whether aggregates of p_real (`average`) lie outside the band for so many `frames`, by `rules.is_certain`."""
+        return pd.Series(is_certain(verdicts["average"], verdicts["frames"], self.bands), verdicts.index)
+
+
+def video_verdicts(frames: DataFrame, aggregate: str = "mean", threshold: float = THRESHOLD) -> DataFrame:
+    """Aggregate the frame predictions of each video, and judge it: real above the threshold.
+
+    From the columns of `read_predictions` to those of `aggregate_videos` and is_real and correct; in no order.
+    """
+    is_real = f"average > {threshold!r}D"
+    return aggregate_videos(frames, aggregate).selectExpr(
+        "*", f"{is_real} AS is_real", f"({is_real}) = (label = {REAL}) AS correct"
+    )
+
+
+def collect_verdicts(frames: DataFrame, predictions: Path, rule: Rule) -> pd.DataFrame:
+    """The verdicts of all videos, sorted by video.
+
+    Raises:
+        UserError: there is none, a row is malformed, the rows of a video contradict each other, or people are asked
+            for and unknown.
+    """
+    # to pandas through Arrow, and sorted there: Spark would aggregate a second time to sort
+    verdicts = video_verdicts(frames, rule.aggregate, rule.threshold).toArrow().to_pandas()
+    if verdicts.empty:
+        raise UserError(f"{predictions}: holds no prediction; run step 03 or 03a again")
+    if verdicts["malformed"].any():
+        raise malformed_row(predictions, frames.where("malformed is not null").first().malformed)
+    verdicts = verdicts.sort_values("video", ignore_index=True).drop(columns="malformed")
+    _check_agreement(verdicts, predictions)
+    if rule.aggregate == "per-face" and verdicts["people"].isna().all():
+        raise UserError(f"{predictions}: {NO_PEOPLE}")
+    return verdicts
+
+
+def _check_agreement(verdicts: pd.DataFrame, predictions: Path) -> None:
+    twice = verdicts[verdicts["video"].duplicated()]
+    if twice.empty:
+        return
+    video = twice["video"].iloc[0]
+    rows = verdicts[verdicts["video"] == video]
+    if rows["label"].nunique() > 1:
+        raise UserError(f"{predictions}: {video} is listed both as real and as fake")
+    differing = next(name for name in ORIGINS if rows[name].nunique(dropna=False) > 1)
+    raise UserError(f"{predictions}: {video} is listed with more than one {differing}; run step 03 or 03a again")
+
+
+def verdict_table(verdicts: pd.DataFrame, rule: Rule = Rule()) -> pd.DataFrame:
+    """The verdicts as people read them: video, label, average prediction, verdict, certain, correct, frames."""
+    names = [name.upper() for name in LABEL_NAMES]
+    return pd.DataFrame(
+        {
+            "video": verdicts["video"],
+            "label": verdicts["label"].map(names.__getitem__),
+            "average prediction": verdicts["average"],
+            "verdict": verdicts["is_real"].astype(int).map(names.__getitem__),
+            "certain": rule.is_certain(verdicts).map(YES_NO),
+            "correct": verdicts["correct"].map(YES_NO),
+            "frames": verdicts["frames"],
+        }
+    )
+
+
+def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None, rule: Rule = Rule()) -> str:
+    """The text of mapreduce_res.txt; without a band every verdict is certain, and nothing is said of it."""
+    lines = [
+        f"videos: {len(table)}",
+        f"frames: {table['frames'].sum()}",
+        f"accuracy: {scores.accuracy:.4f}",
+        f"accuracy (real videos): {scores.accuracy_real:.4f}",
+        f"accuracy (fake videos): {scores.accuracy_fake:.4f}",
+        f"average prediction (real videos): {scores.mean_real:.4f}",
+        f"average prediction (fake videos): {scores.mean_fake:.4f}",
+        f"log loss: {scores.log_loss:.4f}",
+        f"aggregate: {rule.aggregate}, {AGGREGATES[rule.aggregate]}",
+        f"threshold: {rule.threshold:.4f}",
+        *(_band_lines(table, rule.bands) if any(rule.bands.values()) else ["band: none"]),
+        "",
+        *(
+            f"{LABEL_NAMES[truth]} videos taken for {LABEL_NAMES[verdict]}: {scores.confusion[truth, verdict]}"
+            for truth in (REAL, FAKE)
+            for verdict in (REAL, FAKE)
+        ),
+        "",
+        *([SAMPLE_ONLY, ""] if sample_only else []),
+        (table if any(rule.bands.values()) else table.drop(columns="certain")).to_string(
+            index=False, float_format="%.4f"
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _band_lines(table: pd.DataFrame, bands: Bands) -> list[str]:
+    certain = table[table["certain"] == YES_NO[True]]
+    right = (certain["correct"] == YES_NO[True]).sum()
+    return [
+        bands_in_words(bands, ".4f").replace(" ", ": ", 1),
+        f"uncertain videos: {len(table) - len(certain)}",
+        f"certain videos that are right: {right} of {len(certain)}",
+    ]
+
+
+def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool | None, rule: Rule) -> None:
+    """Write metrics_videos.json and .txt; without source groups the intervals are over videos, and say so.
+
+    Their `band` is the one for as many frames as most videos have.
+    """
+    grouped = verdicts["group"].notna().all()
+    write_metrics(
+        "videos",
+        verdicts["label"].to_numpy(),
+        verdicts["average"].to_numpy(),
+        verdicts["group" if grouped else "video"].tolist(),
+        [method if isinstance(method, str) else None for method in verdicts["method"]],  # pandas has nan for none
+        out_dir,
+        grouped_by="source groups" if grouped else "videos (no source groups known; --manifest gives them)",
+        note=SAMPLE_ONLY if sample_only else None,
+        threshold=rule.threshold,
+        people=[None if pd.isna(count) else int(count) for count in verdicts["people"]],
+        extra={"aggregate": rule.aggregate},
+        band=band_for(rule.bands, int(verdicts["frames"].mode().iloc[0])),
+    )
+
+
+def add_origins(verdicts: pd.DataFrame, entries: Sequence[Entry], manifest: Path) -> pd.DataFrame:
+    """The verdicts with the source group and the method of each video as the entries of a manifest have them.
+
+    Raises:
+        UserError: the manifest does not hold a video.
+    """
+    origins = {entry.video: (entry.group, entry.method or None) for entry in entries}
+    unknown = sorted(set(verdicts["video"]) - origins.keys())
+    if unknown:
+        raise UserError(f"{manifest}: does not hold the video {unknown[0]}; give the manifest.csv of these predictions")
+    found = [origins[video] for video in verdicts["video"]]
+    return verdicts.assign(group=[group for group, _ in found], method=[method for _, method in found])
+
+
+def rule_of(aggregate: str, model: ModelInfo, threshold: float | None = None) -> Rule:
+    """The rule for an aggregate: a model's threshold and bands were fitted on the mean, and hold for nothing else.
+
+    `threshold` is the user's, in place of the model's.
+    """
+    model = as_given(model if aggregate == "mean" else UNKNOWN, Given(threshold))
+    return Rule(aggregate, model.threshold, model.bands)
+
+
+def said_of_rule(rule: Rule, model: ModelInfo | None, source: Path | None, threshold: float | None = None) -> str:
+    """Which threshold and band count, and where they come from, as one line."""
+    said = rule_in_words(rule.threshold, rule.bands)
+    if threshold is not None:
+        left_out = model and model.bands and not rule.bands
+        own = f"; the band of {source} is for the mean and its own threshold, {model.threshold:.4g}" if left_out else ""
+        return f"{said}: by --threshold{own}"
+    if model is None:
+        return f"{said}: no best_model.json is known to be of these predictions (--model-info gives one)"
+    if rule.aggregate != "mean":
+        return said_of_aggregate(rule.aggregate, source)
+    return f"{said}: of {source}"
+
+
+def judge_videos(
+    predictions: Path,
+    out_dir: Path,
+    master: str = "local[*]",
+    model_info: Path | None = None,
+    manifest: Path | None = None,
+    aggregate: str = "mean",
+    sources: Sources | None = None,
+    threshold: float | None = None,
+) -> int:
+    """Step 04: video verdicts from frame predictions; returns the exit code. With `sources` it writes a report too.
+
+    Threshold, bands and mark are those of `model_info`, or of `model_behind` the predictions; `threshold` overrides.
+
+    Raises:
+        UserError: there is no Java, or a file is missing or malformed, or does not hold what the aggregate needs.
+    """
+    model, source = (read_model_info(model_info), model_info) if model_info else model_behind(predictions)
+    rule = rule_of(aggregate, model or UNKNOWN, threshold)
+    sample_only = model.sample_only if model else mark_of(predictions)
+    if out_dir.exists() and not out_dir.is_dir():
+        raise UserError(f"{out_dir}: is a file; give another --out-dir")
+    entries = read_entries(manifest / "manifest.csv" if manifest.is_dir() else manifest) if manifest else []
+    if sources:
+        sources.check()
+    verdicts, rows = run_spark(predictions, master, entries, rule, MOST_VIDEOS if sources else 0)
+    if manifest:
+        verdicts = add_origins(verdicts, entries, manifest)
+    scores = score(verdicts["label"], verdicts["average"], rule.threshold)
+    table = verdict_table(verdicts, rule)
+    text = report_text(scores, table, sample_only, rule)
+    write_table(table, verdicts["people"], sample_only, out_dir / "video_verdicts.csv")
+    with whole_file(out_dir / "mapreduce_res.txt") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
+    write_video_metrics(verdicts, out_dir, sample_only, rule)
+    print(text.split("\n\n")[0])
+    crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
+    behind = judged_crops(rows, entries)
+    try:
+        if not crops or not ((crops / "test").is_dir() or read_address(crops)):
+            raise UserError("--manifest in the folder of the crops would give one")
+        pictured = [(crop.file, crop.p_real) for crop in behind]
+        draw_errors(verdicts, pictured, crops, out_dir / "Errors.png", rule.threshold)
+    except UserError as error:  # the verdicts stand, whether there is a picture or a table of crops is out of reach
+        (out_dir / "Errors.png").unlink(missing_ok=True)  # of other predictions
+        print(f"04: no Errors.png; {error}")
+    if sources:
+        painted = info_beside(sources.model) if sources.model else UNKNOWN
+        judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
+        ordered = errors_first(verdicts, rule.is_certain(verdicts))
+        write_report(
+            scans_of(ordered, behind, sources, crops or None, judge),
+            judge,
+            out_dir / "report.html",
+            title="The test set's videos",
+        )
+        print(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
+    print(f"04: {said_of_rule(rule, model, source, threshold)}")
+    print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
+    if sample_only:
+        print(f"04: {SAMPLE_ONLY}")
+    return 0
+
+
+def run_spark(
+    predictions: Path, master: str, entries: Sequence[Entry], rule: Rule, most: int = 0
+) -> tuple[pd.DataFrame, list[Row]]:
+    """The verdicts of `collect_verdicts`, in a Spark session of their own; `entries` tell the people, if they do.
+
+    And the predictions of the videos that were judged most wrong, or of the `most` that are first in a report.
+
+    Raises:
+        UserError: there is no Java, or Spark cannot read the predictions, or as `collect_verdicts`.
+    """
+    spark = start_spark(master)
+    try:
+        with (
+            hushed(),
+            scratch_folder(spark.sparkContext.master, predictions) as scratch,
+        ):  # after Ctrl-C py4j prints its own traceback
+            frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
+            verdicts = collect_verdicts(frames, predictions, rule)
+            first = errors_first(verdicts, rule.is_certain(verdicts))["video"].head(most).tolist()
+            shown = first or most_wrong(verdicts)
+            rows = frames.where(F.col("video").isin(shown) & F.col("frame").isNotNull()).collect()
+    except (PySparkException, Py4JError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{predictions}: Spark cannot read it ({reason})") from None
+    finally:
+        spark.stop()
+    return verdicts, rows
+
+
+def write_table(table: pd.DataFrame, people: pd.Series, sample_only: bool | None, path: Path) -> None:
+    """Write video_verdicts.csv: the table, and for each video how many people are in it and the model's mark."""
+    columns = table.rename(columns={"average prediction": "average_prediction"})
+    columns = columns.assign(people=people.astype("Int64"), sample_only={**YES_NO, None: "unknown"}[sample_only])
+    with whole_file(path) as temporary:
+        columns.to_csv(temporary, index=False)

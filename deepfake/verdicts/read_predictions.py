@@ -1,0 +1,278 @@
+"""Frame predictions as a Spark DataFrame, whatever they were written as."""
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyspark import SparkFiles
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from deepfake.core.cli import cores
+from deepfake.core.errors import UserError
+from deepfake.core.files import read_json
+from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.split.manifest import Entry
+
+# real/<id>-FFF-NN.png, parsed from the right since an id may hold dashes,
+# and no half of a character, which JSON can hold and UTF-8 cannot
+CROP_NAME = re.compile(r"(?:.*/)?(real|fake)/([^\ud800-\udfff]+)-(\d{1,9})-(\d{1,9})\.\w+", re.DOTALL)
+
+
+# the same and its number, as `write_json` writes them: a row a line, split at the quotes
+PLAIN_NAME = r"^(real|fake)/[^/\\]+-\d{1,9}-\d{1,9}\.png$"
+
+
+PLAIN_NUMBER = r"^, \d(\.\d+)?([eE][+-]?\d+)?\],?$"
+
+
+JSON_SCHEMA = pa.schema(
+    {"video": pa.string(), "label": pa.int8(), "frame": pa.int32(), "face": pa.int32(), "p_real": pa.float64()}
+)
+
+
+PERSON_SCHEMA = pa.schema({"video": pa.string(), "frame": pa.int32(), "face": pa.int32(), "person": pa.string()})
+
+
+# what predictions may hold, with its type in Spark
+OPTIONAL = {"group": "string", "method": "string", "frame": "int", "face": "int", "person": "string"}
+
+
+FEW_FRAMES = 64  # frame numbers below it fit into the bits of a long
+
+
+FEW = "few"  # what the column `frame` says of itself
+
+
+BLOCK_BYTES = 1 << 24
+
+
+PARTITION_BYTES = 1 << 25
+
+
+class _NotPlainError(Exception):
+    """JSON that is not as `write_json` writes it, which may be right all the same."""
+
+
+@contextmanager
+def scratch_folder(master: str, predictions: Path) -> Iterator[Path]:
+    """A folder that every machine of the cluster sees, and that is removed: on a real one, beside the predictions."""
+    beside = predictions if predictions.is_dir() else predictions.parent
+    with tempfile.TemporaryDirectory(prefix=".04-", dir=None if master.startswith("local") else beside) as folder:
+        yield Path(folder)
+
+
+def read_predictions(spark: SparkSession, path: Path, scratch: Path | None = None) -> DataFrame:
+    """Read frame predictions, JSON or Parquet, a file or a folder.
+
+    Columns video, label (int, 1 is real), p_real, those of OPTIONAL, null where the predictions do not say, and
+    malformed, the text of a row that is not as it should be. JSON passes through a Parquet file in `scratch`.
+
+    Raises:
+        UserError: nothing is there, or a row of JSON is malformed.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: not found; run step 03 or 03a first, or give --predictions")
+    found = [file for file in sorted(path.rglob("*")) if file.is_file()] if path.is_dir() else [path]
+    files = [file for file in found if not _is_hidden(file.relative_to(path))]
+    kinds = {file.suffix for file in files} & {".json", ".parquet"}
+    if len(kinds) != 1:
+        raise UserError(f"{path}: holds {' and '.join(sorted(kinds)) or 'no .json or .parquet'}; give one kind")
+    files = [file for file in files if file.suffix in kinds]
+    if kinds == {".json"}:
+        folder = Path(tempfile.mkdtemp(dir=scratch or SparkFiles.getRootDirectory()))
+        files = [json_to_parquet(file, folder / f"{number}.parquet") for number, file in enumerate(files)]
+    return _read_parquet(spark, files, path)
+
+
+def _is_hidden(relative: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in relative.parts)
+
+
+def _spark_path(path: Path) -> str:
+    """A path of this machine as Spark reads it: not HDFS, whatever the cluster's default is, and no pattern."""
+    return "file://" + re.sub(r"([\\{}\[\]*?,])", r"\\\1", str(path.resolve()))
+
+
+def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFrame:
+    if spark.sparkContext.master.startswith("local"):
+        # each partition more costs a task of its own, and each byte more in one some memory
+        parts = max(cores(), sum(file.stat().st_size for file in files) // PARTITION_BYTES)
+        spark.conf.set("spark.sql.shuffle.partitions", parts)
+    reader = spark.read
+    if path in files[0].parents:  # and not in the scratch folder, as what was JSON is
+        # label=1/... are columns too, and texts: as a number, the video 007 would be another
+        spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+        reader = reader.option("basePath", _spark_path(path))
+    frames = reader.parquet(*map(_spark_path, files))
+    types = dict(frames.dtypes)
+    missing = sorted({"video", "label", "p_real"} - types.keys())
+    if missing:
+        raise UserError(f"{path}: has no column {', '.join(missing)}; steps 03 and 03a write one that has")
+    few = "frame" in types and has_few_frames(files)
+    label, p_real = "label", _typed("p_real", "double", types)
+    if types["label"] not in ("tinyint", "smallint", "int"):
+        label = "if(try_cast(label AS double) % 1 = 0, try_cast(label AS int), null)"
+    good = f"video != '' AND {label} IN ({FAKE}, {REAL}) AND {p_real} BETWEEN 0 AND 1"
+    columns = {
+        "video": _typed("video", "string", types),
+        "label": label,
+        "p_real": p_real,
+        **{name: _optional(name, types) for name in OPTIONAL},
+        "malformed": f"if(coalesce({good}, false), null, to_json(struct(video, label, p_real)))",
+    }
+    # SQL texts, as in aggregates.py
+    facts = {"frame": {"metadata": {FEW: few}}}
+    return frames.select(*(F.expr(text).alias(name, **facts.get(name, {})) for name, text in columns.items()))
+
+
+def _typed(name: str, kind: str, types: dict[str, str]) -> str:
+    return f"`{name}`" if types[name] == kind else f"try_cast(`{name}` AS {kind})"
+
+
+def _optional(name: str, types: dict[str, str]) -> str:
+    kind = OPTIONAL[name]
+    column = _typed(name, kind, types) if name in types else f"cast(null AS {kind})"
+    return f"nullif({column}, '')" if kind == "string" else column
+
+
+def has_few_frames(files: list[Path]) -> bool:
+    """Whether all frame numbers in Parquet files are from 0 to 63; mostly known from their statistics."""
+    try:
+        number = ds.field("frame")
+        other = (number < 0) | (number >= FEW_FRAMES)
+        return ds.dataset([str(file) for file in files], format="parquet").filter(other).head(1).num_rows == 0
+    except (OSError, pa.ArrowException):
+        return False  # of another type; or Spark will say what is wrong with the file
+
+
+def malformed_row(path: Path, shown: str) -> UserError:
+    """The error that names a row that is not as it should be."""
+    return UserError(f"{path}: malformed {shown}; a row is a crop's name below real/ or fake/, and p_real")
+
+
+def json_to_parquet(source: Path, target: Path) -> Path:
+    """Write the rows of JSON predictions with the columns of JSON_SCHEMA; gives `target`.
+
+    A row a line, as step 03 writes it, is read by Arrow in blocks of some megabytes; any other form as a whole.
+
+    Raises:
+        UserError: it is not a list, or a row is malformed.
+    """
+    try:
+        _write_parquet(target, JSON_SCHEMA, _plain_batches(source))
+    except (_NotPlainError, pa.ArrowException):
+        _write_parquet(target, JSON_SCHEMA, [_any_batch(source)])
+    return target
+
+
+def _write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    with pq.ParquetWriter(path, schema, use_dictionary=["video"]) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _plain_batches(source: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of a file that `write_json` wrote.
+
+    Raises:
+        _NotPlainError, pa.ArrowException: it did not.
+    """
+    others, last = [], ","
+
+    def skip(row: pcsv.InvalidRow) -> str:
+        others.append(row.text)
+        return "skip" if len(others) <= 2 else "error"
+
+    lines = pcsv.open_csv(
+        source,
+        pcsv.ReadOptions(column_names=["start", "name", "number"], block_size=BLOCK_BYTES),
+        pcsv.ParseOptions(delimiter='"', quote_char=False, invalid_row_handler=skip),
+        pcsv.ConvertOptions(column_types=dict.fromkeys(["start", "name", "number"], pa.string())),
+    )
+    for batch in lines:
+        if not batch.num_rows:
+            continue
+        # every row but the last of all ends with a comma
+        unended = batch.num_rows - pc.sum(pc.ends_with(batch["number"], ",")).as_py()
+        _require(last.endswith(",") and unended == (batch["number"][-1].as_py()[-1:] != ","))
+        last = batch["number"][-1].as_py()
+        yield _plain_batch(batch)
+    _require(others == ["[", "]"] and last.endswith("]"))
+
+
+def _plain_batch(lines: pa.RecordBatch) -> pa.RecordBatch:
+    start, name, number = lines.columns
+    _require(pc.all(pc.equal(start, "  [")).as_py())
+    _require(pc.all(pc.match_substring_regex(name, PLAIN_NAME)).as_py())
+    _require(pc.all(pc.match_substring_regex(number, PLAIN_NUMBER)).as_py())
+    p_real = pc.cast(pc.ascii_trim(number, ", ]"), pa.float64())
+    _require(pc.max(p_real).as_py() <= 1)
+    parts = pc.split_pattern(name, "-", max_splits=2, reverse=True)
+    columns = {
+        "video": pc.utf8_slice_codeunits(pc.list_element(parts, 0), len("real/")),
+        "label": pc.cast(pc.starts_with(name, f"{LABEL_NAMES[REAL]}/"), pa.int8()),
+        "frame": pc.cast(pc.list_element(parts, 1), pa.int32()),
+        "face": pc.cast(pc.utf8_slice_codeunits(pc.list_element(parts, 2), 0, -len(".png")), pa.int32()),
+        "p_real": p_real,
+    }
+    return pa.record_batch([columns[key] for key in JSON_SCHEMA.names], schema=JSON_SCHEMA)
+
+
+def _require(plain: bool) -> None:
+    if not plain:
+        raise _NotPlainError
+
+
+def _any_batch(source: Path) -> pa.RecordBatch:
+    try:
+        rows = read_json(source, remedy="")
+    except UserError:
+        rows = None
+    if not isinstance(rows, list):
+        raise UserError(f'{source}: not a JSON list like [["real/name-000-00.png", 0.75], ...]')
+    values = [_parse_row(row) for row in rows]
+    if None in values:
+        number = values.index(None)
+        raise malformed_row(source, f"row {number + 1}: {json.dumps(rows[number])[:200]}")
+    return _batch(values, JSON_SCHEMA)
+
+
+def _batch(rows: Sequence[Sequence], schema: pa.Schema) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.record_batch([pa.array(*column) for column in zip(columns, schema.types, strict=True)], schema)
+
+
+def _parse_row(row: object) -> tuple[str, int, int, int, float] | None:
+    """Video, label, frame, face and p_real of a row of JSON; None if it is malformed."""
+    if not isinstance(row, list) or len(row) != 2 or not isinstance(row[0], str):
+        return None
+    match, p_real = CROP_NAME.fullmatch(row[0]), row[1]
+    if not match or isinstance(p_real, bool) or not isinstance(p_real, int | float) or not 0 <= p_real <= 1:
+        return None
+    label, video, frame, face = match.groups()
+    return video, REAL if label == LABEL_NAMES[REAL] else FAKE, int(frame), int(face), float(p_real)
+
+
+def add_people(frames: DataFrame, entries: Sequence[Entry], scratch: Path) -> DataFrame:
+    """The predictions with the person of each crop as the entries of a manifest have them, where these know any.
+
+    Where all predictions are of frame 0, they are of sequences, and a face is a person.
+    """
+    if entries and frames.where("frame > 0").isEmpty():
+        return frames.withColumn("person", F.coalesce("person", F.col("face").cast("string")))
+    crops = {(entry.video, entry.frame, entry.face): entry.person for entry in entries if entry.person}
+    if not crops:
+        return frames
+    batch = _batch([(*crop, person) for crop, person in crops.items()], PERSON_SCHEMA)
+    _write_parquet(scratch / "people.parquet", PERSON_SCHEMA, [batch])
+    people = frames.sparkSession.read.parquet(_spark_path(scratch / "people.parquet"))
+    return frames.drop("person").join(people, ["video", "frame", "face"], "left")

@@ -1,0 +1,1 @@
+"""Step 06: the local page."""

@@ -1,0 +1,219 @@
+"""The local page: videos and images dropped into a browser are scanned here, and shown as in a report.
+
+A Starlette app on uvicorn, of which only this computer hears. Nothing is kept but the last scans, in memory.
+"""
+
+import base64
+import errno
+import shutil
+import signal
+import socket
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from deepfake.core.cli import end_gently
+from deepfake.core.errors import UserError
+from deepfake.models.info import NOTHING, Given
+from deepfake.report.page import render_page, render_scan
+from deepfake.report.result import Judge
+from deepfake.report.timeline import clock, percent
+from deepfake.scanning.classifier import Classifier, check_classifier, judging_by, open_classifier, paint
+from deepfake.scanning.rule import rule_for
+from deepfake.scanning.scan import Options, said_of_verdicts
+from deepfake.web.queue import MOST_WAITING, Item, ScanQueue, open_queue
+from deepfake.web.uploads import Limits, RefusedError, receive, shown_name, suffix_of, upload_folder
+
+HOST = "127.0.0.1"
+
+
+# what the address of this page can be called, at the other end of an ssh tunnel too. A stranger's page that has its own
+# name point here (DNS rebinding) calls it otherwise
+HOSTS = (HOST, "localhost")
+
+
+SPARE_BYTES = 1_000_000_000  # of the disk, which uploads leave free
+
+
+STATIC = {"report.css": "text/css", "page.css": "text/css", "page.js": "text/javascript"}
+
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+HEADERS = (
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+
+
+def serve_page(
+    model: Path, port: int, limits: Limits, timeout: float, given: Given = NOTHING, aggregate: str = "mean"
+) -> None:
+    """Step 06: serve the page until Ctrl-C. `given` is what the user says of the model, in place of its .json.
+
+    Raises:
+        UserError: the model cannot be used, or the port is taken.
+        KeyboardInterrupt: at the end.
+    """
+    check_classifier(model, "keras")
+    for said in said_of_verdicts(model, given, aggregate):
+        print(f"06: {said}")
+    rule = rule_for(model, "06", given)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off for what runs behind them
+    end_gently(lambda *_: signal.raise_signal(signal.SIGINT))  # for uvicorn, which looks out for that
+    try:
+        # taken first of all: whoever opens the page at once waits until the model is there
+        with listen(port) as listener, upload_folder() as folder:
+            print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
+            options = Options(rule, timeout=timeout, paint=paint)
+
+            def load() -> Classifier:
+                return judging_by(open_classifier(model, given=given), rule, aggregate, given.threshold)
+
+            with open_queue(load, limits, options) as (queue, judge):
+                app = create_app(queue, judge, folder, limits)
+                server(app).run(sockets=[listener])
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("no upload is left") from None
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that only this computer reaches; port 0 is any that is free.
+
+    Raises:
+        UserError: the port is taken, or not for everybody to take.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise UserError(f"port {port}: {error.strerror}; give another --port") from None
+
+
+def server(app: Starlette) -> uvicorn.Server:
+    """What speaks HTTP for an app, with HEADERS on each answer."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            headers=list(HEADERS),
+            log_level="error",
+            server_header=False,
+            proxy_headers=False,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> Starlette:
+    """The page over a queue of scans; uploads go into a folder."""
+    uploading = 0
+
+    async def index(request: Request) -> Response:
+        return HTMLResponse(
+            render_page("page.html", judge=judge, limits=limits, longest=clock(limits.seconds), heat=True)
+        )
+
+    async def static(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in STATIC:
+            raise HTTPException(404)
+        content = (files("deepfake.report") / "templates" / name).read_text(encoding="utf-8")
+        return Response(content, media_type=STATIC[name])
+
+    async def list_scans(request: Request) -> Response:
+        return JSONResponse([_as_json(item, progress, judge) for item, progress in queue.items()])
+
+    async def show_scan(request: Request) -> Response:
+        item = queue.get(request.path_params["id"])
+        if item is None or item.scan is None:
+            raise HTTPException(404, "This scan is no longer kept.")
+        return HTMLResponse(render_scan(item.scan, judge))
+
+    def check_room(size: int) -> None:  # 0: not known yet
+        limits.check_size(size)
+        if uploading + queue.waiting() >= MOST_WAITING:
+            raise RefusedError(503, f"has to wait: {MOST_WAITING} others are before it; try again in a minute")
+        if shutil.disk_usage(folder).free < SPARE_BYTES + (size or limits.megabytes * 1e6):
+            raise RefusedError(507, "finds no room: the disk of this computer is nearly full")
+
+    async def check_upload(request: Request) -> Response:
+        """What there is to be said against an upload, by its size and its first bytes, and if that will change."""
+        try:
+            check_room(int(request.headers.get("x-file-size", "")))
+            suffix_of(base64.b64decode(request.headers.get("x-file-head", ""), validate=True))
+        except RefusedError as error:
+            return JSONResponse({"refused": str(error), "later": error.status == 503})
+        except ValueError:
+            raise HTTPException(400) from None
+        return JSONResponse({"refused": None, "later": False})
+
+    async def add_scan(request: Request) -> Response:
+        nonlocal uploading
+        _check_origin(request)
+        check_room(int(request.headers.get("content-length", 0)))
+        uploading += 1
+        try:
+            path = await receive(request.stream(), folder, limits)
+        finally:
+            uploading -= 1
+        item = queue.add(path, shown_name(request.headers.get("x-file-name", "")))
+        return JSONResponse({"id": item.id}, 201)
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/static/{name}", static),
+            Route("/check", check_upload),
+            Route("/scans", list_scans),
+            Route("/scans", add_scan, methods=["POST"]),
+            Route("/scans/{id}", show_scan),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)],
+        exception_handlers={RefusedError: _refused, ClientDisconnect: _nobody_there},
+    )
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse what another page in the same browser sends here; programs send no Origin."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"http://{request.headers['host']}":
+        raise RefusedError(403, "comes from another page, which may not send anything here")
+
+
+def _as_json(item: Item, progress: str, judge: Judge) -> dict[str, Any]:
+    scan, said = item.scan, {}
+    if scan:
+        said = {"verdict": scan.verdict.lower(), "said": f"{percent(scan.p_real)} real" if scan.faces else scan.reason}
+        said["note"] = judge.note
+    return {"id": item.id, "name": item.name, "begun": item.begun, "progress": progress, **said}
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    # what is left of the upload is not waited for
+    return JSONResponse({"error": str(error)}, error.status, headers={"Connection": "close"})
+
+
+async def _nobody_there(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # the browser has left in the middle of an upload
