@@ -1,6 +1,15 @@
 """Videos of faces go in, a verdict for each video comes out.
 
-The rooms, in the order of a video's way; each imports only from those before it (tests/test_rooms.py):
+From Python:
+
+    import deepfake
+
+    model = deepfake.load()  # the starter, or a file
+    result = deepfake.scan("clip.mp4", model)
+    print(result.verdict, result.p_real, result.people, result.faces)
+
+The rooms, in the order of a video's way. Each imports only from those before it, which tests/test_rooms.py checks:
+
     core        What every other room may use: errors, files, labels, the decision, the rule of crops, the command line.
     datasets    Which videos there are, and what is known of each: a module for each kind of dataset.
     sample      The sample dataset, which the project draws itself.
@@ -20,8 +29,26 @@ The rooms, in the order of a video's way; each imports only from those before it
     commands    What is run as `python -m deepfake.NAME`.
 """
 
+import importlib
 import os
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepfake.core.errors import UserError
+    from deepfake.report.result import Scan
+    from deepfake.scanning.api import Model, load, scan
+
+__all__ = ["Model", "Scan", "UserError", "__version__", "load", "scan"]
+__version__ = "0.1.0"
+
+PUBLIC = {
+    "UserError": "deepfake.core.errors",
+    "Scan": "deepfake.report.result",
+    "Model": "deepfake.scanning.api",
+    "load": "deepfake.scanning.api",
+    "scan": "deepfake.scanning.api",
+}
 
 if sys.platform == "win32":  # which lacks the signals, locks and links that every step needs
     print(
@@ -35,3 +62,12 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 # python -m deepfake.unpack and its like are found in commands/
 __path__.append(os.path.join(os.path.dirname(__file__), "commands"))
+
+
+def __getattr__(name: str) -> Any:
+    """What PUBLIC names, imported when it is first asked for: every process imports this, and few load a model."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'deepfake' has no attribute {name!r}")
+    value = getattr(importlib.import_module(PUBLIC[name]), name)
+    globals()[name] = value
+    return value

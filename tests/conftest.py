@@ -20,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 from deepfake.core.errors import UserError
+from deepfake.core.messages import show_messages
 from deepfake.datasets.registry import read_dataset
 from deepfake.datasets.video import Video
 from deepfake.faces.crop import LANDMARKS
@@ -45,6 +46,9 @@ CHROMIUM_OPTIONS = (
 # a busy machine is no reason to fail
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+# as the scripts do, so that tests see what users see
+show_messages()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

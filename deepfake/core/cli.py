@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from deepfake.core.errors import UserError
+from deepfake.core.messages import show_messages
 from deepfake.core.signals import OUT_OF_TIME, OutOfTime, heed_warning
 
 try:
@@ -165,6 +166,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     2 and one line for a `UserError`, 130 after Ctrl-C, 99 after SIGUSR1, by which a queue warns of its time limit.
     """
     heed_warning()
+    show_messages()
     try:
         code = main()
         sys.stdout.flush()  # here, where a broken pipe is still caught

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from deepfake.core.messages import log
 from deepfake.datasets.listing import images_in
 from deepfake.datasets.video import Video
 
@@ -49,13 +50,15 @@ def keep_copies_together(videos: Sequence[Video], videos_dir: Path, split: str) 
         ties |= {video.id: f"{COPY}{same[0].id}" for video in same}
         stands_for |= {video.id: kept.id for video in same if video.id in left_out}  # for its fakes
     example = copies[0]
-    print(
+    log.info(
         f"02: videos with the same bytes as another one: {sum(map(len, copies)) - len(copies)}, such as "
         f"{example[0].file} and {example[1].file}; kept in one set, {len(left_out)} left out"
     )
     if contradicting:
         files = " and ".join(video.file for video in contradicting[0])
-        print(f"02: warning: files that are called real and fake, left out: {len(contradicting)}, such as {files}")
+        log.warning(
+            f"02: warning: files that are called real and fake, left out: {len(contradicting)}, such as {files}"
+        )
     return [
         replace(
             video,

@@ -10,6 +10,7 @@ from pathlib import Path
 from deepfake.core.errors import UserError
 from deepfake.core.files import read_json
 from deepfake.core.labels import LABEL_NAMES
+from deepfake.core.messages import log
 from deepfake.datasets.listing import read_columns, walk
 from deepfake.datasets.tables import columns_of, metadata_records, read_csv_records
 from deepfake.datasets.video import (
@@ -71,7 +72,7 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
     unlisted = [place for place, key in keys.items() if key is None]
     if unlisted:
         what = "images" if is_image(unlisted[0]) else "folders of images"
-        print(f"{videos_dir}: {what} that no table lists, left out: {len(unlisted)}, such as {unlisted[0]}")
+        log.info(f"{videos_dir}: {what} that no table lists, left out: {len(unlisted)}, such as {unlisted[0]}")
     times = Counter(keys.values())
     first = {key: folder for folder, key in reversed(keys.items()) if key is not None}
     records = []
@@ -133,7 +134,7 @@ def _with_labels(tables: list[Path]) -> list[Path]:
     if len(without) == len(tables):
         return tables
     for path in without:
-        print(f"{path}: has no column label, left out")
+        log.info(f"{path}: has no column label, left out")
     return [path for path in tables if path not in without]
 
 

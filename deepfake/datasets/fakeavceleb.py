@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from deepfake.core.labels import FAKE, REAL
+from deepfake.core.messages import log
 from deepfake.datasets.listing import find_videos, subfolders
 from deepfake.datasets.video import Record, Video, check_name, to_videos
 
@@ -38,5 +39,5 @@ def read_fakeavceleb(videos_dir: Path) -> list[Video]:
             check_name(file, videos_dir)
             method, ties = folder.name if label == FAKE else None, tuple(dict.fromkeys(IDENTITY.findall(file)))
             records.append(Record(file, label, str(videos_dir), method=method, ties=ties))
-    print("FakeAVCeleb: by its pictures; those of RealVideo-FakeAudio, whose voice alone is fake, are real")
+    log.info("FakeAVCeleb: by its pictures; those of RealVideo-FakeAudio, whose voice alone is fake, are real")
     return to_videos(records)

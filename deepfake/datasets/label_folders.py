@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
+from deepfake.core.messages import log
 from deepfake.datasets.listing import find_images, find_videos, subfolders, walk
 from deepfake.datasets.name_ties import tie_by_names
 from deepfake.datasets.video import (
@@ -65,7 +66,7 @@ def _tell_of_other_folders(videos_dir: Path, read: list[LabelFolder], find: Call
     left_out = {path: files for path in others if not _is_read(path, read) and (files := find(path))}
     if left_out:
         names = ", ".join(f"{path.relative_to(videos_dir).as_posix()}/" for path in sorted(left_out)[:3])
-        print(
+        log.info(
             f"{videos_dir}: left out, in folders whose names say neither real nor fake: "
             f"{sum(map(len, left_out.values()))}, in {names}; move what is real into real/ and what is fake into fake/"
         )
@@ -116,9 +117,9 @@ def read_images(videos_dir: Path) -> list[Video]:
 
     videos = _read_label_folders(videos_dir, find)
     what = "folders of images, each read as a video" if in_folders else "images, each read as a video of its own"
-    print(f"{videos_dir}: {what}: {len(videos)}")
+    log.info(f"{videos_dir}: {what}: {len(videos)}")
     if in_folders and sum(video.label == REAL for video in videos) < FEWEST_FOLDERS:
-        print(
+        log.info(
             f"{videos_dir}: fewer than {FEWEST_FOLDERS} of the folders are real; if they divide the images by where "
             "they come from and not by video, put the images right into real/ and fake/"
         )
@@ -149,6 +150,6 @@ def _tell_of_shared_names(records: list[Record]) -> None:
             sets.setdefault((record.label, bare_name(record.file).lower()), {})[record.split] = record.file
     if shared := [list(files.values()) for files in sets.values() if len(files) > 1]:
         example = " and ".join(shared[0][:2])
-        print(
+        log.info(
             f"videos of one name in two sets: {len(shared)}, such as {example}; if they are the same, keep one of them"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from deepfake.core.errors import UserError
+from deepfake.core.messages import log
 from deepfake.datasets.video import is_image, is_video
 
 
@@ -133,4 +134,4 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def print_strays(files: list[str], dataset: str, example: str) -> None:
     if files:  # such as "519_515 (1).mp4", of a second download
-        print(f"videos not named as {dataset} names them ({example}), left out: {len(files)}, such as {files[0]}")
+        log.info(f"videos not named as {dataset} names them ({example}), left out: {len(files)}, such as {files[0]}")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from deepfake.core.labels import FAKE, REAL
+from deepfake.core.messages import log
 from deepfake.datasets.video import FAKE_WORDS, REAL_WORDS, SEPARATORS, Record, Video, bare_name
 
 # what people and datasets add to a name to say what a video is; it says nothing of whom the video shows
@@ -97,7 +98,7 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
         borne_out = sum(core in by_core for core in originals.values())
         if not borne_out or borne_out < BORNE_OUT * len(fitting):
             continue
-        print(f"fakes named as those of {naming.dataset}, tied to their targets and sources: {len(fitting)}")
+        log.info(f"fakes named as those of {naming.dataset}, tied to their targets and sources: {len(fitting)}")
         cores |= originals
         for file, match in fitting.items():
             ties[file] += [f"{naming.dataset}/{match.expand(tie)}" for tie in naming.ties]
@@ -126,7 +127,7 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
 
     result = [told(record) for record in records]
     if unclear:
-        print(
+        log.info(
             f"fakes called as real videos of other folders, or as several, so without an original: {len(unclear)}, "
             f"such as {unclear[0]}; put both into folders of one name, or name originals in a table (column original)"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.core.errors import UserError
+from deepfake.core.messages import log
 from deepfake.datasets.celebdf import is_celebdf, read_celebdf
 from deepfake.datasets.dfdc import is_in_form, metadata_files, read_dfdc
 from deepfake.datasets.external_crops import is_face_folders, read_face_folders
@@ -116,7 +117,7 @@ def read_videos(videos_dir: Path, dataset: str, step: str) -> dict[str, Video]:
     videos = {video.id: video for video in read_dataset(videos_dir, kind)}
     check_some_are_there(list(videos.values()), videos_dir)
     if kind != "dfdc":  # what is taken for granted needs no telling
-        print(f"{step}: {READERS[kind].title} dataset, {len(videos)} videos")
+        log.info(f"{step}: {READERS[kind].title} dataset, {len(videos)} videos")
     return videos
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
+from deepfake.core.messages import log
 from deepfake.datasets.listing import (
     is_visible,
     plain_column,
@@ -81,7 +82,7 @@ def read_csv_records(path: Path) -> list[Record]:
     listed = [(f"{path}, line {line}", row[column].replace("\\", "/"), row) for line, row in rows]
     one = LABEL_COLUMNS[label]
     if DFDC_LIST in path.stem.lower() and set(DFDC_COLUMNS) <= set(rows[0][1]):
-        print(f"{path}: read as DFDC's own list, whose label 1 is fake; call the column is_real if its 1 is real")
+        log.info(f"{path}: read as DFDC's own list, whose label 1 is fake; call the column is_real if its 1 is real")
         one = FAKE
     return _records(path, listed, label, one)
 
@@ -162,10 +163,12 @@ def _records(
         records.append(_record(source, name, values, found, part, path.parent))
         by_number += [records[-1]] if is_number else []
     if without:
-        print(f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}")
+        log.info(
+            f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}"
+        )
     _check_numbers(path, by_number)
     if by_number and one == REAL and label in ("label", "class"):
-        print(f"{path}: labels in numbers, read as 1 for real and 0 for fake")
+        log.info(f"{path}: labels in numbers, read as 1 for real and 0 for fake")
     return records
 
 

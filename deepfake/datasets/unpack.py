@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from deepfake.core import cli
 from deepfake.core.errors import UserError
 from deepfake.core.files import LEFT_BY_DESKTOPS, read_json, whole_file, write_json
+from deepfake.core.messages import log
 from deepfake.datasets.listing import is_visible
 from deepfake.datasets.video import leaves_folder
 
@@ -260,7 +261,7 @@ def unpack(sources: list[Path], to: Path, max_gb: float | None = None, quiet: bo
         except UserError as error:
             problems.append(str(error))
     before = f" ({done - new} done before)" if done > new else ""
-    print(f"unpack: {done} of {len(archives)} archives are unpacked in {to}{before}")
+    log.info(f"unpack: {done} of {len(archives)} archives are unpacked in {to}{before}")
     if problems:
         raise UserError("; ".join(problems))
 

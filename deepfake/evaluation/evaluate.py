@@ -10,6 +10,7 @@ import numpy as np
 from deepfake.core.decision import THRESHOLD, apply_temperature
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.core.messages import log
 from deepfake.evaluation.calibration import fit_bands, fit_temperature, fit_threshold, video_means
 from deepfake.evaluation.metric_files import write_metrics
 from deepfake.evaluation.metrics import Scores, log_loss, score
@@ -211,7 +212,7 @@ def report_test(
     plot_confusion(scores.confusion, f"Test {unit}s", out_dir / "Confusion.png")
     right, total = scores.confusion.trace(), scores.confusion.sum()
     by = unit.replace("crop", "frame")
-    print(f"{step}: test accuracy by {by} {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
+    log.info(f"{step}: test accuracy by {by} {scores.accuracy:.4f} ({right} of {total}), in {out_dir / NAME}.json")
     return scores, before
 
 

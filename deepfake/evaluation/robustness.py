@@ -12,6 +12,7 @@ import numpy as np
 from deepfake.core import cli
 from deepfake.core.decision import apply_temperature
 from deepfake.core.files import write_csv
+from deepfake.core.messages import log
 from deepfake.evaluation.calibration import video_means
 from deepfake.evaluation.evaluate import crops_for, judge
 from deepfake.evaluation.metrics import Figure, measure, measure_with_intervals
@@ -129,7 +130,7 @@ def report_robustness(
     """
     chosen = some_videos(entries, most_crops(model.input_shape[-2] or IMAGE_SIZE))
     if len(chosen) < len(entries):
-        print(f"03a: robustness is measured on {len(chosen)} of {len(entries)} test crops")
+        log.info(f"03a: robustness is measured on {len(chosen)} of {len(entries)} test crops")
 
     def p_real(crops: CropSet) -> np.ndarray:
         return apply_temperature(judge(model, crops, info, quiet=True), info.temperature)
@@ -148,10 +149,10 @@ def report_robustness(
         undamaged.video_auc,
         out_dir / "Robustness.png",
     )
-    print(f"03a: ROC AUC by video {undamaged.video_auc.value:.3f}; at the worst level of each kind of damage:")
+    log.info(f"03a: ROC AUC by video {undamaged.video_auc.value:.3f}; at the worst level of each kind of damage:")
     for damage, of_kind in curves.items():
         worst = min(of_kind, key=lambda result: (result.video_auc.value, result.frame_auc))
-        print(f"03a:   {damage.kind:10} {worst.level:<4g} {worst.video_auc.value:.3f}")
+        log.info(f"03a:   {damage.kind:10} {worst.level:<4g} {worst.video_auc.value:.3f}")
 
 
 def _row(result: Result) -> tuple:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from deepfake.core.crop_rule import difference
 from deepfake.core.decision import THRESHOLD
+from deepfake.core.messages import log
 from deepfake.evaluation.evaluate import read_sets, report_test
 from deepfake.evaluation.robustness import report_robustness
 from deepfake.models.info import NOTHING, SAMPLE_ONLY, Given, ModelInfo, info_beside
@@ -38,12 +39,12 @@ def load_and_predict(
         # threshold and bands were fitted on calibrated numbers
         info = dataclasses.replace(info, temperature=1.0, threshold=THRESHOLD, bands={})
     elif not info_path.is_file():
-        print(f"03a: {info_path.name} is not beside the model, so its numbers are taken as they are")
+        log.info(f"03a: {info_path.name} is not beside the model, so its numbers are taken as they are")
     report_test("03a", model, entries, split_dir, out_dir, info, quiet, model_path)
     if robustness:
         report_robustness(model, entries, split_dir, out_dir, info, quiet)
     if info.sample_only:
-        print(f"03a: {SAMPLE_ONLY}")
+        log.info(f"03a: {SAMPLE_ONLY}")
     return 0
 
 
@@ -51,4 +52,4 @@ def _tell_of_other_crops(info: ModelInfo, split_dir: Path) -> None:
     """Say where the crops of a split are cut otherwise than those that a model was trained on."""
     own, given = info.crop_rule, read_record(split_dir).rule
     if own and given and own != given:
-        print(f"03a: warning: these crops are not cut as the model's: {difference(given, own)}")
+        log.warning(f"03a: warning: these crops are not cut as the model's: {difference(given, own)}")

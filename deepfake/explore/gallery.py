@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from deepfake.core import cli
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.labels import LABEL_NAMES, REAL
+from deepfake.core.messages import log
 from deepfake.datasets.registry import add_dataset_option, read_dataset
 from deepfake.datasets.video import Video, source_groups
 from deepfake.evaluation.plots import INK, LABEL_COLOURS, frame_picture, save
@@ -115,4 +116,4 @@ def main() -> None:
     work_dir = args.work_dir or args.videos_dir
     videos = read_dataset(args.videos_dir, args.dataset)
     draw_gallery(choose_tiles(videos, work_dir, args.rows, args.columns), args.picture)
-    print(f"gallery: {args.picture}")
+    log.info(f"gallery: {args.picture}")

@@ -12,6 +12,7 @@ from deepfake.core.cli import progress
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.core.messages import log
 from deepfake.faces.crop import find_landmarks
 from deepfake.faces.records import crop_name, parse_crop_name
 from deepfake.frames.png import decode_png, write_png
@@ -37,7 +38,7 @@ def with_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = Fals
     """
     known = [entry for entry in look_for_landmarks(entries, split_dir, quiet) if entry.landmarks]
     if lost := len(entries) - len(known):
-        print(f"03: {lost} of {len(entries)} real crops are left out: no face is found in them")
+        log.info(f"03: {lost} of {len(entries)} real crops are left out: no face is found in them")
     return known
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from deepfake.core.cli import VideoBar
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import remove_leftovers, write_csv
+from deepfake.core.messages import log
 from deepfake.jobs.processes import at_work
 from deepfake.jobs.shards import ALL
 from deepfake.jobs.work import Outcome, Run, disk_error, try_video
@@ -143,9 +144,9 @@ def _summarise(run: Run, outcomes: dict[str, Outcome]) -> int:
     total = sum(outcome.count for outcome in outcomes.values())
     done_before = f" ({before} done before)" if before else ""
     share = "" if run.shard == ALL else f" of shard {run.shard}"
-    print(
+    log.info(
         f"{run.step}: {total} {run.what} of {len(outcomes)} videos{share} in {run.crops or run.work_dir}{done_before}"
     )
     if problems:
-        print(f"{run.step}: {problems} with a problem, listed in {run.failures}")
+        log.info(f"{run.step}: {problems} with a problem, listed in {run.failures}")
     return 1 if run.strict and problems else 0

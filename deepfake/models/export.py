@@ -18,6 +18,7 @@ from deepfake.core.crop_rule import as_json
 from deepfake.core.decision import as_p_real, scaled
 from deepfake.core.errors import UserError
 from deepfake.core.files import digest_of, whole_file
+from deepfake.core.messages import log
 from deepfake.models.info import (
     IMAGE_SIZE,
     NO_FRAME,
@@ -73,7 +74,7 @@ def export_model(path: Path, given: Given = NOTHING) -> None:
         p_real = as_p_real(expected, path.name, info.positive)
         scores = f"{p_real.min():.3f} to {p_real.max():.3f}"
         size = target.stat().st_size / 1e6
-        print(f"05: {target}, {size:.1f} MB: {PICTURES} scores ({scores}) differ by at most {difference:.1g}")
+        log.info(f"05: {target}, {size:.1f} MB: {PICTURES} scores ({scores}) differ by at most {difference:.1g}")
 
 
 def try_out(model: keras.Model) -> np.ndarray:

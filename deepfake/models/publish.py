@@ -17,6 +17,7 @@ from deepfake.core import cli
 from deepfake.core.decision import apply_temperature, as_p_real, scaled
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_file
+from deepfake.core.messages import log
 from deepfake.models.export import try_out
 from deepfake.models.info import ModelInfo, read_model_info, write_model_info
 from deepfake.models.model import backbone_of, knows_sample_only, load_model
@@ -70,8 +71,10 @@ def publish_model(path: Path, target: Path, name: str, trained_on: str) -> None:
             raise UserError(f"{target}: in half precision its scores differ by {difference:.2g}; not written")
     write_model_info(info, target.with_suffix(".json"))
     scores = f"{before.min():.3f} to {before.max():.3f}"
-    print(f"publish: {len(before)} scores ({scores}) differ by at most {difference:.1g}")
-    print(f"publish: {target}, {target.stat().st_size / 1e6:.1f} MB, and {target.with_suffix('.json').name} beside it")
+    log.info(f"publish: {len(before)} scores ({scores}) differ by at most {difference:.1g}")
+    log.info(
+        f"publish: {target}, {target.stat().st_size / 1e6:.1f} MB, and {target.with_suffix('.json').name} beside it"
+    )
 
 
 def halve_weights(path: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from deepfake.core.errors import UserError
+from deepfake.core.messages import log
 from deepfake.models.info import SAMPLE_ONLY_NAME, info_beside, origin
 from deepfake.models.safe_load import read_config
 
@@ -51,7 +52,7 @@ def choose_model(named: str | None, step: str) -> Path:
     here, info = Path.cwd(), info_beside(model)
     shown = model.relative_to(here) if model.is_relative_to(here) else model
     told = origin(info.name, info.trained_on)
-    print(f"{step}: by {shown}" + (f" ({told})" if told else "") + (f"; {why}" if why else ""))
+    log.info(f"{step}: by {shown}" + (f" ({told})" if told else "") + (f"; {why}" if why else ""))
     return model
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from deepfake.core.crop_rule import DEFAULT, DETECTOR, CropRule, in_words
 from deepfake.core.errors import UserError
 from deepfake.core.files import read_json
+from deepfake.core.messages import log
 from deepfake.models.info import NOTHING, Given, info_beside
 
 TAKEN = f"margin {DEFAULT.margin:g}; --crop-margin and --crop-square say it otherwise"
@@ -22,7 +23,7 @@ def rule_for(model: Path, step: str, given: Given = NOTHING) -> CropRule:
     recorded = info_beside(model).crop_rule
     if "crop_rule" not in content:  # of ours that is older, or of another project
         if not said and "backbone" not in content:
-            print(f"{step}: no {beside.name} says how the model's crops were cut; taken to be cut as ours, {TAKEN}")
+            log.info(f"{step}: no {beside.name} says how the model's crops were cut; taken to be cut as ours, {TAKEN}")
         recorded = None if said else DEFAULT
     elif recorded and said:
         raise UserError(f"{beside}: says how the model's crops were cut; leave out --crop-margin and --crop-square")
@@ -32,12 +33,12 @@ def rule_for(model: Path, step: str, given: Given = NOTHING) -> CropRule:
         )
     rule = recorded or said.rule
     if rule.detector != DETECTOR:
-        print(f"{step}: warning: the model's faces were found by {rule.detector}, and are by {DETECTOR} now")
+        log.warning(f"{step}: warning: the model's faces were found by {rule.detector}, and are by {DETECTOR} now")
     rule = replace(rule, detector=DETECTOR)
     if rule != DEFAULT:
-        print(f"{step}: crops are cut as the model's were: {in_words(rule)}")
+        log.info(f"{step}: crops are cut as the model's were: {in_words(rule)}")
     changes = {name: value for name in ("frames", "min_face_pixels") if (value := getattr(given, name)) is not None}
     changed = replace(rule, **changes)
     if changed != rule:
-        print(f"{step}: but, as given, {in_words(changed, rule)}")
+        log.info(f"{step}: but, as given, {in_words(changed, rule)}")
     return changed

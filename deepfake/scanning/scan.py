@@ -14,6 +14,7 @@ from deepfake.core.cli import VideoBar
 from deepfake.core.crop_rule import DEFAULT, CropRule
 from deepfake.core.decision import band_for, is_certain, is_real
 from deepfake.core.errors import VideoError
+from deepfake.core.messages import log
 from deepfake.frames.streams import length_by_header
 from deepfake.jobs.processes import at_work
 from deepfake.models.info import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
@@ -181,7 +182,7 @@ def scan_all(
     sources = list_sources(arguments, sys.stdin and sys.stdin.buffer)
     check_classifier(model, runtime)
     for said in said_of_verdicts(model, given, aggregate):
-        print(f"05: {said}")
+        log.info(f"05: {said}")
     rule = rule_for(model, "05", given)
     out_dir.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=out_dir).close()  # a read-only folder is better found before hours of work
@@ -219,10 +220,10 @@ def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out
     report = out_dir / "report.html"
     notes = [doubt, TOO_MANY if len(ordered) > MOST_IN_REPORT else None]
     write_report(ordered, judge, report, note=" ".join(filter(None, notes)) or None)
-    print(f"05: {summary(ordered, out_dir)}")
-    print(f"05: the report is {report}; it opens in any browser")
+    log.info(f"05: {summary(ordered, out_dir)}")
+    log.info(f"05: the report is {report}; it opens in any browser")
     if doubt:
-        print(f"05: {doubt}")
+        log.info(f"05: {doubt}")
     if judge.note:
-        print(f"05: {SAMPLE_ONLY if judge.sample_only else f'note: by {judge.note}'}")
+        log.info(f"05: {SAMPLE_ONLY if judge.sample_only else f'note: by {judge.note}'}")
     return sum(scan.verdict == "UNKNOWN" for scan in ordered)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.core.messages import log
 from deepfake.split.crops import Crops
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -110,7 +111,7 @@ def _report_leaks(crops: Iterable[Crops], unit: str) -> None:
     of_groups, of_ties = (sorted(name for name, sets in where.items() if len(sets) > 1) for where in (groups, ties))
     if of_groups or of_ties:
         example, sets = (of_ties[0], ties[of_ties[0]]) if of_ties else (of_groups[0], groups[of_groups[0]])
-        print(
+        log.info(
             f"02: the dataset's own leak, kept as it is: {_number(len(of_groups), unit)} and "
             f"{_number(len(of_ties), 'identity', 'identities')} in more than one of its sets, "
             f"such as {example} in {' and '.join(split for split in SHARES if split in sets)}"
@@ -124,7 +125,7 @@ def _without_leaks(
     known = {key for items in given.values() for item in items for key in _keys(item, identities)}
     kept = [item for item in ours if item.video.split or known.isdisjoint(_keys(item, identities))]
     if len(kept) < len(ours):
-        print(
+        log.info(
             f"02: {_number(len(ours) - len(kept), 'video')} left out of training: in no set of the dataset's own, "
             f"but of the same {unit} as some of its val or test videos"
         )
@@ -228,7 +229,7 @@ def take_apart(crops: Sequence[Crops], ours: Sequence[Crops], sets: Iterable[str
             del large[group]
     if large:
         group = max(sorted(large), key=large.__getitem__)
-        print(f"02: one source group ({group}) holds {large[group]:.0%} of the crops; it stays whole, in one set")
+        log.info(f"02: one source group ({group}) holds {large[group]:.0%} of the crops; it stays whole, in one set")
     return result
 
 
@@ -251,7 +252,7 @@ def _by_identity(apart: Sequence[Crops], identities: Identities, shares: Mapping
     left_out = len(apart) - sum(map(len, sets.values()))
     if apart:
         groups = len({item.group for item in apart})
-        print(
+        log.info(
             f"02: {_number(groups, 'source group ties', 'source groups tie')} {len(place)} identities together; "
             "each identity is assigned to a set by itself, "
             f"and {left_out} of {len(apart)} videos are left out: fakes whose identities fall into different sets"

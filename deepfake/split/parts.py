@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from deepfake.core.errors import UserError
+from deepfake.core.messages import log
 from deepfake.datasets.video import Video, source_groups
 from deepfake.split.crops import Crops
 
@@ -65,21 +66,21 @@ def parts_to_keep(
     count = len({wholes[id] for id in found})
     if group_by == "source":
         if count > 1 and not official:
-            print("02: warning: DFDC's actors recur within a part, and by source the same person can be in two sets")
+            log.warning("02: warning: DFDC's actors recur within a part: by source, the same person can be in two sets")
         return None
     if group_by is None and count < LEAST:
         if not official:
             apart = " without a common original" * bool(joined)
-            print(
+            log.info(
                 f"02: {count} part{'s' * (count != 1)} of DFDC{apart}, fewer than {LEAST}, so by source: the same "
                 "person can be in two sets"
             )
         return None
     if group_by is None and official and (shared := _in_two_sets(crops, wholes)):
-        print(f"02: {shared} is in more than one of the dataset's own sets: the same person can be in two")
+        log.info(f"02: {shared} is in more than one of the dataset's own sets: the same person can be in two")
         return None
     if joined:
-        print(
+        log.info(
             f"02: parts that share an original with another one are kept together: {sum(map(len, joined))}, "
             f"such as {joined[0][0]} and {joined[0][1]}"
         )

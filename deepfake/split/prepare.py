@@ -10,6 +10,7 @@ from deepfake.core.crop_rule import NOT_SAID, CropRule, Said
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.core.messages import log
 from deepfake.datasets.copies import keep_copies_together
 from deepfake.datasets.listing import read_columns, read_rows
 from deepfake.datasets.name_ties import warning_of_untied
@@ -39,10 +40,12 @@ def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
     id_of = {video.file: video.id for video in videos} | {video.id: video.id for video in videos}
     listed = {id_of.get(row["video"], bare_name(row["video"])) for _, row in rows if row["video"]}
     kept = [video for video in videos if video.id not in listed]
-    print(f"02: videos left out by {path}: {len(videos) - len(kept)}")
+    log.info(f"02: videos left out by {path}: {len(videos) - len(kept)}")
     unknown = sorted(listed - {video.id for video in videos})
     if unknown:
-        print(f"02: warning: ids of {path} that the dataset does not have: {len(unknown)}, the first {unknown[0]}")
+        log.warning(
+            f"02: warning: ids of {path} that the dataset does not have: {len(unknown)}, the first {unknown[0]}"
+        )
     if not kept:
         raise UserError(f"{path}: lists every video of the dataset, so nothing is left")
     return kept
@@ -182,7 +185,7 @@ def _check_unreadable(paths: Sequence[Path], sets: dict[str, list[Crops]], entri
     wanted = {(split, item.video.label) for split, items in sets.items() for item in items}
     for split, label in sorted(wanted - {(entry.split, entry.label) for entry in entries}):
         raise UserError(f"{paths[0]}: not a readable image, nor is any other {LABEL_NAMES[label]} crop of {split}")
-    print(f"02: warning: images left out that cannot be read: {len(paths)}, the first {paths[0]}")
+    log.warning(f"02: warning: images left out that cannot be read: {len(paths)}, the first {paths[0]}")
 
 
 def prepare_dataset(
@@ -231,7 +234,7 @@ def prepare_dataset(
     parts = parts_to_keep(videos_dir, videos, crops, group_by, official)
     _print_rule(official, "part" if parts else group_by or "source")
     if not parts and (warning := warning_of_untied([item.video for item in crops])):
-        print(f"02: warning: {warning}")
+        log.warning(f"02: warning: {warning}")
     try:
         sets = divide(crops, official, (REAL,) if real_only else LABELS, parts)
     except UserError as error:
@@ -246,7 +249,7 @@ def prepare_dataset(
     else:
         entries = write_sets(sets, prepared_dir, split_dir, quiet, rule)
     _print_counts(entries, parts)
-    print(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), balanced, real_only)}")
+    log.info(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), balanced, real_only)}")
     return 0
 
 
@@ -271,18 +274,18 @@ def _chosen(videos: list[Video], exclude: Path | None, real_only: bool) -> list[
     if exclude:
         videos = leave_out(videos, exclude)
     if real_only:
-        print(f"02: real crops only; fakes left out: {sum(video.label == FAKE for video in videos)}")
+        log.info(f"02: real crops only; fakes left out: {sum(video.label == FAKE for video in videos)}")
         videos = [video for video in videos if video.label == REAL]
     return videos
 
 
 def _print_rule(official: bool, group_by: str) -> None:
     if group_by == "video":
-        print(
+        log.info(
             "02: split by video, the weaker rule: a test video's original may be trained on, which flatters the figures"
         )
     rule = "the dataset's own, its test set whole" if official else f"our own, 80/10/10 by {group_by}"
-    print(f"02: split: {rule}")
+    log.info(f"02: split: {rule}")
 
 
 def _total(sets: dict[str, list[Crops]]) -> int:
@@ -297,7 +300,7 @@ def _print_counts(entries: Iterable[Entry], parts: Mapping[str, str] | None) -> 
         groups = len({entry.group for entry in members})
         whole = len({entry.part for entry in members} - {""})
         of_parts = f", in {whole} part{'s' * (whole != 1)}" if parts else ""
-        print(
+        log.info(
             f"02: {split}: {crops[REAL]} real and {crops[FAKE]} fake crops, "
             f"of {videos[REAL]} and {videos[FAKE]} videos, {groups} source groups{of_parts}"
         )

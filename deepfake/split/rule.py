@@ -8,6 +8,7 @@ from pathlib import Path
 from deepfake.core.crop_rule import DEFAULT, CropRule, Said, difference
 from deepfake.core.crop_rule import in_words as rule_in_words
 from deepfake.core.errors import UserError
+from deepfake.core.messages import log
 from deepfake.split.crop_estimate import estimate_rule, in_words, sample_crops
 
 FACES, MARKED = "faces", "marked_faces"
@@ -37,7 +38,7 @@ def one_rule(folders: Mapping[CropRule | None, Sequence[Path]]) -> CropRule | No
     if without := folders.get(None):
         cut = "as the others" if known else "by the default rule"
         count = f"{len(without)}, the first {without[0]}"
-        print(f"02: videos without a faces.json that can be used, taken to be cut {cut}: {count}")
+        log.info(f"02: videos without a faces.json that can be used, taken to be cut {cut}: {count}")
     return known[0] if known else None
 
 
@@ -56,7 +57,7 @@ def rule_of_folder(recorded: CropRule | None, faces: str = FACES) -> CropRule:
     """
     rule = recorded or DEFAULT
     if faces not in (FACES, MARKED):
-        print(f"02: warning: what was done to the crops in {faces}/ is not known; scans cut as step 01a did")
+        log.warning(f"02: warning: what was done to the crops in {faces}/ is not known; scans cut as step 01a did")
     return replace(rule, marked=True) if faces == MARKED else rule
 
 
@@ -68,9 +69,9 @@ def rule_of_others(images: Sequence[Path], said: Said) -> CropRule | None:
     rule = said.rule
     if not said.whole:
         estimate = estimate_rule(sample_crops(images), said.square)
-        print(f"02: {in_words(estimate)}")
+        log.info(f"02: {in_words(estimate)}")
         if not estimate.known:
-            print(UNKNOWN)
+            log.info(UNKNOWN)
             return None
         margin_y = None if estimate.margin_y == estimate.margin else estimate.margin_y
         cut = CropRule(margin=estimate.margin, margin_y=margin_y, square=estimate.square, crops_from="full")
@@ -78,7 +79,7 @@ def rule_of_others(images: Sequence[Path], said: Said) -> CropRule | None:
     if said:
         parts = {"margin": said.margin, "square": said.square}
         given = " and ".join(f"--crop-{name}" for name, value in parts.items() if value is not None)
-        print(f"02: by {given}: {rule_in_words(rule)}")
+        log.info(f"02: by {given}: {rule_in_words(rule)}")
     return rule
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_file, write_csv
+from deepfake.core.messages import log
 from deepfake.core.signals import OutOfTime
 from deepfake.models.info import ModelInfo, write_model_info
 from deepfake.models.runtime import keras, set_precision
@@ -203,7 +204,7 @@ def read_progress(path: Path, made_with: dict) -> Progress:
         UserError: it was made with other options or crops, or the file is damaged.
     """
     if not path.exists():
-        print("03: no training to resume here; starting anew")
+        log.info("03: no training to resume here; starting anew")
         return Progress()
     try:
         with np.load(path) as file:
@@ -215,7 +216,7 @@ def read_progress(path: Path, made_with: dict) -> Progress:
         raise UserError(f"{path}: cannot be resumed from ({error}); delete it to start anew") from None
     check_same_run(path, before, made_with)
     within = f" and {progress.steps} steps of the next" if progress.steps else ""
-    print(f"03: resuming after epoch {progress.epochs}{within}")
+    log.info(f"03: resuming after epoch {progress.epochs}{within}")
     return progress
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from deepfake.core.messages import log
 from deepfake.models.runtime import keras
 
 SECONDS_BETWEEN = 60
@@ -76,7 +77,7 @@ class TrainingLog(keras.callbacks.Callback):
         return f"{speed:.1f} {self.items}/s, {in_hours(seconds)} {self.of_what}"
 
     def _tell(self, what: str) -> None:
-        print(f"03: epoch {self._epoch + 1} of {self.epochs}{what}", flush=True)
+        log.info(f"03: epoch {self._epoch + 1} of {self.epochs}{what}")
 
 
 def _figures(logs: dict[str, float], prefix: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deepfake.core.files import digest_of, read_json, whole_file, write_json
 from deepfake.core.labels import FAKE, REAL
+from deepfake.core.messages import log
 from deepfake.core.signals import warning_waits
 from deepfake.evaluation.calibration import said_of_bands
 from deepfake.evaluation.evaluate import calibrate, count_labels, read_sets, report_test
@@ -75,7 +76,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     out_dir.mkdir(parents=True, exist_ok=True)
     made_with = asdict(options) | {"crops": digest(sets["train"] + sets["val"])}
     if resume and _is_complete(out_dir, made_with):
-        print(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
+        log.info(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
         return 0
     folders = dict.fromkeys(sets, split_dir)
     if options.self_blend == "add":
@@ -85,11 +86,11 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
     device = ", ".join(gpus()) or "CPU"
-    print(
+    log.info(
         f"03: training {options.name} on {device} in {precision}, {options.weights} weights, {len(sets['train'])} crops"
     )
     if warning := warning_of_gpus():
-        print(f"03: warning: {warning}")
+        log.warning(f"03: warning: {warning}")
     _advise(sets["train"], options)
     sample_only = all(entry.sample for entry in sets["train"])
     with strategy.scope():
@@ -151,7 +152,7 @@ def _advise(entries: list[Entry], options: Options) -> None:
     imbalanced = max(counts.values()) > IMBALANCE * sum(counts.values())
     if imbalanced and options.balance == "none" and options.self_blend != "only":
         real, fake = counts.values()
-        print(f"03: {real} real and {fake} fake crops to train on; --balance weights or equal makes up for that")
+        log.info(f"03: {real} real and {fake} fake crops to train on; --balance weights or equal makes up for that")
 
 
 def fit(
@@ -336,13 +337,13 @@ def finish(
     )
     calibration = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
     if options.calibrate:
-        print(
+        log.info(
             f"03: temperature {info.temperature:.3f}: log loss {calibration['val_log_loss_before']:.4f} -> "
             f"{calibration['val_log_loss_after']:.4f} in validation, {before:.4f} -> {scores.log_loss:.4f} in the test"
         )
-    print(f"03: {rule_in_words(info.threshold, info.bands)}")
+    log.info(f"03: {rule_in_words(info.threshold, info.bands)}")
     if not info.sequence and (said := said_of_bands(info.bands)):
-        print(f"03: {said}")
+        log.info(f"03: {said}")
     record |= {
         "versions": {"python": sys.version.split()[0]} | {name: installed(name) for name in RECORDED_PACKAGES},
         "seed": options.seed,
@@ -360,9 +361,9 @@ def finish(
     }
     write_json(out_dir / "run.json", record)
     keeper.state_path.unlink(missing_ok=True)
-    print(f"03: epoch {progress.best_epoch} of {progress.epochs} kept, in {keeper.model_path}")
+    log.info(f"03: epoch {progress.best_epoch} of {progress.epochs} kept, in {keeper.model_path}")
     if info.sample_only:
-        print(f"03: {SAMPLE_ONLY}")
+        log.info(f"03: {SAMPLE_ONLY}")
 
 
 def installed(package: str) -> str | None:

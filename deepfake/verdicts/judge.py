@@ -15,6 +15,7 @@ from deepfake.core.decision import THRESHOLD, Bands, band_for, is_certain
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_file
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.core.messages import log
 from deepfake.evaluation.metric_files import write_metrics
 from deepfake.evaluation.metrics import Scores, score
 from deepfake.evaluation.plots import plot_confusion
@@ -255,7 +256,7 @@ def judge_videos(
         temporary.write_text(text, encoding="utf-8")
     plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
     write_video_metrics(verdicts, out_dir, sample_only, rule)
-    print(text.split("\n\n")[0])
+    log.info(text.split("\n\n")[0])
     crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
     behind = judged_crops(rows, entries)
     try:
@@ -265,7 +266,7 @@ def judge_videos(
         draw_errors(verdicts, pictured, crops, out_dir / "Errors.png", rule.threshold)
     except UserError as error:  # the verdicts stand, whether there is a picture or a table of crops is out of reach
         (out_dir / "Errors.png").unlink(missing_ok=True)  # of other predictions
-        print(f"04: no Errors.png; {error}")
+        log.info(f"04: no Errors.png; {error}")
     if sources:
         painted = info_beside(sources.model) if sources.model else UNKNOWN
         judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
@@ -276,11 +277,11 @@ def judge_videos(
             out_dir / "report.html",
             title="The test set's videos",
         )
-        print(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
-    print(f"04: {said_of_rule(rule, model, source, threshold)}")
-    print(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
+        log.info(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
+    log.info(f"04: {said_of_rule(rule, model, source, threshold)}")
+    log.info(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
     if sample_only:
-        print(f"04: {SAMPLE_ONLY}")
+        log.info(f"04: {SAMPLE_ONLY}")
     return 0
 
 
