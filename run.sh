@@ -48,10 +48,8 @@ done
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 [ -z "$GIVEN" ] || [ -d "$VIDEOS" ] || fail "$VIDEOS: no such folder; --videos-dir must hold a dataset"
-case $DATASET in # as READERS in deepfake/datasets/registry.py
-    auto | dfdc | faceforensics | celebdf | fakeavceleb | folders | csv | images | faces) ;;
-    *) fail "--dataset $DATASET: not a kind of dataset; see ./run.sh --help" ;;
-esac
+[ "$DATASET" = auto ] || grep -q "^    \"$DATASET\": Kind(" "$HOME_DIR/deepfake/datasets/registry.py" ||
+    fail "--dataset $DATASET: not a kind of dataset; see ./run.sh --help"
 [[ ${EPOCHS:-1} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
 [[ $SEED =~ ^[0-9]{1,9}$ ]] || fail "--seed $SEED: not a whole number from 0 to 999999999"
 [[ ${SIZE:-32} =~ ^[1-9][0-9]{1,3}$ && ${SIZE:-32} -ge 32 ]] || fail "--image-size $SIZE: not a whole number of at least 32"

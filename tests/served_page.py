@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 
 from deepfake.report.result import Judge
-from deepfake.sample.dataset import Plan, write_video
-from deepfake.sample.scenes import Scene
+from deepfake.sample.dataset import write_video
+from deepfake.sample.scenes import Plan, Scene
 from deepfake.scanning.classifier import Classifier
 from deepfake.scanning.scan import Options
 from deepfake.web.app import create_app, listen, server

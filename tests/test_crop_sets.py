@@ -10,17 +10,10 @@ from conftest import move_to_table
 from test_inputs import CACHES, SIZE, write_crops
 
 from deepfake.core.errors import UserError
+from deepfake.faces.crop import TYPICAL_LANDMARKS
 from deepfake.faces.table import SCHEMA
 from deepfake.inputs import crop_set as crop_sets
-from deepfake.inputs.crop_set import (
-    TYPICAL_LANDMARKS,
-    cached,
-    choose_cache,
-    crop_set,
-    decoded,
-    readable_crops,
-    resize_crop,
-)
+from deepfake.inputs.crop_set import cached, choose_cache, crop_set, decoded, readable_crops, resize_crop
 from deepfake.split.manifest import Entry, write_manifest
 
 LANDMARKS = "[[10, 10], [30, 10], [20, 20], [12, 35], [25, 35]]"

@@ -94,3 +94,14 @@ def test_commands_that_pages_show_are_files_of_the_project():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
+
+
+def test_every_module_and_name_of_the_architecture_page_is_there():
+    page = (ROOT / "docs/architecture.md").read_text()
+    files = re.findall(r"`([\w/]+\.(?:py|sh))`(?:, `(\w+)`)?(?: and `(\w+)`)?", page)
+    assert len(files) > 60
+    for name, *named in files:
+        path = next((path for path in (ROOT / "deepfake" / name, ROOT / name) if path.is_file()), None)
+        assert path, name
+        text = path.read_text()
+        assert all(re.search(rf"(def|class|^) ?{each}\b", text, re.MULTILINE) for each in named if each), (name, named)

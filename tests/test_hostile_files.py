@@ -14,7 +14,8 @@ from conftest import make_video, number_in, picture
 
 from deepfake.core.errors import VideoError
 from deepfake.frames import streams
-from deepfake.frames.decoding import open_video, read_frames, read_packets
+from deepfake.frames.decoding import read_frames, read_packets
+from deepfake.frames.streams import open_video
 
 SECRET = 201  # the number in the picture that another file of this disk shows
 

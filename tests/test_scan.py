@@ -30,8 +30,8 @@ from deepfake.jobs.work import Run
 from deepfake.models.info import Given, ModelInfo, write_model_info
 from deepfake.report.pictures import choose_faces
 from deepfake.report.result import Evidence, FaceScore, Judge, Seen
-from deepfake.sample.dataset import Plan, draw_dataset, write_video
-from deepfake.sample.scenes import Scene
+from deepfake.sample.dataset import draw_dataset, write_video
+from deepfake.sample.scenes import Plan, Scene
 from deepfake.scanning.classifier import Classifier, find_metrics, judging_by, open_classifier
 from deepfake.scanning.evidence import MOST_PIXELS, gather, length_of, read_image
 from deepfake.scanning.inputs import Source

@@ -18,8 +18,7 @@ from deepfake.core.errors import UserError
 from deepfake.models import starter
 from deepfake.models.info import SAMPLE_ONLY_NAME, ModelInfo, read_model_info, write_model_info
 from deepfake.models.starter import OWN, choose_model, find_model
-from deepfake.sample.dataset import Plan
-from deepfake.sample.scenes import Scene
+from deepfake.sample.scenes import Plan, Scene
 
 INFO = ModelInfo("small-cnn", 32, temperature=1.4, threshold=0.45, bands={1: (0.4, 0.5)})
 # from dark to bright

@@ -84,7 +84,7 @@ def test_times_count_from_the_first_frame_and_the_limit_is_one_of_length(tmp_pat
     assert [frame.time for frame in frames] == pytest.approx([0.04 * number for number in range(40)], abs=0.0011)
     assert problem is None and length_of(frames, total) == pytest.approx(1.6, abs=0.05)
     assert length_by_header(path) == pytest.approx(1.6, abs=0.1)
-    assert Limits(seconds=2).too_long(length_by_header(path)) is None
+    assert Limits(1, seconds=2).too_long(length_by_header(path)) is None
 
 
 def test_a_header_cannot_tell_of_more_seconds_than_the_file_has_bytes_for(tmp_path):

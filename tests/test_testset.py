@@ -14,7 +14,8 @@ from scans_for_reports import JUDGE
 
 from deepfake.core.errors import UserError
 from deepfake.frames.png import write_png
-from deepfake.report.test_set import CROP_SIDE, MOST_CROPS, Sources, errors_first, judged_crops, scans_of
+from deepfake.report.pictures import CROP_SIDE, MOST_CROPS
+from deepfake.report.test_set import Sources, errors_first, judged_crops, scans_of
 from deepfake.split.manifest import Entry, write_manifest
 
 

@@ -21,17 +21,17 @@ from deepfake.models.info import ModelInfo
 from deepfake.report.result import Judge
 from deepfake.scanning.scan import verdict_of
 from deepfake.split.manifest import Entry
+from deepfake.verdicts.aggregates import ORIGINS
 from deepfake.verdicts.judge import (
-    ORIGINS,
     Rule,
     collect_verdicts,
     judge_videos,
-    read_predictions,
     report_text,
     rule_of,
     said_of_rule,
     verdict_table,
 )
+from deepfake.verdicts.read_predictions import read_predictions
 
 ROWS = [
     ["real/a-000-00.png", 0.9],

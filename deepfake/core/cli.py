@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from deepfake import __version__
 from deepfake.core.errors import UserError
 from deepfake.core.messages import show_messages
 from deepfake.core.signals import OUT_OF_TIME, OutOfTime, heed_warning
@@ -33,7 +34,6 @@ FOLDER_ERRORS = (
     errno.ENOTDIR,
     errno.EBUSY,
 )
-
 
 FOLDERS = {
     "--videos-dir": ("train_sample_videos", "the dataset: a folder of any kind that --dataset names"),
@@ -58,6 +58,7 @@ def parser(description: str | None, *folders: str) -> argparse.ArgumentParser:
     for folder in folders:
         default, text = FOLDERS[folder]
         result.add_argument(folder, type=Path, default=default and Path(default), help=text, metavar="PATH")
+    result.add_argument("--version", action="version", version=f"deepfake {__version__}")
     result.add_argument("--quiet", action="store_true", help="no progress bars, for logs")
     return result
 

@@ -4,19 +4,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 FRAMES_PER_VIDEO = 11
-
-
 DETECTOR = "mtcnn 1"  # the number grows when other faces are found, or other boxes
-
-
 CROPS_FROM = ("standard", "full")
-
-
 LEAST_MARGIN = -0.4  # crops of other tools can be tighter than the box of a face
-
-
 LEAST = {"frames": 1, "margin": LEAST_MARGIN, "margin_y": LEAST_MARGIN}  # others: 0
-
 
 # how a rule is put into words: what stands before a value, and after it
 WORDS = {

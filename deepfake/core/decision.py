@@ -9,15 +9,10 @@ from deepfake.core.errors import UserError
 
 THRESHOLD = 0.5
 
-
 Band = tuple[float, float]  # the scores where a verdict is uncertain, both ends included
-
-
 Bands = dict[int, Band | None]  # by how many frames a score is the mean of; None: nowhere
 
-
 Pixels = TypeVar("Pixels")  # numpy's or TensorFlow's
-
 
 # a sigmoid in float32 gives nothing between this and 0 or 1
 SMALLEST = 1e-7

@@ -9,19 +9,13 @@ from deepfake.datasets.listing import find_videos, print_strays, subfolders
 from deepfake.datasets.video import Record, Video, check_name, to_videos
 
 CELEB_FOLDERS = {"celeb-real": REAL, "youtube-real": REAL, "celeb-synthesis": FAKE}
-
-
 CELEB_NAMES = {
     "celeb-real": re.compile(r"(id\d+)_(\d+)"),
     "youtube-real": re.compile(r"\d+"),
     "celeb-synthesis": re.compile(r"(id\d+)_(id\d+)_(\d+)"),
 }
-
-
 # of Celeb-DF++, in folders of their methods: those of talking faces have no source
 CELEB_METHODS = re.compile(r"(id\d+)_(?:(id\d+)_)?(\d+)(?:_\w+)?")
-
-
 TESTING_LIST = "List_of_testing_videos.txt"
 
 

@@ -13,7 +13,6 @@ from deepfake.datasets.video import Video
 
 COPY = "copy/"  # how the ties of copies begin
 
-
 # of a dataset's own sets, the first that has a file keeps it
 KEPT_FIRST = ("test", "val", "train", None)
 

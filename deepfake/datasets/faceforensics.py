@@ -13,30 +13,17 @@ from deepfake.datasets.listing import file_names, find_videos, print_strays, sub
 from deepfake.datasets.video import Video, check_name, is_image, is_video, unique_ids
 
 ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
-
-
 COMPRESSION = re.compile(r"raw|c\d+")  # beside them are masks, whose videos are not of people
-
-
 ORIGINAL = re.compile(r"\d+(__\w+)?")
-
-
 FAKE_NAME = re.compile(r"\d+_\d+(__|\.|_?$)")  # target and source, of a video or of a folder of its frames
-
-
 YOUTUBE_FAKE = re.compile(r"(\d+)_(\d+)")
-
-
 ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+")
-
 
 # mirrors without those two folders: what theirs are called, and which of FaceForensics++ they are
 FLAT = {"original": (ORIGINALS, "youtube"), "dfd_original sequences": (ORIGINALS, "actors")} | {
     name.lower(): (FAKES, name)
     for name in ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter", "DeepFakeDetection")
 }
-
-
 FLAT["dfd_manipulated_sequences"] = FLAT["deepfakedetection"]
 
 

@@ -14,8 +14,6 @@ FAKEAVCELEB = {  # folders, and the label of the pictures in them: a fake voice 
     "fakevideo-realaudio": FAKE,
     "fakevideo-fakeaudio": FAKE,
 }
-
-
 IDENTITY = re.compile(r"id\d+")
 
 

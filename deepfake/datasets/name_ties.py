@@ -13,21 +13,14 @@ from deepfake.datasets.video import FAKE_WORDS, REAL_WORDS, SEPARATORS, Record, 
 
 # what people and datasets add to a name to say what a video is; it says nothing of whom the video shows
 METHODS = "swap swapped faceswap fs face2face f2f neuraltextures nt faceshifter fsh deepfakedetection dfd df"
-
-
 OTHER_WORDS = "synthesized synthesis generated faked youtube actor actors raw c0 c23 c40"
-
-
 KIND_WORDS = REAL_WORDS | FAKE_WORDS | set(f"{METHODS} {OTHER_WORDS}".split())
-
 
 # so many of the fakes that a naming fits must have their original in the dataset, for it to be believed
 BORNE_OUT = 0.2
 
-
 # and so many of the others must begin with the name of a real video, for that to be their original
 BEGINNING = 0.5
-
 
 # the share of fakes with a known original up to which a split by source keeps little apart
 NEARLY_NONE = 0.05

@@ -32,23 +32,14 @@ from deepfake.datasets.video import (
 )
 
 COUNTERS = ("id", "", "unnamed:_0")  # columns of names, or of the numbers of the rows, as pandas writes them
-
-
 NAMES = "file filename file_name filepath file_path path video_path videopath video videoname video_name name video_id"
-
-
 NAME_COLUMNS = (*NAMES.split(), *COUNTERS)
-
 
 # the columns that tell the label, and what 1 means in them
 LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, "real": REAL, "class": REAL}
-
-
 ONES = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 
-
 IDENTITIES = ("target_id", "swapped_id")  # of the people in a video, in DFDC's preview
-
 
 # DFDC's list of its test set has these columns, and its 1 is fake
 DFDC_LIST, DFDC_COLUMNS = "labels", ["filename", "label"]

@@ -24,17 +24,9 @@ from deepfake.datasets.listing import is_visible
 from deepfake.datasets.video import leaves_folder
 
 GIGABYTE = 1_000_000_000
-
-
 CHUNK = 1 << 20
-
-
 RECORD = ".unpacked.json"
-
-
 ENCRYPTED = 0x1  # in the flags of an entry
-
-
 # what zipfile and its decompressors raise on bytes that make no sense
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, NotImplementedError)
 

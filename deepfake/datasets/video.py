@@ -12,13 +12,8 @@ from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
-
-
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-
-
 NOTHING = ("", "nan", "none", "null", "n/a")  # what pandas and spreadsheets write for it
-
 
 # what datasets call their sets, and what they are called here
 SPLIT_NAMES = {
@@ -35,11 +30,8 @@ SPLIT_NAMES = {
     "evaluation": "test",
 }
 
-
 # what names and tables write for real and for fake, and beside them
 REAL_WORDS = {"real", "reals", "original", "originals", "orig", "pristine", "genuine", "authentic", "bonafide"}
-
-
 FAKE_WORDS = {
     "fake",
     "fakes",
@@ -52,17 +44,10 @@ FAKE_WORDS = {
     "synthetic",
     "spoof",
 }
-
-
 WORDS_BESIDE = {"video", "videos", "clip", "clips", "face", "faces", "image", "images", "frame", "frames"}
-
-
 SEPARATORS = re.compile(r"[\s_.()\[\]-]+")
 
-
 Parts = Callable[[str], tuple[str, ...]]  # the names that make up a file's id, its own name last
-
-
 Node = tuple[str, str]  # of the graph of source groups: its kind, and its name
 
 

@@ -13,19 +13,14 @@ from deepfake.frames.choose import choose_frames
 
 TEMPERATURES = (0.1, 20.0)
 
-
 # the share of right verdicts below which scores are uncertain
 SURE = 0.8
-
 
 # of how many frames there are means with a band of their own
 FRAMES = (1, 3, 6, 11)
 
-
 # as many videos as a model's own probabilities count for where the band is fitted, and the scores that they have
 BELIEF = 30
-
-
 BELIEVED = (np.arange(100) + 0.5) / 100
 
 

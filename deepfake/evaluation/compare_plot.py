@@ -18,8 +18,6 @@ PANELS = (
     ("log_loss", "Log loss (less is better)", min, np.log(2), "0.5 for all"),
     ("accuracy", "Accuracy", max, 0.5, "a coin"),
 )
-
-
 LONGEST_NAME = 32
 
 

@@ -10,35 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepfake.core.decision import THRESHOLD
 from deepfake.core.errors import UserError
 from deepfake.core.files import digest_of, read_json, write_csv
-from deepfake.evaluation.metrics import (
-    CONFIDENCE,
-    THRESHOLD,
-    Difference,
-    Figure,
-    difference_in_auc,
-    measure_with_intervals,
-)
+from deepfake.evaluation.metrics import CONFIDENCE, Difference, Figure, difference_in_auc, measure_with_intervals
 from deepfake.evaluation.predictions import COLUMNS, NAME
 
 FIGURES = {"roc_auc": "ROC AUC", "log_loss": "log loss", "accuracy": "accuracy"}
 
-
 # with more runs than this, each is compared with the best one only
 MOST_IN_PAIRS = 4
 
-
 # below this, intervals from a bootstrap come out too narrow
 FEW_GROUPS = 20
-
-
 # with five, chance alone has one run ahead in all of them once in sixteen times, whatever a bootstrap says
 LEAST_GROUPS = 6
 
-
 UNKNOWN = "-"
-
 
 # what is read of a run.json, and of the arguments in it
 KINDS = {
@@ -48,8 +36,6 @@ KINDS = {
     "threshold": int | float,
     "predictions": str,
 }
-
-
 ARGUMENTS = {"weights": str, "split_dir": str}
 
 

@@ -14,16 +14,10 @@ from deepfake.core.labels import FAKE, REAL
 # Kaggle's DFDC score clips so that a sure mistake stays finite
 LOG_LOSS_CLIP = 1e-15
 
-
 CALIBRATION_BINS = 10
 
-
 CONFIDENCE = 0.95
-
-
 RESAMPLES = 1000
-
-
 # of crops and resamples together, so that millions of crops do not take hours
 MOST_DRAWS = 20_000_000
 

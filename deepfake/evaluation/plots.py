@@ -21,19 +21,11 @@ matplotlib.use("Agg")
 
 
 INK, MUTED = "#22303c", "#8795a1"
-
-
 TRAIN, VALIDATION = "#4c78a8", "#e4572e"
-
-
 LABEL_COLOURS = (VALIDATION, TRAIN)  # by label: fake, real
-
-
 CURVE = "#3b4c5c"
 
-
 HISTOGRAM_BINS = 20
-
 
 sns.set_theme(
     style="whitegrid",

@@ -15,17 +15,9 @@ from deepfake.models.info import UNKNOWN, ModelInfo, as_model_info, read_model_i
 from deepfake.split.manifest import Entry
 
 NAME = "cnn_preds_values"
-
-
 MARKS = f"_{NAME}.json"  # Spark passes over names that start with _
-
-
 MARK_KEY = b"made_by"  # in the Parquet file's own metadata
-
-
 OLD_MARK_KEY = b"sample_only"
-
-
 COLUMNS = {
     "label": pa.int8(),
     "video": pa.string(),

@@ -28,7 +28,6 @@ from deepfake.split.manifest import Entry
 # a test set is read into memory and judged for every level, so of a larger one whole videos are left out
 MOST_CROPS = 20_000
 
-
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 

@@ -11,10 +11,7 @@ from deepfake.evaluation.metrics import CONFIDENCE, Figure
 from deepfake.evaluation.plots import CURVE, MUTED, TRAIN, save
 
 CHANCE = 0.5
-
-
 LOWEST = 0.4  # of the axis, unless a value is lower
-
 
 Curve = Sequence[tuple[str, Figure]]
 

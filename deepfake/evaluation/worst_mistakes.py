@@ -20,16 +20,9 @@ from deepfake.frames.png import decode_png
 from deepfake.split.table_reader import read_crops
 
 MOST_VIDEOS = 12
-
-
 MOST_CROPS = 8  # of a video
-
-
 LONGEST_ID = 26
-
-
 TEXT_WIDTH, TILE, HEAD = 2.6, 1.1, 0.16  # inches
-
 
 Prediction = tuple[str, float]
 

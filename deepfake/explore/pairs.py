@@ -18,14 +18,10 @@ from deepfake.faces.records import read_faces_json
 from deepfake.frames.png import read_png
 
 PAIRS = 6
-
-
 COLUMNS = 2
-
 
 # of the two crops' area; less is another face, or a fake of another size than its original
 LEAST_OVERLAP = 0.5
-
 
 # a difference of 255 / GAIN is the brightest colour
 GAIN = 5

@@ -17,13 +17,8 @@ from deepfake.evaluation.plots import INK, LABEL_COLOURS, save
 from deepfake.explore.video_stats import RULES
 
 MOST_BARS = 12
-
-
 BINS = 18
-
-
 TITLE_PAD = 18  # points; the names of limits go between a title and its panel
-
 
 # the histograms: fact, title, what is counted, which values the axis reaches at least, whether they are whole numbers
 HISTOGRAMS = (

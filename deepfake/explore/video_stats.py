@@ -82,7 +82,6 @@ RULES = (
     Rule("damaged files", "damaged", "above", 0, "files"),
 )
 
-
 # what the text has a line for, and how many decimals
 DESCRIBED = {
     "frames": ("frames taken", 0),

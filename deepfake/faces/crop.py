@@ -17,32 +17,18 @@ if TYPE_CHECKING:
 
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-
-
 # where those are in a crop whose landmarks are not known, in shares of it
 TYPICAL_LANDMARKS = ((0.38, 0.42), (0.62, 0.42), (0.5, 0.55), (0.4, 0.67), (0.6, 0.67))
-
-
 BORDER = 1 / 3  # around the crops of others, in shares of their sides
-
-
 RED = (255, 0, 0)
-
 
 # a face below so many pixels of the standard frame is looked for again in the full one, where that is three times as
 # large: its frame is scaled by less than A_THIRD
 SMALL_FACE, A_THIRD = 40, 0.4
-
-
 AROUND = (0.8, 1.0, 1.25)  # the squares about a small face, as multiples of its longer side
-
-
 SAME_FACE = 0.3  # least overlap (IoU) of a small face with what is found in its place
 
-
 Box = tuple[int, int, int, int]
-
-
 Point = tuple[int, int]
 
 

@@ -25,14 +25,10 @@ from deepfake.frames.decoding import Frame
 # the overlap (IoU) from which on a face is in the place of a still one
 SAME_PLACE = 0.3
 
-
 # in so many times as many frames a face is looked for where none of the frames has one
 MORE_FRAMES = 3
 
-
 NOT_AGAIN = "the video is not where step 00 found it, to look for its small faces in full frames; run step 00 again"
-
-
 NO_MORE = "the video is not where step 00 found it, to look at more of its frames; run step 00 again"
 
 

@@ -9,27 +9,15 @@ import numpy as np
 from deepfake.faces.mtcnn_networks import LAYOUTS, load_network
 
 MIN_FACE = 20  # pixels; the finest scale of the pyramid
-
-
 CELL = 12  # pixels that P-Net sees at a time, in steps of
-
-
 STRIDE = 2
-
-
 SCALE_FACTOR = 0.709
-
 
 # least probability of a face, and the overlap at which the less probable of two boxes goes
 PNET_CONFIDENCE, RNET_CONFIDENCE, ONET_CONFIDENCE = 0.6, 0.7, 0.8
-
-
 OVERLAP_IN_SCALE, OVERLAP = 0.5, 0.7
 
-
 MOST_CANDIDATES = 1000  # of a frame and scale, for the memory that comparing all with all takes
-
-
 PATCHES = 64  # go through a network at a time, which keeps them in the processor's cache
 
 

@@ -10,23 +10,15 @@ from scipy.optimize import linear_sum_assignment
 
 Box = tuple[int, int, int, int]
 
-
 # in face sizes, between one frame and the next; people side by side are about two apart
 FARTHEST = 1.5
-
-
 # between the end of one track and the beginning of another, for both to be one person's
 FARTHEST_APART = 3.0
-
-
 # over which a person's speed is taken
 MOVES = 3
 
-
 # a person counts with so many frames, or such a share of the video's, so that one stray detection decides nothing
 LEAST_FRAMES = 3
-
-
 LEAST_SHARE = 0.25
 
 

@@ -13,36 +13,17 @@ from deepfake.faces.people import Box
 # A person, seen from the hair to the chest: the parts of a face's box around it that count (left and right, above,
 # below), halved into head and body, whose colours are compared. Rooms and light change around who walks with a camera.
 BESIDE, ABOVE, BELOW = 0.2, 0.3, 1.2
-
-
 SIDE = 48  # pixels that a person is shrunk to
-
-
 BRIGHTNESSES = 4  # by rank, so that exposure changes nothing
-
-
 COLOURS, COLOUR_WIDTH = 16, 5.0  # along each axis of CIELAB's a and b
-
-
 ALIKE = 0.55  # of the colours in common; of different people up to 0.53, of the same 0.56 to 1 where the light stays
-
 
 # A picture, by points that another has in the same arrangement, whatever its exposure is (SIFT, Lowe 2004)
 LONGER_SIDE = 480
-
-
 POINTS = 400
-
-
 SURE_MATCH = 0.75  # Lowe's ratio of the distances to the nearest and the next
-
-
 OFF = 6.0  # pixels from where a shift, turn and zoom of the whole would put it
-
-
 FEWEST_MATCHES = 16  # other pictures have up to 12 in common, those of one place 20 or more, whatever the light is
-
-
 EDGE = 4  # the lowest quarter of a picture, and its upper corners, hold what channels lay over all that they show
 
 

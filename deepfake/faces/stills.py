@@ -10,46 +10,22 @@ from deepfake.faces.people import Box
 
 FEWEST_FRAMES = 4  # in which a still is seen
 
-
 # A still's box: MTCNN's box of a photograph jitters by up to this, in shares of its side and in pixels, and now and
 # then by a little more.
 MOVES, MOVES_PIXELS = 0.02, 1.0
-
-
 STEADY = 0.8  # in this share of the frames
-
 
 # Its pixels: seen in cells of which a face has so many a side, unless they had fewer pixels than CELL_PIXELS.
 CELLS = 24
-
-
 CELL_PIXELS = 2.0
-
-
 BUSIEST = 0.97  # of the cells change less than what is compared: eyes and mouth are a few of all
-
-
 CALM = 0.25  # of the background's cells change less than what it is compared with: people walk by, cameras shake
-
-
 NOISE = 3.0  # times as much as the calm background a still's busiest cells may change,
-
-
 MOST_CHANGE = 1.5  # but never more, in grey levels
-
-
 FROZEN = 0.05  # grey levels; where the background changes less, compression has frozen people as well
-
-
 SHIFT = 0.1  # and not as much as if it had moved by this share of a cell
-
-
 NEAR = 2.0  # background is what is this near to a still, in its sides,
-
-
 AROUND = 0.5  # but not what is this near to a face
-
-
 LEAST_BACKGROUND = 100  # cells
 
 

@@ -38,8 +38,6 @@ CROP_COLUMNS = {
     "still": pa.bool_(),
     "png": pa.binary(),
 }
-
-
 # what faces.json says of the video itself and of how it was made
 VIDEO_COLUMNS = {
     "file": pa.string(),
@@ -53,8 +51,6 @@ VIDEO_COLUMNS = {
     "turned": pa.int32(),  # degrees clockwise
     "left_out": pa.string(),  # the faces that are not used, as JSON
 }
-
-
 # one table for both, so that one job writes a video's crops and what became of it together or not at all
 SCHEMA = pa.schema({"kind": pa.string(), "video": pa.string(), **CROP_COLUMNS, **VIDEO_COLUMNS})
 

@@ -36,23 +36,13 @@ from deepfake.jobs.spark_tasks import OUTCOME_COLUMNS, Rows, Work, answer_of, re
 from deepfake.jobs.work import Outcome, Run
 
 KINDS = ("kind=crop", "kind=video")
-
-
 HALF_WRITTEN = "_temporary"
-
-
 FILE_NAME = re.compile(r"part-\d+-([0-9a-f-]{36})\b.*")  # the same letters and digits in all files of a batch
-
 
 # a batch is two minutes of work for a few cores, and no more than this for many
 VIDEOS_A_CORE = 100
-
-
 VIDEOS_A_BATCH = 2000
-
-
 VIDEOS_A_FILE = 250  # of about 100 MB
-
 
 WRITING = {
     # moves files at the end of a batch, not at the end of each task
@@ -60,7 +50,6 @@ WRITING = {
     # what each core keeps in memory before it writes; Parquet's own 128 MB are much for an executor of 1 GB
     "parquet.block.size": str(32 << 20),
 }
-
 
 STATS_AT_A_TIME = 16  # of a disk across a network
 

@@ -10,20 +10,10 @@ from deepfake.frames.choose import choose_frames
 from deepfake.frames.decoding import turn
 
 TRIED = 3  # frames in which the other turns are tried
-
-
 LEVEL = 30  # degrees; people tilt their heads by less
-
-
 CLEAR, USUAL = 0.99, 0.6  # upside down, up to 8 of 11 frames have a face of 0.95, but no more than 4 one of 0.99
-
-
 MOST_DOUBT = 0.2  # MTCNN reports no face of more, and often reports of that much where there is none
-
-
 LEAST_DOUBT = 0.001  # so that one face at 0.999999 does not outweigh two at 0.999
-
-
 LEAD = 0.8  # of votes; no turn of a scene without faces is known to have so much, and no right turn to have less
 
 

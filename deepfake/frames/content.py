@@ -8,17 +8,12 @@ from deepfake.frames.read import check_file
 
 HEAD = 4096  # bytes that tell what a file is; page.js sends as many
 
-
 # of ISO's base media format, as FFmpeg takes them for the beginning of a video; others are those of live streams
 PIECES = (b"styp", b"moof", b"sidx", b"ssix", b"prft", b"emsg")
-
-
 BOXES = (
     *(b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"udta", b"uuid", b"junk", b"pict", b"prfl"),
     *PIECES,
 )
-
-
 # (place, bytes, the suffix of such files); the first that fits counts
 SIGNATURES = (
     (0, b"\x89PNG\r\n\x1a\n", ".png"),
@@ -44,34 +39,18 @@ SIGNATURES = (
     (0, b"\0\0\x80", ".h263"),
     *((0, mark, ".mpg") for mark in (b"\0\0\1", b"\0\0\0\1")),  # program streams, and bare ones of many codecs
 )
-
-
 # every packet of a transport stream begins with a G: of 188 bytes, of 192 on cameras' discs, of 204 off the air
 TRANSPORT_PACKETS = (188, 192, 204)
-
-
 FEWEST_PACKETS = 3
-
-
 PROGRAM_PACK = b"\0\0\1\xba"
-
 
 # brands of ISO's image format, of AV1 and of other codecs; and of moving ones, which FFmpeg reads as videos
 AVIF = {b"avif", b"avis"}
-
-
 HEIF = {b"heic", b"heix", b"heim", b"heis", b"heif", b"mif1", b"mif2", b"msf1", b"miaf", b"avci", b"jpeg"}
-
-
 HEIF_VIDEOS = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1", b"avcs"}
 
-
 HEIF_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
-
-
 PICTURES = (*IMAGE_SUFFIXES, *HEIF_SUFFIXES)  # that Pillow reads; other images, GIFs among them, FFmpeg does
-
-
 JPEG_STREAMS = (".mjpg", ".mjpeg")  # begin as JPEGs do
 
 

@@ -22,14 +22,12 @@ from deepfake.frames.streams import is_clocked, open_video, video_stream
 # (the longer side is below this many pixels, the frame is resized by this)
 STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
 
-
 # decoders that can leave out a frame that no other refers to
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
 
 
 # decoders that read the opacity of a video, which FFmpeg's own leave out
 DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-
 
 # of the full frames of a video that are kept beside its standard ones, such as sixteen of 1080p; others are decoded
 # again where they are asked for

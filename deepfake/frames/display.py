@@ -10,11 +10,7 @@ from av.sidedata.sidedata import Type
 from deepfake.frames.hdr import is_hdr, to_sdr
 
 MID_GREY = 128
-
-
 NEARLY_SQUARE = 0.01  # encoders round: such a stretch is none
-
-
 MOST_STRETCHED = 4  # to 1; no real format has more than 3, broken headers have
 
 

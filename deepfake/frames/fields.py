@@ -6,14 +6,8 @@ from dataclasses import dataclass, field
 import av
 
 SLICES, PARAMETERS = (1, 2, 5), 7  # types of units: of slices, and of a sequence's parameters
-
-
 PROFILES_WITH_CHROMA = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
-
-
 HEAD = 40  # bytes of a slice that hold the start of its header
-
-
 MOST = 1000  # bytes of a sequence's parameters
 
 

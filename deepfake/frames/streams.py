@@ -16,29 +16,20 @@ FORMATS = (
     *("h264", "hevc", "m4v", "mpegvideo", "h263", "vc1", "obu", "ivf", "mjpeg", "yuv4mpegpipe"),
     *("png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe"),
 )
-
-
 LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
-
 
 # of a frame, four times those of 8K: headers of a few bytes can ask for all of the memory
 MOST_PIXELS = 1 << 27
 
-
 # formats whose header says at what time a video ends, not how long it lasts
 CLOCKED = ("matroska", "nut", "asf")
-
 
 # cover pictures and the like
 NO_VIDEO = (
     av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails | av.stream.Disposition.still_image
 )
-
-
 # of a video in a second: even a still picture takes more
 LEAST_BYTES = 500
-
-
 FEW = 0.1  # a stream with so small a share of another's frames is a thumbnail
 
 

@@ -21,7 +21,6 @@ from deepfake.models.runtime import keras, tf
 # go into the seeds of what is drawn beside augmentation, so that each draws numbers of its own
 BLENDING, CHOOSING, MIXING = 1, 2, 3
 
-
 ADDED_SHARE = 0.25  # of the fakes, with `add_blended`
 
 

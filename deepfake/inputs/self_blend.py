@@ -15,14 +15,8 @@ from deepfake.faces.crop import TYPICAL_LANDMARKS
 
 # half of a face's width in distances between the eyes, by height: 0 at the eyes, 1 at the mouth
 HEIGHTS = (-0.9, -0.65, -0.4, 0.0, 0.6, 1.0, 1.4, 1.6, 1.7)
-
-
 HALF_WIDTHS = (0.5, 0.85, 1.0, 1.05, 0.98, 0.85, 0.55, 0.35, 0.2)
-
-
 NOSE_LEAD = 0.8  # by so many times the nose's way off the line from eyes to mouth, the outline is off to the other side
-
-
 # what a mask covers, from a height to a height; the brows are at -0.4 and the chin is at 1.7
 PARTS = {
     "from the brows to the chin": (-0.4, 1.7),
@@ -31,15 +25,10 @@ PARTS = {
     "from the brows to the nose": (-0.4, 0.75),
     "from the brows to below the mouth": (-0.4, 1.3),
 }
-
-
 WHOLE = PARTS["from the brows to the chin"]
-
 
 # of the crop, what eyes and mouth span: with less there is no mask, and with more there is nothing around it
 LEAST_SPAN, LARGEST_SPAN = 0.003, 0.15
-
-
 LEAST_COVERED = 0.02  # of the crop
 
 

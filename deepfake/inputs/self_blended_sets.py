@@ -25,8 +25,6 @@ from deepfake.split.record import SplitRecord, read_address, read_record, write_
 from deepfake.split.table_reader import read_crops
 
 METHOD = "self-blend"
-
-
 FOLDER = "self_blended"
 
 

@@ -20,13 +20,10 @@ from deepfake.core.errors import UserError
 from deepfake.jobs.options import SUBMITTED
 
 JAVA_VERSIONS = "17 or 21"
-
-
 JAVA_REMEDY = (
     f"Spark needs Java {JAVA_VERSIONS}: `sudo apt-get install openjdk-17-jre-headless`, "
     "`conda install openjdk=17`, or set JAVA_HOME to one that is there"
 )
-
 
 # of Spark on one machine
 LOCAL = {
@@ -41,16 +38,12 @@ LOCAL = {
     "spark.driver.maxResultSize": "0",
 }
 
-
 # environment variables that choose a Spark, its settings and its Python
 OF_ANOTHER_SPARK = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
 
-
 SECONDS_TO_CONNECT = 5
 
-
 SIGNALS = (signal.SIGINT, signal.SIGUSR1)
-
 
 # PySpark 4.3 warns of pandas 3 wherever it may meet it; what leaves Spark here is Arrow, which it does not touch
 warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)

@@ -36,10 +36,7 @@ from deepfake.jobs.spark_session import ctrl_c_waits, start_spark
 from deepfake.jobs.work import Outcome, Run, limit_for, took_too_long, try_video
 
 ATTEMPTS = 3  # at the last of which a video is given up
-
-
 GIVEN_UP = Outcome(0, "crashed its process, or lost its node, twice; given up at the third attempt")
-
 
 SETTINGS = {
     "spark.log.level": "FATAL",  # what happens to a task is in failures.csv, or in the error that ends all
@@ -48,22 +45,15 @@ SETTINGS = {
     "spark.python.worker.reuse": "true",
 }
 
-
 # as small as keeps all cores busy, so that the bar moves; many at a time, since each of a few would soon wait for a
 # video that hangs (docs/scale.md)
 JOBS = 24
-
-
 TASKS_A_CORE = 4
-
 
 SECONDS_WITHOUT_NODES = 20  # until that is worth a warning
 
-
 # rows of these kinds tell what became of a video, or of the whole run
 OUTCOME, FATAL = "outcome", "fatal"
-
-
 OUTCOME_COLUMNS = {
     "kind": pa.string(),
     "video": pa.string(),
@@ -72,10 +62,7 @@ OUTCOME_COLUMNS = {
     "done_before": pa.bool_(),
 }
 
-
 Rows = list[dict]
-
-
 Work = Callable[[Any], Outcome | tuple[Outcome, Rows]]
 
 

@@ -19,25 +19,17 @@ from deepfake.models.torch_weights import SUFFIXES, load_torchvision
 
 layers = keras.layers
 
-
 # the pixel statistics that EfficientNet's published weights were trained with
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
-
-
 IMAGENET_STD = np.array([0.229, 0.224, 0.225])
-
-
 # those of ResNet50's, which come from Caffe: blue first, and 0 to 255
 CAFFE_MEAN = np.array([103.939, 116.779, 123.68])
-
 
 # Keras' 0.99 needs thousands of steps before validation means anything; a small dataset has hundreds
 FROM_SCRATCH_MOMENTUM = 0.9
 
-
 # nor is there time to learn while blocks of an EfficientNet are dropped at random (0.2 in the published training)
 FROM_SCRATCH_DROP = 0.0
-
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
@@ -142,7 +134,6 @@ def _keras_application(
 
 # B0 is trained at 128 pixels, where it learns as much from crops that are seldom larger, in a third of the time
 EFFICIENT_NET_SIZES = (128, 240, 260, 300, 380, 456, 528, 600)
-
 
 BACKBONES = {
     **{f"efficientnet-b{number}": _efficient_net(number, size) for number, size in enumerate(EFFICIENT_NET_SIZES)},

@@ -33,10 +33,7 @@ from deepfake.models.model import frames_of, knows_sample_only, load_model
 from deepfake.models.runtime import keras, tf
 
 TOLERANCE = 1e-4
-
-
 PICTURES = 16
-
 
 Run = Callable[[np.ndarray], np.ndarray]
 

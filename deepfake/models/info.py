@@ -13,16 +13,10 @@ from deepfake.core.labels import LABEL_NAMES
 
 # to be said with every verdict of a model that is marked so
 SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
-
-
 SAMPLE_ONLY_IN_SHORT = "drawn sample only, never saw a real person"
-
-
 SAMPLE_ONLY_NAME = "deepfake_sample_only"  # what such a Keras model is called, wherever its file has gone
 
-
 PIXEL_MAXIMA = (255, 1)  # what a model can know as white
-
 
 REMEDY = "give the best_model.json of step 03, or run step 03 again"
 

@@ -15,14 +15,9 @@ from deepfake.models.safe_load import read_config
 # names of layers that are no longer known
 RENAMED = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
 
-
 # arguments that Keras 2 wrote though they say nothing: with the value that says nothing, or whatever it is
 ANY = object()
-
-
 SEPARABLE = {"groups": 1, "kernel_initializer": ANY, "kernel_regularizer": ANY, "kernel_constraint": ANY}
-
-
 NEEDLESS: dict[str, dict[str, Any]] = {
     "DepthwiseConv2D": {"groups": 1},
     "Conv1DTranspose": {"groups": 1},
@@ -35,12 +30,8 @@ NEEDLESS: dict[str, dict[str, Any]] = {
     "GRU": {"time_major": False},
 }
 
-
 POLICIES = ("Policy", "PolicyV1")
-
-
 MODELS = ("Sequential", "Functional", "Model")
-
 
 # operations of TensorFlow in the place of layers
 OPERATIONS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")

@@ -21,10 +21,7 @@ from deepfake.models.safe_load import HDF5, check_model
 
 layers = keras.layers
 
-
 NAMES = {False: "deepfake", True: SAMPLE_ONLY_NAME}
-
-
 DEFAULT = "efficientnet-b0"
 
 

@@ -24,14 +24,8 @@ from deepfake.models.model import backbone_of, knows_sample_only, load_model
 from deepfake.models.runtime import keras
 
 TOLERANCE = 0.005  # of p_real, as verdicts have it
-
-
 PLAIN = (0, 32, 64, 96, 128, 160, 192, 224, 255)  # greys
-
-
 MOST = np.finfo(np.float16).max
-
-
 WEIGHTS = "model.weights.h5"  # in a .keras, which is a zip
 
 

@@ -11,16 +11,11 @@ from deepfake.core.cli import hushed
 
 # Keras advises against .h5 at each one that it saves
 logging.getLogger("absl").setLevel(logging.ERROR)
-
-
 # TensorFlow 2.21 prints its first messages whatever the level is; the others heed it
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
 with hushed():
     import keras
     import tensorflow as tf
-
 
 # the first compute capability of NVIDIA's with units for float16
 TENSOR_CORES = (7, 0)

@@ -12,11 +12,7 @@ from deepfake.core.errors import UserError
 
 # layers and functions that hold Python code, or a pickle, in the file itself
 CODE = ("Lambda", "__lambda__", "TorchModuleWrapper")
-
-
 HDF5 = (".h5", ".hdf5")
-
-
 MOST_BYTES = 64 << 20  # of a description: zip files can claim to hold very little and unpack to fill the memory
 
 

@@ -20,10 +20,8 @@ from deepfake.models.runtime import keras
 
 SUFFIXES = (".pth", ".pt")
 
-
 # what begins the older form, of PyTorch before 1.6, which is several pickles and then the numbers
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-
 
 DTYPES = {
     "FloatStorage": np.dtype("<f4"),
@@ -33,14 +31,10 @@ DTYPES = {
     "IntStorage": np.dtype("<i4"),
 }
 
-
 MOST_REMEMBERED = 1_000_000  # objects of a pickle; ten bytes can ask for memory for two thousand million
-
 
 # torchvision's epsilon of batch norm for B0 to B4; B5 to B7 have that of Keras
 TORCH_EPSILON = 1e-5
-
-
 SAME_EPSILON = ("efficientnet-b5", "efficientnet-b6", "efficientnet-b7")
 
 

@@ -19,16 +19,11 @@ from deepfake.report.result import Judge
 
 CROPS_AT_A_TIME = 64
 
-
 # pooling takes the place of several neighbours: the map before it is finer, and says the same
 POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
-
 OPACITY = 0.62  # of the warmest places, so that the face can still be seen below them
-
-
 DIMMED = 0.75  # how bright the crop stays where the model saw nothing
-
 
 Parts = list[Callable[[tf.Tensor], tf.Tensor]]
 

@@ -21,24 +21,15 @@ from deepfake.report.result import Judge, Pictures, Scan, people_in
 from deepfake.report.timeline import Timeline, clock, percent, place_of, timeline_of
 
 MOST_VIDEOS = 2000  # in one report; more of them no browser shows at ease
-
-
 MOST_PICTURE_BYTES = 40_000_000  # as text, of all pictures of a report
-
-
 CROPS_LEFT = (8, 5, 3)  # of a video, where there are too many
-
-
 MOST_ROWS = 60  # of the table of a video's faces
-
 
 # the words for probabilities of Mastrandrea et al. 2010 (Guidance Note for Lead Authors of the IPCC Fifth Assessment
 # Report on Consistent Treatment of Uncertainties)
 LIKELIHOODS = ((0.99, "virtually certainly"), (0.9, "very likely"), (0.66, "likely"), (0.5, "more likely than not"))
 
-
 ORDER = ("FAKE", "REAL", "UNCERTAIN", "UNKNOWN")  # of verdicts, on the page
-
 
 FIGURES = {
     "accuracy": "judged rightly",
@@ -50,8 +41,6 @@ FIGURES = {
     "log_loss": "log loss",
     "calibration_error": "calibration error",
 }
-
-
 SHARES = ("accuracy", "fake_recall", "fake_specificity", "fake_precision", "equal_error_rate")
 
 

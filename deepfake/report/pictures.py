@@ -14,19 +14,11 @@ from deepfake.report.result import CropPicture, Evidence, FaceScore, Pictures, S
 
 # so that 500 videos stay below 60 MB in one report
 CROP_SIDE = 112
-
-
 MOST_CROPS = 12
-
-
 FRAME_QUALITY, CROP_QUALITY = 75, 72
 
-
 COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as in plots.LABEL_COLOURS
-
-
 WHITE = (255, 255, 255)
-
 
 # from one person's crops, H x W x 3 uint8 RGB, to pictures of CROP_SIDE x CROP_SIDE with what the model looked at
 Painter = Callable[[list[np.ndarray]], list[np.ndarray] | None]

@@ -38,8 +38,6 @@ from deepfake.report.result import CropPicture, FaceScore, Judge, NotJudged, Pic
 from deepfake.split.manifest import Entry
 
 WITH_PICTURES = 500  # videos: more would not fit into one file
-
-
 UNKNOWN_BOX = (0, 0, 0, 0)
 
 

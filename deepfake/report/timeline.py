@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from deepfake.report.result import FaceScore, Judge, Scan
 
 MOST_PEOPLE = 8  # with a line of their own: more cannot be told apart
-
-
 MOST_TICKS = 6
-
-
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18000, 36000)
 
 

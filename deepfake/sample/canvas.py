@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 
 HEAD_BOX = (-1.5, 1.5, -1.7, 2.1)  # u from, u to, v from, v to: the canvas of face and hair
-
-
 BODY_BOX = (-2.3, 2.3, 0.5, 3.3)
 
 

@@ -28,17 +28,9 @@ from deepfake.sample.swaps import METHODS, Swap
 from deepfake.sample.traits import random_traits
 
 FAKES = 2  # of each original, so that fakes are the majority, as in the DFDC
-
-
 SIZE = (400, 340)
-
-
 SECONDS = 2.0
-
-
 FPS = 20
-
-
 # one thread, and no macroblock tree (its numbers can depend on stale memory): the same bytes every time
 ENCODER = {"crf": "21", "preset": "superfast", "threads": "1", "x264-params": "mbtree=0"}
 

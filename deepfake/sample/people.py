@@ -24,11 +24,7 @@ from deepfake.sample.hair import back_hair, front_hair, paint_hair
 from deepfake.sample.traits import Traits
 
 EYE_STATES = (0.0, 0.35, 0.7, 1.0)  # how far the eyelids are open
-
-
 MOUTH_STATES = (0.0, 0.2, 0.4, 0.65, 0.9)  # how far the lips are apart
-
-
 LENS = 0.018  # how soft the camera draws, in head units
 
 

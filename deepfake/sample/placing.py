@@ -9,8 +9,6 @@ from deepfake.sample.canvas import BODY_BOX, HEAD_BOX
 from deepfake.sample.people import Person
 
 NECK_V = 0.95  # heads roll about this point, in head units below their middle
-
-
 JAW_DROP = 0.10  # how far the chin falls when the mouth is open, in head units
 
 

@@ -15,11 +15,7 @@ from deepfake.sample.swaps import Swap
 from deepfake.sample.traits import random_traits
 
 HEAD_HEIGHT = 0.44  # of the height of the frame
-
-
 PERSON_WIDTH = 4.2  # the least width of the frame for each person, in head units
-
-
 LOOKS, SCENE, CHOICES, NAMES = 1, 1001, 1002, 1003  # what a random generator is for, beside seed and index
 
 

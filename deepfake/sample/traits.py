@@ -6,42 +6,20 @@ import numpy as np
 
 # fair skins are toned down: detectors need the whites of the eyes to stand out
 SKINS = [(0.86, 0.68, 0.59), (0.85, 0.66, 0.54), (0.82, 0.63, 0.48), (0.80, 0.59, 0.44), (0.73, 0.52, 0.38)]
-
-
 DARK_SKINS = [(0.62, 0.42, 0.29), (0.52, 0.34, 0.23), (0.42, 0.27, 0.19)]
-
-
 DARK_HAIR = [(0.09, 0.08, 0.08), (0.16, 0.10, 0.07), (0.24, 0.15, 0.10)]
-
-
 HAIR = [*DARK_HAIR, (0.38, 0.22, 0.12), (0.55, 0.25, 0.10), (0.78, 0.58, 0.32), (0.88, 0.78, 0.58)]
-
-
 GREY_HAIR = [(0.66, 0.66, 0.67), (0.45, 0.44, 0.44)]
-
-
 DARK_EYES = [(0.30, 0.17, 0.08), (0.22, 0.13, 0.07)]
-
-
 EYES = [*DARK_EYES, (0.42, 0.32, 0.14), (0.30, 0.45, 0.30), (0.25, 0.45, 0.65), (0.45, 0.55, 0.62)]
-
-
 CLOTHES = [
     (0.16, 0.22, 0.36), (0.55, 0.16, 0.18), (0.20, 0.38, 0.34), (0.80, 0.62, 0.28), (0.88, 0.86, 0.82),
     (0.22, 0.22, 0.24), (0.62, 0.44, 0.50), (0.36, 0.50, 0.66), (0.50, 0.52, 0.36), (0.76, 0.42, 0.28),
 ]  # fmt: skip
-
-
 WOMENS_HAIR = ["long", "long wavy", "bob", "fringe bob", "bun", "curly", "long parted", "afro", "long fringe"]
-
-
 # bald heads and dark moustaches are rare, since detectors are less sure of them when they are drawn
 MENS_HAIR = 2 * ["side part", "swept back", "crop", "curly", "quiff", "fringe", "buzz", "side part"] + ["bald"]
-
-
 BEARDS = 2 * ["none", "none", "stubble", "stubble", "full", "goatee"] + ["moustache"]
-
-
 COLLARS = ["crew", "v-neck", "shirt", "hoodie", "turtleneck", "blazer"]
 
 

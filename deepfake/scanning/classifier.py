@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 
 
 RUNTIMES = ("keras", "onnx")
-
-
 AT_A_TIME = 64  # crops that go through a model together
 
 
 # what a report says of a model's own test set
 METRICS = {"what", "count", "interval", "metrics"}
-
 
 # file times differ by as much where a run's folder was copied
 COPIED = 60  # seconds

@@ -25,17 +25,10 @@ from deepfake.report.pictures import SMALL_SIDE, shrink
 from deepfake.report.result import Evidence, NotJudged, Seen, Small
 
 pillow_heif.register_heif_opener(decode_threads=1)  # gives Pillow the format of phones, and calls it HEIF
-
-
 # Pillow knows many more, some of which it hands to other programs
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF", "HEIF")
-
-
 MOVING = ("WEBP", "AVIF")  # read by Pillow when they move: FFmpeg cannot, or sees the first picture only
-
-
 MOST_PIXELS = 128_000_000  # of an image: 400 MB in memory
-
 
 PIECE = "is a piece of a stream; join it to the stream's first file (cat init.mp4 piece.m4s > whole.mp4)"
 
@@ -93,7 +86,6 @@ def _small(number: int, frame: Frame) -> Small:
 
 # what Pillow raises for bytes that make no sense, or end too early
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
-
 
 Reader = Callable[[Path, int], tuple[list[Frame], int, str | None]]
 

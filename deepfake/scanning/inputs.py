@@ -11,8 +11,6 @@ from deepfake.datasets.listing import walk
 from deepfake.datasets.video import is_image, is_video
 
 STANDARD_INPUT = "-"
-
-
 # of images and of videos that datasets do not have: read, or refused with a reason, rather than passed over in silence
 OTHER_SUFFIXES = (
     *(".gif", ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".insp"),
@@ -35,12 +33,8 @@ OTHER_SUFFIXES = (
     ),
     *(".mk3d", ".nut", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m"),
 )
-
-
 # what makes a spreadsheet calculate what it reads in a .csv
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
 # a folder that steps 00 and 01a have filled: its images are of a video
 RECORDS = {"frames.json", "faces.json"}
 

@@ -1,7 +1,7 @@
 """What a scan writes: a line for each file, verdicts.csv, verdicts.json, and submission.csv for Kaggle."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
 
@@ -10,19 +10,25 @@ from deepfake.report.result import VERDICTS, Judge, Scan, people_in
 
 # Kaggle's score is a log loss: a sure mistake would cost more than all else
 CLIP = 0.01
-
-
 NO_OPINION = 0.5
-
 
 # so many different files do not have the same score
 SUSPICIOUS = 5
-
-
 SAME = 1e-3
 
-
-COLUMNS = ("name", "verdict", "p_real", "people", "frames", "faces", "seconds", "reason", "sample_only", "note")
+# of verdicts.csv: what each column says of a scan
+COLUMNS: dict[str, Callable[[Scan, Judge], object]] = {
+    "name": lambda scan, judge: scan.name,
+    "verdict": lambda scan, judge: scan.verdict,
+    "p_real": lambda scan, judge: "" if scan.p_real is None else f"{scan.p_real:.10f}",
+    "people": lambda scan, judge: people_in(scan),
+    "frames": lambda scan, judge: scan.frames,
+    "faces": lambda scan, judge: len(scan.faces),
+    "seconds": lambda scan, judge: f"{scan.seconds:.3f}",
+    "reason": lambda scan, judge: scan.reason or "",
+    "sample_only": lambda scan, judge: "yes" if judge.sample_only else "no",
+    "note": lambda scan, judge: judge.note,
+}
 
 
 def line_of(scan: Scan, judge: Judge) -> str:
@@ -75,7 +81,8 @@ def doubt_of(judged: Sequence[tuple[Path, float]]) -> str | None:
 
 def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path, doubt: str | None = None) -> None:
     """Write verdicts.csv and verdicts.json of all scans, and submission.csv; `doubt` is told in the JSON."""
-    write_csv(out_dir / "verdicts.csv", COLUMNS, [_row(scan, judge) for scan in scans])
+    rows = [[value_of(scan, judge) for value_of in COLUMNS.values()] for scan in scans]
+    write_csv(out_dir / "verdicts.csv", list(COLUMNS), rows)
     about = {key: value for key, value in asdict(judge).items() if key != "metrics"}
     files = [_content(scan, judge) for scan in scans]
     write_json(out_dir / "verdicts.json", {"model": about, "doubt": doubt, "files": files})
@@ -83,13 +90,6 @@ def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path, doubt: str |
     repeated = {name for name, count in Counter(names).items() if count > 1}
     rows = [(scan.name if name in repeated else name, _label(scan)) for name, scan in zip(names, scans, strict=True)]
     write_csv(out_dir / "submission.csv", ("filename", "label"), rows)
-
-
-def _row(scan: Scan, judge: Judge) -> tuple:
-    p_real = "" if scan.p_real is None else f"{scan.p_real:.10f}"
-    counts = (people_in(scan), scan.frames, len(scan.faces), f"{scan.seconds:.3f}")
-    sample_only = "yes" if judge.sample_only else "no"
-    return (scan.name, scan.verdict, p_real, *counts, scan.reason or "", sample_only, judge.note)
 
 
 def _content(scan: Scan, judge: Judge) -> dict:

@@ -30,12 +30,8 @@ from deepfake.verdicts.combining import combine, means_by_person, said_of_aggreg
 
 # files in one report: the pictures of more would fill the memory, and no browser would open it
 MOST_IN_REPORT = 1000
-
-
 # how far from a video's p_real a person's is that is told of
 APART = 0.2
-
-
 TOO_MANY = f"Of more than {MOST_IN_REPORT} files no pictures are shown."
 
 

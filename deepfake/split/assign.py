@@ -10,16 +10,9 @@ from deepfake.core.messages import log
 from deepfake.split.crops import Crops
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
-
-
 LABELS = (REAL, FAKE)
-
-
 HINT = "a source group is an original and the fakes made from it"
-
-
 LARGE = 0.2  # the share of the crops above which a source group is taken apart by identities
-
 
 Identities = Mapping[str, tuple[str, ...]]  # of each video in a group that is taken apart, the first one its target's
 

@@ -14,24 +14,15 @@ from deepfake.frames.choose import choose_frames
 from deepfake.split.crops import decode
 
 MOST_CROPS = 300
-
-
 LEAST_FACES = 30  # with fewer, nothing is estimated
-
-
 SIDE = 128  # pixels of a crop's longer side when its face is looked for
-
 
 # Width by height of the detector's boxes, medians over many faces. In frames of ten real clips it is SHAPE. In crops
 # that are squares on disk, of these and of thirty drawn people, it is 0.74 to 0.80 where they were cut as squares, and
 # 0.86 to 0.89 where the boxes were cut as they are and stretched. One person alone has up to 0.85 in the former and
 # down to 0.82 in the latter. The landmarks tell nothing more.
 SHAPE = 0.756
-
-
 STRETCHED_SHAPE = 0.82  # the least
-
-
 UNSURE = 0.015  # on either side of it
 
 

@@ -17,8 +17,6 @@ from deepfake.datasets.video import Video, source_groups
 from deepfake.faces.records import crop_name, is_crop, parse_crop_name
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
 MOST_DIGITS = 9  # of a frame number: predictions hold 32 bits, and longer ones are dates or hashes
 
 

@@ -12,8 +12,6 @@ from deepfake.datasets.video import Video, source_groups
 from deepfake.split.crops import Crops
 
 LEAST = 10  # parts, for whole ones to be divided unasked: then one is about the tenth that val and test each get
-
-
 PART = re.compile("dfdc_train_part_([0-9]+)", re.IGNORECASE)
 
 

@@ -8,8 +8,6 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import read_json, write_json
 
 MARK = "crops.json"
-
-
 REMEDY = "run step 02 again"
 
 

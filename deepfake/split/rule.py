@@ -12,8 +12,6 @@ from deepfake.core.messages import log
 from deepfake.split.crop_estimate import estimate_rule, in_words, sample_crops
 
 FACES, MARKED = "faces", "marked_faces"
-
-
 UNKNOWN = (
     "02: warning: how these crops were cut is not known: steps 05 and 06 will ask for --crop-margin and --crop-square, "
     "or give both here"

@@ -18,14 +18,9 @@ from deepfake.faces.table import open_rows, rule_of_row, told
 from deepfake.split.record import read_address
 
 KEY = ("video", "frame", "face")
-
-
 LISTED = (*KEY, "crop", "scale", "landmarks", "person")  # what step 02 reads: all but the pixels
 
-
 READ_AT_ONCE = 256  # crops
-
-
 KEYS_AT_ONCE = 16  # files whose keys are read at a time, for filesystems that take long to answer
 
 

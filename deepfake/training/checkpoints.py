@@ -19,11 +19,7 @@ from deepfake.models.runtime import keras, set_precision
 from deepfake.split.manifest import Entry
 
 CHECKPOINT = Path("tmp_checkpoint")
-
-
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "seconds_per_step")
-
-
 # between two writings of what continuing takes, in an epoch that lasts longer
 SECONDS_AT_RISK = 600
 

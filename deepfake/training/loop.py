@@ -52,10 +52,7 @@ from deepfake.training.log import TrainingLog
 from deepfake.training.options import Options, learning_rate, phases, resolved
 
 LOGS = "logs"
-
-
 RECORDED_PACKAGES = ("tensorflow", "keras", "efficientnet", "mtcnn", "numpy", "opencv-python-headless", "av")
-
 
 # of the larger class in the training crops, from which on the user is told how to make up for it
 IMBALANCE = 0.6

@@ -11,8 +11,6 @@ from deepfake.models.starter import find_model
 from deepfake.training.checkpoints import Phase
 
 CROPS_A_STEP = 32
-
-
 SEQUENCES_A_STEP = 8
 
 

@@ -15,8 +15,6 @@ from deepfake.verdicts.read_predictions import FEW
 
 # what a video is known by; the predictions of one agree in all of it
 ORIGINS = ("group", "method")
-
-
 VIDEO = ("video", "label", *ORIGINS)
 
 
@@ -31,25 +29,18 @@ class FrameSets:
 
 # of all that holds a set, only a long can be updated in place, which is several times faster
 BITS = FrameSets("bit_or(shiftleft(1L, frame))", "bit_or(seen)", "bit_count")
-
-
 LISTS = FrameSets("collect_set(frame)", "array_distinct(flatten(collect_list(seen)))", "size")
-
 
 MEAN = "total / rows"
 
-
 # sums over the frames
 SUMS = {"rows": "count(*)", "total": "sum(p_real)", "malformed": "count(malformed)"}
-
-
 SURE_SUMS = {
     "fake_rows": f"count_if(1 - p_real > {SURE}D)",
     "fake_total": f"sum(if(1 - p_real > {SURE}D, p_real, 0D))",
     "real_rows": f"count_if(p_real > {SURE}D)",
     "real_total": f"sum(if(p_real > {SURE}D, p_real, 0D))",
 }
-
 
 # of a video: what each aggregate is, from its sums; as in `combining.combine`
 VALUES = {

@@ -16,15 +16,10 @@ AGGREGATES = {
     "per-face": "the mean of the least real person",
 }
 
-
 # Seferbekov's counts for 32 frames, as shares. `confident` is after his, of the winner of the DeepFake Detection
 # Challenge (2020, github.com/selimsef/dfdc_deepfake_challenge)
 SURE = 0.8
-
-
 FAKE_SHARE = 0.4
-
-
 REAL_SHARE = 0.9
 
 

@@ -43,7 +43,6 @@ from deepfake.verdicts.read_predictions import add_people, malformed_row, read_p
 
 YES_NO = {True: "yes", False: "no"}
 
-
 NO_PEOPLE = (
     "does not say which person a face is, as --aggregate per-face needs; run steps 01a, 02 and 03 again, "
     "and give --manifest, or the .parquet as --predictions"

@@ -26,35 +26,22 @@ from deepfake.split.manifest import Entry
 # and no half of a character, which JSON can hold and UTF-8 cannot
 CROP_NAME = re.compile(r"(?:.*/)?(real|fake)/([^\ud800-\udfff]+)-(\d{1,9})-(\d{1,9})\.\w+", re.DOTALL)
 
-
 # the same and its number, as `write_json` writes them: a row a line, split at the quotes
 PLAIN_NAME = r"^(real|fake)/[^/\\]+-\d{1,9}-\d{1,9}\.png$"
-
-
 PLAIN_NUMBER = r"^, \d(\.\d+)?([eE][+-]?\d+)?\],?$"
-
 
 JSON_SCHEMA = pa.schema(
     {"video": pa.string(), "label": pa.int8(), "frame": pa.int32(), "face": pa.int32(), "p_real": pa.float64()}
 )
-
-
 PERSON_SCHEMA = pa.schema({"video": pa.string(), "frame": pa.int32(), "face": pa.int32(), "person": pa.string()})
-
 
 # what predictions may hold, with its type in Spark
 OPTIONAL = {"group": "string", "method": "string", "frame": "int", "face": "int", "person": "string"}
 
-
 FEW_FRAMES = 64  # frame numbers below it fit into the bits of a long
-
-
 FEW = "few"  # what the column `frame` says of itself
 
-
 BLOCK_BYTES = 1 << 24
-
-
 PARTITION_BYTES = 1 << 25
 
 

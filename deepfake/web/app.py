@@ -34,25 +34,16 @@ from deepfake.web.queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.web.uploads import Limits, RefusedError, receive, shown_name, suffix_of, upload_folder
 
 HOST = "127.0.0.1"
-
-
 # what the address of this page can be called, at the other end of an ssh tunnel too. A stranger's page that has its own
 # name point here (DNS rebinding) calls it otherwise
 HOSTS = (HOST, "localhost")
-
-
 SPARE_BYTES = 1_000_000_000  # of the disk, which uploads leave free
 
-
 STATIC = {"report.css": "text/css", "page.css": "text/css", "page.js": "text/javascript"}
-
-
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-
-
 HEADERS = (
     ("Content-Security-Policy", POLICY),
     ("X-Content-Type-Options", "nosniff"),

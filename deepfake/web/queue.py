@@ -27,16 +27,10 @@ from deepfake.scanning.scan import Options, judge_evidence
 from deepfake.web.uploads import Limits
 
 MOST_WAITING = 10  # so that they do not fill the disk
-
-
 MOST_KEPT = 30  # so that their pictures do not fill the memory
 
-
 STAGES = ("reading the frames", "looking for faces", "judging the faces")
-
-
 READING, LOOKING, JUDGING = range(3)
-
 
 # in the process that looks at uploads: where it writes how far it is
 _stage: Any = None

@@ -18,7 +18,6 @@ from deepfake.report.timeline import clock
 
 MOST_NAME = 120  # characters of a name that are shown
 
-
 FOLDER = "deepfake-page-"
 
 
@@ -34,8 +33,8 @@ class RefusedError(Exception):
 class Limits:
     """What an upload may be: so many megabytes, of a video that lasts so many seconds."""
 
-    megabytes: float = 200
-    seconds: float = 300
+    megabytes: float
+    seconds: float
 
     def check_size(self, size: int) -> None:
         """Raise a RefusedError for more bytes than that."""
