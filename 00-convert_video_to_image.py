@@ -1,29 +1,8 @@
 #!/usr/bin/env python3
-"""Step 00: a few frames of each video. Videos that are done are not done again.
+"""Step 00: a few frames of each video. Videos that are done are not done again."""
 
-Reads:  the videos of <videos-dir>, and what the dataset says of them
-Writes: <work-dir>/<id>/<id>-000.png to -010.png, <work-dir>/<id>/frames.json, <work-dir>/failures.csv
-"""
-
+from deepfake.commands.convert_video_to_image import main
 from deepfake.core import cli
-from deepfake.core.crop_rule import DEFAULT
-from deepfake.datasets.registry import add_dataset_option
-from deepfake.jobs.options import add_run_options, add_spark_option
-
-
-def main() -> int:
-    parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
-    parser.add_argument("--frames", type=cli.whole_number(1), default=DEFAULT.frames, help="frames a video")
-    add_dataset_option(parser)
-    add_run_options(parser)
-    add_spark_option(parser)
-    args = parser.parse_args()
-
-    from deepfake.frames.files import convert_videos
-    from deepfake.jobs.for_each import run_of
-
-    return convert_videos(args.videos_dir, args.frames, run_of("00", "frames", args), args.overwrite, args.dataset)
-
 
 if __name__ == "__main__":
     cli.run(main)

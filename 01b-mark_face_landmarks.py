@@ -1,24 +1,8 @@
 #!/usr/bin/env python3
-"""Step 01b (optional): the crops again, with eyes, nose and corners of the mouth marked in red.
+"""Step 01b (optional): the crops again, with eyes, nose and corners of the mouth marked in red."""
 
-Reads:  <work-dir>/<id>/faces.json and faces/ of step 01a
-Writes: <work-dir>/<id>/marked_faces/<id>-FFF-NN.png; give --faces marked_faces to step 02 to train on them
-"""
-
+from deepfake.commands.mark_face_landmarks import main
 from deepfake.core import cli
-
-
-def main() -> int:
-    parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
-    args = parser.parse_args()
-
-    from deepfake.faces.files import mark_all_landmarks
-    from deepfake.jobs.work import Run
-
-    work_dir = args.work_dir or args.videos_dir
-    return mark_all_landmarks(Run("01b", "marked faces", work_dir, quiet=args.quiet, strict=args.strict))
-
 
 if __name__ == "__main__":
     cli.run(main)

@@ -1,49 +1,8 @@
 #!/usr/bin/env python3
-"""Step 03a: the test set's predictions by a saved model, without training.
+"""Step 03a: the test set's predictions by a saved model, without training."""
 
-Reads:  a .keras or .h5 model, of step 03 or of another project built on the efficientnet package, and the .json
-        beside it, if there is one; <split-dir>/ with manifest.csv, and the crops as step 03 reads them
-Writes: <out-dir>/cnn_preds_values.json and .parquet, metrics_frames.json and .txt, Confusion.png, Curves.png;
-        with --robustness also Robustness.png and robustness.csv
-"""
-
-from pathlib import Path
-
+from deepfake.commands.load_cnn import main
 from deepfake.core import cli
-from deepfake.models.options import add_foreign_options
-
-
-def main() -> int:
-    parser = cli.parser(__doc__, "--split-dir", "--out-dir")
-    parser.add_argument(
-        "--model",
-        type=Path,
-        default=Path("tmp_checkpoint/best_model.keras"),
-        metavar="FILE",
-        help="the saved model",
-    )
-    add_foreign_options(parser)
-    parser.add_argument(
-        "--no-calibration", action="store_true", help="leave the model's numbers as they are, whatever its .json says"
-    )
-    parser.add_argument(
-        "--robustness", action="store_true", help="then judge the test crops again, compressed, shrunk, blurred ..."
-    )
-    args = parser.parse_args()
-
-    from deepfake.evaluation.saved_model import load_and_predict
-    from deepfake.models.info import Given
-
-    return load_and_predict(
-        args.model,
-        args.split_dir,
-        args.out_dir,
-        Given(None, args.pixel_max, args.positive),
-        args.quiet,
-        not args.no_calibration,
-        args.robustness,
-    )
-
 
 if __name__ == "__main__":
     cli.run(main)

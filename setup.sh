@@ -86,9 +86,9 @@ check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fail
         'import sys; from deepfake.core import cli; from deepfake.training import options; cli.run(lambda: options.check_start(*sys.argv[1:]))' "$@"
 }
 
-check_options() { # check_options SCRIPT ARGUMENT...: fails where the script would refuse its arguments
+check_training_options() { # check_training_options ARGUMENT...: fails where 03-train_cnn.py would refuse them
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import runpy, sys; sys.argv.pop(0); runpy.run_path(sys.argv[0])["arguments"]()' "$HOME_DIR/$1" "${@:2}"
+        'import sys; from deepfake.commands.train_cnn import arguments; sys.argv[0] = "03-train_cnn.py"; arguments()' "$@"
 }
 
 ensure_chromium() { # for the tests in a browser, which are skipped where there is none

@@ -83,7 +83,7 @@ TRAIN=(--split-dir "$OUT/split_dataset" --out-dir "$OUT")
 [ -z "$WEIGHTS" ] || TRAIN+=(--weights "$WEIGHTS")
 [ -z "$EPOCHS" ] || TRAIN+=(--epochs "$EPOCHS")
 TRAIN+=(${MORE[@]+"${MORE[@]}"})
-check_options 03-train_cnn.py "${TRAIN[@]}"
+check_training_options "${TRAIN[@]}"
 check_java || exit 2
 KIND=$(find_kind "$VIDEOS" "$DATASET")
 if [ -n "$MODEL" ] || [ "$START" != none ]; then

@@ -26,7 +26,7 @@ The rooms, in the order of a video's way. Each imports only from those before it
     scanning    Step 05: verdicts on new videos.
     web         Step 06: the local page.
     explore     A look at a dataset: statistics, outliers, pairs, the gallery.
-    commands    What is run as `python -m deepfake.NAME`.
+    commands    The command lines: of the numbered scripts, and of `python -m deepfake.NAME`.
 """
 
 import importlib

@@ -1,13 +1,13 @@
 import csv
 import dataclasses
 import json
-import runpy
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, move_to_table
+from conftest import move_to_table
 
+from deepfake.commands.load_cnn import main
 from deepfake.core.errors import UserError
 from deepfake.core.files import write_csv
 from deepfake.evaluation.evaluate import read_sets
@@ -165,7 +165,7 @@ def test_the_flag_of_step_03a_adds_a_picture_and_a_table_to_its_predictions(
 ):
     folders = ["--model", str(model_path), "--split-dir", str(split_dir), "--out-dir", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["03a", *folders, "--robustness", "--quiet"])
-    assert runpy.run_path(str(ROOT / "03a-load_cnn.py"))["main"]() == 0
+    assert main() == 0
     with (tmp_path / "robustness.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 26 and rows[0]["kind"] == "none"

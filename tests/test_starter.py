@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 import zipfile
@@ -14,6 +13,7 @@ import pytest
 from conftest import ROOT, picture
 from scipy.special import logit
 
+from deepfake.commands.scan_videos import main
 from deepfake.core.errors import UserError
 from deepfake.models import starter
 from deepfake.models.info import SAMPLE_ONLY_NAME, ModelInfo, read_model_info, write_model_info
@@ -166,7 +166,7 @@ def test_a_scan_without_a_model_is_by_the_starter_and_every_verdict_says_so(trai
     cv2.imwrite("people.png", next(Scene(plan, 0).frames())[:, :, ::-1])
     monkeypatch.setattr(sys, "argv", ["05", "people.png", "nobody.png", "--workers", "0"])
     cv2.imwrite("nobody.png", picture(3, 64, 64))
-    assert runpy.run_path(str(ROOT / "05-scan_videos.py"))["main"]() == 0
+    assert main() == 0
     out = capsys.readouterr().out
     assert "05: by models/starter.keras (starter: trained on DFDC); there is no tmp_checkpoint" in out
     assert out.count("  [starter: trained on DFDC]  ") == 2 and "05: note: by starter: trained on DFDC\n" in out

@@ -1,1 +1,1 @@
-"""What is run as `python -m deepfake.NAME`."""
+"""The command lines: of the numbered scripts, and of `python -m deepfake.NAME`."""

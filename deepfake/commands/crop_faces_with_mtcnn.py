@@ -1,0 +1,85 @@
+"""Step 01a: the faces in the frames, found by MTCNN. Videos that are done are not done again.
+
+Reads:  <work-dir>/<id>/frames.json and the frames that step 00 wrote; with --from-videos the videos themselves
+Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work-dir>/failures.csv;
+        with --crops Parquet files there in place of the folders <id>
+"""
+
+from collections.abc import Sequence
+
+from deepfake.core import cli
+from deepfake.core.crop_rule import CROPS_FROM, DEFAULT, CropRule
+from deepfake.datasets.registry import add_dataset_option
+from deepfake.jobs.options import add_run_options, add_spark_option
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step as its script does; `argv` is the command line, by default that of the process."""
+    parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
+    parser.add_argument(
+        "--from-videos", action="store_true", help="step 00 in the same pass, without writing its frames: much faster"
+    )
+    parser.add_argument("--frames", type=cli.whole_number(1), help="frames a video, with --from-videos (default: 11)")
+    parser.add_argument(
+        "--min-confidence", type=cli.number(0, 1), default=DEFAULT.min_confidence, help="least confidence of a face"
+    )
+    parser.add_argument(
+        "--margin", type=cli.number(0, 10), default=DEFAULT.margin, help="on each side, as a share of the box"
+    )
+    parser.add_argument(
+        "--no-rescue",
+        action="store_true",
+        help="in a frame where no face is that sure, keep none (by default the surest one is kept, marked rescued)",
+    )
+    parser.add_argument("--square", action="store_true", help="make the box square first, with its longer side")
+    parser.add_argument(
+        "--crops-from",
+        choices=CROPS_FROM,
+        default=DEFAULT.crops_from,
+        help="full, with --from-videos: cut crops out of frames at the video's own size; faces are found as ever",
+    )
+    parser.add_argument(
+        "--min-face-pixels",
+        type=cli.whole_number(0),
+        default=DEFAULT.min_face_pixels,
+        help="leave out faces smaller than a square of N x N pixels of the video; 0 takes all",
+    )
+    add_dataset_option(parser)
+    add_run_options(parser)
+    add_spark_option(parser)
+    parser.add_argument(
+        "--crops",
+        type=cli.address,
+        metavar="ADDRESS",
+        help="with --from-videos: a folder for the crops as Parquet, written by Spark: a path, file:///, hdfs://, s3a://",
+    )
+    args = parser.parse_args(argv)
+    if args.crops and not args.from_videos:
+        parser.error("--crops goes with --from-videos")
+    if args.crops and args.shard != parser.get_default("shard"):
+        parser.error("--crops is written by one job, which Spark shares out itself; leave --shard out")
+    if args.frames and not args.from_videos:
+        parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
+    if args.crops_from == "full" and not args.from_videos:
+        parser.error("--crops-from full goes with --from-videos; step 00 keeps frames at standard size only")
+
+    from deepfake.faces.files import crop_all_frames, crop_all_videos
+    from deepfake.jobs.for_each import run_of
+
+    rule = CropRule(
+        frames=args.frames or DEFAULT.frames,
+        min_confidence=args.min_confidence,
+        margin=args.margin,
+        rescue=not args.no_rescue,
+        square=args.square,
+        crops_from=args.crops_from,
+        min_face_pixels=args.min_face_pixels,
+    )
+    run = run_of("01a", "faces", args)
+    if args.crops:
+        from deepfake.faces.table_writer import crop_into_table
+
+        return crop_into_table(rule, args.videos_dir, run, args.overwrite, args.dataset)
+    if args.from_videos:
+        return crop_all_videos(rule, args.videos_dir, run, args.overwrite, args.dataset)
+    return crop_all_frames(rule, run, args.overwrite)

@@ -1,0 +1,60 @@
+"""Step 05: is this video fake? A verdict on new videos and images, with the faces that it comes from.
+
+Reads:  videos, images, folders of them, a .txt with a path on each line, or - for such lines on standard input;
+        a saved model and the .json beside it: your own, or the starter that comes with the project
+Writes: <out-dir>/report.html, with the evidence; verdicts.csv, verdicts.json, and submission.csv in Kaggle's form (the
+        probability of fake, 0.01 to 0.99; 0.5 without a face); with --export the model as .onnx and .tflite, beside it
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deepfake.core import cli
+from deepfake.faces.options import add_scan_rule_options, said_of_crops
+from deepfake.jobs.options import add_pool_options
+from deepfake.models.options import add_aggregate_option, add_foreign_options, add_model_option, add_threshold_option
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step as its script does; `argv` is the command line, by default that of the process."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="video, image, folder, .txt of paths, or -")
+    add_model_option(parser)
+    parser.add_argument(
+        "--frames", type=cli.whole_number(1), help="frames a video (default: as many as of the model's own)"
+    )
+    parser.add_argument("--out-dir", type=Path, default=Path("scan"), metavar="PATH", help="where verdicts go")
+    parser.add_argument(
+        "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it; no heat maps"
+    )
+    parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
+    add_scan_rule_options(parser)
+    add_threshold_option(parser)
+    add_aggregate_option(parser)
+    add_foreign_options(parser)
+    add_pool_options(parser)
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if any file is UNKNOWN")
+    args = parser.parse_args(argv)
+    if not args.files and not args.export:
+        parser.error("give videos, images, folders, a .txt of paths, or - (or --export)")
+
+    from deepfake.models.info import Given
+    from deepfake.models.starter import choose_model
+
+    model = choose_model(args.model, "05")
+    said = said_of_crops(args)
+    given = Given(args.threshold, args.pixel_max, args.positive, said, args.frames, args.min_face_pixels)
+    if args.export:
+        from deepfake.models.export import export_model
+
+        export_model(model, given)
+    if not args.files:
+        return 0
+
+    from deepfake.scanning.classifier import paint
+    from deepfake.scanning.scan import Options, scan_all
+
+    cli.end_gently()
+    options = Options(workers=args.workers, timeout=args.timeout, paint=paint)
+    how = (args.runtime, args.quiet, args.strict, given, args.aggregate)
+    return scan_all(args.files, model, args.out_dir, options, *how)
