@@ -57,7 +57,7 @@ def test_who_is_drawn_but_does_not_count_is_told_of(tmp_path):
 def test_a_model_of_the_sample_only_is_told_of_loudly_and_with_every_video(tmp_path):
     html = text_of(tmp_path, scan_of("a", 0.9), scan_of("b", 0.1), judge=replace(JUDGE, sample_only=True))
     assert "This model has never seen a real person" in html
-    assert html.count("of real people this says nothing") == 2
+    assert html.count("This says nothing about real people") == 2
 
 
 def test_names_stay_text_wherever_they_stand(tmp_path):

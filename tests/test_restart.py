@@ -398,7 +398,7 @@ def test_ctrl_c_ends_with_one_line_and_the_next_run_goes_on(many, tmp_path, mome
     os.killpg(script.process.pid, signal.SIGINT)
     _, err = script.process.communicate(timeout=30)
     assert script.process.returncode == 130, err
-    assert err.strip().splitlines() == ["stopped; every file that stands is whole, and the same command starts again"]
+    assert err.strip().splitlines() == ["stopped; all written files are complete; run the same command to continue"]
     assert script.all_end(1)
     assert not leftovers(work_dir)
     before, done = times_in(work_dir), count_done(work_dir)

@@ -109,7 +109,7 @@ def add_training_options(parser: ArgumentParser) -> None:
         "--head-epochs",
         type=cli.whole_number(0),
         default=2,
-        help="of the epochs, those that train the new layers alone, before all learn at a tenth of the rate; "
+        help="epochs that train only the head; then everything is trained at a tenth of the rate; "
         "not with --weights none",
     )
     parser.add_argument(

@@ -178,7 +178,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         print("error:", "".join(c if c.isprintable() else "?" for c in told), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stopped:
-        told = str(stopped) or "every file that stands is whole, and the same command starts again"
+        told = str(stopped) or "all written files are complete; run the same command to continue"
         print(f"\nstopped; {told}", file=sys.stderr)
         sys.exit(OUT_OF_TIME if isinstance(stopped, OutOfTime) else 130)
     except BrokenPipeError:

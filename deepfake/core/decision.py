@@ -23,7 +23,7 @@ def is_real(p_real: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
 
 
 def band_for(bands: Bands, frames: int) -> Band | None:
-    """The band that counts for a mean of so many frames: that of the most frames, up to as many, that has one fitted.
+    """The band for a mean of `frames` frames: the band fitted for the largest number up to that.
 
     Why that of fewer frames is wide enough: see `calibration.fit_bands`.
     """
@@ -31,7 +31,7 @@ def band_for(bands: Bands, frames: int) -> Band | None:
 
 
 def is_certain(p_real: np.ndarray, frames: np.ndarray, bands: Bands) -> np.ndarray:
-    """Whether N means of p_real, each of so many frames (N ints, 1 or more), lie outside the band for that many."""
+    """Whether N means of p_real, each of a number of frames (N ints, 1 or more), lie outside the band for it."""
     p_real, frames = np.asarray(p_real), np.asarray(frames)
     certain = np.ones(p_real.shape, bool)
     for count in np.unique(frames):

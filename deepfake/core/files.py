@@ -123,6 +123,6 @@ def check_replaceable(path: Path, contents: Callable[[str], bool]) -> None:
         raise UserError(f"{path}: is a file where a folder is to be written; give another folder")
     entries = path.rglob("*") if path.exists() else []
     names = [entry.relative_to(path).as_posix() for entry in entries if entry.name not in LEFT_BY_DESKTOPS]
-    strangers = [name for name in names if not contents(name)]
-    if strangers:
-        raise UserError(f"{path}: holds other files ({min(strangers)}), so it is not replaced; give another folder")
+    unexpected = [name for name in names if not contents(name)]
+    if unexpected:
+        raise UserError(f"{path}: holds other files ({min(unexpected)}), so it is not replaced; give another folder")

@@ -16,10 +16,10 @@ METHODS = "swap swapped faceswap fs face2face f2f neuraltextures nt faceshifter 
 OTHER_WORDS = "synthesized synthesis generated faked youtube actor actors raw c0 c23 c40"
 KIND_WORDS = REAL_WORDS | FAKE_WORDS | set(f"{METHODS} {OTHER_WORDS}".split())
 
-# so many of the fakes that a naming fits must have their original in the dataset, for it to be believed
+# a naming is believed if this share of the fakes that it fits have their original in the dataset
 BORNE_OUT = 0.2
 
-# and so many of the others must begin with the name of a real video, for that to be their original
+# beginnings of names count if this share of the other fakes begin with the name of a real video
 BEGINNING = 0.5
 
 # the share of fakes with a known original up to which a split by source keeps little apart

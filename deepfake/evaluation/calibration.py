@@ -131,7 +131,7 @@ def video_means(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The label and the mean of each video, sorted by id, from N frames' video ids, labels and probabilities.
 
-    Of so many `frames`, evenly chosen in their order, if that is given; videos that have fewer are left out then.
+    With `frames`, of that many of a video, evenly chosen in their order; videos with fewer are left out.
     """
     _, first, inverse, counts = np.unique(videos, return_index=True, return_inverse=True, return_counts=True)
     if frames is None:

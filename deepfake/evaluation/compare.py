@@ -1,6 +1,6 @@
 """Runs side by side: what each was, how well it judged its test videos, and which differences are more than chance.
 
-An interval or a p value says what other test videos might give; what another seed of the training might, it does not.
+Intervals and p values cover the choice of the test videos, not the seed of the training.
 """
 
 from pathlib import Path

@@ -235,7 +235,7 @@ def as_text(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
         lines += ["", "difference in ROC AUC, a paired bootstrap over source groups:"]
         lines += [in_words(comparison) for comparison in comparisons]
     if len(comparisons) > 1:
-        lines.append(f"each p is of its pair alone; of {len(comparisons)} pairs, one is sooner small by chance")
+        lines.append(f"p values are not corrected for {len(comparisons)} comparisons")
     return "\n".join(lines) + "\n"
 
 

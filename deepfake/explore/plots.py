@@ -92,7 +92,7 @@ def _draw_fakes(axes: Axes, fakes: Counter[str]) -> None:
         axes.bar_label(bars, padding=3, fontsize=9, color=INK)
     axes.grid(visible=False, axis="x")
     axes.set_title("Fakes an original", pad=TITLE_PAD)
-    axes.set(xlabel="fakes", ylabel="originals that have so many")
+    axes.set(xlabel="fakes", ylabel="originals with that many")
     axes.set(xlim=(-0.6, max([*numbers, 4]) + 0.6), ylim=(0, 1.12 * max([*numbers.values(), 1])))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(7, integer=True))

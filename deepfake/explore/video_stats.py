@@ -208,7 +208,7 @@ def describe(videos: Sequence[Video], facts: pd.DataFrame, outliers: pd.DataFram
         lines.append(f"  {LABEL_NAMES[label] + (': ' + method if method else ''):34}{count:7}")
     without = sum(video.label == FAKE and not video.original for video in videos)
     elsewhere = sum(count for id, count in fakes.items() if id not in listed)
-    lines += ["", "fakes an original (how many originals have so many):"]
+    lines += ["", "fakes of an original (number of originals):"]
     lines += [f"  {count:<34}{number:7}" for count, number in sorted(Counter(fakes.values()).items())]
     lines += [f"  fakes whose original is not named   {without:5}"] if without else []
     lines += [f"  fakes whose original is not listed  {elsewhere:5}"] if elsewhere else []

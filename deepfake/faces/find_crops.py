@@ -25,7 +25,7 @@ from deepfake.frames.decoding import Frame
 # the overlap (IoU) from which on a face is in the place of a still one
 SAME_PLACE = 0.3
 
-# in so many times as many frames a face is looked for where none of the frames has one
+# if no frame has a face, this many times as many frames are searched
 MORE_FRAMES = 3
 
 NOT_AGAIN = "the video is not where step 00 found it, to look for its small faces in full frames; run step 00 again"
@@ -74,7 +74,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen in the frames of a video, which were `turned` by so many degrees clockwise to be upright.
+    """What was seen in the frames of a video, which were `turned` clockwise by this many degrees to be upright.
 
     `problem` says what could not be looked at.
     """
@@ -94,7 +94,7 @@ def own_side(box: Box, frame: Frame) -> int:
 def look_at(frames: Sequence[Frame], rule: CropRule, more: Callable[[int], Sequence[Frame]] | None = None) -> Look:
     """The crops of the frames of a video; where none of them has any, those of three times as many frames.
 
-    `more` gives so many frames of the same video.
+    `more` gives a number of other frames of the same video.
 
     Raises:
         VideoError, av.FFmpegError, OSError: it cannot give them.

@@ -17,7 +17,7 @@ FARTHEST_APART = 3.0
 # over which a person's speed is taken
 MOVES = 3
 
-# a person counts with so many frames, or such a share of the video's, so that one stray detection decides nothing
+# a person counts from this number of frames or share of the frames on: a stray detection decides nothing
 LEAST_FRAMES = 3
 LEAST_SHARE = 0.25
 

@@ -97,7 +97,7 @@ def _record_left_out(face: "LeftOut") -> dict:
 
 
 def why_no_crop(sides: Sequence[int], frames: int | None) -> str:
-    """Why a video has no crop: its faces are too small, with these sides in pixels, or so many frames have none."""
+    """Why a video has no crop: its faces are too small (sides in pixels), or none of its `frames` has a face."""
     if sides:
         least, most = min(sides), max(sides)
         return f"faces too small: {least} to {most} pixels" if least < most else f"face too small: {least} pixels"

@@ -85,7 +85,7 @@ def _is_steady(boxes: np.ndarray) -> bool:
 
 
 def _cells(image: np.ndarray, size: float) -> np.ndarray:
-    """The brightness of an image in cells of so many pixels a side, float32: noise is averaged away."""
+    """The brightness of an image in cells of `size` pixels a side, float32: this averages noise away."""
     height, width = image.shape[:2]
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (max(1, int(width / size)), max(1, int(height / size))), interpolation=cv2.INTER_AREA)

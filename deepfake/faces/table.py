@@ -72,7 +72,7 @@ def absolute(address: str) -> str:
 
 
 def to_the_letter(address: str) -> str:
-    """An address as Spark takes it, where %20 is no space: of one with file:, in which it may be written so."""
+    """Decode %20 and the like in file: addresses; Spark takes paths literally."""
     return unquote(address) if address.startswith("file:") else address
 
 

@@ -146,9 +146,9 @@ def make_ready(spark: SparkSession, address: str, overwrite: bool) -> None:
     if disk.getFileStatus(folder).isFile():
         raise UserError(f"{address}: is a file; give another --crops")
     names = [status.getPath().getName() for status in disk.listStatus(folder)]
-    strangers = [name for name in names if name not in KINDS and not name.startswith((".", "_"))]
-    if strangers:
-        raise UserError(f"{address}: holds other files ({min(strangers)}); give another --crops")
+    unexpected = [name for name in names if name not in KINDS and not name.startswith((".", "_"))]
+    if unexpected:
+        raise UserError(f"{address}: holds other files ({min(unexpected)}); give another --crops")
     with _writing(address):  # better found out before hours of work
         tried = _java_path(spark, f"{address}/_tried")
         disk.create(tried).close()

@@ -78,7 +78,7 @@ def _suffix_of_brands(head: bytes) -> str | None:
 
 
 def _are_packets(head: bytes, size: int) -> bool:
-    """Whether packets of so many bytes follow each other, from wherever the file was cut."""
+    """Whether packets of this size (bytes) follow each other, wherever the file was cut."""
     return any(
         len(marks) >= FEWEST_PACKETS and marks.count(b"G") == len(marks)
         for marks in (head[start::size] for start in range(size))

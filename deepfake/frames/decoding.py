@@ -58,7 +58,7 @@ class Frame:
         return self.make_full() if self.make_full else None
 
     def turned(self, quarters: int) -> "Frame":
-        """The frame turned by so many quarters, counterclockwise as np.rot90 turns."""
+        """The frame, turned by a number of quarter turns, counterclockwise as by np.rot90."""
 
         def make_full() -> np.ndarray | None:
             full = self.full()
@@ -68,7 +68,7 @@ class Frame:
 
 
 def turn(image: np.ndarray, quarters: int) -> np.ndarray:
-    """H x W x 3 turned by so many quarters, counterclockwise as np.rot90 turns."""
+    """H x W x 3, turned by a number of quarter turns, counterclockwise as by np.rot90."""
     return np.ascontiguousarray(np.rot90(image, quarters))
 
 
@@ -79,7 +79,7 @@ class PacketTable:
     `shown` holds the timestamps in the order of the frames; None where packets lack them, or their order is not sure.
     `packets` holds those of all packets as they come, and `entries` the numbers of the packets at which decoding can
     begin, and `second_fields` of those that only hold the second field of a picture. All this is of the container's
-    `stream` of that number, whose timestamps count in ticks of so many seconds.
+    `stream` of that number, whose timestamps count in ticks of this many seconds.
     """
 
     frames: int

@@ -157,6 +157,6 @@ class _Bits:
         return (1 << zeros) - 1 + self.take(zeros)
 
     def numbers(self, count: int) -> None:
-        """Pass over so many of these."""
+        """Skip this many of them."""
         for _ in range(count):
             self.number()

@@ -82,7 +82,7 @@ def folder_of(id: str, work_dir: Path) -> Path:
     if re.fullmatch(r"failures(-\w+-\d+-of-\d+)?\.csv", id):
         raise VideoError("has the name of a list of failures; rename it")
     if folder.is_file():
-        raise VideoError("has no suffix, so that its folder would have its own name; give another --work-dir")
+        raise VideoError("has no file extension, so its folder would have the same name; give another --work-dir")
     return folder
 
 
@@ -160,7 +160,7 @@ def read_frames_json(folder: Path) -> Taken:
 def read_frame(folder: Path, index: int, turned: int = 0) -> np.ndarray:
     """The frame of that number in the video, as step 00 has written it, H x W x 3 uint8 RGB.
 
-    It is turned by so many degrees clockwise.
+    It is turned clockwise by `turned` degrees.
 
     Raises:
         VideoError: step 00 has not taken it, or it is missing or damaged.

@@ -50,7 +50,7 @@ def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list
     """k frames of a video, at standard size, how many it has, and what is wrong with it, if anything.
 
     They are chosen by number, or by time where the timestamps are sure and say that the frame rate varies.
-    As many full frames are kept in memory as so many bytes hold.
+    Full frames are kept in memory up to `keep_bytes`.
 
     Raises:
         VideoError, av.FFmpegError, OSError: nothing could be read.

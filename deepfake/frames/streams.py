@@ -45,7 +45,7 @@ def open_video(path: Path) -> av.container.InputContainer:
     try:
         return av.open(f"file:{path}", metadata_errors="replace", container_options=LIMITS)
     except av.ArgumentError:  # FFmpeg's word for a format that is not on the list
-        raise VideoError("is no video, but subtitles, a playlist, sound or the like") from None
+        raise VideoError("is no video, but subtitles, a playlist, audio or the like") from None
 
 
 def is_clocked(container: av.container.InputContainer) -> bool:

@@ -79,7 +79,7 @@ def distort(
 
 
 def shrink(image: np.ndarray, factor: float) -> np.ndarray:
-    """An image (S x S x 3 uint8) made so many times smaller, and as large as before again."""
+    """An image (S x S x 3 uint8), shrunk by a factor and enlarged to its old size."""
     size = len(image)
     small = cv2.resize(image, (max(1, round(size / factor)),) * 2, interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)

@@ -28,7 +28,7 @@ ADDED_SHARE = 0.25  # of the fakes, with `add_blended`
 class Sampling:
     """Which items an epoch takes, and what is made of them.
 
-    All, or of each video at most so many; with `equal`, as many real as fake ones. With `self_blend` the real ones
+    All, or at most `per_video` of each video; with `equal`, as many real as fake ones. With `self_blend` the real ones
     only, each of them with a fake that is made from it; with `add_blended` such fakes, of real crops of the same batch,
     stand for a share of the batch's own. `mixup` is the alpha of `mixed`; None: off.
     """

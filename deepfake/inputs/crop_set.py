@@ -66,7 +66,7 @@ def _decode(data: tf.Tensor, landmarks: tf.Tensor, image_size: int) -> tuple[tf.
 
 
 def crop_set(entries: Sequence[Entry], split_dir: Path, image_size: int, frames: int | None = None) -> CropSet:
-    """The crops that manifest entries name, or sequences of so many frames of them; none of them read yet.
+    """The crops that manifest entries name, or sequences of `frames` of them; none is read yet.
 
     Raises:
         UserError: the landmarks of one are not what step 02 writes.

@@ -16,7 +16,7 @@ from deepfake.faces.crop import TYPICAL_LANDMARKS
 # half of a face's width in distances between the eyes, by height: 0 at the eyes, 1 at the mouth
 HEIGHTS = (-0.9, -0.65, -0.4, 0.0, 0.6, 1.0, 1.4, 1.6, 1.7)
 HALF_WIDTHS = (0.5, 0.85, 1.0, 1.05, 0.98, 0.85, 0.55, 0.35, 0.2)
-NOSE_LEAD = 0.8  # by so many times the nose's way off the line from eyes to mouth, the outline is off to the other side
+NOSE_LEAD = 0.8  # the outline shifts away from the nose by this many times the nose's offset
 # what a mask covers, from a height to a height; the brows are at -0.4 and the chin is at 1.7
 PARTS = {
     "from the brows to the chin": (-0.4, 1.7),
@@ -128,7 +128,7 @@ def deform(mask: np.ndarray, deviation: float, rng: np.random.Generator) -> np.n
 
 
 def grow(mask: np.ndarray, radius: int) -> np.ndarray:
-    """Dilate a mask (S x S) by so many pixels, or erode it by a negative number of them."""
+    """Dilate a mask (S x S) by a number of pixels; a negative number erodes it."""
     if radius == 0:
         return mask
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(radius) + 1,) * 2)

@@ -43,14 +43,14 @@ def person_of(entry: Entry) -> int:
 
 
 def row_of(sequence: Sequence[Entry]) -> Entry:
-    """What stands for a sequence among predictions: as a crop of frame 0 that is numbered by the person."""
+    """The manifest row of a sequence: frame 0, and the number of the person as its face."""
     first = sequence[0]
     name = crop_name(first.video, 0, person_of(first))
     return replace(first, file=f"{LABEL_NAMES[first.label]}/{name}", frame=0, face=person_of(first), landmarks="")
 
 
 def judged(entries: Sequence[Entry], frames: int | None) -> list[Entry]:
-    """The entries that a model gives a prediction for: each crop, or a row for each sequence of so many frames."""
+    """The entries that a model predicts: each crop, or one row for each sequence of `frames` frames."""
     return [row_of(sequence) for sequence in join_sequences(entries, frames)] if frames else list(entries)
 
 

@@ -30,7 +30,7 @@ def at_work(
     timeout: float,
     length: Callable[[Item], float] | None = None,
 ) -> Iterator[Iterator[tuple[Item, Result | VideoError]]]:
-    """Call `job` on items in so many processes, which work from now on; gives items and results as they come.
+    """Call `job` on items in a number of processes, which start at once; gives items and results as they come.
 
     No more of them are ahead of what is taken than the processes need, so that results do not fill the memory. Of an
     item that takes longer than `timeout` seconds or crashes its process, the result is a VideoError; where `length`
@@ -76,7 +76,7 @@ def process_pool(workers: int, prepare: Callable[..., None] | None = None, *argu
 
 
 def result_of(future: Future, timeout: float) -> Any:
-    """What a job in a pool has returned; a VideoError if it took longer than so many seconds, or crashed."""
+    """What a job in a pool has returned; a VideoError if it took longer than `timeout` seconds, or crashed."""
     try:
         return future.result()
     except TimeoutError:
@@ -114,7 +114,7 @@ def _start_worker(prepare: Callable[..., None] | None, *arguments: Any) -> None:
     cv2.setNumThreads(1)
     # ended in the middle of its own ending, Python would print a traceback
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # whoever is killed cannot stop its workers, who would go on beside the next run
+    # a process that is killed cannot stop its workers: they would work on beside the next run
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     if prepare:

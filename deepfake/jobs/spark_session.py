@@ -70,7 +70,7 @@ def start_spark(
 ) -> SparkSession:
     """Start a Spark session on a cluster, on this machine's cores (`local[*]`), or where spark-submit was told to.
 
-    On this machine's cores a task has so many `attempts`; elsewhere `settings` can say it.
+    On this machine's cores a task has `attempts` attempts; elsewhere `settings` can say it.
 
     Raises:
         UserError: there is no Java, or the session cannot be started.
@@ -156,7 +156,7 @@ def _builder(master: str, name: str, settings: Mapping[str, str], attempts: int)
 
 
 def with_attempts(master: str, attempts: int) -> str:
-    """The master with so many attempts of a task: `local[2]`, which has one of each, becomes `local[2,4]`."""
+    """The master with a number of attempts for each task: `local[2]`, which has one of each, becomes `local[2,4]`."""
     local = re.fullmatch(r"local(?:\[([^,\]]+)\])?", master)
     return f"local[{local[1] or 1},{attempts}]" if local and attempts > 1 else master
 

@@ -59,12 +59,12 @@ class Run:
 
 
 def limit_for(timeout: float, seconds: float) -> float:
-    """The seconds that work on a video may take, which lasts so many seconds by its header."""
+    """How many seconds work on a video may take that lasts `seconds` by its header."""
     return timeout + TIMES_LENGTH * min(seconds, LONGEST)
 
 
 def took_too_long(timeout: float) -> str:
-    """What is said of a video that was ended after so many seconds."""
+    """The reason for a video that was stopped after `timeout` seconds."""
     return f"took longer than {timeout:g} s; --timeout gives it more"
 
 

@@ -44,7 +44,7 @@ def add_foreign_options(parser: argparse.ArgumentParser) -> None:
         "--pixel-max",
         type=int,
         choices=PIXEL_MAXIMA,
-        help="white, as the model knows it: 1 where it was trained on pixels of 0 to 1 (default: by its .json, or 255)",
+        help="the pixel range that the model expects: 1, or 255 (default: by its .json, or 255)",
     )
     parser.add_argument(
         "--positive",

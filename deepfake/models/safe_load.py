@@ -1,4 +1,4 @@
-"""Model files of strangers: a saved Keras model can hold code that runs when it is loaded, so it is read first."""
+"""Untrusted model files: a saved Keras model can hold code that runs when it is loaded, so it is checked first."""
 
 import json
 import zipfile

@@ -133,7 +133,7 @@ def in_words(scan: Scan, judge: Judge) -> str:
     if scan.verdict == "UNCERTAIN":
         band = f" between {percent(scan.band[0])} and {percent(scan.band[1])}" if scan.band else ""
         return (
-            f"Uncertain: {percent(scan.p_real)} real. Where scores lie{band}, the model is too often wrong to be asked."
+            f"Uncertain: {percent(scan.p_real)} real. Where scores lie{band}, too many verdicts of the model are wrong."
         )
     kind = scan.verdict.lower()
     probability = scan.p_real if kind == "real" else 1 - scan.p_real
@@ -162,7 +162,7 @@ def chosen_of(scans: Sequence[Scan]) -> list[Scan]:
 
 
 def thinned(scans: Sequence[Scan], budget: int = MOST_PICTURE_BYTES) -> list[Scan]:
-    """The scans with so many of their pictures as fit into a budget of bytes (as text), in the same order.
+    """The scans with as many of their pictures as fit into a budget of bytes (as text), in the same order.
 
     First all have fewer crops; where that is not enough the surest have no pictures.
     """

@@ -67,7 +67,7 @@ def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:
 
 
 def choose_faces(faces: Sequence[FaceScore], most: int) -> list[FaceScore]:
-    """At most so many of the faces, evenly over each person's: as many of each, and more where others have fewer.
+    """Up to `most` faces, shared equally between people; unused shares go to the others.
 
     Of more people than that, those with most faces.
     """
@@ -120,7 +120,7 @@ SMALL_SIDE = 480  # pixels of the longer side of frames that are shown
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """H x W x 3 uint8 with a longer side of at most so many pixels."""
+    """H x W x 3 uint8, shrunk until the longer side has at most `side` pixels."""
     scale = min(1.0, side / max(image.shape[:2]))
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image

@@ -9,7 +9,7 @@ from deepfake.sample.canvas import HEAD_BOX, Grid, ramp
 from deepfake.sample.features import half_width
 from deepfake.sample.people import Person
 
-COMMON_DETAIL = 17  # every donor face comes from a small generator: so many pixels to a head unit
+COMMON_DETAIL = 17  # every donor face comes from a small generator: pixels per head unit
 
 
 class Swap:

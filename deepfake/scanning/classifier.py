@@ -169,7 +169,7 @@ def classify(
 
 
 def sequences_of(faces: Sequence[Seen], frames: int) -> dict[str, list[int]]:
-    """Which faces, by their numbers, a model of so many frames judges together: a sequence for each person."""
+    """Which faces (by number) a sequence model of `frames` frames judges together: one sequence for each person."""
     # imported here, since models of single frames need nothing of how crops are split
     from deepfake.inputs.sequences import join_sequences
     from deepfake.split.manifest import Entry

@@ -91,7 +91,7 @@ Reader = Callable[[Path, int], tuple[list[Frame], int, str | None]]
 
 
 def _reader_of(path: Path) -> Reader:
-    """What reads so many frames of a file as `read_video` does, be it a video, an image or a moving image."""
+    """The function that reads frames of a file as `read_video` does: of a video, an image or a moving image."""
     if not is_picture(path):
         return read_video
     with _opened(path) as image:

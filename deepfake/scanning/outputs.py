@@ -12,7 +12,7 @@ from deepfake.report.result import VERDICTS, Judge, Scan, people_in
 CLIP = 0.01
 NO_OPINION = 0.5
 
-# so many different files do not have the same score
+# this many different files never have the same score
 SUSPICIOUS = 5
 SAME = 1e-3
 

@@ -124,7 +124,7 @@ def judge_evidence(
 
 
 def verdict_of(p_real: float | None, frames: int, judge: Judge) -> str:
-    """REAL above the model's threshold, else FAKE; UNCERTAIN within its band for a mean of so many frames.
+    """REAL above the model's threshold, else FAKE; UNCERTAIN within its band for a mean of this many frames.
 
     UNKNOWN without a number.
     """
@@ -138,8 +138,8 @@ def verdict_of(p_real: float | None, frames: int, judge: Judge) -> str:
 def people_apart(verdict: str, p_real: float | None, means: dict[str, tuple[float, int]], judge: Judge) -> list[str]:
     """What is to be said of the people whose own verdict is another than the video's: a mean can hide one of several.
 
-    `means` are those of the people who count, each of so many predictions; who is nearer to the video's `p_real` than
-    APART is not told of.
+    `means` are the means of the people who count, each with its number of predictions. A person nearer to the video's
+    `p_real` than APART is not mentioned.
     """
     verdicts = {person: verdict_of(mean, count, judge) for person, (mean, count) in means.items()}
     return [

@@ -308,7 +308,7 @@ def _gain_of(fakes: Mapping[frozenset[str], int]) -> Callable[[str, set[str]], i
 
 
 def _few_of_each(sets: list[frozenset[str]], most: int) -> list[frozenset[str]]:
-    """The first sets of each member, at most so many."""
+    """The first sets of each member, at most `most`."""
     # `_disjoint` takes long where one identity is in thousands of pairs, and finds the same without most of them: the
     # other pairs that it takes can only be in the way of so many of an identity's
     times: Counter = Counter()

@@ -52,7 +52,7 @@ class Estimate:
 
 
 def sample_crops(paths: Sequence[Path], most: int = MOST_CROPS) -> Iterator[np.ndarray]:
-    """Read so many images, evenly from all, as H x W x 3 uint8 RGB; those that cannot be read are left out."""
+    """Read `count` images, evenly chosen from all, as H x W x 3 uint8 RGB; those that cannot be read are left out."""
     for number in choose_frames(len(paths), most):
         try:
             image = decode(np.fromfile(paths[number], np.uint8))

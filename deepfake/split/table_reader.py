@@ -95,7 +95,7 @@ def _in_crops(landmarks: np.ndarray, boxes: np.ndarray, scales: np.ndarray, rule
 
 
 def _numbers(table: pa.Table, name: str, length: int, address: str) -> np.ndarray:
-    """A column of lists of so many numbers: M x length int32."""
+    """A column of lists of `length` numbers: M x length int32."""
     lists = table[name].combine_chunks()
     if not pc.all(pc.equal(pc.fill_null(pc.list_value_length(lists), -1), length)).as_py():
         raise UserError(f"{address}: has crops whose {name} is not {length} numbers; 01a --crops writes one that has")

@@ -92,7 +92,9 @@ def resolved(options: Options) -> Options:
     kind = BACKBONES[name]
     weights = options.weights or ("imagenet" if "imagenet" in kind.urls else "none")
     if options.freeze_backbone and weights == "none":
-        raise UserError(f"--freeze-backbone: {name} would know nothing; give --init-from FILE or weights to start from")
+        raise UserError(
+            f"--freeze-backbone needs {name} with trained weights: add --init-from FILE or --weights imagenet"
+        )
     return replace(
         options,
         model=name,

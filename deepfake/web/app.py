@@ -70,7 +70,7 @@ def serve_page(
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off for what runs behind them
     end_gently(lambda *_: signal.raise_signal(signal.SIGINT))  # for uvicorn, which looks out for that
     try:
-        # taken first of all: whoever opens the page at once waits until the model is there
+        # first of all: a user who opens the page at once waits until the model is loaded
         with listen(port) as listener, upload_folder() as folder:
             print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
             options = Options(rule, timeout=timeout, paint=paint)

@@ -77,7 +77,7 @@ class Scanner:
         return judge_evidence(Source(path, name), found, self._classifier, self._options)
 
     def _call(self, limit: float, function: Callable, *arguments: Any) -> Any:
-        """What a function gives in the other process, or a VideoError after so many seconds or a crash."""
+        """What a function gives in the other process; a VideoError after `timeout` seconds, or after a crash."""
         self._job = self._pool.schedule(function, arguments, timeout=limit)
         return result_of(self._job, limit)
 

@@ -1,4 +1,4 @@
-"""Uploads of strangers: told apart by their first bytes, limited as they come in, under names that are ours."""
+"""Uploads: recognised by their first bytes, limited while they arrive, stored under names of our own."""
 
 import errno
 import fcntl
@@ -31,7 +31,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What an upload may be: so many megabytes, of a video that lasts so many seconds."""
+    """The limits of an upload: its size in megabytes, and the length of its video in seconds."""
 
     megabytes: float
     seconds: float
