@@ -156,3 +156,12 @@ def test_of_an_interlaced_frame_one_field_is_taken_and_said(tmp_path, name):
 def test_a_frame_that_is_not_interlaced_keeps_every_line():
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     assert np.array_equal(displayed(av.VideoFrame.from_ndarray(image, format="rgb24")), image)
+
+
+def test_side_data_of_a_type_that_is_not_known_costs_no_frame(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (96, 64), (200, 0, 0)).save(tmp_path / "a.jpg", exif=exif)
+    (tmp_path / "a.mjpg").write_bytes((tmp_path / "a.jpg").read_bytes() * 3)
+    (frame,) = read_video(tmp_path / "a.mjpg", 1)[0]
+    assert frame.full().shape == (96, 64, 3)

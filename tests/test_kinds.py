@@ -89,6 +89,37 @@ def test_a_moving_image_that_was_cut_is_judged_by_what_is_left_or_refused(tmp_pa
         assert found.problem if isinstance(found, Evidence) else re.match("is |has ", str(found)), (share, found)
 
 
+def test_pictures_of_a_moving_image_are_chosen_by_time_where_they_are_shown_unevenly(tmp_path):
+    first, *others = pictures()
+    first.save(tmp_path / "a.webp", save_all=True, append_images=others, duration=[50, 50, 50, 3000, 50, 50])
+    frames, _, _ = read_moving_image(tmp_path / "a.webp", 2)
+    assert [frame.index for frame in frames] == [2, 3] or 3 in [frame.index for frame in frames]
+    assert frames[0].lasts == pytest.approx(3.25, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+def test_a_moving_image_without_its_end_is_said_to_be_truncated(tmp_path, kind):
+    data = save(tmp_path / "a", kind, moving=True).read_bytes()
+    (tmp_path / "cut").write_bytes(data[: len(data) * 2 // 3])
+    assert "truncated" in gather(tmp_path / "cut", RULE).problem
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_tiff_is_read_upright(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pictures()[0].resize((96, 64)).save(tmp_path / "a.tif", exif=exif)
+    assert read_image(tmp_path / "a.tif").full().shape == ((64, 96, 3) if orientation == 1 else (96, 64, 3))
+
+
+def test_an_hdr_image_is_said_to_be_one(tmp_path):
+    data = save(tmp_path / "a.avif", "AVIF").read_bytes()
+    place = data.index(b"colrnclx") + 8
+    (tmp_path / "b.avif").write_bytes(data[: place + 2] + b"\0\x10" + data[place + 4 :])
+    assert gather(tmp_path / "a.avif", RULE).problem is None
+    assert "HDR" in gather(tmp_path / "b.avif", RULE).problem
+
+
 def test_a_photo_of_a_phone_is_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise

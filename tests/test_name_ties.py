@@ -29,6 +29,7 @@ def groups_of(folder, *files):
         (["clip a"], ["fake-clip a", "clip a.deepfake"], "clip b"),
         (["001"], ["001_M012"], "002"),  # DeeperForensics
         (["000", "003"], ["000_003_F2F", "FS_000_003"], "111"),  # short for the method
+        (["000", "003"], ["000_003_simswap", "ghost_000_003"], "111"),  # of a method that is not known
         (["alice", "bob"], ["alice_bob"], "carol"),
     ],
 )
@@ -83,5 +84,6 @@ def test_where_nearly_no_fake_is_tied_it_is_said_what_that_means():
     real, alone = Video("r", "r.mp4", REAL), [Video(f"f{n}", f"f{n}.mp4", FAKE) for n in range(20)]
     assert warning_of_untied([real, *alone]).startswith("0 of 20 fakes have a known original")
     tied = [Video(f"t{n}", f"t{n}.mp4", FAKE, original="r") for n in range(2)]
-    assert warning_of_untied([real, *alone, *tied]) is None
+    assert warning_of_untied([real, *alone, *tied]).startswith("20 of 22 fakes have no known original")
+    assert warning_of_untied([real, *tied]) is None
     assert warning_of_untied([real]) is None and warning_of_untied(alone) is None

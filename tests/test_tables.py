@@ -11,7 +11,7 @@ from conftest import read_by_id, refused, run_step, touch
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
 from deepfake.datasets.registry import find_kind, read_videos
-from deepfake.datasets.video import label_of_words
+from deepfake.datasets.video import label_of_words, source_groups
 
 
 def labels(folder):
@@ -92,7 +92,7 @@ def test_the_list_of_dfdc_says_one_of_a_fake(tmp_path, capsys):
 def test_numbers_that_contradict_the_names_are_refused(tmp_path, names):
     (tmp_path / "list.csv").write_text(f"file,label\n{names[0]},0\n{names[1]},1\n")
     says = refused(tmp_path)
-    assert "here 1 is real and 0 is fake" in says and "is_fake" in says
+    assert "here 1 is real" in says and "is_fake" in says
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_accents_are_one_however_they_are_written(tmp_path):
 
 def test_a_video_that_is_made_from_another_is_no_real_one(tmp_path):
     (tmp_path / "list.csv").write_text("file,label,original\naa.mp4,1,bb.mp4\nbb.mp4,0,\n")
-    assert "here 1 is real and 0 is fake" in refused(tmp_path)
+    assert "here 1 is real" in refused(tmp_path)
 
 
 def test_folders_whose_names_tell_no_label_are_named_and_counted(tmp_path, capsys):
@@ -211,3 +211,45 @@ def test_a_number_that_contradicts_the_naming_of_a_dataset_is_refused(tmp_path):
 def test_few_folders_of_real_images_are_told_of_since_they_may_be_sources(tmp_path, capsys):
     read_by_id(touch(tmp_path, "real/ffhq/1.jpg", "real/ffhq/2.jpg", "fake/gan/1.jpg"), "images")
     assert "fewer than 10 of the folders are real" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["file,label", "real1.mp4,0", "fake1.mp4,1"],
+        ["path,label,label_str", "a.mp4,0,real", "b.mp4,1,fake"],
+        ["file,label,method", "a.mp4,0,", "b.mp4,1,Deepfakes"],
+        ["file,label", "youtube/a.mp4,0", "FaceSwap/b.mp4,1"],
+    ],
+)
+def test_numbers_that_contradict_anything_else_of_a_table_are_refused(tmp_path, rows):
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    assert "say the opposite: here 1 is real; call the column is_fake" in refused(tmp_path)
+
+
+def test_a_table_beside_folders_of_the_same_videos_says_more(tmp_path, folder):
+    (folder / "labels.csv").write_text("filename,label,original\nreal/a.mp4,REAL,NA\nfake/b.MP4,FAKE,real/a.mp4\n")
+    assert read_by_id(folder)["b"].original == "a"
+    touch(folder, "real/c.mp4")
+    assert "folders or csv" in refused(folder)
+
+
+def test_videos_that_are_not_read_are_counted(folder, capsys):
+    (folder / "list.csv").write_text("file,label\nreal/a.mp4,REAL\n")
+    touch(folder, "more/c.mts", "a/a-000.png")
+    read_by_id(folder, "csv")
+    assert "not read as part of the dataset: 2, such as fake/b.MP4" in capsys.readouterr().out
+
+
+def test_frames_that_lie_flat_are_kept_together_with_those_of_their_fakes(tmp_path, capsys):
+    reals = [f"real/{n:03d}_{frame}.jpg" for n in range(10) for frame in range(3)]
+    videos = read_by_id(touch(tmp_path, *reals, "fake/002_007_1.jpg", "fake/002_007_2.jpg"), "images")
+    groups = source_groups(videos.values())
+    assert len(set(groups.values())) == 9
+    assert groups["002_0"] == groups["002_2"] == groups["002_007_1"] == groups["007_1"] != groups["003_0"]
+    assert "kept together as frames of one video: 11 names" in capsys.readouterr().out
+
+
+def test_a_test_fake_of_a_train_original_keeps_its_original(tmp_path):
+    touch(tmp_path, "train/real/alice.mp4", "train/fake/carl_fake.mp4", "test/fake/alice_fake.mp4", "test/real/bob.mp4")
+    assert read_by_id(tmp_path)["alice_fake"].original == "alice"

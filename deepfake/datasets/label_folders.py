@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
@@ -24,10 +24,12 @@ from deepfake.datasets.video import (
 
 # what step 01a calls its crops; `face_records`, which has the rule, needs the datasets itself
 OUR_CROP = re.compile(r".+-\d{3,}-\d{2,}\.png")
+OUR_IMAGE = re.compile(r".+-\d{3,}(-\d{2,})?\.png")  # a frame of step 00 too
 
 
 # so few folders of real images are perhaps no videos
 FEWEST_FOLDERS = 10
+FRAME_NUMBER = re.compile(r"[\s_.()-]*(frame|image|img|face|crop|f)?[\s_.()-]*\d+\)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,22 @@ def _is_read(folder: Path, read: list[LabelFolder]) -> bool:
 def is_folders(videos_dir: Path) -> bool:
     folders = find_label_folders(videos_dir)
     labels = {folder.label for folder in folders}
-    return labels == {FAKE, REAL} and any(find_videos(folder.path) for folder in folders)
+    return labels == {FAKE, REAL} == {folder.label for folder in folders if find_videos(folder.path)}
 
 
 def read_folders(videos_dir: Path) -> list[Video]:
     """Read real/ and fake/, also below or above train/, val/ and test/; the first folder in fake/ is the method.
 
-    Originals and identities are those that the names tell.
+    Originals and identities are those that the names tell. Images beside the videos are counted in a printed line.
     """
+    if images := [path for folder in find_label_folders(videos_dir) for path in _own_images(folder.path)]:
+        log.info(f"{videos_dir}: images beside the videos, left out: {len(images)}, such as {images[0].name}")
     return _read_label_folders(videos_dir, find_videos)
+
+
+def _own_images(folder: Path) -> list[Path]:
+    """The images of a folder that are not the frames or crops of a step."""
+    return [path for path in find_images(folder) if not OUR_IMAGE.fullmatch(path.name)]
 
 
 def is_images(videos_dir: Path) -> bool:
@@ -115,7 +124,7 @@ def read_images(videos_dir: Path) -> list[Video]:
         places = [path.parent if in_folders and path.parent != folder else path for path in images]
         return list(dict.fromkeys(places))
 
-    videos = _read_label_folders(videos_dir, find)
+    videos = _read_label_folders(videos_dir, find, tie_by_names if in_folders else tie_frames)
     what = "folders of images, each read as a video" if in_folders else "images, each read as a video of its own"
     log.info(f"{videos_dir}: {what}: {len(videos)}")
     if in_folders and sum(video.label == REAL for video in videos) < FEWEST_FOLDERS:
@@ -126,7 +135,34 @@ def read_images(videos_dir: Path) -> list[Video]:
     return videos
 
 
-def _read_label_folders(videos_dir: Path, find: Callable[[Path], list[Path]]) -> list[Video]:
+def tie_frames(records: list[Record]) -> list[Record]:
+    """As `tie_by_names`, and images whose names differ in a last number only are tied together: frames of one video.
+
+    That is so where real images have at least FEWEST_FOLDERS such names, and two images or more for each.
+    """
+    name_of = {record.file: FRAME_NUMBER.sub("", str(PurePosixPath(record.file).with_suffix(""))) for record in records}
+    of_name: dict[str, list[Record]] = {}
+    for record in records:
+        of_name.setdefault(name_of[record.file], []).append(record)
+    reals = {name_of[record.file] for record in records if record.label == REAL}
+    if len(reals) < FEWEST_FOLDERS or sum(record.label == REAL for record in records) < 2 * len(reals):
+        return tie_by_names(records)
+    log.info(
+        f"images whose names differ in a last number only, kept together as frames of one video: {len(of_name)} names"
+    )
+    whole = {
+        record.file: record for record in tie_by_names([replace(of[0], file=name) for name, of in of_name.items()])
+    }
+    return [
+        replace(record, ties=(*whole[name].ties, *(f"frames/{each}" for each in (name, whole[name].original) if each)))
+        for name, of in of_name.items()
+        for record in of
+    ]
+
+
+def _read_label_folders(
+    videos_dir: Path, find: Callable[[Path], list[Path]], tie: Callable[[list[Record]], list[Record]] = tie_by_names
+) -> list[Video]:
     records, folders = [], find_label_folders(videos_dir)
     _tell_of_other_folders(videos_dir, folders, find)
     for folder in folders:
@@ -139,7 +175,7 @@ def _read_label_folders(videos_dir: Path, find: Callable[[Path], list[Path]]) ->
     if len({record.split for record in records}) == 1:  # one set alone divides nothing
         records = [replace(record, split=None) for record in records]
     _tell_of_shared_names(records)
-    return to_videos(keep_splits(tie_by_names(records)))
+    return to_videos(keep_splits(tie(records)))
 
 
 def _tell_of_shared_names(records: list[Record]) -> None:

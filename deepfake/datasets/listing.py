@@ -3,7 +3,7 @@
 import csv
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import TextIO
@@ -35,24 +35,25 @@ def _is(kind: Callable[[], bool]) -> bool:
         return False
 
 
-def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+def walk(folder: Path, skip: Container[str] = ()) -> Iterator[tuple[Path, list[str]]]:
     """Each folder below `folder`, itself first, with the names of its files; in the order of their names.
 
-    Links to folders are followed, but never round in a circle. A folder that is not there has no files.
+    Links to folders are followed, but never round in a circle. Folders of names in `skip` are left out. A folder that
+    is not there has no files.
     """
     if folder.is_dir():
-        yield from _walk(folder, (os.path.realpath(folder),))
+        yield from _walk(folder, (os.path.realpath(folder),), skip)
 
 
-def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[Path, list[str]]]:
-    entries = _entries(folder)
+def _walk(folder: Path, above: tuple[str, ...], skip: Container[str]) -> Iterator[tuple[Path, list[str]]]:
+    entries = [entry for entry in _entries(folder) if entry.name not in skip or not _is(entry.is_dir)]
     folders = [entry for entry in entries if _is(entry.is_dir)]
     names = {entry.name for entry in folders}
     yield folder, [entry.name for entry in entries if entry.name not in names]
     for entry in folders:
         real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
         if real not in above:
-            yield from _walk(folder / entry.name, (*above, real))
+            yield from _walk(folder / entry.name, (*above, real), skip)
 
 
 def find_videos(folder: Path) -> list[Path]:

@@ -9,12 +9,13 @@ from pathlib import PurePosixPath
 
 from deepfake.core.labels import FAKE, REAL
 from deepfake.core.messages import log
-from deepfake.datasets.video import FAKE_WORDS, REAL_WORDS, SEPARATORS, Record, Video, bare_name
+from deepfake.datasets.video import FAKE_WORDS, REAL_WORDS, SEPARATORS, SPLIT_NAMES, Record, Video, bare_name
 
 # what people and datasets add to a name to say what a video is; it says nothing of whom the video shows
 METHODS = "swap swapped faceswap fs face2face f2f neuraltextures nt faceshifter fsh deepfakedetection dfd df"
 OTHER_WORDS = "synthesized synthesis generated faked youtube actor actors raw c0 c23 c40"
-KIND_WORDS = REAL_WORDS | FAKE_WORDS | set(f"{METHODS} {OTHER_WORDS}".split())
+METHOD_WORDS = set(METHODS.split())
+KIND_WORDS = REAL_WORDS | FAKE_WORDS | METHOD_WORDS | set(OTHER_WORDS.split())
 
 # a naming is believed if this share of the fakes that it fits have their original in the dataset
 BORNE_OUT = 0.2
@@ -39,7 +40,9 @@ class Naming:
 
 
 def _naming(dataset: str, fake: str, real: str, original: str, ties: tuple[str, ...], real_tie: str) -> Naming:
-    return Naming(dataset, re.compile(fake), re.compile(real), original, ties, real_tie)
+    # beside it may stand the method, or the number of a frame
+    around = rf"(?:.*?_)??{fake}(?:_.*)?"
+    return Naming(dataset, re.compile(around), re.compile(real), original, ties, real_tie)
 
 
 # by names without KIND_WORDS, whose parts are joined by single underscores
@@ -151,8 +154,8 @@ def _folders(records: Iterable[Record]) -> set[str]:
 
 
 def _own_folders(record: Record) -> frozenset[str]:
-    """The folders that a video is in, in small letters, without those that only tell what it is."""
-    return _all_folders(record) - KIND_WORDS
+    """The folders that a video is in, in small letters, without those that only tell what it is, or its set."""
+    return _all_folders(record) - KIND_WORDS - SPLIT_NAMES.keys()
 
 
 def _all_folders(record: Record) -> frozenset[str]:
@@ -180,11 +183,14 @@ def _the_one(reals: Sequence[Record], fake: Record, shared: set[str]) -> str | N
 
 
 def warning_of_untied(videos: Sequence[Video]) -> str | None:
-    """What it means for a split by source that nearly no fake is tied to another video; None where it is not so."""
+    """What it means for a split by source that fakes are tied to no other video; None where all are tied."""
     fakes = [video for video in videos if video.label == FAKE]
-    tied = sum(bool(video.original or video.ties) for video in fakes)
-    if not fakes or len(fakes) == len(videos) or tied > NEARLY_NONE * len(fakes):
+    of_reals = {tie for video in videos if video.label == REAL for tie in video.ties}
+    tied = sum(bool(video.original or of_reals.intersection(video.ties)) for video in fakes)
+    if not fakes or len(fakes) == len(videos) or tied == len(fakes):
         return None
+    if tied > NEARLY_NONE * len(fakes):
+        return f"{len(fakes) - tied} of {len(fakes)} fakes have no known original and may be tested on beside it"
     return (
         f"{tied} of {len(fakes)} fakes have a known original, so a fake can be tested on while its original, or "
         "another fake of that, is trained on: figures may be too good; name originals in a table (column original)"

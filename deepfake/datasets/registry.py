@@ -12,11 +12,11 @@ from deepfake.datasets.dfdc import is_in_form, metadata_files, read_dfdc
 from deepfake.datasets.external_crops import is_face_folders, read_face_folders
 from deepfake.datasets.faceforensics import is_faceforensics, read_faceforensics
 from deepfake.datasets.fakeavceleb import is_fakeavceleb, read_fakeavceleb
-from deepfake.datasets.label_folders import is_folders, is_images, read_folders, read_images
-from deepfake.datasets.listing import read_columns, subfolders
+from deepfake.datasets.label_folders import find_label_folders, is_folders, is_images, read_folders, read_images
+from deepfake.datasets.listing import find_videos, read_columns, subfolders, walk
 from deepfake.datasets.locate import check_some_are_there
-from deepfake.datasets.tables import find_tables, read_csv
-from deepfake.datasets.video import Video
+from deepfake.datasets.tables import find_tables, listed_files, read_csv
+from deepfake.datasets.video import Video, is_video
 
 # kinds that hold crops of faces instead of videos
 OF_OTHERS = ("faces", "images")
@@ -42,7 +42,22 @@ def read_dataset(videos_dir: Path, dataset: str = "auto") -> list[Video]:
     videos = kind.read(videos_dir)
     if not videos:
         raise UserError(f"{videos_dir}: holds no video ({kind.title}: looked for {kind.looked_for})")
+    if kind not in (READERS[name] for name in OF_OTHERS):
+        _tell_of_others(videos_dir, videos)
     return sorted(videos, key=lambda video: video.id)
+
+
+def _tell_of_others(videos_dir: Path, videos: list[Video]) -> None:
+    """Print how many videos lie in a dataset's folder that are not read as part of it."""
+    read, ids = {video.file for video in videos}, {video.id for video in videos}
+    others = [
+        file
+        for place, names in walk(videos_dir, skip=ids)  # folders called after videos hold their frames
+        for name in filter(is_video, names)
+        if (file := (place / name).relative_to(videos_dir).as_posix()) not in read
+    ]
+    if others:
+        log.info(f"{videos_dir}: videos that are not read as part of the dataset: {len(others)}, such as {others[0]}")
 
 
 def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
@@ -77,12 +92,12 @@ def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
 def _fitting(folder: Path) -> list[str]:
     """The kinds of dataset that a folder can be read as."""
     found = [name for name, kind in READERS.items() if kind.fits(folder)]
-    if (
-        len(found) > 1
-        and "csv" in found
-        and not any({"file", "label"} <= set(read_columns(t)) for t in find_tables(folder))
-    ):
-        found.remove("csv")  # a table of other columns may be about anything
+    if len(found) > 1 and "csv" in found:
+        listed = listed_files(folder)
+        if not listed and not any({"file", "label"} <= set(read_columns(table)) for table in find_tables(folder)):
+            found.remove("csv")  # a table of other columns may be about anything
+        elif "folders" in found and listed >= _in_label_folders(folder):
+            found.remove("folders")  # of the same videos the table says more
     if len(found) > 1 and "dfdc" in found and not any(map(is_in_form, metadata_files(folder))):
         found.remove("dfdc")  # the JSON of something else
     if "dfdc" in found and "images" in found:  # those of its videos' frames and crops
@@ -92,6 +107,11 @@ def _fitting(folder: Path) -> list[str]:
     if "faceforensics" in found:  # two of the folders of its mirrors are called as labels are
         found = [name for name in found if name not in ("folders", "images")]
     return found
+
+
+def _in_label_folders(folder: Path) -> set[str]:
+    paths = (path for each in find_label_folders(folder) for path in find_videos(each.path))
+    return {path.relative_to(folder).as_posix() for path in paths}
 
 
 def print_kind(videos_dir: str, dataset: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from deepfake.datasets.listing import (
     read_rows,
 )
 from deepfake.datasets.locate import locate, within
-from deepfake.datasets.name_ties import named_as_fakes, tie_by_names
+from deepfake.datasets.name_ties import METHOD_WORDS, named_as_fakes, tie_by_names
 from deepfake.datasets.video import (
     FAKE_WORDS,
     REAL_WORDS,
@@ -39,6 +40,7 @@ NAME_COLUMNS = (*NAMES.split(), *COUNTERS)
 LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, "real": REAL, "class": REAL}
 ONES = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 
+SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 IDENTITIES = ("target_id", "swapped_id")  # of the people in a video, in DFDC's preview
 
 # DFDC's list of its test set has these columns, and its 1 is fake
@@ -133,7 +135,7 @@ def _records(
     path: Path, listed: list[tuple[str, str, Mapping[str, Any]]], label: str, one: int, part: str = ""
 ) -> list[Record]:
     """The records of a table, from where each stands, its name and its values; those without a label are counted."""
-    records, by_number, without = [], [], 0
+    records, by_number, words, without = [], [], {}, 0
     for source, written_name, values in listed:
         name = within(written_name, path.parent)
         check_name(name, source)
@@ -153,11 +155,13 @@ def _records(
                 )
         records.append(_record(source, name, values, found, part, path.parent))
         by_number += [records[-1]] if is_number else []
+        others = (value for key, value in values.items() if key != label and isinstance(value, str))
+        words[records[-1].file] = {told for value in others if (told := label_of_words(value)) is not None}
     if without:
         log.info(
             f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}"
         )
-    _check_numbers(path, by_number)
+    _check_numbers(path, by_number, words, label, one)
     if by_number and one == REAL and label in ("label", "class"):
         log.info(f"{path}: labels in numbers, read as 1 for real and 0 for fake")
     return records
@@ -178,7 +182,7 @@ def _record(source: str, name: str, values: Mapping[str, Any], label: int, part:
     for key, value in others.items():
         if value is not None and not is_text(value):
             raise UserError(f"{source}: the {key} of {json.dumps(name)} is not a text: {json.dumps(value)}")
-    split = or_none(values.get("split")) or or_none(values.get("set"))
+    split = next((said for key in SPLIT_COLUMNS if (said := or_none(values.get(key)))), None)
     people = [or_none(values.get(key)) for key in IDENTITIES]
     return Record(
         file=f"{part}/{name}" if part else name,
@@ -192,27 +196,34 @@ def _record(source: str, name: str, values: Mapping[str, Any], label: int, part:
     )
 
 
-def _check_numbers(path: Path, records: list[Record]) -> None:
-    """Refuse labels in numbers that contradict the names: many tables call a fake 1."""
+def _check_numbers(path: Path, records: list[Record], words: Mapping[str, set[int]], label: str, one: int) -> None:
+    """Refuse labels in numbers, of which 1 is `one`, that contradict the rest of the records: many call a fake 1."""
     fakes = named_as_fakes(record.file for record in records)
-    told = [(record, label) for record in records if (label := _told_otherwise(record, fakes)) is not None]
-    turned = [record for record, label in told if record.label != label]
+    both = [(record, _told_otherwise(record, words[record.file], fakes)) for record in records]
+    told = [(record, tells) for record, tells in both if tells is not None]
+    turned = [record for record, tells in told if record.label != tells]
     if len(turned) > len(told) / 2:
-        number = 1 if turned[0].label == REAL else 0
+        number = int(turned[0].label == one)
+        meaning, other = ("real", "is_fake") if one == REAL else ("fake", "is_real")
         raise UserError(
-            f"{path}: {json.dumps(turned[0].file)} has the label {number}, and {len(turned)} of {len(told)} such names "
-            "say the opposite: here 1 is real and 0 is fake; call the column is_fake if its 1 is fake"
+            f"{path}: {json.dumps(turned[0].file)} has the {label} {number}, and {len(turned)} of {len(told)} names or "
+            f"other columns say the opposite: here 1 is {meaning}; call the column {other} if it is not"
         )
 
 
-def _told_otherwise(record: Record, fakes: Container[str]) -> int | None:
-    """The label that a name tells; what was made from another video is fake, and what is named like that (`fakes`)."""
+def _told_otherwise(record: Record, words: set[int], fakes: Container[str]) -> int | None:
+    """The label that the rest of a record tells: words in its other columns, its method, its name.
+
+    What was made from another video is fake, and what is named like that (`fakes`).
+    """
+    if len(words) == 1:
+        return min(words)
     if record.original and bare_name(record.original) != bare_name(record.file):
         return FAKE
-    if record.file in fakes:
+    if record.file in fakes or record.method:
         return FAKE
-    words = set(SEPARATORS.split(record.file.lower().replace("/", " ")))
-    real, fake = words & REAL_WORDS, words & FAKE_WORDS
+    parts = {word.rstrip("0123456789") for word in SEPARATORS.split(record.file.lower().replace("/", " "))}
+    real, fake = parts & REAL_WORDS, parts & (FAKE_WORDS | METHOD_WORDS)
     return None if bool(real) == bool(fake) else REAL if real else FAKE
 
 
@@ -235,6 +246,19 @@ def read_csv(videos_dir: Path) -> list[Video]:
         raise UserError(f"{videos_dir}: needs one .csv with the columns file and label; it has {names}")
     records = locate(read_csv_records(tables[0]), videos_dir)
     return to_videos(keep_splits(tie_by_names(each_once(records))))
+
+
+def listed_files(videos_dir: Path) -> set[str]:
+    """The videos that the tables of a folder list and that are there, whatever they say of them."""
+    names = [
+        Record(row[column].replace("\\", "/"), REAL, str(path))
+        for path in find_tables(videos_dir)
+        if (column := columns_of(read_columns(path))[0])
+        for _, row in read_rows(path)
+        if row[column]
+    ]
+    placed = locate([replace(record, file=within(record.file, videos_dir)) for record in names], videos_dir)
+    return {record.file for record in placed if (videos_dir / record.file).is_file()}
 
 
 def each_once(records: list[Record]) -> list[Record]:

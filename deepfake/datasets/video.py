@@ -11,9 +11,29 @@ from typing import Any
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-NOTHING = ("", "nan", "none", "null", "n/a")  # what pandas and spreadsheets write for it
+VIDEO_SUFFIXES = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".gif", ".apng"),
+    *(".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod", ".ogv", ".ogm", ".3g2", ".3gpp", ".vob", ".mod", ".mpe", ".m2v"),
+    *(
+        ".asf",
+        ".dvr-ms",
+        ".wtv",
+        ".mxf",
+        ".f4v",
+        ".qt",
+        ".divx",
+        ".xvid",
+        ".dv",
+        ".dif",
+        ".insv",
+        ".360",
+        ".rm",
+        ".rmvb",
+    ),
+    *(".rmvb", ".mk3d", ".nut", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m"),
+)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
+NOTHING = ("", "nan", "none", "null", "na", "n/a", "#n/a", "-")  # what pandas and spreadsheets write for it
 
 # what datasets call their sets, and what they are called here
 SPLIT_NAMES = {
@@ -22,6 +42,8 @@ SPLIT_NAMES = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "trn": "train",
+    "tst": "test",
     "dev": "val",
     "development": "val",
     "test": "test",

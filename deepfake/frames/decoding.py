@@ -26,6 +26,9 @@ STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
 
 
+# what stands at the end of moving images, whose headers do not say how many frames there are
+ENDINGS = {"gif": b";", "apng": b"IEND"}
+
 # decoders that read the opacity of a video, which FFmpeg's own leave out
 DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -119,14 +122,15 @@ def read_packets(path: Path) -> PacketTable:
     sent: list[int] = []
     packets: list[int | None] = []
     entries: list[int] = []
-    start, end, cut_off, single = None, 0, 0, True
+    start, end, cut_off, empty, single = None, 0, 0, 0, True
     second_fields: set[int] = set()
     with open_video(path) as container:
         stream = video_stream(container)
         completes = second_fields_of(stream.codec_context)
         try:
             for packet in container.demux(stream):
-                if not packet.size:
+                if not packet.size:  # AVI has such for frames that are like those before them
+                    empty += packet.dts is not None
                     continue
                 contents = _contents_of(packet, stream.codec_context)
                 if packet.is_keyframe and (contents.begins if contents else _is_entry(packet, stream.codec_context)):
@@ -144,7 +148,7 @@ def read_packets(path: Path) -> PacketTable:
                     sent += [packet.dts] * (packet.dts is not None)
                 start = min(packet.pts or 0, math.inf if start is None else start)
                 end = max(end, (packet.pts or 0) + (packet.duration or 0))
-            problem = _what_is_missing(container, stream, len(packets), start or 0, end)
+            problem = _what_is_missing(container, stream, len(packets) + empty, start or 0, end)
         except av.FFmpegError as error:
             problem = f"broken after {len(shown)} frames ({error.strerror})"
         # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
@@ -195,6 +199,11 @@ def _is_order_sure(first: int | None, shown: Sequence[int | None], sent: Sequenc
 def _what_is_missing(
     container: av.container.InputContainer, stream: av.VideoStream, listed: int, start: int, end: int
 ) -> str | None:
+    if ending := ENDINGS.get(container.format.name):
+        with open(container.name.removeprefix("file:"), "rb") as file:
+            file.seek(-min(file.seek(0, 2), 64), 2)
+            if ending not in file.read():
+                return "truncated: the end of the file is missing"
     # not mp4's own count: an edit list can cut away whole groups of frames, which are not read then
     frames = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
     if frames > listed:

@@ -72,7 +72,10 @@ def orientation(frame: av.VideoFrame) -> tuple[bool, int]:
     Of its display matrix (FFmpeg's libavutil/display.h), which moves the point x, y to a x + c y, b x + d y, the
     nearest of these eight is taken.
     """
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    try:
+        data = frame.side_data.get(Type.DISPLAYMATRIX)
+    except ValueError:  # PyAV does not know the types of all side data, such as EXIF's
+        return False, round(frame.rotation / 90) % 4
     if data is None:
         return False, 0
     a, b, _, c, d, *_ = np.frombuffer(data, np.int32).astype(float)

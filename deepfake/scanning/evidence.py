@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from deepfake.core.crop_rule import CropRule
 from deepfake.core.errors import UserError, VideoError
 from deepfake.faces.crop import own_box
 from deepfake.faces.find_crops import FaceCrop, LeftOut, look_at
-from deepfake.frames.choose import choose_frames
-from deepfake.frames.content import HEIF_SUFFIXES, is_picture, is_piece, read_suffix
+from deepfake.frames.choose import choose_by_time, choose_frames, length_of_frames
+from deepfake.frames.content import HEAD, HEIF_SUFFIXES, is_picture, is_piece, read_suffix
 from deepfake.frames.decoding import Frame, to_standard_size
 from deepfake.frames.display import over_grey
 from deepfake.frames.read import check_file, read_video
@@ -26,9 +26,12 @@ from deepfake.report.result import Evidence, NotJudged, Seen, Small
 
 pillow_heif.register_heif_opener(decode_threads=1)  # gives Pillow the format of phones, and calls it HEIF
 # Pillow knows many more, some of which it hands to other programs
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF", "HEIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
 MOVING = ("WEBP", "AVIF")  # read by Pillow when they move: FFmpeg cannot, or sees the first picture only
 MOST_PIXELS = 128_000_000  # of an image: 400 MB in memory
+
+HDR_IMAGE = "an HDR image, whose colours are not brought to SDR"
+HDR_TRANSFERS = (16, 18)  # ITU-T H.273: PQ, HLG
 
 PIECE = "is a piece of a stream; join it to the stream's first file (cat init.mp4 piece.m4s > whole.mp4)"
 
@@ -98,7 +101,17 @@ def _reader_of(path: Path) -> Reader:
         moves = getattr(image, "is_animated", False)  # the pictures of other formats, such as phones' bursts, are one
         if moves and image.format == "PNG":
             return read_video
-        return read_moving_image if moves and image.format in MOVING else lambda path, _: ([read_image(path)], 1, None)
+        if moves and image.format in MOVING:
+            return read_moving_image
+    problem = HDR_IMAGE if _is_hdr(path) else None
+    return lambda path, _: ([read_image(path)], 1, problem)
+
+
+def _is_hdr(path: Path) -> bool:
+    """Whether an image in ISO's format has the transfer of HDR, PQ or HLG, by its colour box (ISO/IEC 14496-12)."""
+    with path.open("rb") as file:
+        _, found, colours = file.read(HEAD).partition(b"colrnclx")
+    return bool(found) and int.from_bytes(colours[2:4]) in HDR_TRANSFERS
 
 
 def read_image(path: Path) -> Frame:
@@ -121,8 +134,10 @@ def read_moving_image(path: Path, k: int) -> tuple[list[Frame], int, str | None]
     """
     frames = []
     with _opened(path) as image:
-        total = image.n_frames
-        wanted = choose_frames(total, k)
+        total, times = image.n_frames, _times_of(image)
+        by_time = choose_by_time(times, k) if len(times) == total else None
+        wanted = choose_frames(total, k) if by_time is None else by_time
+        lasts = None if by_time is None else length_of_frames(times) / 1000
         for index in wanted:
             try:
                 image.seek(index)
@@ -131,9 +146,20 @@ def read_moving_image(path: Path, k: int) -> tuple[list[Frame], int, str | None]
                 if not frames:
                     raise
                 return frames, total, f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
-            time = image.info.get("timestamp", 0) / 1000
-            frames.append(Frame(index, time, scale, standard, partial(_moving_pixels, path, index)))
+            make_full = partial(_moving_pixels, path, index)
+            frames.append(Frame(index, times[index] / 1000, scale, standard, make_full, lasts=lasts))
     return frames, total, None
+
+
+def _times_of(image: Image.Image) -> list[int]:
+    """When each picture of a moving image is shown, in milliseconds; as far as they can be read."""
+    times = []
+    with suppress(*DAMAGE):
+        for index in range(image.n_frames):
+            image.seek(index)
+            image.load()  # which is when its time is read
+            times.append(image.info.get("timestamp", 0))
+    return times
 
 
 def _moving_pixels(path: Path, index: int) -> np.ndarray:

@@ -11,28 +11,8 @@ from deepfake.datasets.listing import walk
 from deepfake.datasets.video import is_image, is_video
 
 STANDARD_INPUT = "-"
-# of images and of videos that datasets do not have: read, or refused with a reason, rather than passed over in silence
-OTHER_SUFFIXES = (
-    *(".gif", ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".insp"),
-    *(".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod", ".ogv", ".ogm", ".3g2", ".3gpp", ".vob", ".mod", ".mpe", ".m2v"),
-    *(
-        ".asf",
-        ".dvr-ms",
-        ".wtv",
-        ".mxf",
-        ".f4v",
-        ".qt",
-        ".divx",
-        ".xvid",
-        ".dv",
-        ".dif",
-        ".insv",
-        ".360",
-        ".rm",
-        ".rmvb",
-    ),
-    *(".mk3d", ".nut", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m"),
-)
+# of images that datasets cannot have: read, or refused with a reason, rather than passed over in silence
+OTHER_SUFFIXES = (".heic", ".heif", ".hif", ".avif", ".insp")
 # what makes a spreadsheet calculate what it reads in a .csv
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # a folder that steps 00 and 01a have filled: its images are of a video

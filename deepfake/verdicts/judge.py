@@ -58,7 +58,7 @@ class Rule:
     bands: Bands = field(default_factory=dict)
 
     def is_certain(self, verdicts: pd.DataFrame) -> pd.Series:
-        """Whether aggregates of p_real (`average`) lie outside the band for their `frames`, by `decision.is_certain`."""
+        """Whether aggregates of p_real (`average`) lie outside the band for their `frames` (`decision.is_certain`)."""
         return pd.Series(is_certain(verdicts["average"], verdicts["frames"], self.bands), verdicts.index)
 
 
