@@ -36,7 +36,7 @@ def scan_of(
 ) -> Scan:
     """A scan whose faces all have the video's p_real, a second apart; the verdict is by JUDGE unless it is given."""
     faces = tuple(
-        FaceScore(frame, int(person), 25 * frame, float(frame), (10, 20, 30, 40), person, 0.99, p_real)
+        FaceScore(frame, int(person), 25 * frame, float(frame), (10, 20, 30, 40), person, 0.99, p_real=p_real)
         for frame in range(frames if p_real is not None else 0)
         for person in people
     )

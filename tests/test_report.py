@@ -47,7 +47,7 @@ def test_heat_maps_are_explained_where_there_are_some(tmp_path):
 
 
 def test_who_is_drawn_but_does_not_count_is_told_of(tmp_path):
-    stray = FaceScore(0, 1, 0, 0.0, (0, 0, 9, 9), "1", 0.96, 0.3)
+    stray = FaceScore(0, 1, 0, 0.0, (0, 0, 9, 9), "1", 0.96, p_real=0.3)
     scan = scan_of("a.mp4", 0.9, frames=11)
     html = text_of(tmp_path, replace(scan, faces=(*scan.faces, stray)))
     assert '<dd>1 <span class="muted">and 1 in hardly any frame</span></dd>' in html

@@ -246,7 +246,7 @@ def test_pictures_show_the_least_real_face_and_stay_small(clip):
 )
 def test_a_dozen_crops_are_of_everyone_and_what_few_faces_leave_is_of_the_others(faces, chosen):
     scores = [
-        FaceScore(frame, person, frame, float(frame), (0, 0, 9, 9), str(person), 1.0, 0.5)
+        FaceScore(frame, person, frame, float(frame), (0, 0, 9, 9), str(person), 1.0, p_real=0.5)
         for person, count in enumerate(faces)
         for frame in range(count)
     ]

@@ -14,7 +14,7 @@ JUDGE = Judge("m.keras", "meso4", 64, 0.5, {1: (0.4, 0.6)}, 1.3, sample_only=Fal
 
 def scan(name="a.mp4", verdict="FAKE", p_real=0.027, people=1, **others) -> Scan:
     faces = tuple(
-        FaceScore(frame, person, 10 * frame, frame / 2, (1, 2, 3, 4), str(person), 0.99, p_real)
+        FaceScore(frame, person, 10 * frame, frame / 2, (1, 2, 3, 4), str(person), 0.99, p_real=p_real)
         for frame in range(3)
         for person in range(people)
     )

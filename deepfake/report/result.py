@@ -18,8 +18,8 @@ VERDICTS = ("REAL", "FAKE", "UNCERTAIN", "UNKNOWN")
 
 
 @dataclass(frozen=True)
-class FaceScore:
-    """A face and what the model says of it.
+class Seen:
+    """A face that was found, before a model has said anything of it.
 
     `frame` and `face` are FFF and NN of a crop's name, `index` and `time` (seconds) say where in the video the frame
     is. The box x, y, width, height is in pixels of the video's own frames, turned upright; a square of the same
@@ -33,9 +33,15 @@ class FaceScore:
     box: Box
     person: str
     confidence: float
-    p_real: float
     side: int = 0
     still: bool = False
+
+
+@dataclass(frozen=True)
+class FaceScore(Seen):
+    """A face, and the probability of real that a model gives it."""
+
+    p_real: float = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,35 @@ class NotJudged:
     side: int
     confidence: float
     why: str
+
+
+@dataclass(frozen=True)
+class Small:
+    """A frame with faces, by its number: H x W x 3 uint8 RGB, and `scale` times as large as the video's own."""
+
+    frame: int
+    time: float
+    scale: float
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The faces in the frames of a file, and for each its crop, H x W x 3 uint8 RGB.
+
+    `frames` were looked at; `seconds` is the length of the video, 0 for an image. `problem` says what is wrong with the
+    file, if anything. `small` has the frames with faces, for a report. The video was `turned` clockwise by this many
+    degrees to be upright.
+    """
+
+    frames: int
+    seconds: float
+    problem: str | None
+    faces: tuple[Seen, ...]
+    crops: tuple[np.ndarray, ...]
+    small: tuple[Small, ...] = ()
+    not_judged: tuple[NotJudged, ...] = ()
+    turned: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,50 +192,6 @@ class Judge:
     def note(self) -> str:
         """What the model has learnt from, in the few words that go with each verdict; "" where that is not told."""
         return SAMPLE_ONLY_IN_SHORT if self.sample_only else origin(self.name, self.trained_on)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A face as in `scans.FaceScore`, before a model has said anything of it."""
-
-    frame: int
-    face: int
-    index: int
-    time: float
-    box: Box
-    person: str
-    confidence: float
-    side: int = 0
-    still: bool = False
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The faces in the frames of a file, and for each its crop, H x W x 3 uint8 RGB.
-
-    `frames` were looked at; `seconds` is the length of the video, 0 of an image. `problem` says what is wrong with the
-    file, if anything. `small` has the frames with faces, for a report. The video was `turned` by so many degrees
-    clockwise to be upright.
-    """
-
-    frames: int
-    seconds: float
-    problem: str | None
-    faces: tuple[Seen, ...]
-    crops: tuple[np.ndarray, ...]
-    small: tuple["Small", ...] = ()
-    not_judged: tuple[NotJudged, ...] = ()
-    turned: int = 0
-
-
-@dataclass(frozen=True)
-class Small:
-    """A frame with faces, by its number: H x W x 3 uint8 RGB, and `scale` times as large as the video's own."""
-
-    frame: int
-    time: float
-    scale: float
-    image: np.ndarray
 
 
 def people_in(scan: Scan) -> int:
