@@ -253,3 +253,21 @@ def test_frames_that_lie_flat_are_kept_together_with_those_of_their_fakes(tmp_pa
 def test_a_test_fake_of_a_train_original_keeps_its_original(tmp_path):
     touch(tmp_path, "train/real/alice.mp4", "train/fake/carl_fake.mp4", "test/fake/alice_fake.mp4", "test/real/bob.mp4")
     assert read_by_id(tmp_path)["alice_fake"].original == "alice"
+
+
+def test_labels_that_contradict_the_folders_are_refused(folder):
+    (folder / "list.csv").write_text("path,label\nreal/a.mp4,FAKE\nfake/b.MP4,REAL\n")
+    assert "folders that say the opposite" in refused(folder)
+
+
+def test_what_is_no_crop_among_images_is_counted(tmp_path, capsys):
+    read_by_id(touch(tmp_path, "real/a.jpg", "real/b.mp4", "fake/c.jpg", "fake/d.avif"), "images")
+    assert "does not read them as crops: 2, such as d.avif" in capsys.readouterr().out
+
+
+def test_sets_below_folders_of_methods_count_too(tmp_path):
+    files = [f"{label}/{split}/{n}.mp4" for n, split in enumerate(("train", "val")) for label in ("real", "fake/swap")]
+    videos = read_by_id(touch(tmp_path, *files)).values()
+    assert {(video.split, video.method) for video in videos} == {
+        (s, m) for s in ("train", "val") for m in (None, "swap")
+    }

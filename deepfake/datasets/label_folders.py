@@ -17,6 +17,7 @@ from deepfake.datasets.video import (
     bare_name,
     check_name,
     is_image,
+    is_video,
     keep_splits,
     label_of_words,
     to_videos,
@@ -24,6 +25,7 @@ from deepfake.datasets.video import (
 
 # what step 01a calls its crops; `face_records`, which has the rule, needs the datasets itself
 OUR_CROP = re.compile(r".+-\d{3,}-\d{2,}\.png")
+NOT_READ = (".heic", ".heif", ".hif", ".avif")  # images that a scan reads, and OpenCV does not
 OUR_IMAGE = re.compile(r".+-\d{3,}(-\d{2,})?\.png")  # a frame of step 00 too
 
 
@@ -49,7 +51,7 @@ def find_label_folders(videos_dir: Path) -> list[LabelFolder]:
         if label is None and (split := _set_of(folder)):
             labels = [(path, label_of_words(path.name)) for path in inner]
             found += [LabelFolder(path, label, split) for path, label in labels if label is not None]
-        elif label is not None and {"train", "test"} <= set(map(_set_of, inner)):
+        elif label is not None and len({"train", "val", "test"} & set(map(_set_of, inner))) > 1:
             found += [LabelFolder(path, label, _set_of(path)) for path in inner]
         elif label is not None:
             found.append(LabelFolder(folder, label))
@@ -127,6 +129,11 @@ def read_images(videos_dir: Path) -> list[Video]:
     videos = _read_label_folders(videos_dir, find, tie_by_names if in_folders else tie_frames)
     what = "folders of images, each read as a video" if in_folders else "images, each read as a video of its own"
     log.info(f"{videos_dir}: {what}: {len(videos)}")
+    paths = [place / name for folder in folders for place, names in walk(folder.path) for name in names]
+    if others := [path.name for path in paths if is_video(path.name) or path.name.lower().endswith(NOT_READ)]:
+        log.info(
+            f"{videos_dir}: left out, since step 02 does not read them as crops: {len(others)}, such as {others[0]}"
+        )
     if in_folders and sum(video.label == REAL for video in videos) < FEWEST_FOLDERS:
         log.info(
             f"{videos_dir}: fewer than {FEWEST_FOLDERS} of the folders are real; if they divide the images by where "
@@ -145,7 +152,13 @@ def tie_frames(records: list[Record]) -> list[Record]:
     for record in records:
         of_name.setdefault(name_of[record.file], []).append(record)
     reals = {name_of[record.file] for record in records if record.label == REAL}
-    if len(reals) < FEWEST_FOLDERS or sum(record.label == REAL for record in records) < 2 * len(reals):
+    alone = sum(record.label == REAL for record in records) < 2 * len(reals)
+    if alone or len(reals) < FEWEST_FOLDERS:
+        if not alone and len(reals) > 1:
+            log.info(
+                f"images are named alike but for a last number, such as {records[0].file}; if they are frames of "
+                "videos, put those of each video into a folder of its own, so that they stay in one set"
+            )
         return tie_by_names(records)
     log.info(
         f"images whose names differ in a last number only, kept together as frames of one video: {len(of_name)} names"
@@ -164,14 +177,17 @@ def _read_label_folders(
     videos_dir: Path, find: Callable[[Path], list[Path]], tie: Callable[[list[Record]], list[Record]] = tie_by_names
 ) -> list[Video]:
     records, folders = [], find_label_folders(videos_dir)
+    divided = any(folder.split for folder in folders)
     _tell_of_other_folders(videos_dir, folders, find)
     for folder in folders:
         for path in find(folder.path):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
-            below = path.relative_to(folder.path).parts
-            method = below[0] if folder.label == FAKE and len(below) > 1 else None
-            records.append(Record(file, folder.label, str(videos_dir), method=method, split=folder.split))
+            below = path.relative_to(folder.path).parts[:-1]
+            sets = [SPLIT_NAMES[part.lower()] for part in below if divided and part.lower() in SPLIT_NAMES]
+            methods = [part for part in below if folder.label == FAKE and part.lower() not in SPLIT_NAMES]
+            split, method = folder.split or next(iter(sets), None), next(iter(methods), None)
+            records.append(Record(file, folder.label, str(videos_dir), method=method, split=split))
     if len({record.split for record in records}) == 1:  # one set alone divides nothing
         records = [replace(record, split=None) for record in records]
     _tell_of_shared_names(records)

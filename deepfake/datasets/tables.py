@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.core.errors import UserError
-from deepfake.core.labels import FAKE, REAL
+from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
 from deepfake.datasets.listing import (
     is_visible,
@@ -75,7 +75,6 @@ def read_csv_records(path: Path) -> list[Record]:
     listed = [(f"{path}, line {line}", row[column].replace("\\", "/"), row) for line, row in rows]
     one = LABEL_COLUMNS[label]
     if DFDC_LIST in path.stem.lower() and set(DFDC_COLUMNS) <= set(rows[0][1]):
-        log.info(f"{path}: read as DFDC's own list, whose label 1 is fake; call the column is_real if its 1 is real")
         one = FAKE
     return _records(path, listed, label, one)
 
@@ -162,6 +161,9 @@ def _records(
             f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}"
         )
     _check_numbers(path, by_number, words, label, one)
+    _check_folders(path, records)
+    if by_number and one == FAKE and label == "label":
+        log.info(f"{path}: read as DFDC's own list, whose label 1 is fake; call the column is_real if its 1 is real")
     if by_number and one == REAL and label in ("label", "class"):
         log.info(f"{path}: labels in numbers, read as 1 for real and 0 for fake")
     return records
@@ -208,6 +210,21 @@ def _check_numbers(path: Path, records: list[Record], words: Mapping[str, set[in
         raise UserError(
             f"{path}: {json.dumps(turned[0].file)} has the {label} {number}, and {len(turned)} of {len(told)} names or "
             f"other columns say the opposite: here 1 is {meaning}; call the column {other} if it is not"
+        )
+
+
+def _check_folders(path: Path, records: list[Record]) -> None:
+    """Refuse labels that contradict the folders of most videos: real/a.mp4 that is called FAKE."""
+    told = []
+    for record in records:
+        labels = {label_of_words(folder) for folder in record.file.split("/")[:-1]} - {None}
+        told += [(record, min(labels))] if len(labels) == 1 else []
+    turned = [record for record, label in told if record.label != label]
+    if len(turned) > len(told) / 2:
+        label = LABEL_NAMES[turned[0].label].upper()
+        raise UserError(
+            f"{path}: {json.dumps(turned[0].file)} is {label} there, and so are {len(turned)} of {len(told)} videos in "
+            "folders that say the opposite; mend the table or the folders"
         )
 
 
