@@ -34,7 +34,7 @@ from deepfake.models.info import (
     rule_in_words,
 )
 from deepfake.report.page import MOST_VIDEOS, write_report
-from deepfake.report.test_set import Sources, errors_first, judge_of, judged_crops, scans_of
+from deepfake.report.test_set import JudgedCrop, Sources, errors_first, judge_of, judged_crops, scans_of
 from deepfake.split.manifest import Entry, read_entries
 from deepfake.split.record import read_address
 from deepfake.verdicts.aggregates import ORIGINS, aggregate_videos
@@ -247,6 +247,25 @@ def judge_videos(
     verdicts, rows = run_spark(predictions, master, entries, rule, MOST_VIDEOS if sources else 0)
     if manifest:
         verdicts = add_origins(verdicts, entries, manifest)
+    log.info(write_verdicts(verdicts, rule, sample_only, out_dir))
+    behind = judged_crops(rows, entries)
+    crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
+    draw_worst(verdicts, behind, crops, rule, out_dir / "Errors.png")
+    if sources:
+        painted = info_beside(sources.model) if sources.model else UNKNOWN
+        judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
+        scans = scans_of(errors_first(verdicts, rule.is_certain(verdicts)), behind, sources, crops or None, judge)
+        write_report(scans, judge, out_dir / "report.html", title="The test set's videos")
+        log.info(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
+    log.info(f"04: {said_of_rule(rule, model, source, threshold)}")
+    log.info(f"04: {len(verdicts)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
+    if sample_only:
+        log.info(f"04: {SAMPLE_ONLY}")
+    return 0
+
+
+def write_verdicts(verdicts: pd.DataFrame, rule: Rule, sample_only: bool | None, out_dir: Path) -> str:
+    """Write the verdicts as a table and a text, their confusion matrix and metrics; gives the text's first lines."""
     scores = score(verdicts["label"], verdicts["average"], rule.threshold)
     table = verdict_table(verdicts, rule)
     text = report_text(scores, table, sample_only, rule)
@@ -255,33 +274,22 @@ def judge_videos(
         temporary.write_text(text, encoding="utf-8")
     plot_confusion(scores.confusion, "Test videos", out_dir / "ConfusionVideo.png")
     write_video_metrics(verdicts, out_dir, sample_only, rule)
-    log.info(text.split("\n\n")[0])
-    crops = manifest and (manifest if manifest.is_dir() else manifest.parent)
-    behind = judged_crops(rows, entries)
-    try:
-        if not crops or not ((crops / "test").is_dir() or read_address(crops)):
-            raise UserError("--manifest in the folder of the crops would give one")
-        pictured = [(crop.file, crop.p_real) for crop in behind]
-        draw_errors(verdicts, pictured, crops, out_dir / "Errors.png", rule.threshold)
-    except UserError as error:  # the verdicts stand, whether there is a picture or a table of crops is out of reach
-        (out_dir / "Errors.png").unlink(missing_ok=True)  # of other predictions
-        log.info(f"04: no Errors.png; {error}")
-    if sources:
-        painted = info_beside(sources.model) if sources.model else UNKNOWN
-        judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
-        ordered = errors_first(verdicts, rule.is_certain(verdicts))
-        write_report(
-            scans_of(ordered, behind, sources, crops or None, judge),
-            judge,
-            out_dir / "report.html",
-            title="The test set's videos",
-        )
-        log.info(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
-    log.info(f"04: {said_of_rule(rule, model, source, threshold)}")
-    log.info(f"04: {len(table)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
-    if sample_only:
-        log.info(f"04: {SAMPLE_ONLY}")
-    return 0
+    return text.split("\n\n")[0]
+
+
+def draw_worst(
+    verdicts: pd.DataFrame, behind: Sequence[JudgedCrop], crops: Path | None, rule: Rule, path: Path
+) -> None:
+    """Draw the worst mistakes from the folder of the crops; without it no old picture stays, and a line says why."""
+    problem: object = "--manifest in the folder of the crops would give one"
+    if crops and ((crops / "test").is_dir() or read_address(crops)):
+        try:
+            draw_errors(verdicts, [(crop.file, crop.p_real) for crop in behind], crops, path, rule.threshold)
+            return
+        except UserError as error:  # the verdicts stand, whether or not the crops can be read
+            problem = error
+    path.unlink(missing_ok=True)
+    log.info(f"04: no {path.name}; {problem}")
 
 
 def run_spark(
