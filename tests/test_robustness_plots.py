@@ -5,6 +5,8 @@ import pytest
 from deepfake.metrics import Figure
 from deepfake.robustness_plots import plot_robustness
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("lowest", [0.9, 0.1])

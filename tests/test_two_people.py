@@ -13,6 +13,7 @@ from deepfake.frames import read_png
 from deepfake.predictions import write_predictions
 from deepfake.sample import draw_dataset
 from deepfake.splits import read_manifest, write_sets
+from deepfake.verdicts import judge_videos
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +50,7 @@ def changed(videos_dir, entry, original_of, boxes):
 
 def verdicts(folder, aggregate):
     out_dir = folder / aggregate
-    done = run_step(
-        "04", "--predictions", folder / "cnn_preds_values.parquet", "--aggregate", aggregate, "--out-dir", out_dir
-    )
-    assert done.returncode == 0, done.stderr
+    judge_videos(folder / "cnn_preds_values.parquet", out_dir, "local[1]", aggregate=aggregate)
     with (out_dir / "video_verdicts.csv").open() as file:
         return list(csv.DictReader(file))
 
