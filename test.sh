@@ -1,10 +1,22 @@
 #!/usr/bin/env bash
 # Sets everything up, then checks the style and runs the tests; arguments go to pytest, such as -m "not slow".
+# With --quick first: the tests that take a minute in all and need no Java, browser or queue.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$HOME_DIR"
 install requirements-dev.txt
+
+check_style() {
+    "$PYTHON" -m ruff check
+    "$PYTHON" -m ruff format --check
+}
+
+if [ "${1:-}" = --quick ]; then
+    check_style
+    exec "$PYTHON" -m pytest -m quick -n 2 --dist worksteal -q "${@:2}"
+fi
+
 ensure_java
 ensure_chromium
 
@@ -23,6 +35,5 @@ ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid
 }
 case "$*" in *"not slurm"*) ;; *) ensure_queues ;; esac
 
-"$PYTHON" -m ruff check
-"$PYTHON" -m ruff format --check
+check_style
 "$PYTHON" -m pytest "$@"

@@ -25,15 +25,15 @@ FILES = 16
 FIND = """
 import sys
 from pathlib import Path
-from deepfake.splits import read_manifest
-from deepfake.evaluation import read_sets
+from deepfake.split.manifest import read_manifest
+from deepfake.evaluation.evaluate import read_sets
 print(sum(len(entries) for entries in read_sets(Path(sys.argv[1])).values()))
 """
 READ = """
 import sys, time
 from pathlib import Path
-from deepfake.crop_sets import cached, crop_set
-from deepfake.splits import read_manifest
+from deepfake.inputs.crop_set import cached, crop_set
+from deepfake.split.manifest import read_manifest
 folder = Path(sys.argv[1])
 crops = crop_set(read_manifest(folder), folder, 128)
 for _ in range(2):

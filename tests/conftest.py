@@ -1,13 +1,18 @@
 """What many tests use: the folder of real clips, small real videos, crops, and the scripts as users run them."""
 
+import fcntl
+import io
 import json
 import os
+import runpy
 import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
+from quick import is_quick, loads_a_framework
 
 from deepfake.core.errors import UserError
 from deepfake.core.messages import show_messages
@@ -51,21 +57,42 @@ settings.load_profile("any machine")
 show_messages()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m quick` does not even import the files of tests that load TensorFlow or Spark."""
+    quick = config.option.markexpr == "quick" and collection_path.suffix == ".py"
+    return True if quick and loads_a_framework(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests that need Java or Chromium where it is not: `./test.sh` installs both, plain pytest does not."""
+    """Mark the quick tests; skip those that need Java or Chromium where `./test.sh` has not installed it."""
+    for item in items:
+        if is_quick(item):
+            item.add_marker("quick")
+    skip_without("browser", items, None if CHROMIUM else "no Chromium found: sudo apt-get install chromium")
+    for marker in ("spark", "cluster"):
+        if any(item.get_closest_marker(marker) for item in items):
+            skip_without(marker, items, reason_without_java())
+
+
+def skip_without(marker: str, items: list[pytest.Item], reason: str | None) -> None:
+    """Skip the tests that are marked so, where there is a reason to."""
+    for item in items:
+        if reason and item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@cache
+def reason_without_java() -> str | None:
+    """Why Spark cannot start here; None where it can."""
     from deepfake.jobs.spark_session import (
         check_java,  # not above, where every process that a test starts would load Spark
     )
 
-    reasons = {"browser": None if CHROMIUM else "no Chromium found: sudo apt-get install chromium"}
     try:
-        check_java()
+        return check_java()
     except UserError as error:
-        reasons |= {"spark": str(error), "cluster": str(error)}
-    for item in items:
-        for marker, reason in reasons.items():
-            if reason and item.get_closest_marker(marker):
-                item.add_marker(pytest.mark.skip(reason=reason))
+        return str(error)
 
 
 @pytest.fixture(scope="session")
@@ -107,12 +134,66 @@ def real_faces() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_work(real_clips, tmp_path_factory) -> Path:
+    """The work folder of steps 00 and 01a on the real clips, to be read only."""
+
+    def crop(folder: Path) -> None:
+        for step in ("00", "01a"):
+            done = run_step(step, "--videos-dir", real_clips, "--work-dir", folder, timeout=900)
+            assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "real-work", crop)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A folder with a split_dataset/ and all that step 03 wrote into out/, to be read only."""
+    from test_training import train_briefly
+
+    return made_once(tmp_path_factory, "trained", train_briefly)
+
+
+@pytest.fixture(scope="module")
+def stops_spark() -> Iterator[None]:
+    """Other files start sessions of other settings."""
+    from pyspark.sql import SparkSession
+
+    yield
+    if session := SparkSession.getActiveSession():
+        session.stop()
+
+
+@pytest.fixture
+def spark(stops_spark):
+    """The Spark session of a file's tests; what stops it, as step 04 does, lets the next test start another."""
+    from pyspark.sql import SparkSession
+
+    from deepfake.jobs.spark_session import start_spark
+
+    return SparkSession.getActiveSession() or start_spark("local[1]")
+
+
+@pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """A running Spark cluster of a master and two workers, for tests that are marked `cluster`."""
     from spark_cluster import running_cluster
 
     with running_cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first test to ask for it makes, for all processes in which tests run at the same time."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 def picture(number: int, width: int, height: int) -> np.ndarray:
@@ -295,6 +376,23 @@ def run_step(step: str, *arguments: object, **options) -> subprocess.CompletedPr
     (script,) = ROOT.glob(f"{step}-*.py")
     command = [sys.executable, str(script), *map(str, arguments)]
     return subprocess.run(command, **{"capture_output": True, "text": True, "timeout": 120, **options})
+
+
+def run_main(step: str, *arguments: object) -> int:
+    """Do what the script of a step does, in this process: it raises what the script would tell its user."""
+    (script,) = ROOT.glob(f"{step}-*.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script.name, *map(str, arguments)])
+        return runpy.run_path(str(script))["main"]()
+
+
+def refused_options(step: str, *arguments: object) -> str:
+    """What the script of a step says of options that it refuses."""
+    said = io.StringIO()
+    with redirect_stderr(said), pytest.raises(SystemExit) as ended:
+        run_main(step, *arguments)
+    assert ended.value.code == 2
+    return said.getvalue()
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

@@ -1,6 +1,5 @@
 """The sets of datasets that bring their own rules: an official split is kept, and no identity is in two of our sets."""
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -321,8 +320,7 @@ def test_few_pairs_of_each_identity_are_enough_to_find_disjoint_ones(seed):
         assert _disjoint(_few_of_each(pairs, 6), count) == _disjoint(pairs, count)
 
 
-def test_two_persons_with_thousands_of_others_are_divided_quickly():
-    started = time.monotonic()
+def test_of_two_persons_with_thousands_of_others_few_pairs_are_tried():
     names = [frozenset((hub, f"id{number}")) for hub in ("a", "b") for number in range(4000)]
-    assert _disjoint(_few_of_each(names, 6), 3) is None
-    assert time.monotonic() - started < 1
+    few = _few_of_each(names, 6)
+    assert len(few) <= 2 * 6 and _disjoint(few, 3) is None

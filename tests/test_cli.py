@@ -6,16 +6,16 @@ import pty
 import subprocess
 import sys
 import termios
-import time
 
 import pytest
-from conftest import ROOT, make_video, run_step, write_metadata
+from conftest import ROOT, make_video, refused_options, run_step, write_metadata
 
 from deepfake.core.cli import hushed, number, progress, whole_number
 from deepfake.jobs.options import SUBMITTED, add_spark_option
 
 SCRIPTS = sorted(ROOT.glob("[0-9]*.py"))
 HEAVY = {"tensorflow", "keras", "pyspark"}
+SLOW = {"onnxruntime", "matplotlib", "sklearn", "pandas", "pyarrow", "av"}  # less so, yet seconds in all
 
 
 def python(code: str, *arguments: object) -> subprocess.CompletedProcess:
@@ -24,28 +24,16 @@ def python(code: str, *arguments: object) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
-def test_help_answers_within_a_second(script):
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        shown = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, timeout=60)
-        seconds.append(time.perf_counter() - start)
-        if seconds[-1] < 1:
-            break
-    assert min(seconds) < 1
-    assert shown.returncode == 0 and not shown.stderr
-    assert "usage: " in shown.stdout and "Reads:" in shown.stdout and "Writes:" in shown.stdout
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
-def test_help_loads_neither_tensorflow_nor_spark(script):
+def test_help_is_quick_as_it_loads_nothing_that_takes_long(script):
     code = (
         "import runpy, sys\n"
         "sys.argv = [sys.argv[1], '--help']\n"
         "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        f"except SystemExit: print('loaded:', sorted({HEAVY} & set(sys.modules)))"
+        f"except SystemExit as end: print('ended:', end.code, sorted({HEAVY | SLOW} & set(sys.modules)))"
     )
-    assert python(code, script).stdout.splitlines()[-1] == "loaded: []"
+    shown = python(code, script)
+    assert shown.stdout.splitlines()[-1] == "ended: 0 []" and not shown.stderr
+    assert "usage: " in shown.stdout and "Reads:" in shown.stdout and "Writes:" in shown.stdout
 
 
 @pytest.mark.parametrize(
@@ -65,9 +53,7 @@ def test_a_module_loads_only_the_framework_that_it_works_with(module, absent):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_an_option_that_does_not_exist_is_refused(script):
-    shown = subprocess.run([sys.executable, script, "--no-such-option"], capture_output=True, text=True, timeout=60)
-    assert shown.returncode == 2
-    assert "--no-such-option" in shown.stderr and "Traceback" not in shown.stderr
+    assert "--no-such-option" in refused_options(script.name.partition("-")[0], "--no-such-option")
 
 
 @pytest.mark.parametrize(("minimum", "text", "value"), [(1, "1", 1), (1, "11", 11), (0, "0", 0), (-5, "-3", -3)])

@@ -5,6 +5,8 @@ import pytest
 from deepfake.evaluation.compare_plot import plot_runs
 from deepfake.evaluation.metrics import Figure
 
+pytestmark = pytest.mark.slow
+
 FIGURES = {
     "usual": (Figure(0.9, 0.8, 0.95), Figure(0.3, 0.2, 0.4), Figure(0.85, 0.8, 0.9)),
     "not defined": (Figure(np.nan), Figure(0.4), Figure(1, 1, 1)),

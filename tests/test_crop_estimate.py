@@ -16,6 +16,8 @@ sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started the
 
 from crop_estimate import MARGINS, Rule, cut_by, drawn_frames, error, frames_of_clips, moved, with_faces
 
+pytestmark = pytest.mark.slow
+
 RULES = [Rule(margin, square, stretched=True) for margin, square in product(MARGINS, (True, False))]
 
 

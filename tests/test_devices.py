@@ -14,14 +14,14 @@ from deepfake.models.runtime import choose_precision, gpus, keras, set_precision
 ON_TWO_DEVICES = """
 import json, signal, sys
 from pathlib import Path
-from deepfake.devices import keras, strategy_for, tf
+from deepfake.models.runtime import keras, strategy_for, tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from deepfake.checkpoints import Keeper, read_progress
-from deepfake.evaluation import raw_predictions, read_sets
-from deepfake.modelinfo import ModelInfo
-from deepfake.options import Options
-from deepfake.training import fit
+from deepfake.training.checkpoints import Keeper, read_progress
+from deepfake.evaluation.evaluate import raw_predictions, read_sets
+from deepfake.models.info import ModelInfo
+from deepfake.training.options import Options
+from deepfake.training.loop import fit
 from test_training import small_model
 
 def plain_model():

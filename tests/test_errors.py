@@ -9,6 +9,8 @@ from conftest import move_to_table
 from deepfake.evaluation.worst_mistakes import MOST_CROPS, MOST_VIDEOS, draw_errors, most_wrong
 from deepfake.frames.png import write_png
 
+pytestmark = pytest.mark.slow
+
 ORANGE, BLUE = (228, 87, 46), (76, 120, 168)
 
 

@@ -9,6 +9,8 @@ import pytest
 from deepfake.explore.plots import _range, draw_exploration
 from deepfake.explore.video_stats import Facts, find_outliers
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 GOOD = {"frames": 11, "faces": 11, "frames_with_face": 11, "share_with_face": 1, "faces_a_frame": 1, "people": 1}
 GOOD |= {"confidence": 0.99, "share_rescued": 0, "crop_side": 140, "luma": 100}

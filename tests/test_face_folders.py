@@ -35,10 +35,12 @@ def test_crops_of_others_are_folders_that_the_tables_list(tmp_path, capsys):
     )
 
 
+COLUMNS = ("file", "filename", "video", "videoname", "video_name", "name", "video_id", "id", "", "Unnamed: 0")
+
+
 @pytest.mark.parametrize(
-    "column", ["file", "filename", "video", "videoname", "video_name", "name", "video_id", "id", "", "Unnamed: 0"]
+    ("column", "name"), [*((column, "aaa.mp4") for column in COLUMNS), ("file", "aaa"), ("file", "train/aaa.mp4")]
 )
-@pytest.mark.parametrize("name", ["aaa", "aaa.mp4", "train/aaa.mp4"])
 def test_a_video_may_be_named_in_several_columns(tmp_path, column, name):
     folder = touch(tmp_path, "train/aaa/0.png")
     (folder / "metadata.csv").write_text(f"{column},label\n{name},REAL\n")

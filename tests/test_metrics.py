@@ -121,6 +121,7 @@ def test_verdict_figures_are_those_counted_by_hand_at_any_threshold():
     assert math.isnan(measure(labels, p_real, threshold=0)["fake_precision"])
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_crops_take_seconds():
     rng = np.random.default_rng(0)
     labels, p_real = rng.integers(0, 2, 100_000), rng.random(100_000)
@@ -184,6 +185,7 @@ def test_a_difference_of_two_models_is_paired():
     )
 
 
+@pytest.mark.slow
 def test_models_that_know_nothing_seldom_differ_by_more_than_chance():
     """Of models with noise for predictions about one pair in twenty differs, as a p value promises."""
     labels, groups = np.tile([0, 1], 40), np.repeat(np.arange(40), 2)

@@ -6,6 +6,8 @@ from sklearn import metrics as sk
 from deepfake.evaluation.metrics import Ranking, measure_with_intervals
 from deepfake.evaluation.plots import plot_confusion, plot_curves, plot_history
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "confusion", [[[20, 1], [3, 18]], [[0, 0], [0, 4]], [[0, 0], [0, 0]], [[100000, 2], [3, 90000]]]

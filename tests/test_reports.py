@@ -8,6 +8,8 @@ import pytest
 
 from deepfake.evaluation.metric_files import write_metrics
 
+pytestmark = pytest.mark.slow
+
 LABELS = np.array([1, 1, 1, 0, 0, 0])
 P_REAL = np.array([0.9, 0.8, 0.4, 0.1, 0.2, 0.6])
 GROUPS = ["a", "b", "c", "a", "b", "c"]

@@ -5,6 +5,8 @@ import pytest
 from deepfake.evaluation.metrics import Figure
 from deepfake.evaluation.robustness_plot import plot_robustness
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("lowest", [0.9, 0.1])

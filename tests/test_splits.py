@@ -67,7 +67,7 @@ def count(items: list[Crops], label: int) -> int:
     return sum(len(item) for item in items if item.video.label == label)
 
 
-RANDOM = [(seed, groups) for seed in range(30) for groups in (0, 2, 8, 40)]
+RANDOM = [(seed, (0, 2, 8, 40)[seed % 4]) for seed in range(16)]
 
 
 @pytest.mark.parametrize(("seed", "groups"), RANDOM)
@@ -123,7 +123,7 @@ def test_many_equal_groups_are_shared_out_eighty_ten_ten(fakes):
         assert count(sets[split], REAL) == count(sets[split], FAKE) == share * 1100
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_many_unequal_groups_are_shared_out_about_eighty_ten_ten(seed):
     crops = random_crops(seed, groups=100)
     assigned = assign_groups(crops)

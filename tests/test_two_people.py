@@ -14,6 +14,7 @@ from deepfake.sample.dataset import draw_dataset
 from deepfake.split.crops import find_crops
 from deepfake.split.manifest import read_manifest
 from deepfake.split.prepare import write_sets
+from deepfake.verdicts.judge import judge_videos
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +51,7 @@ def changed(videos_dir, entry, original_of, boxes):
 
 def verdicts(folder, aggregate):
     out_dir = folder / aggregate
-    done = run_step(
-        "04", "--predictions", folder / "cnn_preds_values.parquet", "--aggregate", aggregate, "--out-dir", out_dir
-    )
-    assert done.returncode == 0, done.stderr
+    judge_videos(folder / "cnn_preds_values.parquet", out_dir, "local[1]", aggregate=aggregate)
     with (out_dir / "video_verdicts.csv").open() as file:
         return list(csv.DictReader(file))
 

@@ -248,6 +248,7 @@ def test_of_any_json_come_videos_or_the_one_documented_error(content):
     assert source_groups(videos).keys() == set(ids)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200) | st.text().map(str.encode) | JSON.map(lambda item: json.dumps(item).encode()))
 def test_of_any_file_come_videos_or_the_one_documented_error(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "of_any_file"  # one for all examples, and nothing else in it

@@ -1,4 +1,4 @@
-"""Exploration.png: what `deepfake.facts` found in a dataset, on one page."""
+"""Exploration.png: what `explore.video_stats` found in a dataset, on one page."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def resize(crop: np.ndarray, image_size: int) -> np.ndarray:
-    """Bring a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8, bit for bit as `inputs.resize_crop` does.
+    """Bring a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8, bit for bit as `crop_set.resize_crop` does.
 
     That is linear interpolation, over more pixels where it shrinks (Turkowski 1990, Filters for Common Resampling
     Tasks), rows first, summed from left to right in float32 as TensorFlow's ScaleAndTranslate sums.

@@ -27,9 +27,9 @@ class ModelInfo:
 
     `sequence` names the head of a model that judges `frames` crops together. The logits of its predictions are divided
     by `temperature`. A video is real where the mean of its frames is above `threshold`; it is uncertain where the mean
-    lies within the one of `bands` for as many frames (`rules.band_for`). A model of others may know white as 1
-    (`pixel_max`), and may give the probability of what it takes for `positive`, fake; see `rules.scaled` and
-    `rules.as_p_real`. Its crops were cut by `crop_rule`; None if that is not known. A model that is passed on has a
+    lies within the one of `bands` for as many frames (`decision.band_for`). A model of others may know white as 1
+    (`pixel_max`), and may give the probability of what it takes for `positive`, fake; see `decision.scaled` and
+    `decision.as_p_real`. Its crops were cut by `crop_rule`; None if that is not known. A model that is passed on has a
     `name`, and says what it was `trained_on`.
     """
 

@@ -57,7 +57,7 @@ def choose_model(named: str | None, step: str) -> Path:
 
 
 def _knows_sample_only(path: Path) -> bool:
-    """As `models.knows_sample_only`, by what the file and the .json beside it say: TensorFlow is not loaded for it."""
+    """As `model.knows_sample_only`, by what the file and the .json beside it say: TensorFlow is not loaded for it."""
     config = read_config(path)
     inner = config.get("config") if isinstance(config, dict) else None
     marked = isinstance(inner, dict) and inner.get("name") == SAMPLE_ONLY_NAME

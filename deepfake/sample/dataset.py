@@ -1,7 +1,7 @@
 """Draw a sample dataset: videos of drawn people and fakes of them, in the form of the DFDC.
 
 Every original has its own person. A fake is the same scene and motion with the face of another original's
-person put into it by one of the methods of `deepfake.drawing.swaps`. The same arguments always give the same bytes.
+person put into it by one of the methods of `deepfake.sample.swaps`. The same arguments always give the same bytes.
 """
 
 import argparse

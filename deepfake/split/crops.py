@@ -25,7 +25,7 @@ class Crops:
     """A video with its source group and the paths of its crops, in order.
 
     `names` are what the crops are called in the sets, where someone else made them; those of step 01a keep theirs.
-    Crops in a table have no paths; `rows` are then their places in its listing (`table_crops.Listing`).
+    Crops in a table have no paths; `rows` are then their places in its listing (`table_reader.Listing`).
     """
 
     video: Video

@@ -8,6 +8,8 @@ import sys
 import pytest
 from conftest import ROOT, touch, write_metadata
 
+pytestmark = pytest.mark.slow
+
 QUEUES = {"slurm": "sbatch", "gridengine": "qsub"}
 CANCEL = {"slurm": "scancel", "gridengine": "qdel"}
 
