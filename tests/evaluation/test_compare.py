@@ -4,7 +4,7 @@ import sys
 
 import cv2
 from conftest import ROOT
-from test_runs import write_run
+from test_compare_runs import write_run
 
 
 def test_the_command_writes_table_and_picture(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from conftest import move_to_table
-from test_inputs import CACHES, SIZE, write_crops
+from test_batches import CACHES, SIZE, write_crops
 
 from deepfake.core.errors import UserError
 from deepfake.faces.crop import TYPICAL_LANDMARKS

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 from conftest import ROOT, write_metadata
-from test_facts import write_faces
+from test_video_stats import write_faces
 
 
 def test_the_command_writes_text_list_and_pictures(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT, run_step, tree
 from spark_cluster import SPARK, below, kill_with_all_below
 from spark_work import draw_videos, nodes_that_know_this_module, someone_at_work, times_begun, work_by_name
-from test_spark_crops import check_rows, rows_of
+from test_table_writer import check_rows, rows_of
 
 from deepfake.core.crop_rule import CropRule
 from deepfake.faces.files import crop_all_videos
