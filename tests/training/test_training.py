@@ -190,7 +190,7 @@ def same_weights(a, b):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+@pytest.mark.parametrize("cache", ["disk", "none"])  # `fitted` has its crops in memory
 def test_the_same_seed_gives_the_same_history_and_weights_whatever_the_cache(fitted, split_dir, tmp_path, cache):
     model, _ = fit_small(tmp_path, split_dir, cache=cache)
     assert read_history(tmp_path) == read_history(fitted[0]) and len(read_history(tmp_path)) == 4
@@ -200,12 +200,12 @@ def test_the_same_seed_gives_the_same_history_and_weights_whatever_the_cache(fit
 
 @pytest.mark.slow
 def test_another_seed_gives_another_history(fitted, split_dir, tmp_path):
-    fit_small(tmp_path, split_dir, seed=1)
-    assert read_history(tmp_path) != read_history(fitted[0])
+    fit_small(tmp_path, split_dir, seed=1, stop_after=1)
+    assert read_history(tmp_path)[0] != read_history(fitted[0])[0]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stops", [[1], [2], [3], [1, 2, 3], [4]], ids=str)
+@pytest.mark.parametrize("stops", [[1, 2, 3], [4]], ids=str)
 def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been(fitted, split_dir, tmp_path, stops):
     fit_small(tmp_path, split_dir, stop_after=stops[0])
     for stop in [*stops[1:], 0]:
@@ -231,7 +231,7 @@ def fitted_with_extras(split_dir, tmp_path_factory):
 
 # of 16 crops in batches of 4, two epochs in each phase: in the first, at the end of one, in one of the other phase
 @pytest.mark.slow
-@pytest.mark.parametrize(("batch", "kept"), [(2, (0, 2)), (8, (2, 0)), (9, (2, 1)), (14, (3, 2))])
+@pytest.mark.parametrize(("batch", "kept"), [(2, (0, 2)), (8, (2, 0)), (14, (3, 2))])
 def test_the_warning_of_a_queue_ends_training_after_the_batch_and_resumed_it_ends_as_if_there_had_been_none(
     fitted_with_extras, split_dir, tmp_path, batch, kept
 ):
@@ -247,30 +247,37 @@ def test_the_warning_of_a_queue_ends_training_after_the_batch_and_resumed_it_end
     assert same_weights(models[0].get_weights(), models[1].get_weights())
 
 
+SHORT = {"weights": "none", "epochs": 1, "augment": "none"}
+
+
+@pytest.fixture(scope="module")
+def plain(split_dir, tmp_path_factory):
+    """The weights after one epoch in which nothing is drawn at random or averaged."""
+    return fit_small(tmp_path_factory.mktemp("small") / "out", split_dir, **SHORT)[0].get_weights()
+
+
 @pytest.mark.slow
-def test_the_average_of_the_weights_is_validated_and_kept_and_training_goes_on_with_the_weights(split_dir, tmp_path):
-    options = {"weights": "none", "epochs": 1, "augment": "none"}
-    plain, _ = fit_small(tmp_path / "plain", split_dir, **options)
+def test_the_average_of_the_weights_is_validated_and_kept_and_training_goes_on_with_the_weights(
+    plain, split_dir, tmp_path
+):
     # a momentum of nearly 1 leaves the average where the first step led
-    model, keeper = fit_small(tmp_path / "ema", split_dir, ema=0.99999, **options)
+    model, keeper = fit_small(tmp_path / "ema", split_dir, ema=0.99999, **SHORT)
     kept = load_model(keeper.model_path)
     kept.compile(loss="binary_crossentropy")
     crops = crop_set(read_sets(split_dir)["val"], split_dir, SIZE)
     found = kept.evaluate(crop_batches(crops, 16), verbose=0)
     assert found == pytest.approx(keeper.progress.history["val_loss"][0], rel=1e-4)
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain.get_weights(), strict=True))
-    assert not all(np.allclose(a, b, atol=1e-4) for a, b in zip(kept.get_weights(), plain.get_weights(), strict=True))
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain, strict=True))
+    assert not all(np.allclose(a, b, atol=1e-4) for a, b in zip(kept.get_weights(), plain, strict=True))
 
 
 @pytest.mark.slow
-def test_the_mean_with_the_start_is_kept_and_training_goes_on_with_the_weights(split_dir, tmp_path):
-    options = {"weights": "none", "epochs": 1, "augment": "none"}
-    start, (plain, _) = small_model().get_weights(), fit_small(tmp_path / "plain", split_dir, **options)
-    model, keeper = fit_small(tmp_path / "mean", split_dir, average_start=0.75, **options)
-    means = [0.75 * a + 0.25 * b for a, b in zip(start, plain.get_weights(), strict=True)]
+def test_the_mean_with_the_start_is_kept_and_training_goes_on_with_the_weights(plain, split_dir, tmp_path):
+    model, keeper = fit_small(tmp_path / "mean", split_dir, average_start=0.75, **SHORT)
+    means = [0.75 * a + 0.25 * b for a, b in zip(small_model().get_weights(), plain, strict=True)]
     kept = load_model(keeper.model_path).get_weights()
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(kept, means, strict=True))
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain.get_weights(), strict=True))
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain, strict=True))
     with pytest.raises(UserError, match="--average-start goes with --weights FILE of a whole model"):
         resolved(Options(weights="none", average_start=0.5))
 
@@ -303,7 +310,7 @@ def test_patience_ends_a_training_that_gets_no_better(split_dir, tmp_path):
 
 @pytest.mark.slow
 def test_the_loss_is_against_smoothed_labels_where_asked(split_dir, tmp_path):
-    model, _ = fit_small(tmp_path, split_dir, epochs=1, label_smoothing=0.1)
+    model, _ = fit_small(tmp_path, split_dir, label_smoothing=0.1, **SHORT)
     crops = crop_set(read_sets(split_dir)["val"], split_dir, SIZE)
     p = np.clip(model.predict(crop_batches(crops, 16), verbose=0).astype(float), 1e-7, 1 - 1e-7)
     targets = np.where(crops.labels == 1, 0.95, 0.05)
@@ -314,7 +321,7 @@ def test_the_loss_is_against_smoothed_labels_where_asked(split_dir, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{"balance": "equal"}, {"balance": "weights"}, {"crops_per_video": 2}])
 def test_every_way_to_draw_crops_trains(split_dir, tmp_path, options):
-    fit_small(tmp_path, split_dir, epochs=2, **options)
+    fit_small(tmp_path, split_dir, **SHORT | options)
     assert all(math.isfinite(float(row["loss"])) for row in read_history(tmp_path))
 
 
@@ -328,22 +335,27 @@ def test_a_crop_that_cannot_be_read_ends_training_with_the_users_error(tmp_path)
     assert not list((tmp_path / "out").glob(".*cache"))
 
 
-# the real model
+# a model of this project
+
+BRIEF = Options(model="small-cnn", weights="none", epochs=2, batch_size=2, image_size=SIZE, seed=5)
+
+
+def train_briefly(folder):
+    """Make a split dataset and train on it from scratch, for the fixture `trained`."""
+    write_split(folder / "split_dataset")
+    assert train(folder / "split_dataset", folder / "out", BRIEF, resume=True) == 0  # there is nothing to resume
 
 
 @pytest.fixture(scope="module")
-def run(split_dir, tmp_path_factory):
-    """The folders of one short training from scratch: the split dataset and all that step 03 wrote."""
-    out_dir = tmp_path_factory.mktemp("training") / "out"
-    options = Options(weights="none", epochs=2, batch_size=8, image_size=SIZE, seed=5)
-    assert train(split_dir, out_dir, options, resume=True) == 0  # there is nothing to resume
-    return split_dir, out_dir
+def run(trained):
+    """The split dataset, and the folder of all that step 03 wrote."""
+    return trained / "split_dataset", trained / "out"
 
 
 @pytest.fixture(scope="module")
 def backbone_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "backbone.h5"
-    backbone_of(build_model(SIZE, "none")).save(path)
+    backbone_of(build_model(SIZE, "none", name="small-cnn")).save(path)
     return path
 
 
@@ -352,6 +364,7 @@ def tuned(split_dir, backbone_file, tmp_path_factory):
     """What step 03 wrote when it trained from a backbone's weights, with nearly every option."""
     out_dir = tmp_path_factory.mktemp("training") / "out"
     options = Options(
+        model="small-cnn",
         weights=str(backbone_file),
         epochs=2,
         head_epochs=1,
@@ -425,7 +438,7 @@ def test_every_test_crop_gets_one_prediction_in_the_manifests_order(run):
 @pytest.mark.slow
 def test_a_model_trained_on_the_drawn_sample_alone_is_marked(run):
     info = read_model_info(run[1] / "tmp_checkpoint" / "best_model.json")
-    assert (info.backbone, info.image_size, info.sample_only) == ("efficientnet-b0", SIZE, True)
+    assert (info.backbone, info.image_size, info.sample_only) == ("small-cnn", SIZE, True)
 
 
 @pytest.mark.slow
@@ -459,8 +472,7 @@ def test_the_mark_goes_wherever_the_model_and_the_predictions_go(run, tmp_path, 
 @pytest.mark.slow
 def test_resuming_a_complete_run_says_so_and_changes_nothing(run, capsys):
     before = {path: path.stat().st_mtime_ns for path in run[1].rglob("*")}
-    options = Options(weights="none", epochs=2, batch_size=8, image_size=SIZE, seed=5)
-    assert train(*run, options, resume=True) == 0
+    assert train(*run, BRIEF, resume=True) == 0
     assert "this run is complete; nothing to resume" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in run[1].rglob("*")} == before
 
