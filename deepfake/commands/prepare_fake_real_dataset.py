@@ -53,21 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.crops and (args.work_dir or args.faces != parser.get_default("faces")):
         parser.error("--crops takes the place of --work-dir and --faces; leave them out")
 
-    from deepfake.split.prepare import prepare_dataset
+    from deepfake.split.prepare import Splitting, prepare_dataset
 
-    return prepare_dataset(
-        args.videos_dir,
-        args.work_dir,
-        args.prepared_dir,
-        args.split_dir,
-        args.faces,
-        args.group_by,
-        args.quiet,
-        balanced=args.balance == "drop",
+    how = Splitting(
+        dataset=args.dataset,
         split=args.split,
+        group_by=args.group_by,
+        balanced=args.balance == "drop",
         exclude=args.exclude,
         real_only=args.real_only,
-        dataset=args.dataset,
+        faces=args.faces,
         table=args.crops,
         said=said_of_crops(args),
     )
+    return prepare_dataset(args.videos_dir, args.work_dir, args.prepared_dir, args.split_dir, how, args.quiet)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.core.cli import progress
@@ -188,75 +189,86 @@ def _check_unreadable(paths: Sequence[Path], sets: dict[str, list[Crops]], entri
     log.warning(f"02: warning: images left out that cannot be read: {len(paths)}, the first {paths[0]}")
 
 
+@dataclass(frozen=True)
+class Splitting:
+    """How a dataset is split: the options of step 02.
+
+    `split` is "official" (the dataset's own test set, if it has one, which is then not balanced) or "own". `group_by`
+    is "part", "source", "video", or None for parts if there are enough (`parts.parts_to_keep`). With `balanced` off no
+    crop is left out for the balance. `exclude` is a csv of videos to leave out; with `real_only` no fake is used.
+    `faces` is the folder of the crops, `table` the address of crops in Parquet, which stay there. What is `said` of how
+    another tool cut its crops is not estimated.
+    """
+
+    dataset: str = "auto"
+    split: str = "official"
+    group_by: str | None = None
+    balanced: bool = True
+    exclude: Path | None = None
+    real_only: bool = False
+    faces: str = "faces"
+    table: str | None = None
+    said: Said = NOT_SAID
+
+
 def prepare_dataset(
     videos_dir: Path,
     work_dir: Path | None,
     prepared_dir: Path,
     split_dir: Path,
-    faces: str = "faces",
-    group_by: str | None = None,
+    how: Splitting = Splitting(),
     quiet: bool = False,
-    balanced: bool = True,
-    split: str = "official",
-    exclude: Path | None = None,
-    real_only: bool = False,
-    dataset: str = "auto",
-    table: str | None = None,
-    said: Said = NOT_SAID,
 ) -> int:
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
 
-    With `balanced` off no crop is left out for the balance. `split` is "official" (the dataset's own test set, where
-    it has one, which is then not balanced either) or "own". `group_by` is "part", "source", "video", or None for parts
-    where there are enough (`parts.parts_to_keep`). `exclude` is a csv of videos to leave out. With
-    `real_only` no fake is used. Crops that someone else made are images in `videos_dir/<video.file>/`. `table` is the
-    address of crops in Parquet, which stay there. What is `said` of how others cut their crops is not estimated.
+    Crops that another tool made are images in `videos_dir/<video.file>/`.
 
     Raises:
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
     """
-    kind = find_kind(videos_dir, dataset)
+    kind = find_kind(videos_dir, how.dataset)
     crops_of_others = kind in OF_OTHERS
-    if table and crops_of_others:
+    if how.table and crops_of_others:
         raise UserError(f"{videos_dir}: holds crops of faces itself; leave --crops out")
-    check_said(said, crops_of_others)
-    videos = keep_copies_together(read_dataset(videos_dir, kind), videos_dir, split)
-    videos = _chosen(videos, exclude, real_only)
-    folder = absolute(table) if table else videos_dir if crops_of_others else work_dir or videos_dir
-    listing = list_crops(folder) if table else None
+    check_said(how.said, crops_of_others)
+    videos = keep_copies_together(read_dataset(videos_dir, kind), videos_dir, how.split)
+    videos = _chosen(videos, how.exclude, how.real_only)
+    folder = absolute(how.table) if how.table else videos_dir if crops_of_others else work_dir or videos_dir
+    listing = list_crops(folder) if how.table else None
     if listing:
-        crops = crops_in_table(videos, listing.rows, group_by)
+        crops = crops_in_table(videos, listing.rows, how.group_by)
     else:
-        crops = find_crops(videos, folder, faces, group_by, crops_of_others)
+        crops = find_crops(videos, folder, how.faces, how.group_by, crops_of_others)
     if not crops:
-        raise _no_crops(folder, videos_dir, faces, crops_of_others)
-    official = split == "official" and any(video.split == "test" for video in videos)
-    parts = parts_to_keep(videos_dir, videos, crops, group_by, official)
-    _print_rule(official, "part" if parts else group_by or "source")
+        raise _no_crops(folder, videos_dir, how.faces, crops_of_others)
+    official = how.split == "official" and any(video.split == "test" for video in videos)
+    parts = parts_to_keep(videos_dir, videos, crops, how.group_by, official)
+    _print_rule(official, "part" if parts else how.group_by or "source")
     if not parts and (warning := warning_of_untied([item.video for item in crops])):
         log.warning(f"02: warning: {warning}")
     try:
-        sets = divide(crops, official, (REAL,) if real_only else LABELS, parts)
+        sets = divide(crops, official, (REAL,) if how.real_only else LABELS, parts)
     except UserError as error:
         raise UserError(f"{videos_dir}, {folder}: {error}") from None
     divided = _total(sets)
-    if balanced and not real_only:
+    if how.balanced and not how.real_only:
         sets = balance_sets(sets, keep_test=official)
-    images = [path for item in sets["train"] for path in item.paths] if crops_of_others else None
-    rule = rule_by(faces, images, said)
     if listing:
         entries = write_sets_of_table(sets, listing, folder, split_dir, quiet)
     else:
-        entries = write_sets(sets, prepared_dir, split_dir, quiet, rule)
+        images = [path for item in sets["train"] for path in item.paths] if crops_of_others else None
+        entries = write_sets(sets, prepared_dir, split_dir, quiet, rule_by(how.faces, images, how.said))
     _print_counts(entries, parts)
-    log.info(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), balanced, real_only)}")
+    log.info(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), how)}")
     return 0
 
 
-def _left_out(count: int, balanced: bool, real_only: bool) -> str:
-    if real_only:
+def _left_out(count: int, how: Splitting) -> str:
+    if how.real_only:
         return "real ones only"
-    return f"{count} left out for the balance" if balanced else "none left out: train with --balance weights or equal"
+    if how.balanced:
+        return f"{count} left out for the balance"
+    return "none left out: train with --balance weights or equal"
 
 
 def _no_crops(folder: Path | str, videos_dir: Path, faces: str, crops_of_others: bool) -> UserError:

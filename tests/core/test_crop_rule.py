@@ -21,7 +21,7 @@ from deepfake.scanning.evidence import gather
 from deepfake.scanning.rule import rule_for
 from deepfake.scanning.scan import Options, scan_all
 from deepfake.split.manifest import read_manifest
-from deepfake.split.prepare import prepare_dataset
+from deepfake.split.prepare import Splitting, prepare_dataset
 from deepfake.split.record import SplitRecord, read_record, write_record
 from deepfake.split.rule import rule_of_others
 
@@ -132,7 +132,8 @@ def test_a_scan_cuts_as_the_models_crops_were_cut(name, videos, usual_scores, tm
     crop_all_videos(replace(rule, marked=False), videos, Run("01a", "faces", work, quiet=True))
     if rule.marked:
         mark_all_landmarks(Run("01b", "marked faces", work, quiet=True))
-    prepare_dataset(videos, work, tmp_path / "prepared", split, "marked_faces" if rule.marked else "faces", quiet=True)
+    how = Splitting(faces="marked_faces" if rule.marked else "faces")
+    prepare_dataset(videos, work, tmp_path / "prepared", split, how, quiet=True)
     assert read_record(split).rule == rule
     test_videos = {entry.video for entry in read_manifest(split) if entry.split == "test"}
     for id in test_videos:  # the very pixels

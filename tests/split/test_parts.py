@@ -16,7 +16,7 @@ from deepfake.split.assign import divide
 from deepfake.split.crops import Crops
 from deepfake.split.manifest import read_manifest
 from deepfake.split.parts import join_parts, part_of
-from deepfake.split.prepare import prepare_dataset
+from deepfake.split.prepare import Splitting, prepare_dataset
 
 
 def records(part: int, split: str | None = None, originals: int = 2) -> dict[str, dict]:
@@ -56,7 +56,7 @@ def make_faces(folder: Path, parts: dict[int, dict[str, dict]]) -> Path:
 def prepare(folder: Path, **options) -> dict[str, set[str]]:
     """Step 02; gives the sets of the videos of each part."""
     out = folder.parent
-    prepare_dataset(folder, None, out / "prepared", out / "split", quiet=True, **options)
+    prepare_dataset(folder, None, out / "prepared", out / "split", Splitting(**options), quiet=True)
     files = {video.id: video.file for video in read_dataset(folder)}
     sets = defaultdict(set)
     for entry in read_manifest(out / "split"):

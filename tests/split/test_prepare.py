@@ -21,7 +21,7 @@ from deepfake.split.assign import assign_groups, divide
 from deepfake.split.balance import balance, balance_sets, keep_order
 from deepfake.split.crops import Crops, find_crops
 from deepfake.split.manifest import read_manifest
-from deepfake.split.prepare import prepare_dataset
+from deepfake.split.prepare import Splitting, prepare_dataset
 from deepfake.split.record import SplitRecord, read_record
 
 SETS = ("train", "val", "test")
@@ -254,7 +254,7 @@ def dataset(tmp_path) -> Path:
 
 def prepare(videos_dir: Path, **options) -> Path:
     out = videos_dir.parent
-    prepare_dataset(videos_dir, None, out / "prepared", out / "split", quiet=True, **options)
+    prepare_dataset(videos_dir, None, out / "prepared", out / "split", Splitting(**options), quiet=True)
     return out / "split"
 
 
@@ -525,7 +525,7 @@ def test_the_options_of_the_script_reach_the_split(dataset):
 def test_without_crops_the_step_to_run_is_named(tmp_path, faces):
     write_metadata(tmp_path, RECORDS)
     with pytest.raises(UserError, match=rf"{faces}.*run step 01"):
-        prepare_dataset(tmp_path, None, tmp_path / "prepared", tmp_path / "split", faces=faces)
+        prepare_dataset(tmp_path, None, tmp_path / "prepared", tmp_path / "split", Splitting(faces=faces))
     assert [path.name for path in tmp_path.iterdir()] == ["metadata.json"]
 
 
