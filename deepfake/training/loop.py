@@ -245,7 +245,7 @@ def fit_phase(
         if epoch == last or progress.stopped:
             return
         keeper.first_step, at = done, epoch * steps + done
-        log = TrainingLog(phase.last, batch_size, done, "sequences" if options.sequence else "crops", phase.frozen)
+        lines = TrainingLog(phase.last, batch_size, done, "sequences" if options.sequence else "crops", phase.frozen)
         trained.fit(
             training_batches(crops["train"], batch_size, level, sampling, options.seed, at, on_accelerator),
             validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
@@ -256,7 +256,7 @@ def fit_phase(
             # the keeper last: whatever stops training after it has what can be resumed
             callbacks=[
                 keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False),
-                *([] if on_terminal else [log]),
+                *([] if on_terminal else [lines]),
                 keeper,
             ],
             verbose=int(on_terminal),
