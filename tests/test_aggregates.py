@@ -11,15 +11,7 @@ from deepfake.combining import AGGREGATES, combine
 from deepfake.files import UserError, write_json
 from deepfake.predictions import COLUMNS
 from deepfake.spark_predictions import add_people, has_few_frames, json_to_parquet, read_predictions, scratch_folder
-from deepfake.spark_session import start_spark
 from deepfake.splits import Entry
-
-
-@pytest.fixture(scope="module")
-def spark():
-    session = start_spark("local[1]")
-    yield session
-    session.stop()
 
 
 def draw(frame_numbers: int, seed: int = 0) -> pd.DataFrame:
