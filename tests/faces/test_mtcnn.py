@@ -86,13 +86,13 @@ def check_agreement(detector: Mtcnn, frames: Sequence[np.ndarray]) -> None:
 
 @pytest.mark.slow
 def test_the_faces_of_drawn_people_are_those_that_the_package_finds(detector, tmp_path):
-    draw_dataset(tmp_path, originals=8, seconds=0.3, workers=1, quiet=True)
+    draw_dataset(tmp_path, originals=4, seconds=0.3, workers=1, quiet=True)
     check_agreement(detector, frames_of(tmp_path, 3))
 
 
 @pytest.mark.slow
 def test_the_faces_in_real_clips_are_those_that_the_package_finds(detector, real_clips):
-    check_agreement(detector, frames_of(real_clips, 6))
+    check_agreement(detector, frames_of(real_clips, 3))
 
 
 def check_form(found: Detections, frame: np.ndarray, count: int) -> None:
@@ -134,7 +134,7 @@ def test_a_frame_without_a_face_has_none_whatever_its_size(detector, name):
     check_form(found, NO_FACE[name], count=0)
 
 
-@pytest.mark.parametrize("side", [*range(9, 24), 31, 47])
+@pytest.mark.parametrize("side", [9, 11, 12, 13, 16, 19, 23, 31, 47])
 def test_frames_about_as_small_as_the_smallest_face_are_no_error(detector, side):
     grain = np.random.default_rng(side).integers(0, 256, (side, 2 * side, 3), np.uint8)
     for frame in (grain, np.ascontiguousarray(grain.transpose(1, 0, 2))):

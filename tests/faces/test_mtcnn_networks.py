@@ -44,17 +44,21 @@ def check_equal(name: str, keras_networks: dict, pixels: np.ndarray) -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-heads[..., -1])), no_face_or_face[..., 1], rtol=0, atol=1e-5)
 
 
+SIZES = [(12, 12), (13, 12), (12, 15), (14, 14), (37, 64), (102, 181), (340, 400)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.parametrize("size", [(12, 12), (13, 12), (12, 15), (14, 14), (37, 64), (102, 181), (340, 400)])
+@pytest.mark.parametrize(
+    ("picture", "size"),
+    [*(("grain", size) for size in SIZES), *((picture, (37, 64)) for picture in PICTURES if picture != "grain")],
+)
 def test_pnet_gives_what_the_package_gives_for_a_picture_of_any_size(keras_networks, picture, size):
     check_equal("pnet", keras_networks, PICTURES[picture](np.random.default_rng(0), (1, *size, 3)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize(("name", "side"), [("rnet", 24), ("onet", 48)])
-@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize(("picture", "count"), [("grain", 1), *((picture, 5) for picture in PICTURES)])
 def test_rnet_and_onet_give_what_the_package_gives_for_one_patch_or_many(keras_networks, picture, name, side, count):
     assert LAYOUTS[name].side == side
     check_equal(name, keras_networks, PICTURES[picture](np.random.default_rng(0), (count, side, side, 3)))

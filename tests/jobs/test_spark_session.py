@@ -1,7 +1,6 @@
 """Spark sessions: the errors of masters, and how often a task is tried."""
 
 import json
-import time
 
 import pytest
 from conftest import run_step
@@ -29,12 +28,11 @@ def test_a_task_on_this_machine_is_tried_as_often_as_one_of_a_cluster(master, ex
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "127.0.0.1:{port},127.0.0.1:{port}", "127.0.0.1", "nobody:x"])
-def test_a_master_that_does_not_answer_is_named_at_once(address):
+def test_a_master_that_does_not_answer_is_named(address):
     master = "spark://" + address.format(port=free_ports(1)[0])
-    start = time.monotonic()
     with pytest.raises(UserError, match="no Spark master answers") as error:
         check_master(master)
-    assert time.monotonic() - start < 15 and master in str(error.value) and "\n" not in str(error.value)
+    assert master in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.spark

@@ -39,9 +39,9 @@ def drawn(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Path:
-    """Twenty drawn videos, for a run that lasts a moment."""
+    """Twelve drawn videos, for a run that lasts a moment."""
     folder = tmp_path_factory.mktemp("many")
-    draw_dataset(folder, originals=5, fakes=3, size=(240, 204), seconds=1.0, workers=1, quiet=True)
+    draw_dataset(folder, originals=4, fakes=2, size=(240, 204), seconds=1.0, workers=1, quiet=True)
     return folder
 
 

@@ -89,12 +89,12 @@ def test_ctrl_c_ends_with_one_line_that_names_the_model_and_resume(interrupted):
 def test_what_was_stopped_and_then_killed_again_and_again_ends_as_if_undisturbed(
     split_dir, undisturbed, interrupted, tmp_path
 ):
-    out_dir, rng = tmp_path / "out", np.random.default_rng()
+    out_dir, rng = tmp_path / "out", np.random.default_rng(0)
     shutil.copytree(interrupted[0], out_dir)
     before, writing = epochs_done(out_dir), out_dir / "tmp_checkpoint" / ".last_epoch.npz.tmp.npz"
     moments = [
-        (lambda: True, rng.uniform(0, 10)),  # while it starts
-        (lambda: epochs_done(out_dir) > before, rng.uniform(0, 0.3)),  # in an epoch
+        (lambda: True, rng.uniform(0, 1)),  # while it starts
+        (lambda: epochs_done(out_dir) > before, rng.uniform(0, 0.1)),  # in an epoch
         (writing.exists, 0),  # while what is resumed from is written
     ]
     for condition, delay in moments:

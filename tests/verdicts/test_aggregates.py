@@ -9,7 +9,6 @@ import pytest
 from deepfake.core.errors import UserError
 from deepfake.core.files import write_json
 from deepfake.evaluation.predictions import COLUMNS
-from deepfake.jobs.spark_session import start_spark
 from deepfake.split.manifest import Entry
 from deepfake.verdicts.aggregates import aggregate_videos
 from deepfake.verdicts.combining import AGGREGATES, combine
@@ -20,13 +19,6 @@ from deepfake.verdicts.read_predictions import (
     read_predictions,
     scratch_folder,
 )
-
-
-@pytest.fixture(scope="module")
-def spark():
-    session = start_spark("local[1]")
-    yield session
-    session.stop()
 
 
 def draw(frame_numbers: int, seed: int = 0) -> pd.DataFrame:

@@ -4,10 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,13 +18,12 @@ from conftest import ROOT, run_step
 from deepfake.core.errors import UserError
 from deepfake.core.files import write_csv
 from deepfake.evaluation.metrics import score
-from deepfake.jobs.spark_session import start_spark
 from deepfake.models.info import ModelInfo
 from deepfake.report.result import Judge
 from deepfake.scanning.scan import verdict_of
 from deepfake.split.manifest import Entry
-from deepfake.verdicts.aggregates import ORIGINS
 from deepfake.verdicts.judge import (
+    ORIGINS,
     Rule,
     collect_verdicts,
     judge_videos,
@@ -52,13 +53,6 @@ average prediction (real videos): 0.6250
 average prediction (fake videos): 0.5500
 log loss: 0.7367
 """
-
-
-@pytest.fixture(scope="module")
-def spark():
-    session = start_spark("local[1]")
-    yield session
-    session.stop()
 
 
 def write_json(path, rows):
@@ -214,7 +208,7 @@ def test_the_report_starts_with_the_documented_lines_and_ends_with_a_row_for_eac
 
 
 @pytest.mark.spark
-def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_sample(tmp_path):
+def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_sample(tmp_path, capsys):
     write_json(tmp_path / "p.json", ROWS)
     (tmp_path / "tmp_checkpoint").mkdir()
     info = tmp_path / "tmp_checkpoint" / "best_model.json"
@@ -233,10 +227,11 @@ def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_samp
     assert table["average_prediction"].to_dict() == pytest.approx(AVERAGES)
     assert table["verdict"].tolist() == ["REAL", "FAKE", "REAL", "FAKE"]
     assert table["certain"].tolist() == ["yes", "yes", "yes", "no"]
-    done = run_step("04", *options, "--threshold", "0.78")
+    judge_videos(tmp_path / "p.json", tmp_path / "out", "local[1]", threshold=0.78)
+    said = capsys.readouterr().out
     assert pd.read_csv(tmp_path / "out" / "video_verdicts.csv")["verdict"].tolist() == ["FAKE", "FAKE", "REAL", "FAKE"]
-    assert f"04: threshold 0.78, no band: by --threshold; the band of {info}" in done.stdout
-    assert "never seen a real person" in done.stdout
+    assert f"04: threshold 0.78, no band: by --threshold; the band of {info}" in said
+    assert "never seen a real person" in said
 
 
 def test_what_the_threshold_is_and_whose_is_said_in_one_line():
@@ -377,9 +372,15 @@ def test_an_older_java_is_named(tmp_path):
     assert done.returncode == 2 and f"{java} is Java 8; Spark needs Java 17 or 21" in done.stderr
 
 
+def children_of(process: subprocess.Popen) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(process.pid).children(recursive=True)
+    return []
+
+
 @pytest.mark.spark
-@pytest.mark.parametrize("seconds", [4, 9])
-def test_ctrl_c_ends_the_step_with_one_line_and_leaves_no_java_behind(tmp_path, seconds):
+@pytest.mark.parametrize("seconds", [0, 3])
+def test_ctrl_c_after_java_has_begun_ends_the_step_with_one_line_and_leaves_no_java_behind(tmp_path, seconds):
     path = write_json(tmp_path / "p.json", ROWS)
     (script,) = ROOT.glob("04-*.py")
     process = subprocess.Popen(
@@ -389,6 +390,8 @@ def test_ctrl_c_ends_the_step_with_one_line_and_leaves_no_java_behind(tmp_path, 
         text=True,
         start_new_session=True,
     )
+    while not any(each.name() == "java" for each in children_of(process)) and process.poll() is None:
+        time.sleep(0.02)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
     # communicate ends only when nothing holds the pipes any more

@@ -132,11 +132,11 @@ def test_a_scan_that_crashes_or_hangs_costs_itself_only(tmp_path, clips, what, t
 
 def test_at_the_end_nobody_waits_for_a_scan_that_hangs(tmp_path, clips):
     others = workers()
-    with serving(tmp_path, timeout=150) as page:
+    with serving(tmp_path, timeout=1000) as page:
         page.wait(page.send(clips["bright"].read_bytes())[1]["id"], "looking for faces")
         (workers() - others).pop().send_signal(signal.SIGSTOP)
         start = time.monotonic()
-    assert time.monotonic() - start < 60 and not list(tmp_path.iterdir())
+    assert time.monotonic() - start < 500 and not list(tmp_path.iterdir())
 
 
 # limits
