@@ -51,7 +51,7 @@ def train(devices, build, kind=Keeper, **options):
     p_real = raw_predictions(kept, sets["test"], split_dir, quiet=True)
     return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real.tolist()} | keeper.progress.history
 
-split_dir, out_dir = map(Path, sys.argv[1:])
+split_dir, folder = map(Path, sys.argv[2:])
 both = ["CPU:0", "CPU:1"]
 plain = {"weights": "none", "epochs": 3, "batch_size": 8, "augment": "none", "learning_rate": 1e-3}
 # a batch of 7, which two cannot share
@@ -62,35 +62,29 @@ runs = {
     "warned": lambda: train(both, plain_model, Warned, **plain),
     "phased": lambda: train(both, small_model, **phased),
 }
-found = {}
-for name, run in runs.items():
-    folder, resumed = out_dir / name, False
-    folder.mkdir()
-    try:
-        found[name] = run()
-    except KeyboardInterrupt:
-        resumed = True
-        found[name] = run()
-    found[name]["resumed"] = resumed
-(out_dir / "found.json").write_text(json.dumps(found))
+resumed = False
+try:
+    found = runs[sys.argv[1]]()
+except KeyboardInterrupt:
+    resumed = True
+    found = runs[sys.argv[1]]()
+(folder / "found.json").write_text(json.dumps(found | {"resumed": resumed}))
 """
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """What each of the runs gave: how many replicas there were, the history, and predictions by the kept model."""
-    out_dir = tmp_path_factory.mktemp("devices")
-    split_dir = write_split(out_dir / "split_dataset")
-    command = [sys.executable, "-c", ON_TWO_DEVICES, str(split_dir), str(out_dir)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+def train_on_devices(run, folder):
+    """What one of the runs gave: how many replicas there were, the history, and predictions by the kept model."""
+    split_dir = write_split(folder / "split_dataset")
+    command = [sys.executable, "-c", ON_TWO_DEVICES, run, str(split_dir), str(folder)]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'tests/training'}"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads((out_dir / "found.json").read_text())
+    return json.loads((folder / "found.json").read_text())
 
 
 @pytest.mark.slow
-def test_two_devices_share_a_batch_and_learn_as_one_does(found):
-    one, two, warned = (found[run] for run in ("one", "two", "warned"))
+def test_two_devices_share_a_batch_and_learn_as_one_does(tmp_path):
+    one, two, warned = (train_on_devices(run, tmp_path / run) for run in ("one", "two", "warned"))
     assert (one["replicas"], two["replicas"]) == (1, 2)
     for name in ("loss", "val_loss"):
         assert np.allclose(one[name], two[name], atol=1e-4) and len(one[name]) == 3
@@ -102,8 +96,8 @@ def test_two_devices_share_a_batch_and_learn_as_one_does(found):
 
 
 @pytest.mark.slow
-def test_a_model_with_a_backbone_trains_on_two_devices_in_two_phases(found):
-    phased = found["phased"]
+def test_a_model_with_a_backbone_trains_on_two_devices_in_two_phases(tmp_path):
+    phased = train_on_devices("phased", tmp_path)
     assert phased["replicas"] == 2 and len(phased["loss"]) == 2
     assert np.isfinite(phased["loss"] + phased["val_loss"]).all()
     assert len(phased["p_real"]) == 16 and all(0 <= p <= 1 for p in phased["p_real"])
