@@ -19,7 +19,7 @@ FOLDERS = (TESTS.parent, TESTS, *sorted(TESTS.glob("*/")), TESTS.parent / "bench
 FRAMEWORKS = {"tensorflow", "keras", "pyspark", "playwright"}
 NOT_QUICK = {"slow", "spark", "cluster", "slurm", "browser"}
 SLOW_WORDS = re.compile(
-    r"\b(run_step|subprocess|Popen|sleep|tensorflow|keras|pyspark|training|saved_models|evaluation|verdicts"
+    r"\b(run_step|subprocess|Popen|sleep|tensorflow|keras|pyspark|training|saved_model|evaluation|verdicts"
     r"|draw_dataset|Scene|gather|Mtcnn|convert_videos|crop_all_\w+|real_clips|real_faces|open_queue|workers=[1-9])\b"
 )
 

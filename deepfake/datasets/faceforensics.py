@@ -20,12 +20,11 @@ YOUTUBE_FAKE = re.compile(r"(\d+)_(\d+)")
 ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+")
 
 # mirrors without those two folders: what theirs are called, and which of FaceForensics++ they are
-FLAT = {"original": (ORIGINALS, "youtube"), "dfd_original sequences": (ORIGINALS, "actors")}
-FLAT |= {"dfd_original_sequences": (ORIGINALS, "actors")} | {
-    name.lower(): (FAKES, name)
-    for name in ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter", "DeepFakeDetection")
-}
-FLAT |= dict.fromkeys(("dfd_manipulated_sequences", "dfd_manipulated sequences"), FLAT["deepfakedetection"])
+METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter", "DeepFakeDetection")
+FLAT = {"original": (ORIGINALS, "youtube")} | {name.lower(): (FAKES, name) for name in METHODS}
+for gap in " _":
+    FLAT |= {f"dfd_original{gap}sequences": (ORIGINALS, "actors")}
+    FLAT |= {f"dfd_manipulated{gap}sequences": FLAT["deepfakedetection"]}
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,10 @@ from deepfake.datasets.video import (
     to_videos,
 )
 
-# what step 01a calls its crops; `face_records`, which has the rule, needs the datasets itself
+# what step 01a calls its crops (as `faces.records`, which comes after this room), and step 00 its frames
 OUR_CROP = re.compile(r".+-\d{3,}-\d{2,}\.png")
+OUR_IMAGE = re.compile(r".+-\d{3,}(-\d{2,})?\.png")
 NOT_READ = (".heic", ".heif", ".hif", ".avif")  # images that a scan reads, and OpenCV does not
-OUR_IMAGE = re.compile(r".+-\d{3,}(-\d{2,})?\.png")  # a frame of step 00 too
-
 
 # so few folders of real images are perhaps no videos
 FEWEST_FOLDERS = 10
@@ -91,14 +90,11 @@ def read_folders(videos_dir: Path) -> list[Video]:
 
     Originals and identities are those that the names tell. Images beside the videos are counted in a printed line.
     """
-    if images := [path for folder in find_label_folders(videos_dir) for path in _own_images(folder.path)]:
-        log.info(f"{videos_dir}: images beside the videos, left out: {len(images)}, such as {images[0].name}")
-    return _read_label_folders(videos_dir, find_videos)
-
-
-def _own_images(folder: Path) -> list[Path]:
-    """The images of a folder that are not the frames or crops of a step."""
-    return [path for path in find_images(folder) if not OUR_IMAGE.fullmatch(path.name)]
+    folders = find_label_folders(videos_dir)
+    found = [path.name for folder in folders for path in find_images(folder.path)]
+    if images := [name for name in found if not OUR_IMAGE.fullmatch(name)]:  # but not the frames and crops of steps
+        log.info(f"{videos_dir}: images beside the videos, left out: {len(images)}, such as {images[0]}")
+    return _read_label_folders(videos_dir, folders, find_videos)
 
 
 def is_images(videos_dir: Path) -> bool:
@@ -126,7 +122,7 @@ def read_images(videos_dir: Path) -> list[Video]:
         places = [path.parent if in_folders and path.parent != folder else path for path in images]
         return list(dict.fromkeys(places))
 
-    videos = _read_label_folders(videos_dir, find, tie_by_names if in_folders else tie_frames)
+    videos = _read_label_folders(videos_dir, folders, find, tie_by_names if in_folders else tie_frames)
     what = "folders of images, each read as a video" if in_folders else "images, each read as a video of its own"
     log.info(f"{videos_dir}: {what}: {len(videos)}")
     paths = [place / name for folder in folders for place, names in walk(folder.path) for name in names]
@@ -174,9 +170,12 @@ def tie_frames(records: list[Record]) -> list[Record]:
 
 
 def _read_label_folders(
-    videos_dir: Path, find: Callable[[Path], list[Path]], tie: Callable[[list[Record]], list[Record]] = tie_by_names
+    videos_dir: Path,
+    folders: list[LabelFolder],
+    find: Callable[[Path], list[Path]],
+    tie: Callable[[list[Record]], list[Record]] = tie_by_names,
 ) -> list[Video]:
-    records, folders = [], find_label_folders(videos_dir)
+    records = []
     divided = any(folder.split for folder in folders)
     _tell_of_other_folders(videos_dir, folders, find)
     for folder in folders:

@@ -14,18 +14,24 @@ from deepfake.datasets.video import Record, Video, bare_name, is_video
 Find = Callable[[Sequence[str]], str | None]
 
 
-def within(name: str, folder: Path) -> str:
-    """An absolute path, also of Windows, as a name in `folder`: what is below that, or as much of its end as is there.
+def names_within(folder: Path) -> Callable[[str], str]:
+    """A function that gives an absolute path, also of Windows, as a name in `folder`.
 
-    The name itself if it is relative, or nothing of it is there.
+    That is what is below the folder, or as much of its end as is there. It gives back a relative name, and one of which
+    nothing is there. The folder is looked at once for all names.
     """
-    path = PureWindowsPath(name)
-    if not path.anchor or ".." in path.parts:
-        return name
-    for above in (folder.absolute(), folder.resolve()):
-        if PurePosixPath(name).is_relative_to(above):
-            return PurePosixPath(name).relative_to(above).as_posix()
-    return _by_end(_finder(folder), path.parts[1:]) or name
+    find, places = _finder(folder), (folder.absolute(), folder.resolve())
+
+    def within(name: str) -> str:
+        path = PureWindowsPath(name)
+        if not path.anchor or ".." in path.parts:
+            return name
+        for above in places:
+            if PurePosixPath(name).is_relative_to(above):
+                return PurePosixPath(name).relative_to(above).as_posix()
+        return _by_end(find, path.parts[1:]) or name
+
+    return within
 
 
 def locate(records: Sequence[Record], folder: Path) -> list[Record]:

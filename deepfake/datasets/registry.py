@@ -38,11 +38,12 @@ def read_dataset(videos_dir: Path, dataset: str = "auto") -> list[Video]:
     Raises:
         UserError: the kind cannot be told, the dataset is not in its form, or a name leaves the folder.
     """
-    kind = READERS[find_kind(videos_dir, dataset)]
+    name = find_kind(videos_dir, dataset)
+    kind = READERS[name]
     videos = kind.read(videos_dir)
     if not videos:
         raise UserError(f"{videos_dir}: holds no video ({kind.title}: looked for {kind.looked_for})")
-    if kind not in (READERS[name] for name in OF_OTHERS):
+    if name not in OF_OTHERS:
         _tell_of_others(videos_dir, videos)
     return sorted(videos, key=lambda video: video.id)
 

@@ -1,7 +1,7 @@
 """What a dataset's tables say of its videos: CSV, and JSON as DFDC's metadata.json, by one set of rules."""
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from deepfake.datasets.listing import (
     read_columns,
     read_rows,
 )
-from deepfake.datasets.locate import locate, within
+from deepfake.datasets.locate import locate, names_within
 from deepfake.datasets.name_ties import METHOD_WORDS, named_as_fakes, tie_by_names
 from deepfake.datasets.video import (
     FAKE_WORDS,
@@ -135,8 +135,9 @@ def _records(
 ) -> list[Record]:
     """The records of a table, from where each stands, its name and its values; those without a label are counted."""
     records, by_number, words, without = [], [], {}, 0
+    within = names_within(path.parent)
     for source, written_name, values in listed:
-        name = within(written_name, path.parent)
+        name = within(written_name)
         check_name(name, source)
         written = or_none(values.get(label))
         if written is None:
@@ -152,10 +153,11 @@ def _records(
                     f"{source}: {json.dumps(name)} has the {label} {json.dumps(written)}, where 1 is real, and the "
                     f"{other} {json.dumps(values[other])}; keep the one that is right"
                 )
-        records.append(_record(source, name, values, found, part, path.parent))
-        by_number += [records[-1]] if is_number else []
-        others = (value for key, value in values.items() if key != label and isinstance(value, str))
-        words[records[-1].file] = {told for value in others if (told := label_of_words(value)) is not None}
+        records.append(_record(source, name, values, found, part, within))
+        if is_number:
+            by_number.append(records[-1])
+            others = (value for key, value in values.items() if key != label and isinstance(value, str))
+            words[records[-1].file] = {told for value in others if (told := label_of_words(value)) is not None}
     if without:
         log.info(
             f"{path}: {'rows' if path.suffix.lower() == '.csv' else 'records'} without a label, left out: {without}"
@@ -177,10 +179,12 @@ def _label(written: Any, one: int) -> tuple[int | None, bool]:
     return (label_of_words(text) if isinstance(written, str) else None), False
 
 
-def _record(source: str, name: str, values: Mapping[str, Any], label: int, part: str, folder: Path) -> Record:
+def _record(
+    source: str, name: str, values: Mapping[str, Any], label: int, part: str, within: Callable[[str], str]
+) -> Record:
     others = {key: or_none(values.get(key)) for key in ("original", "method")}
     if is_text(others["original"]):
-        others["original"] = within(others["original"], folder)
+        others["original"] = within(others["original"])
     for key, value in others.items():
         if value is not None and not is_text(value):
             raise UserError(f"{source}: the {key} of {json.dumps(name)} is not a text: {json.dumps(value)}")
@@ -274,7 +278,8 @@ def listed_files(videos_dir: Path) -> set[str]:
         for _, row in read_rows(path)
         if row[column]
     ]
-    placed = locate([replace(record, file=within(record.file, videos_dir)) for record in names], videos_dir)
+    within = names_within(videos_dir)
+    placed = locate([replace(record, file=within(record.file)) for record in names], videos_dir)
     return {record.file for record in placed if (videos_dir / record.file).is_file()}
 
 

@@ -1,4 +1,4 @@
-"""Steps 00 and 01a on Spark, with the crops as rows of `crop_table` at any address that Spark writes to.
+"""Steps 00 and 01a on Spark, with the crops as rows of a crop table (`table`) at any address that Spark writes to.
 
 Videos are written in batches. Spark moves the files of a batch to their places when all are there; what a run that is
 killed in the very middle of that has moved is taken back by the next one.

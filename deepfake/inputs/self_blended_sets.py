@@ -65,7 +65,7 @@ def look_for_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = 
 def beside_fakes(entries: Sequence[Entry], split_dir: Path, quiet: bool = False) -> list[Entry]:
     """A training set in which the landmarks of the real crops are known, as far as a face is found in them.
 
-    The others have typical ones (`crop_sets`) when a fake is made from them: left out, only reals would be fewer.
+    The others have typical ones (`crop_set`) when a fake is made from them: left out, only reals would be fewer.
 
     Raises:
         UserError: as `look_for_landmarks`.
