@@ -55,7 +55,7 @@ def test_a_frozen_backbone_has_one_phase_at_the_full_rate_whatever_it_starts_fro
 
 @pytest.mark.parametrize("given", [{"weights": "none"}, {"model": "meso4"}], ids=str)
 def test_a_backbone_that_knows_nothing_is_not_frozen(given):
-    with pytest.raises(UserError, match=r"--freeze-backbone: .*--init-from"):
+    with pytest.raises(UserError, match=r"--freeze-backbone needs .*--init-from"):
         resolved(Options(sequence="lstm", freeze_backbone=True, **given))
 
 
