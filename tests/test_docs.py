@@ -20,7 +20,7 @@ LINK = re.compile(r"""\]\(([^)\s]+)\)|\bsrc="([^"]+)\"""")
 # lines of code blocks, and code within a sentence
 CODE = re.compile(r"^```\w*\n(.*?)^```|^ {4,}(.+)$|`([^`]+)`", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(
-    r"(-m deepfake\.\w+|\b0\d[a-z]?-\w+\.py|\bbenchmarks/scale\.py \w+|\bbenchmarks/\w+\.py|\brun\.sh"
+    r"(-m deepfake\.\w+|\b0\d[a-z]?-\w+\.py|\bbenchmarks/\w+\.py|\brun\.sh"
     r"|\brecipes/\w+\.sh|\bcluster/\w+/submit\.sh)(?=\s|$)(.*)"
 )
 STOPS = re.compile(r"\s#|\s--\s|&&|[|;]")  # what follows them is no option of the command
