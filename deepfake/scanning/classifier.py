@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from deepfake.models.runtime import keras
 
 
-RUNTIMES = ("keras", "onnx")
 AT_A_TIME = 64  # crops that go through a model together
 
 
