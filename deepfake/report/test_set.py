@@ -15,6 +15,7 @@ from deepfake.core.decision import Bands, band_for
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import read_json
 from deepfake.core.labels import LABEL_NAMES
+from deepfake.evaluation.predictions import JudgedCrop
 from deepfake.faces.crop import own_box
 from deepfake.faces.records import Recorded, crop_name, read_faces_json
 from deepfake.frames.files import read_frame
@@ -55,23 +56,6 @@ class Sources:
             check_model(self.model)
         if self.work_dir and not self.work_dir.is_dir():
             raise UserError(f"{self.work_dir}: no such folder; --work-dir is where steps 00 and 01a wrote to")
-
-
-@dataclass(frozen=True)
-class JudgedCrop:
-    """A crop of a test video and the p_real that counts for it: its own, or that of the sequence that it is in."""
-
-    video: str
-    label: int
-    frame: int
-    face: int
-    person: str
-    p_real: float
-
-    @property
-    def file(self) -> str:
-        """Its path below the test set's folder."""
-        return f"{LABEL_NAMES[self.label]}/{crop_name(self.video, self.frame, self.face)}"
 
 
 def judged_crops(rows: Iterable[Any], entries: Sequence[Entry]) -> list[JudgedCrop]:

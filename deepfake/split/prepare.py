@@ -24,8 +24,8 @@ from deepfake.split.balance import balance_sets
 from deepfake.split.crops import Crops, crops_in_table, find_crops, link, put_crop
 from deepfake.split.manifest import Entry, write_manifest
 from deepfake.split.parts import part_of, parts_to_keep
-from deepfake.split.record import MARK, SplitRecord, write_record
 from deepfake.split.rule import check_said, one_rule, rule_by, rule_of_folder
+from deepfake.split.store import MARK, FolderStore, TableStore, write_mark
 from deepfake.split.table_reader import Listing, list_crops
 
 
@@ -158,7 +158,7 @@ def write_sets(
                     unreadable.append(path)
         _check_unreadable(unreadable, sets, entries)
         write_manifest(folder, entries)
-        write_record(folder, SplitRecord(rule(one_rule(folders))))
+        write_mark(FolderStore(folder, rule(one_rule(folders))))
     return entries
 
 
@@ -175,7 +175,7 @@ def write_sets_of_table(
         bar = progress(items, quiet, desc="02", unit="video")
         entries = [entry for split, item in bar for entry in _entries(split, item, _found_in_table(item, listing))]
         write_manifest(folder, entries)
-        write_record(folder, SplitRecord(listing.rule, address))
+        write_mark(TableStore(folder, address, listing.rule))
     return entries
 
 

@@ -1,9 +1,8 @@
 """The crops in a table of Parquet files: which there are, and their PNGs in the order in which they lie there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,7 @@ import pyarrow.dataset as ds
 from deepfake.core.crop_rule import CropRule, difference
 from deepfake.core.errors import UserError
 from deepfake.faces.crop import points_in_crop
-from deepfake.faces.records import parse_crop_name
 from deepfake.faces.table import open_rows, rule_of_row, told
-from deepfake.split.record import read_address
 
 KEY = ("video", "frame", "face")
 LISTED = (*KEY, "crop", "scale", "landmarks", "person")  # what step 02 reads: all but the pixels
@@ -196,22 +193,3 @@ def read_places(places: Iterable[Place], address: str) -> Iterator[tuple[np.ndar
                     chosen = batch.column(0).take(pa.array(place.rows[first:last] - at))
                     yield place.numbers[first:last], [png or b"" for png in chosen.to_pylist()]
                 at += len(batch)
-
-
-def read_crops(split_dir: Path, files: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-    """The bytes of some crops of a split folder, with the number of each among `files`; in any order.
-
-    `files` are paths below the folder, such as `test/real/<id>-FFF-NN.png`, whether they are there as files, where
-    nothing is given for one that is missing, or as rows of a table.
-
-    Raises:
-        UserError: one is not in the table, or that cannot be read.
-    """
-    address = read_address(split_dir)
-    if address is None:
-        paths = [split_dir / file for file in files]
-        yield from ((number, path.read_bytes() if path.is_file() else b"") for number, path in enumerate(paths))
-        return
-    keys = [parse_crop_name(Path(file).name) for file in files]
-    for numbers, pngs in read_places(find_places(address, keys), address):
-        yield from zip(numbers.tolist(), pngs, strict=True)

@@ -20,6 +20,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from deepfake.training.checkpoints import Keeper, read_progress
 from deepfake.evaluation.evaluate import raw_predictions, read_sets
 from deepfake.models.info import ModelInfo
+from deepfake.split.store import open_store
 from deepfake.training.options import Options
 from deepfake.training.loop import fit
 from test_training import small_model
@@ -45,10 +46,10 @@ def train(devices, build, kind=Keeper, **options):
     keeper = kind(folder, ModelInfo(), 99, {})
     if resumed:
         keeper.progress = read_progress(keeper.state_path, {})
-    sets = read_sets(split_dir)
-    fit(model, keeper, sets, dict.fromkeys(sets, split_dir), options, strategy, quiet=True)
+    sets = read_sets(open_store(split_dir))
+    fit(model, keeper, sets, dict.fromkeys(sets, open_store(split_dir)), options, strategy, quiet=True)
     kept = keras.saving.load_model(keeper.model_path)
-    p_real = raw_predictions(kept, sets["test"], split_dir, quiet=True)
+    p_real = raw_predictions(kept, sets["test"], open_store(split_dir), quiet=True)
     return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real.tolist()} | keeper.progress.history
 
 split_dir, folder = map(Path, sys.argv[2:])

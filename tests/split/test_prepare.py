@@ -22,7 +22,7 @@ from deepfake.split.balance import balance, balance_sets, keep_order
 from deepfake.split.crops import Crops, find_crops
 from deepfake.split.manifest import read_manifest
 from deepfake.split.prepare import Splitting, prepare_dataset
-from deepfake.split.record import SplitRecord, read_record
+from deepfake.split.store import FolderStore, TableStore, open_store
 
 SETS = ("train", "val", "test")
 
@@ -620,17 +620,18 @@ def test_crops_in_parquet_give_the_very_manifest_of_the_same_crops_as_files(with
     assert prepare(folder, table=address, **options) == split_dir  # in place of the one with files
     assert tree(split_dir).keys() == {"manifest.csv", "crops.json"}
     assert (split_dir / "manifest.csv").read_bytes() == expected and capsys.readouterr().out == said
-    assert read_record(split_dir) == SplitRecord(CropRule(), address)
+    assert open_store(split_dir) == TableStore(split_dir, address, CropRule())
     assert tree(folder.parent / "prepared") == prepared
     prepare(folder, **options)
-    assert read_record(split_dir) == SplitRecord(CropRule()) and (split_dir / "train/real").is_dir()
+    assert open_store(split_dir) == FolderStore(split_dir, CropRule()) and (split_dir / "train/real").is_dir()
 
 
 def test_the_script_takes_the_address_of_a_table_and_writes_the_whole_path(with_table, tmp_path):
     folder, address = with_table
     done = run_step("02", "--videos-dir", folder, "--crops", "table", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "") and "crops in split_dataset" in done.stdout
-    assert read_record(tmp_path / "split_dataset") == SplitRecord(CropRule(), address)
+    split_dir = tmp_path / "split_dataset"
+    assert open_store(split_dir) == TableStore(split_dir, address, CropRule())
     assert not (tmp_path / "prepared_dataset").exists()
     for option in ("--work-dir", "--faces"):
         done = run_step("02", "--videos-dir", folder, "--crops", "table", option, "x", cwd=tmp_path)
