@@ -27,10 +27,10 @@ from quick import is_quick, loads_a_framework
 
 from deepfake.core.errors import UserError
 from deepfake.core.messages import show_messages
+from deepfake.core.naming import parse_crop_name
 from deepfake.datasets.registry import read_dataset
 from deepfake.datasets.video import Video
 from deepfake.faces.crop import LANDMARKS
-from deepfake.faces.records import parse_crop_name
 from deepfake.faces.table import SCHEMA
 from deepfake.split.store import TableStore, write_mark
 

@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfake.core.files import digest_of, read_json, whole_file, write_json
-from deepfake.core.labels import LABEL_NAMES
-from deepfake.faces.records import crop_name
+from deepfake.core.naming import file_in_set
 from deepfake.models.info import UNKNOWN, ModelInfo, as_model_info, read_model_info
 from deepfake.split.manifest import Entry
 
@@ -46,7 +45,7 @@ class JudgedCrop:
     @property
     def file(self) -> str:
         """Its path below the test set's folder."""
-        return f"{LABEL_NAMES[self.label]}/{crop_name(self.video, self.frame, self.face)}"
+        return file_in_set(self.label, self.video, self.frame, self.face)
 
 
 def write_predictions(

@@ -13,8 +13,8 @@ from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
+from deepfake.core.naming import file_in_set
 from deepfake.faces.crop import find_landmarks
-from deepfake.faces.records import crop_name
 from deepfake.frames.png import decode_png, write_png
 from deepfake.inputs.crop_set import cached, crop_set, readable_crops
 from deepfake.inputs.self_blend import self_blend
@@ -105,7 +105,7 @@ def blend_set(
 
 def _fake_of(entry: Entry) -> Entry:
     video = f"{entry.video}_{METHOD}"
-    file = f"{LABEL_NAMES[FAKE]}/{crop_name(video, entry.frame, entry.face)}"
+    file = file_in_set(FAKE, video, entry.frame, entry.face)
     return replace(entry, label=FAKE, file=file, video=video, original=entry.video, method=METHOD)
 
 

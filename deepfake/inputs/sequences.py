@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from deepfake.core.labels import LABEL_NAMES
+from deepfake.core.naming import file_in_set
 from deepfake.faces.people import least_frames
-from deepfake.faces.records import crop_name
 from deepfake.frames.choose import choose_frames
 from deepfake.split.manifest import Entry
 
@@ -45,8 +44,9 @@ def person_of(entry: Entry) -> int:
 def row_of(sequence: Sequence[Entry]) -> Entry:
     """The manifest row of a sequence: frame 0, and the number of the person as its face."""
     first = sequence[0]
-    name = crop_name(first.video, 0, person_of(first))
-    return replace(first, file=f"{LABEL_NAMES[first.label]}/{name}", frame=0, face=person_of(first), landmarks="")
+    person = person_of(first)
+    file = file_in_set(first.label, first.video, 0, person)
+    return replace(first, file=file, frame=0, face=person, landmarks="")
 
 
 def judged(entries: Sequence[Entry], frames: int | None) -> list[Entry]:

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from deepfake.core.cli import hushed
+from deepfake.core.naming import crop_name, is_crop
 from deepfake.datasets.copies import is_copy
 from deepfake.datasets.listing import images_in
 from deepfake.datasets.video import Video, source_groups
-from deepfake.faces.records import crop_name, is_crop, parse_crop_name
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_DIGITS = 9  # of a frame number: predictions hold 32 bits, and longer ones are dates or hashes
@@ -65,7 +65,7 @@ def find_crops(
         else:
             place = folder / video.id / faces
             names = sorted(os.listdir(place)) if place.is_dir() else ()
-            item = Crops(video, groups[video.id], tuple(place / name for name in names if _is_crop_of(video, name)))
+            item = Crops(video, groups[video.id], tuple(place / name for name in names if is_crop(name, video.id)))
         if item.paths:
             found.append(item)
     return found
@@ -84,10 +84,6 @@ def split_groups(videos: list[Video], group_by: str | None) -> dict[str, str]:
         return source_groups(videos)
     # copies are one video
     return source_groups(replace(video, original=None, ties=tuple(filter(is_copy, video.ties))) for video in videos)
-
-
-def _is_crop_of(video: Video, name: str) -> bool:
-    return is_crop(name) and parse_crop_name(name)[0] == video.id
 
 
 def number_images(video: Video, paths: list[Path]) -> dict[str, Path]:

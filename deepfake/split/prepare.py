@@ -12,12 +12,13 @@ from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
+from deepfake.core.naming import crop_name, file_in_set, is_crop, parse_crop_name
 from deepfake.datasets.copies import keep_copies_together
 from deepfake.datasets.listing import read_columns, read_rows
 from deepfake.datasets.name_ties import warning_of_untied
 from deepfake.datasets.registry import OF_OTHERS, find_kind, read_dataset
 from deepfake.datasets.video import Video, bare_name
-from deepfake.faces.records import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
+from deepfake.faces.records import landmarks_in_crop, read_faces_json
 from deepfake.faces.table import absolute, hint_at_table
 from deepfake.split.assign import LABELS, SHARES, divide
 from deepfake.split.balance import balance_sets
@@ -52,7 +53,7 @@ def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
     return kept
 
 
-Found = tuple[str, str, str]  # a crop's name, person and landmarks, as in an Entry
+Found = tuple[int, int, str, str]  # frame, face, person and landmarks of a crop, as in an Entry
 
 
 def _found_in_files(item: Crops) -> tuple[list[Found], CropRule | None]:
@@ -61,36 +62,38 @@ def _found_in_files(item: Crops) -> tuple[list[Found], CropRule | None]:
         recorded = None if item.foreign else read_faces_json(_folder_of(item))
     except VideoError:  # crops alone are enough; then there are no landmarks
         recorded = None
-    records = {record["file"]: record for record in recorded.faces} if recorded else {}
+    records = {(record["frame"], record["face"]): record for record in recorded.faces} if recorded else {}
     found = []
     for _, name in item.named():
-        record = records.get(name)
+        _, frame, face = parse_crop_name(name)
+        record = records.get((frame, face))
         points = json.dumps(landmarks_in_crop(record, recorded.rule)) if record else ""
-        found.append((name, str(record.get("person", "")) if record else "", points))
+        found.append((frame, face, str(record.get("person", "")) if record else "", points))
     return found, recorded and recorded.rule
 
 
 def _found_in_table(item: Crops, listing: Listing) -> list[Found]:
-    return sorted(  # as files are; frame 1000 comes before 200
+    found = [
         (
-            crop_name(item.video.id, int(listing.frames[row]), int(listing.faces[row])),
+            int(listing.frames[row]),
+            int(listing.faces[row]),
             listing.people[row],
             json.dumps(listing.landmarks[row].tolist()),
         )
         for row in item.rows
-    )
+    ]
+    return sorted(found, key=lambda crop: crop_name(item.video.id, *crop[:2]))  # as files: frame 1000 before 200
 
 
 def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
     video = item.video
     entries = []
-    for name, person, landmarks in found:
-        _, frame, face = parse_crop_name(name)
+    for frame, face, person, landmarks in found:
         entries.append(
             Entry(
                 split=split,
                 label=video.label,
-                file=f"{LABEL_NAMES[video.label]}/{name}",
+                file=file_in_set(video.label, video.id, frame, face),
                 video=video.id,
                 group=item.group,
                 original=video.original or "",

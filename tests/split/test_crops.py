@@ -8,9 +8,9 @@ import pytest
 from conftest import picture
 
 from deepfake.core.labels import REAL
+from deepfake.core.naming import parse_crop_name
 from deepfake.datasets.listing import images_in
 from deepfake.datasets.video import Video
-from deepfake.faces.records import parse_crop_name
 from deepfake.split.crops import find_crops, number_images, put_crop
 
 VIDEO = Video("v", "part/v", REAL)

@@ -16,7 +16,6 @@ from deepfake.core.labels import FAKE, REAL
 from deepfake.datasets.registry import read_dataset
 from deepfake.datasets.video import Video, source_groups
 from deepfake.faces.crop import LANDMARKS
-from deepfake.faces.records import parse_crop_name
 from deepfake.split.assign import assign_groups, divide
 from deepfake.split.balance import balance, balance_sets, keep_order
 from deepfake.split.crops import Crops, find_crops
@@ -256,25 +255,6 @@ def prepare(videos_dir: Path, **options) -> Path:
     out = videos_dir.parent
     prepare_dataset(videos_dir, None, out / "prepared", out / "split", Splitting(**options), quiet=True)
     return out / "split"
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("a-000-00.png", ("a", 0, 0)),
-        ("a-b-c-010-01.png", ("a-b-c", 10, 1)),
-        ("a-000-00-005-12.png", ("a-000-00", 5, 12)),
-        ("é 🙂.x-1000-00.png", ("é 🙂.x", 1000, 0)),
-    ],
-)
-def test_a_crop_name_is_read_from_the_right(name, parts):
-    assert parse_crop_name(name) == parts
-
-
-@pytest.mark.parametrize("name", ["a.png", "a-000.png", "a-x-00.png", "notes.txt"])
-def test_a_name_of_another_form_is_no_crop(name):
-    with pytest.raises(ValueError):
-        parse_crop_name(name)
 
 
 def test_only_the_crops_of_the_video_itself_are_taken(tmp_path):

@@ -6,7 +6,8 @@ from conftest import make_faces, table_rows, write_table
 
 from deepfake.core.crop_rule import CropRule
 from deepfake.core.errors import UserError
-from deepfake.faces.records import landmarks_in_crop, parse_crop_name, read_faces_json
+from deepfake.core.naming import parse_crop_name
+from deepfake.faces.records import landmarks_in_crop, read_faces_json
 from deepfake.split.manifest import Entry
 from deepfake.split.store import FolderStore, TableStore
 from deepfake.split.table_reader import find_places, list_crops, read_places
