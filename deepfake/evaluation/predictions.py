@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +40,7 @@ class JudgedCrop:
     face: int
     person: str
     p_real: float
-    split: ClassVar[str] = "test"
+    split: str = "test"
 
     @property
     def file(self) -> str:

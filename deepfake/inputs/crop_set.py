@@ -17,7 +17,7 @@ from deepfake.faces.crop import TYPICAL_LANDMARKS
 from deepfake.inputs.sequences import join_sequences, places
 from deepfake.models.runtime import tf
 from deepfake.split.manifest import Entry
-from deepfake.split.store import CropStore
+from deepfake.split.store import CropStore, FolderStore
 from deepfake.split.table_reader import READ_AT_ONCE
 
 # decoded crops of a set are cached in memory up to this many bytes, and else on the disk while it keeps as much free
@@ -149,7 +149,7 @@ def _no_cache(crops: CropSet, kind: str, folder: Path) -> UserError:
 
 def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """All crops, some at a time: their numbers (B), pixels (B x S x S x 3), and landmarks in shares (B x 5 x 2)."""
-    if crops.store.in_any_order:
+    if isinstance(crops.store, FolderStore):  # TensorFlow itself reads files, several at once
         numbers = tf.data.Dataset.range(len(crops.entries))
         yield from (
             tf.data.Dataset.zip((numbers, decoded(crops, numbers)))

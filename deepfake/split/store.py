@@ -14,7 +14,7 @@ from deepfake.core.crop_rule import DEFAULT, CropRule, as_json, rule_of
 from deepfake.core.errors import UserError
 from deepfake.core.files import read_json, write_json
 from deepfake.split.crops import link
-from deepfake.split.table_reader import find_places, read_places
+from deepfake.split.table_reader import Place, find_places, read_places
 
 MARK = "crops.json"
 REMEDY = "run step 02 again"
@@ -23,11 +23,16 @@ REMEDY = "run step 02 again"
 class Crop(Protocol):
     """What names a crop, as an `Entry` does: its set, its path below the set's folder, its video, frame and face."""
 
-    split: str
-    file: str
-    video: str
-    frame: int
-    face: int
+    @property
+    def split(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def video(self) -> str: ...
+    @property
+    def frame(self) -> int: ...
+    @property
+    def face(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class FolderStore:
                 raise UserError(f"{path}: listed in manifest.csv but not there; {REMEDY}")
 
     def read(self, crops: Sequence[Crop]) -> Iterator[tuple[int, bytes]]:
-        """The bytes of some crops, with the number of each among them, in any order; none for one that is missing."""
+        """The bytes of some crops, none for one that is missing, with the number of each among them; in any order."""
         for number, path in enumerate(map(self.path_of, crops)):
             yield number, path.read_bytes() if path.is_file() else b""
 
@@ -70,8 +75,8 @@ class FolderStore:
 class TableStore:
     """Crops as rows of a table at an address, which can only be read in one pass, in the order of the table.
 
-    Its methods are those of `FolderStore`; each raises a UserError where a crop is not in the table, or the table
-    cannot be read.
+    Its methods are those of `FolderStore`; all raise a UserError where a crop is not in the table, or the table cannot
+    be read.
     """
 
     folder: Path
@@ -87,28 +92,27 @@ class TableStore:
 
     def check(self, crops: Iterable[Crop]) -> None:
         """Raise a UserError if a crop is gone."""
-        find_places(self.address, map(_key_of, crops))
+        self._find(crops)
 
     def read(self, crops: Sequence[Crop]) -> Iterator[tuple[int, bytes]]:
-        """The bytes of some crops, with the number of each among them, in any order."""
+        """The bytes of some crops, with the number of each among them; in any order."""
         for numbers, pngs in self.read_some_at_a_time(crops):
             yield from zip(numbers.tolist(), pngs, strict=True)
 
     def read_some_at_a_time(self, crops: Sequence[Crop]) -> Iterator[tuple[np.ndarray, list[bytes]]]:
-        """The same with the numbers (B int64) and the bytes of some crops at a time, up to READ_AT_ONCE."""
-        return read_places(find_places(self.address, map(_key_of, crops)), self.address)
+        """The same, with the numbers (B int64) and the bytes of up to READ_AT_ONCE crops at a time."""
+        return read_places(self._find(crops), self.address)
 
     def copy(self, crops: Sequence[Crop], set_dir: Path) -> None:
         """Put some crops into the folder of another set, as files."""
         for number, png in self.read(crops):
             (set_dir / crops[number].file).write_bytes(png)
 
+    def _find(self, crops: Iterable[Crop]) -> list[Place]:
+        return find_places(self.address, ((crop.video, crop.frame, crop.face) for crop in crops))
+
 
 CropStore = FolderStore | TableStore
-
-
-def _key_of(crop: Crop) -> tuple[str, int, int]:
-    return crop.video, crop.frame, crop.face
 
 
 def write_mark(store: CropStore) -> None:
