@@ -83,7 +83,7 @@ def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCr
         with suppress(VideoError):
             images[crops[number]] = decode_png(png, crops[number].file)
     if crops and not images:
-        raise UserError(f"{store.place}: holds none of the crops; give --manifest in the folder that does")
+        raise UserError(f"{store}: holds none of the crops; give --manifest in the folder that does")
     return images
 
 

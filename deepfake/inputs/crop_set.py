@@ -138,9 +138,7 @@ def _on_disk(file: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 def _no_cache(crops: CropSet, kind: str, folder: Path) -> UserError:
     if kind == "none":
-        return UserError(
-            f"{crops.store.place}: crops in Parquet are read in one pass, into a cache; leave --cache none out"
-        )
+        return UserError(f"{crops.store}: crops in Parquet are read in one pass, into a cache; leave --cache none out")
     needed = len(crops.entries) * crops.image_size**2 * 3 / 1e9
     return UserError(
         f"{folder}: has no room for {needed:,.0f} GB of decoded crops, and as much left free; give another --out-dir"
@@ -192,5 +190,5 @@ def readable_crops(store: CropStore) -> Iterator[None]:
             raise
         reason = next((line for line in error.message.splitlines() if "image" in line or "file" in line), "")
         raise UserError(
-            f"{store.place}: holds a file that is not an image ({reason.strip()[:200]}); run {store.written_by} again"
+            f"{store}: holds a file that is not an image ({reason.strip()[:200]}); run {store.written_by} again"
         ) from None

@@ -87,26 +87,24 @@ def _found_in_table(item: Crops, listing: Listing) -> list[Found]:
 
 def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
     video = item.video
-    entries = []
-    for frame, face, person, landmarks in found:
-        entries.append(
-            Entry(
-                split=split,
-                label=video.label,
-                file=file_in_set(video.label, video.id, frame, face),
-                video=video.id,
-                group=item.group,
-                original=video.original or "",
-                method=video.method or "",
-                frame=frame,
-                face=face,
-                person=person,
-                landmarks=landmarks,
-                sample=int(video.sample),
-                part=part_of(video.file) or "",
-            )
+    return [
+        Entry(
+            split=split,
+            label=video.label,
+            file=file_in_set(video.label, video.id, frame, face),
+            video=video.id,
+            group=item.group,
+            original=video.original or "",
+            method=video.method or "",
+            frame=frame,
+            face=face,
+            person=person,
+            landmarks=landmarks,
+            sample=int(video.sample),
+            part=part_of(video.file) or "",
         )
-    return entries
+        for frame, face, person, landmarks in found
+    ]
 
 
 def _folder_of(item: Crops) -> Path:

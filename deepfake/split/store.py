@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,25 +19,15 @@ from deepfake.split.table_reader import Place, find_places, read_places
 MARK = "crops.json"
 REMEDY = "run step 02 again"
 
-
-class Crop(Protocol):
-    """What names a crop, as an `Entry` does: its set, its path below the set's folder, its video, frame and face."""
-
-    @property
-    def split(self) -> str: ...
-    @property
-    def file(self) -> str: ...
-    @property
-    def video(self) -> str: ...
-    @property
-    def frame(self) -> int: ...
-    @property
-    def face(self) -> int: ...
+Crop = Any  # with split, file, video, frame and face, as an `Entry` has them
 
 
 @dataclass(frozen=True)
 class FolderStore:
-    """Crops as files of a split folder, which can be read in any order; `rule` is None where it is not known."""
+    """Crops as files of a split folder, which can be read in any order; `rule` is None where it is not known.
+
+    As text, a store is where its crops are.
+    """
 
     folder: Path
     rule: CropRule | None = DEFAULT
@@ -45,9 +35,7 @@ class FolderStore:
     in_any_order: ClassVar[bool] = True  # so no cache is needed
     written_by: ClassVar[str] = "step 02"
 
-    @property
-    def place(self) -> str:
-        """Where the crops are, for messages."""
+    def __str__(self) -> str:
         return str(self.folder)
 
     def path_of(self, crop: Crop) -> Path:
@@ -75,8 +63,7 @@ class FolderStore:
 class TableStore:
     """Crops as rows of a table at an address, which can only be read in one pass, in the order of the table.
 
-    Its methods are those of `FolderStore`; all raise a UserError where a crop is not in the table, or the table cannot
-    be read.
+    All methods raise a UserError where a crop is not in the table, or that cannot be read.
     """
 
     folder: Path
@@ -85,9 +72,7 @@ class TableStore:
     in_any_order: ClassVar[bool] = False
     written_by: ClassVar[str] = "01a --crops"
 
-    @property
-    def place(self) -> str:
-        """Where the crops are, for messages."""
+    def __str__(self) -> str:
         return self.address
 
     def check(self, crops: Iterable[Crop]) -> None:
