@@ -18,9 +18,10 @@ from deepfake.datasets.video import Video, source_groups
 from deepfake.faces.crop import LANDMARKS
 from deepfake.split.assign import assign_groups, divide
 from deepfake.split.balance import balance, balance_sets, keep_order
-from deepfake.split.crops import Crops, find_crops
+from deepfake.split.crops import Crops
 from deepfake.split.manifest import read_manifest
 from deepfake.split.prepare import Splitting, prepare_dataset
+from deepfake.split.sources import FolderSource, find_crops
 from deepfake.split.store import FolderStore, TableStore, open_store
 
 SETS = ("train", "val", "test")
@@ -263,7 +264,7 @@ def test_only_the_crops_of_the_video_itself_are_taken(tmp_path):
     (tmp_path / "a" / "faces" / "a-000-000-00.png").write_bytes(own[0].read_bytes())
     (tmp_path / "a" / "faces" / "thumbnail.png").write_bytes(own[0].read_bytes())
     others = make_crops(tmp_path, "a-000", frames=3)
-    found = {item.video.id: item for item in find_crops(read_dataset(tmp_path), tmp_path, "faces", "source")}
+    found = {item.video.id: item for item in find_crops(read_dataset(tmp_path), FolderSource(tmp_path), "source")}
     assert {id: list(item.paths) for id, item in found.items()} == {"a": own, "a-000": others}
 
 
