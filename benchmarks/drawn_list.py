@@ -13,8 +13,8 @@ from aggregate import names
 
 from deepfake.core.crop_rule import CropRule, as_json
 from deepfake.core.files import write_json
+from deepfake.core.naming import crop_name
 from deepfake.faces.crop import LANDMARKS, Face, crop_box
-from deepfake.faces.records import crop_name
 
 # of DFDC's training set (Dolhansky et al., 2020), rounded
 VIDEOS = 115_000

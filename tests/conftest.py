@@ -30,12 +30,12 @@ from quick import is_quick, loads_a_framework
 
 from deepfake.core.errors import UserError
 from deepfake.core.messages import show_messages
+from deepfake.core.naming import parse_crop_name
 from deepfake.datasets.registry import read_dataset
 from deepfake.datasets.video import Video
 from deepfake.faces.crop import LANDMARKS
-from deepfake.faces.records import parse_crop_name
 from deepfake.faces.table import SCHEMA
-from deepfake.split.record import SplitRecord, write_record
+from deepfake.split.store import TableStore, write_mark
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -373,7 +373,7 @@ def move_to_table(split_dir: Path, folder: Path) -> Path:
     ]
     (folder / "split").mkdir(parents=True)
     (folder / "split" / "manifest.csv").write_bytes((split_dir / "manifest.csv").read_bytes())
-    write_record(folder / "split", SplitRecord(address=str(write_table(folder / "table", rows, []))))
+    write_mark(TableStore(folder / "split", str(write_table(folder / "table", rows, []))))
     return folder / "split"
 
 

@@ -13,6 +13,7 @@ from test_training import small_model
 from deepfake.evaluation.evaluate import raw_predictions, read_sets
 from deepfake.models.info import ModelInfo
 from deepfake.models.runtime import keras, strategy_for, tf
+from deepfake.split.store import open_store
 from deepfake.training.checkpoints import Keeper, read_progress
 from deepfake.training.loop import fit
 from deepfake.training.options import Options
@@ -44,10 +45,11 @@ def train(devices, build, kind=Keeper, **options):
     keeper = kind(folder, ModelInfo(), 99, {})
     if resumed:
         keeper.progress = read_progress(keeper.state_path, {})
-    sets = read_sets(split_dir)
-    fit(model, keeper, sets, dict.fromkeys(sets, split_dir), options, strategy, quiet=True)
+    store = open_store(split_dir)
+    sets = read_sets(store)
+    fit(model, keeper, sets, dict.fromkeys(sets, store), options, strategy, quiet=True)
     kept = keras.saving.load_model(keeper.model_path)
-    p_real = raw_predictions(kept, sets["test"], split_dir, quiet=True)
+    p_real = raw_predictions(kept, sets["test"], store, quiet=True)
     return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real.tolist()} | keeper.progress.history
 
 
