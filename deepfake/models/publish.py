@@ -4,7 +4,6 @@ Beside it goes a .json with all that using the model needs. Scans and trainings 
 and best_model.json: the weights become single precision again when they are loaded.
 """
 
-import argparse
 import io
 import zipfile
 from dataclasses import replace
@@ -13,7 +12,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from deepfake.core import cli
 from deepfake.core.decision import apply_temperature, as_p_real, scaled
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_file
@@ -113,23 +111,3 @@ def scores_of(model: keras.Model, crops: np.ndarray, info: ModelInfo) -> np.ndar
     """p_real of each crop, N, as verdicts have it."""
     outputs = model.predict(scaled(crops, info.pixel_max), verbose=0)
     return apply_temperature(as_p_real(outputs, model.name, info.positive), info.temperature)
-
-
-def words(text: str) -> str:
-    """An argparse type: some text on one line."""
-    if not text.strip() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is not text on one line")
-    return text.strip()
-
-
-def main() -> None:
-    """Read the command line and write the small file."""
-    parser = cli.parser(__doc__)
-    parser.add_argument("model", type=Path, metavar="BEST_MODEL", help="a model of step 03, with its .json beside it")
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the file to write, such as mine.keras")
-    parser.add_argument("--name", type=words, help="what every verdict calls it (default: the name of --to)")
-    parser.add_argument(
-        "--trained-on", type=words, required=True, metavar="TEXT", help="the dataset, which every verdict names"
-    )
-    args = parser.parse_args()
-    publish_model(args.model, args.to, args.name or args.to.stem, args.trained_on)
