@@ -184,7 +184,7 @@ ROWS: dict[str, Row] = {
     "header.mp4": Row(content(b"\0\0\0\x14ftypisom\0\0\2\0isom"), NONE, NONE, "too damaged"),
     "page.mp4": Row(content(b"<!DOCTYPE html><html><body>404 Not Found</body></html>"), NONE, NONE, "too damaged"),
     "archive.mp4": Row(content(b"PK\3\4" + bytes(500)), NONE, NONE, "too damaged"),
-    "subtitles.mp4": Row(content(b"1\n00:00:01,000 --> 00:00:02,000\nHello\n"), NONE, NONE, "is no video, but"),
+    "subtitles.mp4": Row(content(b"1\n00:00:01,000 --> 00:00:02,000\nHello\n"), NONE, NONE, "unsupported format"),
     "sound.mp4": Row(sound, NONE, NONE, "no video stream"),
     "missing.mp4": Row(lambda path, _: None, NONE, NONE, "is missing"),
     "folder.mp4": Row(lambda path, _: path.mkdir(), NONE, NONE, "is a folder"),
