@@ -1,4 +1,4 @@
-"""What is known of the crops of a video on disk: their names, and faces.json, which step 01a writes beside them."""
+"""Names of crops, and the content of faces.json, which step 01a writes beside them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A faces.json: the rule of the crops, by how many degrees clockwise the video was turned, and all that it says of
-    each face (`frame` and `face` are FFF and NN of its name, `index` is the number of its frame in the video), and of
-    those that were left out.
+    """The content of a faces.json: the crop rule, the rotation of the video (degrees clockwise), records of the faces.
+
+    In a record, `frame` and `face` are FFF and NN of the crop's name; `index` is the frame's number in the video.
+    `left_out` has the faces that are not used.
     """
 
     rule: CropRule
@@ -30,22 +31,22 @@ class Recorded:
 
 
 def crop_name(id: str, frame: int, face: int) -> str:
-    """What the crop of a face of a frame is called, `<id>-FFF-NN.png`."""
+    """Return the file name of a crop, `<id>-FFF-NN.png`."""
     return f"{frame_name(id, frame)}-{face:02d}.png"
 
 
 def parse_crop_name(name: str) -> tuple[str, int, int]:
-    """Video id, frame and face of a crop called `<id>-FFF-NN.png`; an id may hold dashes.
+    """Split the name `<id>-FFF-NN.png` into video id, frame and face; an id may contain dashes.
 
     Raises:
-        ValueError: the name is of another form.
+        ValueError: the name has another form.
     """
     id, frame, face = name.removesuffix(".png").rsplit("-", 2)
     return id, int(frame), int(face)
 
 
 def is_crop(name: str) -> bool:
-    """Whether a file's name is that of a crop."""
+    """Whether a file name is that of a crop."""
     try:
         return name.endswith(".png") and "/" not in name and parse_crop_name(name) is not None
     except ValueError:
@@ -53,7 +54,7 @@ def is_crop(name: str) -> bool:
 
 
 def content_of(id: str, source: VideoFile, rule: CropRule, look: "Look") -> dict:
-    """What faces.json says of what was seen in a video; the crops are those of the look, in their order."""
+    """Return the content of faces.json for a video; `faces` has the crops of the look in the same order."""
     return {
         "video": asdict(source),
         "crop_rule": as_json(rule),
@@ -97,7 +98,7 @@ def _record_left_out(face: "LeftOut") -> dict:
 
 
 def why_no_crop(sides: Sequence[int], frames: int | None) -> str:
-    """Why a video has no crop: its faces are too small (sides in pixels), or none of its `frames` has a face."""
+    """Say why a video has no crop: its faces are too small (`sides` in pixels), or none of its `frames` has a face."""
     if sides:
         least, most = min(sides), max(sides)
         return f"faces too small: {least} to {most} pixels" if least < most else f"face too small: {least} pixels"
@@ -107,16 +108,16 @@ def why_no_crop(sides: Sequence[int], frames: int | None) -> str:
 
 
 def landmarks_in_crop(record: dict, rule: CropRule) -> list[Point]:
-    """The five landmarks of a face of faces.json, in pixels of its crop, in the order of LANDMARKS."""
+    """Return the five landmarks of a face in faces.json, in pixels of its crop and the order of LANDMARKS."""
     points = [record["landmarks"][name] for name in LANDMARKS]
     return points_in_crop(points, record["crop"], record.get("scale", 1.0), rule.crops_from)
 
 
 def read_faces_json(folder: Path) -> Recorded:
-    """What step 01a recorded of the faces in a video's folder.
+    """Read the faces.json in a video's folder.
 
     Raises:
-        VideoError: faces.json is missing or not what step 01a writes.
+        VideoError: faces.json is missing or was not written by step 01a.
     """
     try:
         content = read_json(folder / "faces.json", remedy="step 01a writes it")
@@ -130,7 +131,7 @@ def read_faces_json(folder: Path) -> Recorded:
 
 
 def _in_todays_form(face: dict) -> dict:
-    """A face of faces.json; older versions called `frame` what is `index` now, and had the rest in the name."""
+    """Convert a face of an older faces.json, where `frame` was today's `index` and the rest stood in the file name."""
     if "index" in face:
         return face
     _, frame, rank = parse_crop_name(face["file"])
@@ -138,8 +139,8 @@ def _in_todays_form(face: dict) -> dict:
 
 
 def add_people(records: Sequence[dict]) -> list[dict]:
-    """The faces of a video, as faces.json has them, with the number of each one's `person`, as a string."""
-    # imported here, since sorting and training need the rest of this module without scipy
+    """Add `person`, a number as a string, to the records of a video's faces in faces.json."""
+    # imported here, since splitting and training use this module without scipy
     from deepfake.faces.people import join_people
 
     numbers = [parse_crop_name(record["file"])[1] for record in records]

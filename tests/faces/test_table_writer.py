@@ -90,7 +90,7 @@ def test_a_folder_of_other_options_of_a_changed_video_or_of_other_files_is_refus
     for path in videos.iterdir():
         (tmp_path / "videos" / path.name).write_bytes(path.read_bytes())
     go(tmp_path / "videos", tmp_path)
-    with pytest.raises(UserError, match=r"another rule: margin 0.3 and 0.5; give another --crops"):
+    with pytest.raises(UserError, match=r"margin 0.3 and 0.5; give another --crops"):
         go(tmp_path / "videos", tmp_path, CropRule(frames=FRAMES, margin=0.5))
     (tmp_path / "videos" / "a-b.mp4").write_bytes((videos / "c é.mp4").read_bytes())
     with pytest.raises(UserError, match=r"an earlier a-b\.mp4, which has changed since; .*--overwrite"):
@@ -123,7 +123,7 @@ def test_where_spark_cannot_write_is_told_before_any_work(tmp_path):
     (tmp_path / "file").touch()
     with spark_for(Run("01a", "faces", tmp_path, master="local[1]")) as spark:
         for address in (f"{tmp_path}/file/x", "hdfs://nowhere.invalid/x", "a://b/c"):
-            with pytest.raises(UserError, match=rf"{address}: (Spark cannot write there|cannot be made)"):
+            with pytest.raises(UserError, match=rf"{address}: (Spark cannot write there|cannot be created)"):
                 make_ready(spark, full_address(address), overwrite=False)
 
 
