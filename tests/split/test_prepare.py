@@ -472,14 +472,14 @@ def test_images_that_cannot_be_read_are_left_out_with_a_warning(crops_of_others,
         (crops_of_others / file).write_text("no image")
     assert len(read_manifest(prepare(crops_of_others, dataset="faces"))) == 22
     out = capsys.readouterr().out
-    assert f"02: warning: images left out that cannot be read: 2, the first {crops_of_others}/o-" in out
+    assert f"02: warning: unreadable images left out: 2, the first {crops_of_others}/o-" in out
     assert f"22 crops in {crops_of_others.parent / 'split'}, 0 left out for the balance" in out
 
 
 def test_a_set_whose_images_cannot_be_read_is_an_error_and_nothing_is_written(crops_of_others):
     for path in crops_of_others.glob("f-*/*"):
         path.write_text(f"no image {path}")
-    with pytest.raises(UserError, match="not a readable image, nor is any other fake crop of "):
+    with pytest.raises(UserError, match="not a readable image, .* fake crops of "):
         prepare(crops_of_others, dataset="faces")
     assert [path.name for path in crops_of_others.parent.iterdir()] == ["videos"]
 
