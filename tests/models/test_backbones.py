@@ -84,9 +84,9 @@ def test_meso4_has_the_28000_weights_of_its_paper():
 def test_what_cannot_be_built_is_the_users_error():
     with pytest.raises(UserError, match="--image-size 64: xception takes images of at least 71 pixels"):
         build_backbone("xception", 64, "none")
-    with pytest.raises(UserError, match="--weights imagenet: neither a file nor one of those of meso4: none"):
+    with pytest.raises(UserError, match=r"--weights imagenet: .* choose from none"):
         build_backbone("meso4", 64, "imagenet")
-    with pytest.raises(UserError, match="neither a file nor one of those of resnet50: imagenet, none"):
+    with pytest.raises(UserError, match="choose from imagenet, none"):
         build_backbone("resnet50", 64, "noisy-student")
 
 
@@ -98,7 +98,7 @@ def test_a_backbone_must_bear_its_key_by_which_a_trained_model_is_known_again(mo
 
 def test_weights_of_another_backbone_are_the_users_error(tmp_path):
     build_backbone("meso4", 32, "none").save_weights(tmp_path / "meso4.weights.h5")
-    with pytest.raises(UserError, match="not the weights of small-cnn"):
+    with pytest.raises(UserError, match="not weights of small-cnn"):
         build_backbone("small-cnn", 32, str(tmp_path / "meso4.weights.h5"))
     build_backbone("meso4", 32, str(tmp_path / "meso4.weights.h5"))
 

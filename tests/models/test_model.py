@@ -153,10 +153,10 @@ def test_a_file_that_is_no_model_is_the_users_error(tmp_path, model):
 
 
 def test_weights_that_are_neither_a_name_nor_a_file_are_the_users_error(tmp_path):
-    with pytest.raises(UserError, match="neither a file nor one of those of efficientnet-b0: imagenet, noisy"):
+    with pytest.raises(UserError, match="weights of efficientnet-b0; choose from imagenet, noisy"):
         build_model(SIZE, "imagnet")
     (tmp_path / "w.h5").write_text("not weights")
-    with pytest.raises(UserError, match="not the weights of efficientnet-b0"):
+    with pytest.raises(UserError, match="not weights of efficientnet-b0"):
         build_model(SIZE, str(tmp_path / "w.h5"))
 
 

@@ -175,7 +175,7 @@ def test_a_pth_is_a_start_for_a_whole_training_and_only_for_its_own_network(netw
     check_start("efficientnet-b0", path, str(SIZE))
     with pytest.raises(UserError, match=r"b0\.pth: not torchvision's efficientnet-b1 \(it has 130 layers, not 184\)"):
         check_start("efficientnet-b1", path, str(SIZE))
-    with pytest.raises(UserError, match=r"b0\.pth: .* only those of EfficientNets can be taken, not of meso4"):
+    with pytest.raises(UserError, match=r"b0\.pth: .* only be used for EfficientNets, not for meso4"):
         check_start("meso4", path, str(SIZE))
     odd = network[0] | {"features.0.0.weight": np.zeros((32, 3), np.float32)}
     with pytest.raises(UserError, match=r"features\.0\.0 is not as stem_conv"):
@@ -246,7 +246,7 @@ def test_a_hostile_file_is_refused_in_one_line_and_runs_nothing(torch, tmp_path,
 
 
 def refused(path):
-    with pytest.raises(UserError, match=r"not a state dict of PyTorch .*torch\.save\(model\.state_dict") as error:
+    with pytest.raises(UserError, match=r"not a readable PyTorch state dict .*torch\.save\(model\.state_dict") as error:
         read_state_dict(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 

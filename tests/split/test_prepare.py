@@ -479,7 +479,7 @@ def test_images_that_cannot_be_read_are_left_out_with_a_warning(crops_of_others,
 def test_a_set_whose_images_cannot_be_read_is_an_error_and_nothing_is_written(crops_of_others):
     for path in crops_of_others.glob("f-*/*"):
         path.write_text(f"no image {path}")
-    with pytest.raises(UserError, match="not a readable image, .* fake crops of "):
+    with pytest.raises(UserError, match=r"not a readable image, .* fake crops of "):
         prepare(crops_of_others, dataset="faces")
     assert [path.name for path in crops_of_others.parent.iterdir()] == ["videos"]
 
