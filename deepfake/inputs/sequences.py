@@ -1,4 +1,4 @@
-"""Sequences: the crops of one person of a video in the order of the frames, which a sequence model judges together."""
+"""Join crops to sequences: the crops of one person of a video in the order of the frames, for sequence models."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,18 +11,18 @@ from deepfake.faces.records import crop_name
 from deepfake.frames.choose import choose_frames
 from deepfake.split.manifest import Entry
 
-NO_CROP = -1  # the place of a crop that a sequence does not have
+NO_CROP = -1  # index of a missing crop in a sequence
 
 
 def join_sequences(entries: Sequence[Entry], frames: int) -> list[list[Entry]]:
-    """The crops of each person of each video, by frame: `frames` of them, evenly chosen, or as many as there are.
+    """Return a sequence for each person of each video: up to `frames` crops in order, chosen evenly.
 
-    In the order in which the people come first. Where no person is known, faces of the same rank are taken for one. A
-    person that is seen too seldom to count has no sequence, unless nobody of the video is seen more often.
+    Sequences are in the order of first appearance. If people are unknown, faces of the same rank count as one person. A
+    person in too few frames is left out, unless that is true of everybody in the video.
     """
     videos: dict[str, dict[int, dict[int, Entry]]] = {}
     for entry in entries:
-        # of two faces of a frame that are taken for one person, the surer one counts
+        # if a person has two faces in a frame, keep the more confident one
         seen = videos.setdefault(entry.video, {}).setdefault(person_of(entry), {})
         if entry.frame not in seen or entry.face < seen[entry.frame].face:
             seen[entry.frame] = entry
@@ -38,24 +38,24 @@ def _those_who_count(people: dict[int, dict[int, Entry]]) -> list[dict[int, Entr
 
 
 def person_of(entry: Entry) -> int:
-    """The number of a crop's person, or its rank among the faces of the frame where that is not known."""
+    """Return the number of a crop's person; if unknown, its rank among the faces of the frame."""
     return int(entry.person) if entry.person.isdecimal() else entry.face
 
 
 def row_of(sequence: Sequence[Entry]) -> Entry:
-    """The manifest row of a sequence: frame 0, and the number of the person as its face."""
+    """Return the manifest row of a sequence: frame 0, face = number of the person."""
     first = sequence[0]
     name = crop_name(first.video, 0, person_of(first))
     return replace(first, file=f"{LABEL_NAMES[first.label]}/{name}", frame=0, face=person_of(first), landmarks="")
 
 
 def judged(entries: Sequence[Entry], frames: int | None) -> list[Entry]:
-    """The entries that a model predicts: each crop, or one row for each sequence of `frames` frames."""
+    """Return the entries that a model predicts: all crops, or a row per sequence of `frames` frames."""
     return [row_of(sequence) for sequence in join_sequences(entries, frames)] if frames else list(entries)
 
 
 def places(sequences: Sequence[Sequence[Entry]], frames: int) -> np.ndarray:
-    """Where the crops of M sequences are among all of them, one after the other: M x frames, NO_CROP for none."""
+    """Return the indices of the crops of M sequences in their concatenation: M x frames, NO_CROP if missing."""
     lengths = np.array([len(sequence) for sequence in sequences])
     starts = np.cumsum(lengths) - lengths
     steps = np.arange(frames)

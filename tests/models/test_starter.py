@@ -142,7 +142,7 @@ def test_what_half_precision_would_spoil_is_not_published(trained, project):
     from deepfake.models.publish import publish_model
     from deepfake.models.runtime import keras
 
-    for target, says in (("mine.h5", "a name that ends in .keras"), (str(trained), "overwrite the model itself")):
+    for target, says in (("mine.h5", "ends in .keras"), (str(trained), "overwrite the model itself")):
         with pytest.raises(UserError, match=says):
             publish_model(trained, Path(target), "mine", "x")
     # what it makes of grey hangs on the third digit of its weights
