@@ -240,14 +240,14 @@ def test_a_loaded_model_is_calibrated_by_the_file_beside_it(model_path, split_di
     assert np.allclose(predicted(tmp_path / "out"), apply_temperature(raw, 2.0), atol=1e-6)
     assert load_and_predict(model_path, split_dir, tmp_path / "raw", calibrated=False) == 0
     assert np.allclose(predicted(tmp_path / "raw"), raw, atol=1e-6)
-    assert "taken as they are" not in capsys.readouterr().out
+    assert "not calibrated" not in capsys.readouterr().out
 
 
 def test_without_that_file_numbers_are_taken_as_they_are_and_it_is_said(model_path, split_dir, tmp_path, capsys):
     load_and_predict(model_path, split_dir, tmp_path / "out")
     raw = raw_predictions(load_model(model_path), read_sets(split_dir)["test"], split_dir)
     assert np.allclose(predicted(tmp_path / "out"), raw, atol=1e-6)
-    assert "03a: model.json is not beside the model, so its numbers are taken as they are" in capsys.readouterr().out
+    assert "03a: no model.json beside the model, so its predictions are not calibrated" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
