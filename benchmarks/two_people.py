@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Whether one swapped face beside an untouched one is averaged away, for each way from frames to a video's verdict.
+"""Test each --aggregate on videos with two people of whom only one is swapped.
 
-A sample with two people in each video is drawn, of whom a fake changes one; the heads are as large as those in the
-sample that the model knows. All of it is tested by a model that was trained on the one-person sample of another seed,
-such as benchmarks/sample_accuracy.py leaves behind.
+A sample with two people in each video is drawn, with heads of the same size as in the model's training sample. The
+model must be trained on the one-person sample of another seed, e.g. by benchmarks/sample_accuracy.py.
 """
 
 import argparse
@@ -23,8 +22,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=model, help=f"(default: {model})")
     parser.add_argument("--dir", type=Path, default=Path("two_people_run"), help="where everything goes")
     parser.add_argument("--originals", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=100, help="of the sample; not the model's own")
-    parser.add_argument("--size", default="640x340", help="of the frames: wide enough for two")
+    parser.add_argument("--seed", type=int, default=100, help="seed of the sample; not that of the model")
+    parser.add_argument("--size", default="640x340", help="size of the frames; wide enough for two people")
     parser.add_argument("--seconds", type=float, default=2, help="the length of each video")
     args = parser.parse_args()
     if not args.model.is_file():
@@ -35,7 +34,7 @@ def main() -> None:
     run_step("-m deepfake.sample", "--videos-dir", videos_dir, "--people", 2, *drawn)
     find_faces(videos_dir)
     split_as_test(videos_dir, split_dir)
-    shutil.rmtree(out_dir, ignore_errors=True)  # perhaps of another model
+    shutil.rmtree(out_dir, ignore_errors=True)  # may be of another model
     run_step("03a-load_cnn.py", "--model", args.model, "--split-dir", split_dir, "--out-dir", out_dir)
     figures = judge_videos(out_dir, split_dir / "manifest.csv", args.model.with_suffix(".json"))
     rows = {aggregate: figures[f"videos, {aggregate}"] for aggregate in AGGREGATES}
