@@ -118,7 +118,7 @@ def crops_in(work_dir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(work_dir)): path.read_bytes() for path in work_dir.glob("*/faces*/**/*.png")}
 
 
-def test_the_chain_ends_as_by_hand_though_its_training_is_warned_and_cancelled(queue, videos_dir, by_hand, tmp_path):
+def test_the_chain_ends_as_by_hand_despite_warned_and_cancelled_training(queue, videos_dir, by_hand, tmp_path):
     out_dir, work_dir = tmp_path / "the results", tmp_path / "the crops"
     jobs = submit_training(queue, videos_dir, work_dir, out_dir)
     assert tuple(jobs) == STEPS
@@ -151,7 +151,7 @@ def cancel_and_submit_again(queue, jobs: dict[str, str], videos_dir: Path, work_
     assert logs_of(out_dir).count("(8 done before)") == 2
 
 
-def test_a_step_that_fails_leaves_nothing_behind_it_in_the_queue(queue, tmp_path):
+def test_after_a_failed_step_the_queue_is_empty(queue, tmp_path):
     videos_dir, out_dir = tmp_path / "videos", tmp_path / "out"
     make_video(videos_dir / "a.mp4")  # without a face
     make_video(videos_dir / "b.mp4")

@@ -50,7 +50,7 @@ def takes(person, seed: int, count: int = 3) -> list[np.ndarray]:
     return [shown(person, room(seed), 4 * number, number) for number in range(count)]
 
 
-def test_a_cut_to_another_person_at_the_same_place_begins_a_shot_and_a_person():
+def test_a_cut_to_another_person_starts_a_new_shot_and_person():
     shots = shots_of(*takes(ANN, 1), *takes(BEN, 2))
     assert shots == [0, 0, 0, 1, 1, 1]
     boxes = [[BOX]] * 6
@@ -58,7 +58,7 @@ def test_a_cut_to_another_person_at_the_same_place_begins_a_shot_and_a_person():
     assert join_people(boxes, shots) == [[0], [0], [0], [1], [1], [1]]
 
 
-def test_one_who_is_cut_back_to_is_the_same_person():
+def test_a_person_is_the_same_after_cutting_back():
     assert shots_of(*takes(ANN, 1, 2), *takes(BEN, 2, 2), *takes(ANN, 1, 2), *takes(BEN, 2, 2)) == [0, 0, 1, 1] * 2
 
 

@@ -85,7 +85,7 @@ def test_rows_hold_what_the_files_hold_and_a_second_run_adds_nothing(tmp_path, v
 
 
 @pytest.mark.spark
-def test_a_folder_of_other_options_of_a_changed_video_or_of_other_files_is_refused(tmp_path, videos, local):
+def test_a_table_of_other_options_videos_or_files_is_refused(tmp_path, videos, local):
     (tmp_path / "videos").mkdir()
     for path in videos.iterdir():
         (tmp_path / "videos" / path.name).write_bytes(path.read_bytes())
@@ -105,7 +105,7 @@ def test_a_folder_of_other_options_of_a_changed_video_or_of_other_files_is_refus
 
 
 @pytest.mark.spark
-def test_half_of_a_batch_that_a_killed_run_has_moved_is_taken_back(tmp_path, videos, local):
+def test_a_half_moved_batch_of_a_killed_run_is_removed(tmp_path, videos, local):
     go(videos, tmp_path)
     crops = tmp_path / "crops"
     (file,) = crops.glob("kind=video/*.parquet")
@@ -128,7 +128,7 @@ def test_where_spark_cannot_write_is_told_before_any_work(tmp_path):
 
 
 @pytest.mark.spark
-def test_the_warning_of_a_queue_to_all_processes_ends_a_run_with_its_code(videos, tmp_path):
+def test_a_queue_warning_to_all_processes_ends_a_run_with_its_code(videos, tmp_path):
     command = [sys.executable, next(ROOT.glob("01a-*.py")), "--from-videos", "--videos-dir", videos, "--crops", "crops"]
     command += ["--work-dir", "work", "--master", "local[1]"]
     started = subprocess.Popen(

@@ -58,7 +58,7 @@ def verdicts(folder, aggregate):
 
 @pytest.mark.slow
 @pytest.mark.spark
-def test_a_swapped_face_of_two_decides_by_people_and_is_averaged_away_by_frames(predictions):
+def test_per_face_finds_one_swapped_face_of_two_and_mean_does_not(predictions):
     by_mean, by_person = verdicts(predictions, "mean"), verdicts(predictions, "per-face")
     assert {row["people"] for row in by_person} == {"2"}
     assert all(row["correct"] == "yes" for row in by_person)

@@ -90,7 +90,7 @@ def test_what_cannot_be_built_is_the_users_error():
         build_backbone("resnet50", 64, "noisy-student")
 
 
-def test_a_backbone_must_bear_its_key_by_which_a_trained_model_is_known_again(monkeypatch):
+def test_a_backbone_must_be_named_by_its_key(monkeypatch):
     monkeypatch.setitem(BACKBONES, "my-net", BACKBONES["meso4"])
     with pytest.raises(UserError, match=r"BACKBONES\['my-net'\]: builds a model with name='meso4'"):
         build_backbone("my-net", 32, "none")
@@ -104,7 +104,7 @@ def test_weights_of_another_backbone_are_the_users_error(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_model_whose_pixels_are_blue_first_is_the_same_after_loading(suffix, tmp_path):
+def test_a_bgr_model_is_the_same_after_loading(suffix, tmp_path):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(BACKBONES["resnet50"].scale(inputs))))
     model.save(tmp_path / f"model{suffix}")

@@ -106,7 +106,7 @@ def test_the_scores_are_those_of_the_model_that_was_saved(tmp_path, build, polic
     assert path.read_bytes() == before
 
 
-def test_what_changes_the_scores_is_not_passed_over(tmp_path):
+def test_arguments_that_change_the_scores_are_not_dropped(tmp_path):
     ending([layers.DepthwiseConv2D(3)]).save(tmp_path / "old.h5")
     rewrite(
         tmp_path / "old.h5",

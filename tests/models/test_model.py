@@ -128,7 +128,7 @@ def test_a_model_knows_the_sample_only_until_it_learns_from_more(model, tmp_path
     assert not knows_sample_only(build_model(SIZE, str(tmp_path / "real.keras"), sample_only=True))
 
 
-def test_a_model_of_another_project_on_the_efficientnet_package_can_be_loaded(crops, tmp_path):
+def test_another_projects_efficientnet_model_can_be_loaded(crops, tmp_path):
     other = keras.Sequential(
         [
             efficientnet.tfkeras.EfficientNetB0(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)),

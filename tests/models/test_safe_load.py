@@ -66,7 +66,7 @@ def rewrite(path, change) -> None:
             archive.writestr(name, content)
 
 
-def test_a_layer_that_nobody_knows_and_functions_of_other_modules_are_refused(tmp_path):
+def test_unknown_layers_and_functions_of_other_modules_are_refused(tmp_path):
     path = tmp_path / "model.keras"
     keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)]).save(path)
     unknown = {"module": "os", "class_name": "system", "registered_name": "Evil>Layer", "config": {"command": "true"}}
@@ -75,7 +75,7 @@ def test_a_layer_that_nobody_knows_and_functions_of_other_modules_are_refused(tm
         load_model(path)
 
 
-def test_what_is_no_model_is_told_in_one_line(tmp_path):
+def test_a_file_that_is_not_a_model_is_a_one_line_error(tmp_path):
     (tmp_path / "text.keras").write_text("not a model\n")
     (tmp_path / "text.h5").write_text("not a model\n")
     (tmp_path / "empty.keras").touch()

@@ -48,7 +48,7 @@ def write_starter() -> Path:
 
 
 @pytest.mark.parametrize("info", [ModelInfo(), None], ids=["with its .json", "without"])
-def test_ones_own_model_goes_first_where_it_has_seen_real_people(project, info, capsys):
+def test_an_own_model_that_has_seen_real_people_comes_first(project, info, capsys):
     write_starter()
     write_file(OWN, info=info)
     assert choose_model(None, "05") == OWN
@@ -60,7 +60,7 @@ def test_ones_own_model_goes_first_where_it_has_seen_real_people(project, info, 
     [("deepfake", ModelInfo(sample_only=True)), (SAMPLE_ONLY_NAME, None), (SAMPLE_ONLY_NAME, ModelInfo())],
     ids=["by its .json", "by its name", "by its name alone"],
 )
-def test_the_starter_goes_before_a_model_that_knows_the_sample_only(project, name, info, capsys):
+def test_the_starter_comes_before_a_sample_only_model(project, name, info, capsys):
     write_file(OWN, name, info)
     assert choose_model(None, "05") == OWN and "but there is no starter" in capsys.readouterr().out
     written = write_starter()
@@ -69,7 +69,7 @@ def test_the_starter_goes_before_a_model_that_knows_the_sample_only(project, nam
     assert capsys.readouterr().out == f"{said} sample only\n"
 
 
-def test_without_a_model_of_ones_own_the_starter_is_taken_and_without_both_the_remedy_is_named(project, capsys):
+def test_without_an_own_model_the_starter_is_used_or_the_remedy_named(project, capsys):
     with pytest.raises(UserError, match=r"best_model.keras: not found, nor .*starter.keras; run step 03"):
         choose_model(None, "05")
     written = write_starter()
@@ -86,7 +86,7 @@ def test_a_model_that_is_named_is_taken(project):
     assert choose_model("mine.keras", "05") == Path("mine.keras")
 
 
-def test_to_choose_takes_no_tensorflow(tmp_path):
+def test_choosing_a_model_does_not_load_tensorflow(tmp_path):
     write_file(tmp_path / OWN, info=ModelInfo())
     code = "import sys; from deepfake.models.starter import choose_model; choose_model(None, '05'); print(*sys.modules)"
     done = subprocess.run(
@@ -138,7 +138,7 @@ def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(train
 
 
 @pytest.mark.slow
-def test_what_half_precision_would_spoil_is_not_published(trained, project):
+def test_a_model_that_needs_full_precision_is_not_published(trained, project):
     from deepfake.models.publish import publish_model
     from deepfake.models.runtime import keras
 
@@ -158,7 +158,7 @@ def test_what_half_precision_would_spoil_is_not_published(trained, project):
 
 
 @pytest.mark.slow
-def test_a_scan_without_a_model_is_by_the_starter_and_every_verdict_says_so(trained, project, monkeypatch, capsys):
+def test_a_scan_without_a_model_uses_the_starter_and_names_it(trained, project, monkeypatch, capsys):
     from deepfake.models.publish import publish_model
 
     publish_model(trained, starter.STARTER, "starter", "DFDC")

@@ -169,7 +169,7 @@ def test_the_network_of_torchvision_gives_the_same_features_in_keras(network, to
 
 
 @pytest.mark.slow
-def test_a_pth_is_a_start_for_a_whole_training_and_only_for_its_own_network(network, torch, tmp_path):
+def test_training_can_start_from_a_pth_of_the_same_network_only(network, torch, tmp_path):
     path = str(write_state(tmp_path / "b0.pth", network[0]))
     assert resolved(Options(weights=path)).weights == path
     check_start("efficientnet-b0", path, str(SIZE))

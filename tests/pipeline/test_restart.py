@@ -216,7 +216,7 @@ def test_one_pass_agrees_with_two_steps_on_a_truncated_video(drawn, tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_truncated_video_stays_in_the_list_of_failures_when_it_is_done_before(drawn, tmp_path, way):
+def test_a_truncated_video_done_before_stays_in_the_failures(drawn, tmp_path, way):
     videos_dir = tmp_path / "videos"
     videos_dir.mkdir()
     source = sorted(drawn.glob("*.mp4"))[0]
@@ -231,7 +231,7 @@ def test_a_truncated_video_stays_in_the_list_of_failures_when_it_is_done_before(
     assert lists[0] == lists[1] and "truncated" in str(lists[0])
 
 
-def test_crops_of_one_pass_outlive_step_00_with_as_many_frames_and_no_other(videos_dir, tmp_path):
+def test_step_00_keeps_one_pass_crops_only_of_the_same_number_of_frames(videos_dir, tmp_path):
     crop_in_one_pass(videos_dir, tmp_path / "work")
     crops = crops_in(tmp_path / "work")
     convert_videos(videos_dir, 11, Run("00", "frames", tmp_path / "work", quiet=True))

@@ -92,7 +92,7 @@ def add_script(path, name, text):
     (path / name).chmod(0o755)
 
 
-def test_a_python_that_only_pretends_to_be_there_is_passed_over(path):
+def test_a_python_that_does_not_run_is_skipped(path):
     add_script(path, "python3.13", "echo 'python3.13: not installed' >&2; exit 127")
     add_script(path, "python3.12", f'exec {sys.executable} "$@"')
     assert find_python(path).stdout == f"{path}/python3.12\n"

@@ -105,7 +105,7 @@ def test_few_fakes_among_the_identities_of_a_set_are_found(seed, capsys):
         assert count(sets[split], FAKE) >= 3 * 4
 
 
-def test_a_pair_is_not_taken_where_another_set_would_be_left_without_one(capsys):
+def test_a_pair_is_not_chosen_if_another_set_would_get_none(capsys):
     """The pair with most fakes would leave two pairs for three sets."""
     pairs = {("a", "b"): 2, ("c", "d"): 2, ("e", "f"): 2, ("b", "c"): 9, ("d", "e"): 1}
     videos = [real(f"{name}_{number}", ties=(name,)) for name in "abcdef" for number in range(3)]
@@ -139,7 +139,7 @@ def test_an_original_without_ties_is_not_separated_from_its_fakes(capsys):
     check_identities(divide(crops))
 
 
-def test_groups_that_are_taken_apart_are_counted(capsys):
+def test_groups_divided_by_identity_are_counted(capsys):
     videos = [
         Video(
             **vars(video)
@@ -153,7 +153,7 @@ def test_groups_that_are_taken_apart_are_counted(capsys):
     assert "02: 2 source groups divided by 24 identities; " in capsys.readouterr().out
 
 
-def test_with_one_set_to_divide_into_nothing_is_taken_apart(capsys):
+def test_with_only_one_set_no_group_is_divided(capsys):
     videos = [*pairs_with_split(["val", "test"]), *celebrities(identities=12)]
     sets = divide(crops_of(videos), official=True)
     assert len({item.group for item in sets["train"]}) == 1 and len(sets["train"]) == len(videos) - 6
@@ -221,7 +221,7 @@ def test_without_a_val_set_of_its_own_one_in_nine_groups_becomes_it(rest, capsys
     assert not {item.group for item in sets["val"]} & {item.group for item in sets["train"]}
 
 
-def test_videos_that_the_dataset_puts_nowhere_are_trained_on_unless_that_leaks(capsys):
+def test_videos_in_no_official_set_are_trained_on_unless_they_leak(capsys):
     videos = [*pairs_with_split(["train", "val", "test"]), *pairs_with_split([None], start=3)]
     videos += [fake("of-test", "o02"), fake("of-val", "o01"), fake("of-train", "o00")]
     sets = divide(crops_of(videos), official=True)
@@ -244,7 +244,7 @@ def test_the_leak_of_the_dataset_itself_is_reported_and_kept(capsys):
     assert line.endswith("2 source groups and 1 identity in more than one set, such as anna in train and test")
 
 
-def test_our_own_split_pays_no_heed_to_the_official_one():
+def test_our_own_split_ignores_the_official_one():
     videos = pairs_with_split(["train"] * 8 + ["test"] * 8)
     crops = crops_of(videos)
     without = crops_of(Video(**(vars(video) | {"split": None})) for video in videos)
@@ -269,7 +269,7 @@ def test_an_official_set_that_lacks_a_label_is_an_error(videos, says):
         divide(crops_of(videos), official=True)
 
 
-def test_celebrities_with_an_official_test_set_are_divided_by_identity_for_train_and_val(capsys):
+def test_with_an_official_test_set_train_and_val_are_split_by_identity(capsys):
     rng = np.random.default_rng(3)
     videos = [
         Video(**(vars(video) | {"split": "test" if rng.random() < 0.08 else "train"}))
@@ -286,7 +286,7 @@ def test_celebrities_with_an_official_test_set_are_divided_by_identity_for_train
     assert f"{left_out} of {divided} videos are left out: fakes whose identities fall into different sets" in out
 
 
-def test_unassigned_celebrities_are_left_out_where_their_identity_is_tested(capsys):
+def test_unassigned_celebrities_with_a_tested_identity_are_left_out(capsys):
     videos = [
         Video(**(vars(video) | {"split": "test" if set(video.ties) <= {"id0", "id1", "id2"} else None}))
         for video in celebrities(identities=20)
@@ -299,7 +299,7 @@ def test_unassigned_celebrities_are_left_out_where_their_identity_is_tested(caps
 # real crops only
 
 
-def test_of_real_crops_alone_three_groups_are_enough():
+def test_three_groups_suffice_for_real_crops_only():
     sets = divide(crops_of(real(f"o{number}") for number in range(3)), labels=(REAL,))
     assert [len(sets[split]) for split in SETS] == [1, 1, 1]
     with pytest.raises(UserError, match=r"2 source groups with real crops.*at least 3"):
@@ -317,7 +317,7 @@ def test_few_pairs_of_each_identity_are_enough_to_find_disjoint_ones(seed):
         assert _disjoint(_few_of_each(pairs, 6), count) == _disjoint(pairs, count)
 
 
-def test_of_two_persons_with_thousands_of_others_few_pairs_are_tried():
+def test_few_pairs_are_tried_for_two_people_with_thousands_of_others():
     names = [frozenset((hub, f"id{number}")) for hub in ("a", "b") for number in range(4000)]
     few = _few_of_each(names, 6)
     assert len(few) <= 2 * 6 and _disjoint(few, 3) is None

@@ -68,7 +68,7 @@ MANY = {part: records(part) for part in range(10)}
 
 
 @pytest.mark.parametrize("make", [make_videos, make_faces])
-def test_ten_parts_are_kept_whole_unasked_and_groups_stay_those_of_originals(tmp_path, make, capsys):
+def test_ten_parts_are_kept_whole_by_default_and_groups_stay_originals(tmp_path, make, capsys):
     sets = prepare(make(tmp_path / "dfdc", MANY))
     assert sorted(split for found in sets.values() for split in found) == ["test", *["train"] * 8, "val"]
     out = capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_ten_parts_are_kept_whole_unasked_and_groups_stay_those_of_originals(tmp
     assert all(entry.group.endswith(entry.original or entry.video) for entry in read_manifest(tmp_path / "split"))
 
 
-def test_fewer_parts_are_divided_by_source_with_a_line_unless_part_is_asked_for(tmp_path, capsys):
+def test_fewer_parts_are_split_by_source_unless_part_is_requested(tmp_path, capsys):
     folder = make_videos(tmp_path / "dfdc", {part: records(part, originals=9) for part in range(3)})
     assert max(map(len, prepare(folder).values())) > 1
     out = capsys.readouterr().out
@@ -91,7 +91,7 @@ def test_by_source_many_parts_are_divided_with_a_warning(tmp_path, capsys):
     assert max(map(len, sets.values())) == 2 and "the same person can be in two sets" in capsys.readouterr().out
 
 
-def test_parts_with_an_original_in_common_are_joined_and_that_is_said(tmp_path, capsys):
+def test_parts_that_share_an_original_are_joined_with_a_message(tmp_path, capsys):
     parts = {part: records(part) for part in range(12)}
     parts[3]["f3-0.mp4"]["original"] = "o11-0.mp4"
     parts[5]["f5-0.mp4"]["original"] = parts[7]["f7-0.mp4"]["original"] = "away.mp4"  # in no part that is there
@@ -129,7 +129,7 @@ def test_the_datasets_own_split_stays_and_a_val_set_is_made_of_whole_parts(tmp_p
     assert "the dataset's own, its test set whole" in capsys.readouterr().out
 
 
-def test_a_datasets_own_split_through_its_parts_stays_and_is_told_of(tmp_path, capsys):
+def test_an_own_split_across_parts_is_kept_with_a_message(tmp_path, capsys):
     parts = {part: records(part) for part in range(10)}
     for rows in parts.values():
         for name, row in rows.items():
