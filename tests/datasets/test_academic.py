@@ -1,4 +1,4 @@
-"""FaceForensics++ and Celeb-DF: what their places and names say, and their official splits."""
+"""FaceForensics++ and Celeb-DF: labels and ties from paths and names, and the official splits."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Originals and identities that only the names of files tell."""
+"""Originals and identities derived from file names only."""
 
 import pytest
 from conftest import read_by_id, touch

@@ -1,4 +1,4 @@
-"""Every kind of dataset, drawn small on the spot: how it is known, its videos, and what is refused."""
+"""Every kind of dataset, as a small generated one: detection, videos, and what is refused."""
 
 import os
 from pathlib import Path

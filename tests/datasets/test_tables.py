@@ -1,4 +1,4 @@
-"""What tables say of videos, however people write them: CSV and JSON by one set of rules."""
+"""Tables of videos in the many forms that people write: CSV and JSON by one set of rules."""
 
 import json
 import unicodedata

@@ -1,4 +1,4 @@
-"""Zip files as they are downloaded: nothing leaves the folder, nothing is larger than allowed, nothing done twice."""
+"""Unpacking downloaded zips: nothing outside the folder, nothing too large, nothing done twice."""
 
 import os
 import stat

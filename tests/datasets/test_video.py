@@ -1,4 +1,4 @@
-"""The list of videos: what is taken as metadata.json and what is refused, ids, and source groups."""
+"""The list of videos: valid and invalid metadata.json, ids, and source groups."""
 
 import json
 from pathlib import Path

@@ -17,7 +17,7 @@ from deepfake.evaluation.metrics import log_loss, measure
 
 
 def overconfident(temperature, count=8000, seed=0):
-    """Labels drawn from probabilities, and what a model says whose logits are those times a temperature."""
+    """Labels drawn from probabilities, and the scores of a model whose logits are scaled by a temperature."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 1.5, count)
     labels = (rng.random(count) < expit(logits)).astype(int)
@@ -36,13 +36,13 @@ def simulated(auc, videos, frames=1, rho=0.6, seed=0):
 
 
 def flat(simulation):
-    """Labels and means (N) of what is simulated."""
+    """Labels and means (N) of simulated videos."""
     labels, p = simulation
     return labels, p.mean(axis=1)
 
 
 def coverage(labels, p_real, bands, frames=1):
-    """The share of N videos that are certain, and of these, how many are right."""
+    """The share of certain videos among N, and the accuracy of these."""
     certain = is_certain(p_real, np.full(len(labels), frames), bands)
     return certain.mean(), ((p_real > 0.5) == (labels == 1))[certain].mean()
 

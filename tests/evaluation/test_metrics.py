@@ -168,7 +168,7 @@ def test_a_method_is_compared_with_all_reals():
 
 
 def test_a_difference_of_two_models_is_paired():
-    """What is hard for both does not count: the interval is narrower than that of either AUC."""
+    """Difficulty common to both models cancels: the interval is narrower than that of either AUC."""
     rng = np.random.default_rng(0)
     labels, groups = np.tile([0, 1], 60), np.repeat(np.arange(60), 2)
     hard = np.repeat(rng.normal(0, 1, 60), 2)

@@ -50,7 +50,7 @@ def write_model(path, weight, bias):
 
 @pytest.fixture(scope="module")
 def split_dir(tmp_path_factory):
-    """Test crops of six groups, of which reals have fine stripes and fakes are smooth, as bright as each other."""
+    """Test crops of six groups: real ones have fine stripes, fake ones are smooth, with equal brightness."""
     rng, crops = np.random.default_rng(0), []
     stripes = 40 * (-1) ** np.arange(SIZE)[None, :, None]
     for group in range(6):
@@ -190,7 +190,7 @@ def test_crops_in_parquet_are_judged_as_those_in_files(split_dir, model_path, tm
 
 
 def test_a_temperature_is_applied_to_frames_and_not_to_videos(tmp_path, monkeypatch):
-    """One very sure frame outweighs the others of its video once the logits count as they are."""
+    """Without temperature, one very confident frame outweighs the others of its video."""
     greys = [(0, 0, 180), (0, 1, 90), (1, 0, 130), (1, 1, 135)]  # logits 8 and -1 of the fake, 3 and 3.5 of the real
     crops = [(label, "g", frame, np.full((SIZE, SIZE, 3), grey)) for label, frame, grey in greys]
     split_dir = write_split(tmp_path / "split", crops)

@@ -1,4 +1,4 @@
-"""The picture of the worst mistakes: which videos are in it, and that it is drawn whatever is missing."""
+"""The plot of the worst mistakes: which videos it shows, and that missing crops do not matter."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Faces: which ones are kept, how they are cut out, what is recorded of them, and how they are marked."""
+"""Faces: selection, cropping, records and marking."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What is judged in a video is a person's face: not one too small to tell, nor a photograph, and upright."""
+"""Which faces of a video are used: upright, large enough, and no photographs."""
 
 import json
 from dataclasses import replace
@@ -39,7 +39,7 @@ def frame_of(full: np.ndarray) -> Frame:
 
 
 def call(shrunk: float, frames: int = 4) -> list[np.ndarray]:
-    """A call of five times five drawn people at 1080p, each so many times smaller than its tile would allow."""
+    """A call of 5 x 5 drawn people at 1080p, each smaller than its tile by a factor."""
     scenes = [list(Scene(PLAN, index).frames()) for index in range(25)]
     whole = []
     for number in range(frames):

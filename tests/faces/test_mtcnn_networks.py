@@ -1,4 +1,4 @@
-"""The networks of MTCNN as ONNX graphs: what they give is what the Keras networks of the `mtcnn` package give."""
+"""MTCNN's networks as ONNX graphs give the same results as the Keras networks of the `mtcnn` package."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Which faces are whose: made-up tracks, drawn people and real clips."""
+"""Joining faces to people: generated tracks, drawn people and real clips."""
 
 import json
 
@@ -20,7 +20,7 @@ def box(x: float, y: float = 100, size: float = 60) -> tuple[int, int, int, int]
 
 
 def shuffled(tracks: dict[str, list]) -> tuple[list[list], list[list[str]]]:
-    """The boxes of each frame in any order, and whose they are, from a box or None of each person and frame."""
+    """The shuffled boxes of each frame and their people, from a box or None per person and frame."""
     rng = np.random.default_rng(0)
     faces, names = [], []
     for row in zip(*tracks.values(), strict=True):

@@ -1,4 +1,4 @@
-"""Where a video cuts: drawn people before drawn rooms, and real clips cut into each other."""
+"""Shots: drawn people in drawn rooms, and real clips cut into each other."""
 
 from itertools import combinations
 
@@ -20,7 +20,7 @@ BEN = ((150, 105, 75), (25, 20, 20), (50, 80, 140))
 
 
 def room(seed: int, width: int = WIDTH) -> np.ndarray:
-    """A wall with shelves and books, whose colours go by the seed."""
+    """A wall with shelves and books in colours that depend on the seed."""
     rng = np.random.default_rng(seed)
     image = np.full((HEIGHT, width, 3), rng.integers(60, 200, 3), np.uint8)
     for _ in range(150 * width // WIDTH):
@@ -30,7 +30,7 @@ def room(seed: int, width: int = WIDTH) -> np.ndarray:
 
 
 def shown(person, background: np.ndarray, moved: int = 0, seed: int = 0) -> np.ndarray:
-    """A picture of a person, whose face is in BOX, moved to the right by so many pixels, with the noise of a camera."""
+    """An image of a person with the face in BOX, moved right by some pixels, with camera noise."""
     skin, hair, clothes = person
     image, x = background.copy(), 320 + moved
     cv2.ellipse(image, (x, 300), (110, 110), 0, 0, 360, clothes, -1)

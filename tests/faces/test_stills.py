@@ -1,4 +1,4 @@
-"""Pictures among people: drawn photographs on drawn walls, and drawn people who hardly move."""
+"""Still images: drawn photographs on drawn walls, and drawn people who hardly move."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Addresses of crops in Parquet: on any filesystem, and one line where there is nothing to read."""
+"""Addresses of crop tables: on any filesystem, with one-line errors."""
 
 import http.server
 import importlib

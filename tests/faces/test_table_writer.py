@@ -1,4 +1,4 @@
-"""Crops as rows of Parquet, written by Spark on this machine: which runs go on with a folder, and which it refuses."""
+"""Writing crop tables with local Spark: which runs continue a table, and which are refused."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def videos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(videos, tmp_path_factory) -> Path:
-    """What the same videos give on this machine."""
+    """The result of the same videos on this machine."""
     folder = tmp_path_factory.mktemp("local")
     crop_all_videos(CropRule(frames=FRAMES), videos, Run("01a", "faces", folder))
     return folder

@@ -1,4 +1,4 @@
-"""Turned videos: which turn makes them upright, what it costs to know, and what is left alone."""
+"""Rotated videos: which rotation makes them upright, its cost, and what stays unchanged."""
 
 import numpy as np
 import pytest

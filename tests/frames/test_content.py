@@ -1,4 +1,4 @@
-"""Files are told by what they hold, whatever they are called; what a scan reads, the page takes too."""
+"""File types are detected from content, not names; the page accepts everything that a scan reads."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a decoded frame shows: through what is transparent, and at one moment where two are interlaced."""
+"""Display of frames: transparency and interlacing."""
 
 import av
 import numpy as np

@@ -1,4 +1,4 @@
-"""Frames by their numbers are, to the last bit, those of decoding everything: codec by codec."""
+"""Frames by number are bit for bit those of a full decode, for each codec."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -21,7 +21,7 @@ GRAIN = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (400, 400, 3)
 
 
 def scene(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A still background that pans, and a bright square that moves across it: something to predict from others."""
+    """A panning background with a moving bright square, so that frames are predicted from others."""
     width, height = size
     left, top = 2 * number % (400 - width), number % (400 - height)
     image = GRAIN[top : top + height, left : left + width].copy()
@@ -235,7 +235,7 @@ def test_frames_by_number_are_those_of_decoding_everything(tmp_path, name):
 
 
 def damage(path: Path, needless: bool) -> None:
-    """Spoil frames of an H.264 mp4 but for the first: those that no other refers to, or those that others need."""
+    """Damage frames of an H.264 mp4 except the first: either unreferenced frames or those that others need."""
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size and not packet.is_keyframe]
     data = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Field-coded pictures: two packets that are one picture count once, and are decoded together."""
+"""Field-coded pictures: two packets of one picture count once and are decoded together."""
 
 from collections.abc import Sequence
 from fractions import Fraction

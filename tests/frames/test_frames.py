@@ -1,4 +1,4 @@
-"""Frames: which ones are chosen, what is written of them, and what is kept of damaged files."""
+"""Frames: which are chosen, what is written, and what is kept of damaged files."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""HDR: what phones record keeps the colours that it has on a screen, and SDR stays as it is."""
+"""HDR videos keep their colours, and SDR videos are unchanged."""
 
 import av
 import numpy as np

@@ -1,4 +1,4 @@
-"""Files that name other files, or addresses, to be opened in their stead: nothing but the file itself is opened."""
+"""Files that refer to other files or URLs: only the file itself is opened."""
 
 import struct
 import threading
@@ -32,7 +32,7 @@ GULLIBLE = {
 
 @pytest.fixture
 def secret(tmp_path) -> Path:
-    """A video elsewhere on the disk, that the others would like to show: every picture has the same number."""
+    """A video elsewhere on the disk, which hostile files try to show; all its frames have one known value."""
     path = tmp_path / "private" / "secret.ts"
     path.parent.mkdir()
     with av.open(str(path), "w") as container:
@@ -46,7 +46,7 @@ def secret(tmp_path) -> Path:
 
 @pytest.fixture
 def address(secret) -> Iterator[tuple[str, list[str]]]:
-    """The address of the same video on a server of this machine, and the list of what was asked of it."""
+    """The URL of the same video on a local server, and the list of requests to it."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

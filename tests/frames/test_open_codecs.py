@@ -1,4 +1,4 @@
-"""Packets of VP8, VP9 and AV1 as encoders write them, and as the formats allow them to be."""
+"""Packets of VP8, VP9 and AV1, as encoders write them and as the formats allow."""
 
 import av
 import pytest

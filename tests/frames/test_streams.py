@@ -1,4 +1,4 @@
-"""Streams: which of a file's videos is the video, and from when its times count."""
+"""Streams: which video stream of a file is used, and how times count."""
 
 import struct
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ def stripes(size=SIZE):
 
 
 def change(image, count=100, seed=SEED, **shares):
-    """What both parts of the augmentation make of copies of an image: N x S x S x 3 float32."""
+    """Copies of an image after both parts of the augmentation: N x S x S x 3 float32."""
     level = dataclasses.replace(UNMOVED, **shares)
     images, points = distort(*repeated(image, count), seed, level)
     return augment(images, points, tf.constant(seed, tf.int64), level).numpy()

@@ -131,7 +131,7 @@ def test_equal_classes_give_as_many_crops_each_and_every_crop_in_time(crops):
 
 
 @pytest.mark.parametrize("sampling", [Sampling(equal=True), Sampling(crops_per_video=1)])
-def test_both_classes_are_in_every_part_of_an_epoch(sampling):
+def test_both_classes_are_spread_evenly_over_an_epoch(sampling):
     # 60 real crops of 60 videos and 600 fake ones of 60
     labels = np.repeat([[1.0], [0.0]], [60, 600], axis=0).astype(np.float32)
     videos = np.array([*map(str, range(60)), *(f"fake{number % 60}" for number in range(600))])
@@ -302,7 +302,7 @@ def test_frames_of_a_sequence_move_alike_but_sequences_differ(split):
 
 
 def with_texture(folder, entries):
-    """Crops that can be told from one another, whatever their label."""
+    """Crops that all differ, whatever their label."""
     rng = np.random.default_rng(0)
     for item in entries:
         image = cv2.resize(rng.uniform(0, 255, (5, 5, 3)).astype(np.float32), (SIZE, SIZE))

@@ -1,4 +1,4 @@
-"""The crops of a set: what is read of each, and where that is kept."""
+"""The crops of a set: reading and caching."""
 
 import json
 import shutil

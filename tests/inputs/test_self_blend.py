@@ -1,4 +1,4 @@
-"""Self-blended images: where their masks are, what is changed, and that nothing else is."""
+"""Self-blended images: the masks, and that only the masked area changes."""
 
 import subprocess
 import sys
@@ -69,7 +69,7 @@ def at(mask: np.ndarray, point) -> float:
 
 
 def place(mask: np.ndarray) -> np.ndarray:
-    """The middle of what a mask covers, x and y in pixels."""
+    """The centre of a mask, x and y in pixels."""
     return np.array(np.nonzero(mask)[::-1]).mean(axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Training without fakes: where landmarks come from, what is made to validate and test on, and where that goes."""
+"""Training without fakes: landmarks, and the generated validation and test sets."""
 
 import json
 import shutil
@@ -199,7 +199,7 @@ OPTIONS = {"model": "meso4", "image_size": SIZE, "epochs": 2, "batch_size": 8, "
 
 @pytest.fixture(scope="module")
 def run(real_only, tmp_path_factory):
-    """What step 03 writes for a split of real crops."""
+    """The output of step 03 for a split of real crops."""
     out_dir = tmp_path_factory.mktemp("run") / "out"
     assert train(real_only, out_dir, Options(**OPTIONS), quiet=True) == 0
     return out_dir

@@ -1,4 +1,4 @@
-"""Sequences: whose crops they hold, in which order, and what stands for them among predictions."""
+"""Sequences: their crops, their order, and their rows among predictions."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The same work on every video: one that fails costs that one, and what failed is written down."""
+"""The same work on every video: a failing video is recorded and does not stop the others."""
 
 import csv
 import errno
@@ -159,7 +159,7 @@ def test_the_summary_counts_and_the_exit_code_is_one_only_if_strict(tmp_path, ca
 
 
 def work_that_can_go_wrong(id: str, work_dir) -> Outcome:
-    """Half of a file and of a folder, and then what the video's name says."""
+    """Write half of a file and of a folder, then do what the video's name says."""
     with whole_folder(work_dir / id / "faces", str.isascii), whole_file(work_dir / id / "a.png") as temporary:
         temporary.write_bytes(b"half")
         if id in ERRORS:

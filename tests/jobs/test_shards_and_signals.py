@@ -1,4 +1,4 @@
-"""Shards that work side by side, and the warning of a queue."""
+"""Parallel shards, and the warning signal of a queue."""
 
 import argparse
 import csv
@@ -24,7 +24,7 @@ COUNT = 4  # shards
 
 @pytest.fixture(scope="module")
 def videos_dir(tmp_path_factory):
-    """Ten videos, of which every other one is damaged."""
+    """Ten videos; every other one is damaged."""
     folder = tmp_path_factory.mktemp("videos")
     for number in range(10):
         path = make_video(folder / f"{number}.mp4", frames=3)

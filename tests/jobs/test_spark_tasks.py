@@ -1,4 +1,4 @@
-"""Videos as tasks of Spark, on the cores of this machine: what becomes of each is as without Spark."""
+"""Videos as local Spark tasks: the outcomes are the same as without Spark."""
 
 import csv
 import re

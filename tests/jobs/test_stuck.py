@@ -1,4 +1,4 @@
-"""Videos that hang or crash the process that works on them: they cost themselves only."""
+"""Videos that hang or crash their worker process do not affect others."""
 
 import csv
 import os
@@ -18,7 +18,7 @@ def failures_in(work_dir: Path) -> dict[tuple[str, str], str]:
 
 
 def hang_or_crash(name: str) -> Outcome:
-    """What a decoder does to some videos; the others tell by which process they were worked on."""
+    """Stands for a decoder that hangs or crashes on some videos; others return their process id."""
     if name == "hangs":
         time.sleep(60)
     if name == "crashes":

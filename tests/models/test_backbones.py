@@ -1,4 +1,4 @@
-"""The table of backbones: each is built, knows its pixels and its weights, and says what it cannot do."""
+"""The table of backbones: building, pixel scaling, weights and errors."""
 
 import importlib
 

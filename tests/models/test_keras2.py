@@ -1,4 +1,4 @@
-"""Files as Keras 2 wrote them: they load, their scores are the same, and code in them is refused as ever."""
+"""Files of Keras 2: they load with the same scores, and code in them is refused."""
 
 import json
 

@@ -73,7 +73,7 @@ except KeyboardInterrupt:
 
 
 def train_on_devices(run, folder):
-    """What one of the runs gave: how many replicas there were, the history, and predictions by the kept model."""
+    """The result of a run: number of replicas, history, and predictions of the kept model."""
     split_dir = write_split(folder / "split_dataset")
     command = [sys.executable, "-c", ON_TWO_DEVICES, run, str(split_dir), str(folder)]
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'tests/training'}"}

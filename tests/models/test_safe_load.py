@@ -1,4 +1,4 @@
-"""Model files of strangers: what holds code is refused before it runs, in words that say why."""
+"""Untrusted model files: files with code are refused before it runs, with the reason."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def malicious_model(target) -> keras.Model:
-    """A model whose Lambda layer writes a file when it is called, which Keras does when it loads the model."""
+    """A model whose Lambda layer writes a file when called, which happens when Keras loads the model."""
     code = f"lambda x: (open({str(target)!r}, 'w').write('was here'), x)[1]"
     return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Lambda(eval(code)), keras.layers.Flatten(),
                              keras.layers.Dense(1, activation="sigmoid")])  # fmt: skip

@@ -1,4 +1,4 @@
-"""The starter: which model a scan takes, and what every verdict says of it."""
+"""The starter: which model a scan uses, and how verdicts name it."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def project(tmp_path, monkeypatch):
 
 
 def write_file(path: Path, name: str = "deepfake", info: ModelInfo | None = None) -> Path:
-    """A file that says what a Keras model is called, and nothing else."""
+    """A file with only the name of a Keras model."""
     path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps({"class_name": "Functional", "config": {"name": name}}))
@@ -100,7 +100,7 @@ def test_choosing_a_model_does_not_load_tensorflow(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """A model whose scores are spread, as step 03 leaves it, optimizer and all."""
+    """A model with spread scores as step 03 saves it, including the optimizer."""
     from deepfake.models.model import build_model
     from deepfake.models.runtime import keras
 

@@ -1,4 +1,4 @@
-"""Weights of torchvision: the same network in Keras, and files that are damaged or would run code."""
+"""Torchvision weights: the same network in Keras, and damaged or malicious files."""
 
 import collections
 import io
@@ -22,7 +22,7 @@ FORMS = ("zip", "legacy")
 
 
 class FloatStorage:
-    """Stands for torch.FloatStorage, of which a pickle holds the name alone."""
+    """Stands for torch.FloatStorage; a pickle only has its name."""
 
 
 class Stored(collections.namedtuple("Stored", "key count")):
@@ -52,7 +52,7 @@ def pickled(found) -> bytes:
 
 @pytest.fixture
 def torch(monkeypatch):
-    """Modules of PyTorch's names, for pickles to name what is in them."""
+    """Fake modules with PyTorch's names, so that pickles can refer to them."""
 
     def _rebuild_tensor_v2():
         raise AssertionError
@@ -213,7 +213,7 @@ HUGE = (10**6, 10**6)
 
 
 def hostile(target):
-    """What a file can hold, by what it tries, and storages of four numbers beside it."""
+    """Hostile contents of a file by their attack, with storages of four numbers."""
     write = f"open({str(target)!r}, 'w').write('was here')"
     four = Stored("a", 4)
     return {

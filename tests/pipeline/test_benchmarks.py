@@ -1,4 +1,4 @@
-"""What the benchmarks make and print: worse copies of videos, test sets of all crops, and their tables."""
+"""The benchmarks: re-encoded videos, test sets of all crops, and printed tables."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The whole line as users run it, on samples drawn on the spot and on real clips."""
+"""The whole pipeline as users run it, on drawn samples and real clips."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""A run that is stopped, killed, or repeated: what is done stays, what is missing is done, nothing is half."""
+"""Stopped, killed or repeated runs: finished work stays, missing work is done, no half-written files."""
 
 import csv
 import json
@@ -67,7 +67,7 @@ def undisturbed(drawn, tmp_path_factory) -> dict[str, Path]:
 
 
 def crops_in(work_dir: Path) -> dict[str, bytes | None]:
-    """All that step 01a writes, without what step 00 does."""
+    """All files of step 01a, without those of step 00."""
     return {
         name: content
         for name, content in tree(work_dir).items()
@@ -86,7 +86,7 @@ def failures_in(work_dir: Path) -> dict[tuple[str, str], str]:
 
 
 def written_since(before: dict[str, int], work_dir: Path) -> set[str]:
-    """The ids of the videos of which a file was written or has gone."""
+    """The ids of the videos whose files were written or removed."""
     after = times_in(work_dir)
     return {name.split("/")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
@@ -269,7 +269,7 @@ def tree_of_ids(work_dir: Path) -> dict[str, bytes | None]:
 
 
 class Script:
-    """A numbered script in processes that can be told from all others."""
+    """A numbered script whose processes can be identified."""
 
     def __init__(self, step: str, *arguments: object) -> None:
         self.mark = f"TEST_RUN={uuid.uuid4().hex}"
@@ -365,7 +365,7 @@ def kill_at_random(steps: list[list[object]], work_dir: Path, kills: int, seed: 
 
 
 def forget(path: Path, name: str) -> None:
-    """Remove what the step of this file has written of a video, so that it has to do it again."""
+    """Remove the files that a step wrote for a video, so that it must write them again."""
     if path.is_dir() and name == "frames.json":
         shutil.rmtree(path)
     elif path.is_dir():

@@ -77,7 +77,7 @@ def test_help_tells_every_option(tmp_path):
 
 @pytest.fixture
 def path(tmp_path):
-    """A PATH that holds only what the test puts there, and dirname."""
+    """A PATH with only the test's programs and dirname."""
     (tmp_path / "dirname").symlink_to(shutil.which("dirname"))
     return tmp_path
 
@@ -145,7 +145,7 @@ def test_the_recipe_of_the_starter_goes_from_zips_to_a_model_and_only_once(tmp_p
 
 
 def write_zip(path: Path) -> None:
-    """Crops of others as they are downloaded: bright ones are real, in three sets of their own."""
+    """Downloaded external crops in three own sets; bright ones are real."""
     path.parent.mkdir()
     rows = ["videoname,label,split"]
     with zipfile.ZipFile(path, "w") as archive:

@@ -1,4 +1,4 @@
-"""The steps on a real Spark cluster, whose workers know nothing of this project: as on one machine, whatever dies."""
+"""The steps on a real Spark cluster without the project installed give the results of one machine."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def videos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(videos, tmp_path_factory) -> Path:
-    """What the same videos give on this machine."""
+    """The result of the same videos on this machine."""
     folder = tmp_path_factory.mktemp("local")
     crop_all_videos(CropRule(frames=FRAMES), videos, Run("01a", "faces", folder))
     return folder
@@ -92,7 +92,7 @@ def test_spark_submit_with_py_files_writes_a_table_without_setup_of_nodes(cluste
     assert (tmp_path / "work" / "failures.csv").read_bytes() == (local / "failures.csv").read_bytes()
 
 
-def test_losing_a_worker_or_node_loses_no_video_but_a_killing_one(cluster, tmp_path):
+def test_a_lost_worker_or_node_loses_no_video(cluster, tmp_path):
     from deepfake.jobs.spark_tasks import in_spark_tasks
 
     names = [*(f"{number:02d}" for number in range(40)), "kills itself"]

@@ -1,4 +1,4 @@
-"""Heat maps: the evidence is where it was put, for whatever model, and the face stays to be seen below it."""
+"""Heat maps: heat is at the known evidence, for every kind of model, and the face stays visible."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The report as a file: what stands in it, in which order, how large it is, and that names stay names."""
+"""The report as a file: content, order, size, and escaping of names."""
 
 import hashlib
 import math

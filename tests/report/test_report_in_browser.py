@@ -1,4 +1,4 @@
-"""The report as people use it, in Chromium: sorted, filtered, by keyboard, in the dark, on a phone, printed."""
+"""The report in Chromium: sorting, filters, keyboard, dark mode, phone, print."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The report of a test set: scores and pictures of what is there, and without what is not."""
+"""The report of a test set: scores and pictures, also with missing files."""
 
 import json
 import math
@@ -58,7 +58,7 @@ def test_the_crops_of_a_sequence_all_have_the_number_of_their_person():
 
 @pytest.fixture
 def folders(tmp_path):
-    """Crops of a fake `a`, fourteen frames, in a split's folder, and what steps 00 and 01a wrote of it."""
+    """Crops of fourteen frames of a fake `a` in a split folder, and its files from steps 00 and 01a."""
     faces = []
     for frame in range(14):
         write_png(tmp_path / "split" / "test" / "fake" / f"a-{frame:03d}-00.png", np.full((40, 30, 3), 90, np.uint8))

@@ -1,4 +1,4 @@
-"""The package from Python, as a program of a user would use it."""
+"""The Python API, as a user's program calls it."""
 
 import json
 import subprocess

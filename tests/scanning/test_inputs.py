@@ -1,4 +1,4 @@
-"""What a scan finds to scan: files, folders and lists, each file once, and whatever its name is."""
+"""The inputs of a scan: files, folders and lists, each file once, with any name."""
 
 import io
 import os

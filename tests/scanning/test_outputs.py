@@ -1,4 +1,4 @@
-"""What is written of scans: for people, for programs and for Kaggle."""
+"""The output files of scans: for people, for programs and for Kaggle."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Scanning: the scores of training's own steps, a verdict for every file, and never REAL for what was not seen."""
+"""Scanning: the same scores as the training steps, a verdict for every file, and no REAL without a face."""
 
 import csv
 import json
@@ -108,7 +108,7 @@ def test_temperature_threshold_and_band_of_the_model_are_used(clip):
 
 
 def seen(*people, frames=11):
-    """What is seen of a video in which each of some people is so bright in every frame, 0 to 1."""
+    """The evidence of a video in which each person has a given brightness (0 to 1) in every frame."""
     faces = [
         Seen(frame, number, frame, frame / 10, (0, 0, 16, 16), str(number), 0.99)
         for frame in range(frames)

@@ -1,4 +1,4 @@
-"""The sets of datasets that bring their own rules: an official split is kept, and no identity is in two of our sets."""
+"""Datasets with own splits or identities: an official split is kept, and no identity is in two of our sets."""
 
 from collections.abc import Iterable
 from pathlib import Path

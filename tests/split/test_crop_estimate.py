@@ -1,4 +1,4 @@
-"""The rule of others' crops, estimated from crops that were cut by a known one."""
+"""The estimated rule of external crops, tested on crops of a known rule."""
 
 import sys
 import zipfile

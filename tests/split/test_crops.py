@@ -1,4 +1,4 @@
-"""Crops that someone else made: numbered by their names, of any format, and none that cannot be read."""
+"""External crops: numbered by name, in any format, without unreadable ones."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ VIDEO = Video("v", "part/v", REAL)
 
 
 def names(files: list[str], video: Video = VIDEO) -> dict[str, str]:
-    """What files are called in the sets, by their own names."""
+    """The names of files in the sets, by their original names."""
     return {path.name: name for name, path in number_images(video, [Path(file) for file in files]).items()}
 
 

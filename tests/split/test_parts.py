@@ -1,4 +1,4 @@
-"""Whole parts of DFDC in one set each, so that no person is in two: when that is done, said, joined and refused."""
+"""Splitting DFDC by parts, so that no person is in two sets: when it applies, messages, joined parts and errors."""
 
 import csv
 from collections import defaultdict
@@ -38,7 +38,7 @@ def make_videos(folder: Path, parts: dict[int, dict[str, dict]]) -> Path:
 
 
 def make_faces(folder: Path, parts: dict[int, dict[str, dict]]) -> Path:
-    """DFDC as one crop of each video, of someone else."""
+    """DFDC as external crops, one per video."""
     for part, rows in parts.items():
         place = folder / f"zip-{part % 2}" / f"dfdc_train_part_{part}"
         for path in make_crops(folder / "drawn", str(part), frames=1):

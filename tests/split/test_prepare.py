@@ -1,4 +1,4 @@
-"""The split and the balance: nothing leaks from one set into another, and real and fake crops are about as many."""
+"""The split and the balance: no leaks between sets, and about as many real as fake crops."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The local page, as programs speak to it: limits, the queue, hostile names and pages, and that nothing is left."""
+"""The HTTP interface of the local page: limits, queue, hostile names and websites, and cleaning up."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The local page as people use it, in Chromium: an upload, its progress and verdict, and what is not taken."""
+"""The local page in Chromium: an upload, its progress and verdict, and refused files."""
 
 import os
 from collections.abc import Iterator
