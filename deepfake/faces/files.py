@@ -142,7 +142,7 @@ def _write_crops(folder: Path, content: dict, pngs: Sequence[bytes]) -> dict:
 
 
 def _with_people(folder: Path, content: dict) -> dict:
-    """The content of a faces.json, which an older version may have written without people; then they are added."""
+    """Return the content of a faces.json, with people added if an older version wrote none."""
     if all("person" in record for record in content["faces"]):
         return content
     content = {**content, "faces": add_people(content["faces"])}

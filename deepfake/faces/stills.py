@@ -19,11 +19,11 @@ CELLS = 24
 CELL_PIXELS = 2.0
 BUSIEST = 0.97  # quantile of change over a face's cells; high, since eyes and mouth are few of all cells
 CALM = 0.25  # quantile of change over background cells; low, since people walk by and cameras shake
-# a still's BUSIEST change is less than
-NOISE = 3.0  # x the CALM change of the background,
-MOST_CHANGE = 1.5  # this many grey levels,
-SHIFT = 0.1  # and the change by a movement of this share of a cell
-FROZEN = 0.05  # grey levels; with less change of the background, compression has frozen people too
+# limits of a still's BUSIEST change; all of them must hold
+NOISE = 3.0  # x the CALM change of the background
+MOST_CHANGE = 1.5  # grey levels
+FROZEN = 0.05  # grey levels; no stills if the background changes less: compression has frozen people too
+SHIFT = 0.1  # the change by a movement of this share of a cell
 NEAR = 2.0  # background is everything within this distance of the face, in sides of its box,
 AROUND = 0.5  # but not within this distance of any face
 LEAST_BACKGROUND = 100  # cells
