@@ -1,14 +1,17 @@
 """Shared fixtures: the folder of real clips, small generated videos, crops, and the scripts as users run them."""
 
+import atexit
 import fcntl
 import io
 import json
+import multiprocessing
 import os
 import runpy
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from fractions import Fraction
@@ -48,6 +51,9 @@ CHROMIUM_OPTIONS = (
     "--disable-sync",
 )
 
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["deepfake.training.loop"])
 
 # a busy machine is no reason to fail
 settings.register_profile("any machine", deadline=None)
@@ -371,11 +377,46 @@ def move_to_table(split_dir: Path, folder: Path) -> Path:
     return folder / "split"
 
 
-def run_step(step: str, *arguments: object, **options) -> subprocess.CompletedProcess:
-    """Run the numbered script of a step, such as "00", as a user does."""
+def step_command(step: str, *arguments: object) -> list[str]:
+    """The command line of the numbered script of a step, such as "00"."""
     (script,) = ROOT.glob(f"{step}-*.py")
-    command = [sys.executable, str(script), *map(str, arguments)]
-    return subprocess.run(command, **{"capture_output": True, "text": True, "timeout": 120, **options})
+    return [sys.executable, str(script), *map(str, arguments)]
+
+
+def run_step(
+    step: str, *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess:
+    """Run the numbered script of a step, such as "00", as a user does, but in a process with TensorFlow loaded.
+
+    Its processes are forked off one that has loaded it: that saves five seconds for each.
+    """
+    command = step_command(step, *arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        printed = [Path(folder, name) for name in ("out", "err")]
+        call = (command[1:], str(cwd or Path.cwd()), dict(env or os.environ), printed)
+        process = FORKS.Process(target=_be_script, args=call)
+        process.start()
+        process.join(timeout)
+        if late := process.is_alive():
+            process.kill()
+            process.join()
+        out, err = (path.read_text() if path.exists() else "" for path in printed)
+    if late:
+        raise subprocess.TimeoutExpired(command, timeout, out, err)
+    return subprocess.CompletedProcess(command, process.exitcode, out, err)
+
+
+def _be_script(argv: list[str], cwd: str, env: dict[str, str], printed: list[Path]) -> None:
+    for number, path in enumerate(printed, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.argv, sys.path = argv, [str(ROOT), *sys.path]
+    try:
+        runpy.run_path(argv[0], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing ends its processes without
 
 
 def run_main(step: str, *arguments: object) -> int:

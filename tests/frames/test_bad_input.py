@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from conftest import make_video, run_step, tree
+from conftest import make_video, step_command, tree
 
 from deepfake.datasets.video import unique_ids
 from deepfake.sample.dataset import draw_dataset, write_video
@@ -298,8 +299,8 @@ def results(tmp_path_factory) -> Iterator[tuple[Result, Result]]:
         work_dir = tmp_path_factory.mktemp("work")
         outputs = []
         for step in steps:
-            command = [*step.split(), "--videos-dir", videos_dir, "--work-dir", work_dir, "--workers", 2]
-            run = run_step(*command, preexec_fn=obey_permissions)
+            command = step_command(*step.split(), "--videos-dir", videos_dir, "--work-dir", work_dir, "--workers", 2)
+            run = subprocess.run(command, preexec_fn=obey_permissions, capture_output=True, text=True, timeout=300)
             assert (run.returncode, run.stderr) == (0, "")
             outputs.append(run.stdout)
         done.append(Result(videos_dir, work_dir, outputs))
