@@ -105,7 +105,7 @@ def open_rows(address: str, kind: str, columns: Sequence[str]) -> ds.Dataset:
     folder = f"{path.rstrip('/')}/kind={kind}"
     with told(address):
         if filesystem.get_file_info(folder).type != fs.FileType.Directory:
-            raise UserError(f"{address}: has no folder kind={kind}/; give the address that you gave to 01a --crops")
+            raise UserError(f"{address}: has no kind={kind}/; give the address that you gave to 01a --crops")
         rows = ds.dataset(folder, filesystem=filesystem, format="parquet")
     missing = [name for name in columns if name not in rows.schema.names]
     if not rows.files or missing:
