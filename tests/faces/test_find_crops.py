@@ -106,7 +106,7 @@ def test_a_small_face_is_detected_again_in_the_full_frame(one):
     assert overlap(tuple(round(value / frame.scale) for value in again.box), truth.box) > 0.75
     assert find_again(replace(frame, make_full=None), found) is None  # and told of, not passed over
     look = crop_faces([replace(frame, make_full=None)], CropRule())
-    assert len(look.crops) == 1 and "not where step 00 found it" in look.problem
+    assert len(look.crops) == 1 and "run step 00 again" in look.problem
 
 
 # full frames
