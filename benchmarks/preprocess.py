@@ -82,7 +82,7 @@ def measure(way: str, dataset: Path, scratch: Path) -> tuple[float, float]:
             folders += ["--videos-dir", str(dataset)]
         command = [sys.executable, str(ROOT / name), *options, *folders]
         began = time.monotonic()
-        messages = (scratch / "messages").open("w")  # not a pipe, which could fill up and block
+        messages = (scratch / "messages").open("w")  # not a pipe, which could fill up and block up and block
         process = subprocess.Popen(
             command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=messages
         )
