@@ -1,6 +1,6 @@
-"""`python -m deepfake.publish`: write a trained model as a small file to pass on, and what it was trained on beside it.
+"""`python -m deepfake.publish`: write a trained model as a small file for others, and what it was trained on beside it.
 
-Scans and trainings take both as they take best_model.keras and best_model.json.
+Scans and training accept both files like best_model.keras and best_model.json.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from deepfake.core import cli
 
 
 def words(text: str) -> str:
-    """An argparse type: some text on one line."""
+    """Parse text on one line (an argparse type)."""
     if not text.strip() or not text.isprintable():
         raise argparse.ArgumentTypeError(f"{text!r} is not text on one line")
     return text.strip()
@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("model", type=Path, metavar="BEST_MODEL", help="a model of step 03, with its .json beside it")
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the file to write, such as mine.keras")
-    parser.add_argument("--name", type=words, help="what every verdict calls it (default: the name of --to)")
+    parser.add_argument("--name", type=words, help="the model's name in verdicts (default: the name of --to)")
     parser.add_argument(
-        "--trained-on", type=words, required=True, metavar="TEXT", help="the dataset, which every verdict names"
+        "--trained-on", type=words, required=True, metavar="TEXT", help="the training dataset, shown in verdicts"
     )
     args = parser.parse_args(argv)
 
