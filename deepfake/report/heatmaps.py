@@ -1,4 +1,4 @@
-"""Heat maps: where in a crop a model saw what it judged by.
+"""Draw heat maps: which places of a crop supported the model's verdict.
 
 Grad-CAM (Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization).
 """
@@ -19,11 +19,11 @@ from deepfake.report.result import Judge
 
 CROPS_AT_A_TIME = 64
 
-# pooling takes the place of several neighbours: the map before it is finer, and says the same
+# skipped, since the feature map before a pooling layer is finer
 POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
-OPACITY = 0.62  # of the warmest places, so that the face can still be seen below them
-DIMMED = 0.75  # how bright the crop stays where the model saw nothing
+OPACITY = 0.62  # of the hottest places, so that the face stays visible
+DIMMED = 0.75  # brightness of the crop where there is no heat
 
 Parts = list[Callable[[tf.Tensor], tf.Tensor]]
 
@@ -35,13 +35,12 @@ def heat_of(
     pixel_max: int = 255,
     positive: str = "real",
 ) -> np.ndarray | None:
-    """Where a model saw signs of its verdict: N x S x S x 3 uint8 RGB crops in, N x S x S float32 of 0 to 1 out.
+    """Return heat maps of crops: N x S x S x 3 uint8 RGB to N x S x S float32, 0 to 1.
 
-    Of each crop, the signs of what it was taken for: of real where p_real is above `threshold`, else of fake. What the
-    model knows as white is `pixel_max`, and `positive` what it gives the probability of. The
-    warmest place of each crop is 1, or all is 0 where nothing spoke for the verdict. Of a sequence model, `crops` are
-    one sequence, no longer than the model takes. None where the model has no map of features, or ends otherwise than
-    ours do.
+    A map shows signs of real if the crop's p_real is above `threshold`, else of fake. Its hottest place is 1; it is 0
+    everywhere if nothing supports the verdict. `pixel_max` is the model's value for white, `positive` the class of its
+    output. For a sequence model, `crops` are one sequence of at most the model's length. Returns None if the model has
+    no feature map, or no final Dense layer with a sigmoid or softmax.
     """
     parts = _parts(model, positive)
     if parts is None:
@@ -54,9 +53,9 @@ def heat_of(
 
 
 def painted(model: keras.Model, crops: Sequence[np.ndarray], side: int, judge: Judge) -> list[np.ndarray] | None:
-    """Crops of any size (H x W x 3 uint8 RGB) as pictures of side x side with their heat; None as `heat_of`.
+    """Return crops of any size (H x W x 3 uint8 RGB) with their heat maps, side x side; None as in `heat_of`.
 
-    `judge` says how the model's numbers are read.
+    `judge` describes the model's input and output.
     """
     size = model.input_shape[-2] or IMAGE_SIZE
     resized = np.stack([resize_crop(tf.constant(crop), size).numpy() for crop in crops])
@@ -69,7 +68,7 @@ def painted(model: keras.Model, crops: Sequence[np.ndarray], side: int, judge: J
 
 
 def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A crop (S x S x 3 uint8 RGB) with its heat (S x S, 0 to 1) laid over it, and dimmed where there is none."""
+    """Overlay a crop (S x S x 3 uint8 RGB) with its heat map (S x S, 0 to 1); places without heat are dimmed."""
     colours = cv2.applyColorMap(np.uint8(np.round(255 * heat)), cv2.COLORMAP_INFERNO)[:, :, ::-1]
     weight = OPACITY * heat[:, :, None]
     dimmed = crop * (DIMMED + (1 - DIMMED) * heat[:, :, None])
@@ -77,7 +76,7 @@ def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _parts(model: keras.Model, positive: str) -> tuple[Parts, Parts] | None:
-    """A model before and after its last map of features: of crops to N maps, and of those to logits (N, or 1)."""
+    """Split a model at its last feature map: from crops to N maps, and from maps to logits (N, or 1)."""
     last = model.layers[-1]
     if not isinstance(last, keras.layers.Dense) or last.activation.__name__ not in ("sigmoid", "softmax"):
         return None
@@ -92,12 +91,12 @@ def _parts(model: keras.Model, positive: str) -> tuple[Parts, Parts] | None:
 
 
 def _as_sequence(frames: int, features: tf.Tensor) -> tf.Tensor:
-    """The features of a person's crops, N x F, as 1 x frames x F, with zeros, which are masked, after the last."""
+    """Pad the features of a person's crops from N x F to 1 x frames x F with zeros, which the model masks."""
     return tf.pad(features, [[0, frames - len(features)], [0, 0]])[None]
 
 
 def _logits(last: keras.layers.Dense, positive: str, x: tf.Tensor) -> tf.Tensor:
-    """What the last layer gives before its sigmoid or softmax, whose gradient is 0 where it is sure: N of real."""
+    """Return N logits of real: a sigmoid or softmax would have a gradient of 0 for confident predictions."""
     outputs = tf.cast(x, tf.float32) @ tf.cast(last.kernel, tf.float32) + tf.cast(last.bias, tf.float32)
     if outputs.shape[1] == 1:
         return outputs[:, 0] if positive == "real" else -outputs[:, 0]
@@ -106,7 +105,7 @@ def _logits(last: keras.layers.Dense, positive: str, x: tf.Tensor) -> tf.Tensor:
 
 
 def _halves(model: keras.Model, output: keras.KerasTensor | None = None) -> tuple[Parts, Parts] | None:
-    """A model before and after its last map of features, which may be within a model that is one of its layers."""
+    """Split a model at its last feature map, which may be inside a nested model."""
     output = model.output if output is None else output
     chosen = next((layer for layer in reversed(model.layers) if _has_map(layer)), None)
     if chosen is None:
@@ -118,7 +117,7 @@ def _halves(model: keras.Model, output: keras.KerasTensor | None = None) -> tupl
     if inner is None:
         return None
     before, after = inner
-    # what goes into and comes out of the layer here; its own `input` and `output` are those of the inner model
+    # `chosen.input` and `chosen.output` belong to the inner model, so take the tensors of its neighbours
     into = model.layers[at - 1].output if at else model.inputs[0]
     out_of = model.layers[at + 1].input if chosen is not model.layers[-1] else output
     stem = [] if into is model.inputs[0] else [keras.Model(model.inputs[0], into)]

@@ -1,4 +1,4 @@
-"""The report: what was found in some videos, and why, as one HTML file that needs nothing else, nor a network."""
+"""Write the report: verdicts and evidence in one HTML file that works without other files or a network."""
 
 import base64
 import hashlib
@@ -20,22 +20,22 @@ from deepfake.core.labels import LABEL_NAMES
 from deepfake.report.result import Judge, Pictures, Scan, people_in
 from deepfake.report.timeline import Timeline, clock, percent, place_of, timeline_of
 
-MOST_VIDEOS = 2000  # in one report; more of them no browser shows at ease
-MOST_PICTURE_BYTES = 40_000_000  # as text, of all pictures of a report
-CROPS_LEFT = (8, 5, 3)  # of a video, where there are too many
-MOST_ROWS = 60  # of the table of a video's faces
+MOST_VIDEOS = 2000  # in one report; browsers are slow with more
+MOST_PICTURE_BYTES = 40_000_000  # of all pictures of a report, as base64
+CROPS_LEFT = (8, 5, 3)  # per video, tried in turn if the report is too large
+MOST_ROWS = 60  # in the table of a video's faces
 
-# the words for probabilities of Mastrandrea et al. 2010 (Guidance Note for Lead Authors of the IPCC Fifth Assessment
+# words for probabilities from Mastrandrea et al. 2010 (Guidance Note for Lead Authors of the IPCC Fifth Assessment
 # Report on Consistent Treatment of Uncertainties)
 LIKELIHOODS = ((0.99, "virtually certainly"), (0.9, "very likely"), (0.66, "likely"), (0.5, "more likely than not"))
 
 ORDER = ("FAKE", "REAL", "UNCERTAIN", "UNKNOWN")  # of verdicts, on the page
 
 FIGURES = {
-    "accuracy": "judged rightly",
-    "fake_recall": "of the fakes, found",
-    "fake_specificity": "of the reals, passed",
-    "fake_precision": "of those called fake, truly fake",
+    "accuracy": "accuracy",
+    "fake_recall": "fakes found",
+    "fake_specificity": "reals passed",
+    "fake_precision": "fake verdicts that are right",
     "roc_auc": "ROC AUC",
     "equal_error_rate": "equal error rate",
     "log_loss": "log loss",
@@ -46,7 +46,7 @@ SHARES = ("accuracy", "fake_recall", "fake_specificity", "fake_precision", "equa
 
 @dataclass(frozen=True)
 class View:
-    """A scan as a page shows it: with an `id` that is its own there, and the texts and the timeline of it."""
+    """A scan as a page shows it, with an `id` that is unique on the page, its texts and its timeline."""
 
     id: str
     scan: Scan
@@ -56,12 +56,12 @@ class View:
 
     @property
     def outcome(self) -> str:
-        """The verdict as a class of the style sheet."""
+        """The verdict as a CSS class."""
         return self.scan.verdict.lower()
 
     @property
     def truth(self) -> str | None:
-        """REAL or FAKE, where that is known."""
+        """REAL or FAKE; None if unknown."""
         return None if self.scan.label is None else LABEL_NAMES[self.scan.label].upper()
 
 
@@ -74,8 +74,8 @@ def write_report(
 ) -> None:
     """Write the report of some scans, in their order, as one HTML file below 60 MB, whole or not at all.
 
-    Where their labels are known those that were judged wrong come first. More than MOST_VIDEOS are not shown, and
-    pictures are left out where they are too many: of the surest videos first. The report says so, and `note` too.
+    If labels are known, wrong verdicts come first. At most MOST_VIDEOS are shown. If there are too many pictures, those
+    of the most confident verdicts are left out first. The report states what is left out, and shows `note`.
     """
     chosen = chosen_of(scans)
     shown = thinned(chosen)
@@ -98,53 +98,53 @@ def write_report(
         )
     )
     with whole_file(path) as temporary:
-        # a file's name can hold half a character, which UTF-8 cannot
+        # file names can hold lone surrogates, which UTF-8 cannot encode
         temporary.write_text(html, encoding="utf-8", errors="replace")
 
 
 def render_scan(scan: Scan, judge: Judge, id: str = "scan") -> str:
-    """What a report shows of one scan, as a piece of HTML (safe to insert) for a page with `style_sheet`.
+    """Return a scan's part of a report as escaped HTML, for a page with `style_sheet`.
 
-    `id` is an id that nothing else on the page has, and that its ids begin with.
+    `id` must be unique on the page; the ids of the part start with it.
     """
     page = _environment().get_template("scan.html")
     return Markup(page.render(view=view_of(scan, judge, id), judge=judge, folded=False))
 
 
 def render_page(template: str, **values: object) -> str:
-    """A page that looks like the report, by a template that can include model.html; its style is `style_sheet`."""
+    """Render a template, which may include model.html, as a page that uses `style_sheet`."""
     return _environment().get_template(template).render(values)
 
 
 def style_sheet() -> str:
-    """The CSS of the report and of `render_scan`."""
+    """Return the CSS of the report and of `render_scan`."""
     return _source("report.css")
 
 
 def view_of(scan: Scan, judge: Judge, id: str) -> View:
-    """What a page needs to show a scan."""
+    """Return what a page needs to show a scan."""
     return View(id, scan, in_words(scan, judge), timeline_of(scan, judge), _is_wrong(scan))
 
 
 def in_words(scan: Scan, judge: Judge) -> str:
-    """The verdict as a sentence with its probability."""
+    """Return the verdict as a sentence with its probability."""
     if scan.p_real is None or not math.isfinite(scan.p_real):
-        return "No verdict. That is not a sign of being real: nothing could be judged."
+        return "No verdict: nothing could be judged. This does not mean that it is real."
     if scan.verdict == "UNCERTAIN":
         band = f" between {percent(scan.band[0])} and {percent(scan.band[1])}" if scan.band else ""
         return (
-            f"Uncertain: {percent(scan.p_real)} real. Where scores lie{band}, too many verdicts of the model are wrong."
+            f"Uncertain: {percent(scan.p_real)} real. Scores{band} are too often wrong for a verdict."
         )
     kind = scan.verdict.lower()
     probability = scan.p_real if kind == "real" else 1 - scan.p_real
     word = next((word for least, word in LIKELIHOODS if probability >= least), None)
     if word is None:
-        return f"Judged {kind}: {percent(scan.p_real)} real, with the threshold at {percent(judge.threshold)}."
-    return f"{word.capitalize()} {kind}, says the model: it gives {kind} a probability of {percent(probability)}."
+        return f"Judged {kind}: {percent(scan.p_real)} real, with a threshold of {percent(judge.threshold)}."
+    return f"{word.capitalize()} {kind}: the model gives {kind} a probability of {percent(probability)}."
 
 
 def confusion_of(scans: Sequence[Scan]) -> dict[str, dict[str, int]] | None:
-    """How many of each truth have each verdict, of the verdicts that there are; None without labels."""
+    """Count the scans of each label by verdict, leaving out unused verdicts; None without labels."""
     counts = Counter((scan.label, scan.verdict) for scan in scans if scan.label is not None)
     columns = [name for name in ORDER if name in ("REAL", "FAKE") or any(verdict == name for _, verdict in counts)]
     rows = {
@@ -154,7 +154,7 @@ def confusion_of(scans: Sequence[Scan]) -> dict[str, dict[str, int]] | None:
 
 
 def chosen_of(scans: Sequence[Scan]) -> list[Scan]:
-    """The scans that a report shows, MOST_VIDEOS at most: in their order, or errors first where there are labels."""
+    """Return at most MOST_VIDEOS scans for a report: in their order, or errors first if there are labels."""
     if any(scan.label is not None for scan in scans):
         return sorted(scans, key=_rank)[:MOST_VIDEOS]
     numbers = sorted(range(len(scans)), key=lambda number: _rank(scans[number]))[:MOST_VIDEOS]
@@ -162,9 +162,9 @@ def chosen_of(scans: Sequence[Scan]) -> list[Scan]:
 
 
 def thinned(scans: Sequence[Scan], budget: int = MOST_PICTURE_BYTES) -> list[Scan]:
-    """The scans with as many of their pictures as fit into a budget of bytes (as text), in the same order.
+    """Return the scans in the same order, with as many pictures as fit into a budget of bytes (as base64).
 
-    First all have fewer crops; where that is not enough the surest have no pictures.
+    First all scans get fewer crops; if that is not enough, the most confident ones lose all pictures.
     """
     fewer = list(scans)
     for most in CROPS_LEFT:
@@ -195,14 +195,14 @@ def _picture_bytes(scan: Scan) -> int:
 def _left_out(scans: Sequence[Scan], chosen: Sequence[Scan], shown: Sequence[Scan]) -> list[str]:
     notes = []
     if len(chosen) < len(scans):
-        notes.append(f"These are {len(chosen):,} of {len(scans):,} videos: errors, unsure ones and fakes first.")
+        notes.append(f"These are {len(chosen):,} of {len(scans):,} videos: errors, uncertain ones and fakes first.")
     if fewer := sum(_picture_bytes(few) < _picture_bytes(all) for few, all in zip(shown, chosen, strict=True)):
         notes.append(f"To keep this file small, {fewer:,} videos are shown with fewer pictures, or with none.")
     return notes
 
 
 def _rank(scan: Scan) -> tuple:
-    """What is to be looked at first: errors, the worst before the others, then unsure verdicts, then fakes."""
+    """Return a sort key: errors first, worst first, then uncertain verdicts, then fakes."""
     p_real = scan.p_real if scan.p_real is not None and math.isfinite(scan.p_real) else 0.5
     if scan.label is None:
         kind, doubt = ("UNCERTAIN", "FAKE", "UNKNOWN", "REAL").index(scan.verdict), -abs(p_real - 0.5)
@@ -212,27 +212,27 @@ def _rank(scan: Scan) -> tuple:
 
 
 def _is_wrong(scan: Scan) -> bool | None:
-    """Whether a verdict is wrong; None where the truth is not known, or there is no verdict that could be wrong."""
+    """Whether a verdict is wrong; None if the label is unknown or the verdict is neither REAL nor FAKE."""
     if scan.label is None or scan.verdict not in ("REAL", "FAKE"):
         return None
     return scan.verdict.lower() != LABEL_NAMES[scan.label]
 
 
 def figures_of(judge: Judge) -> list[tuple[str, str, str]]:
-    """What is known of a model by its own test set: names, values and intervals, as text."""
+    """Return the figures of a model on its own test set: names, values and intervals, as text."""
     known = (judge.metrics or {}).get("metrics") or {}
     rows = []
     for key, name in FIGURES.items():
         figure = known.get(key) or {}
         value, low, high = (_number(figure.get(part), key in SHARES) for part in ("value", "low", "high"))
         if value:
-            # a few videos that are all judged alike give an interval of no width, which says nothing
+            # an interval without width, from a few videos judged alike, means nothing
             rows.append((name, value, f"{low} to {high}" if low and high and low != high else ""))
     return rows
 
 
 def _number(value: float | None, is_share: bool) -> str:
-    """A figure as text, or nothing where it is not defined."""
+    """Return a figure as text, "" if it is undefined."""
     if value is None or not math.isfinite(value):
         return ""
     return f"{100 * value:.3g}\N{NO-BREAK SPACE}%" if is_share else f"{value:.3g}"
@@ -280,5 +280,5 @@ def _source(name: str) -> str:
 
 
 def _hash(source: str) -> str:
-    """What a Content-Security-Policy knows an inline style sheet or script by, to let no other one in."""
+    """Return the hash by which a Content-Security-Policy allows an inline style sheet or script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

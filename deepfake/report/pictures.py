@@ -1,4 +1,4 @@
-"""The pictures of a scan: one whole frame with the boxes of its faces, and crops, as small JPEGs."""
+"""Make the pictures of a scan: a frame with the boxes of its faces, and crops, as small JPEGs."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,16 +20,16 @@ FRAME_QUALITY, CROP_QUALITY = 75, 72
 COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as in plots.LABEL_COLOURS
 WHITE = (255, 255, 255)
 
-# from one person's crops, H x W x 3 uint8 RGB, to pictures of CROP_SIDE x CROP_SIDE with what the model looked at
+# from one person's crops (H x W x 3 uint8 RGB) to CROP_SIDE x CROP_SIDE pictures with heat maps
 Painter = Callable[[list[np.ndarray]], list[np.ndarray] | None]
 
 
 def take_pictures(
     evidence: Evidence, faces: Sequence[FaceScore], threshold: float, paint: Painter | None = None
 ) -> Pictures:
-    """The frame with the least real face of anyone who counts, and a dozen crops, as many of each person.
+    """Return the frame with the least real face, and up to MOST_CROPS crops, shared equally between people.
 
-    `faces` are those of the evidence that a model has judged.
+    `faces` are the judged faces of the evidence. The frame is chosen by the faces of people who count.
     """
     if not faces:
         return Pictures()
@@ -47,7 +47,7 @@ def take_pictures(
 def crop_pictures(
     faces: Sequence[FaceScore], images: Sequence[np.ndarray], paint: Painter | None
 ) -> tuple[CropPicture, ...]:
-    """Crops, H x W x 3 uint8 RGB, as squares, as the model sees them; each person's painted, if there is a painter."""
+    """Return crops (H x W x 3 uint8 RGB) as squares, as the model sees them; with heat maps if there is a painter."""
     pictures = []
     for person in dict.fromkeys(face.person for face in faces):
         own = [(face, image) for face, image in zip(faces, images, strict=True) if face.person == person]
@@ -60,7 +60,7 @@ def crop_pictures(
 
 
 def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:
-    """The faces without those that a detector took some spot of the background for, unless that is all."""
+    """Return the faces of people seen in enough frames; others are often false detections. If none, return all."""
     least = least_frames(len({face.frame for face in faces}))
     seen = Counter(face.person for face in faces)
     return [face for face in faces if seen[face.person] >= least] or faces
@@ -69,7 +69,7 @@ def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:
 def choose_faces(faces: Sequence[FaceScore], most: int) -> list[FaceScore]:
     """Up to `most` faces, shared equally between people; unused shares go to the others.
 
-    Of more people than that, those with most faces.
+    If there are more than `most` people, those with the most faces are shown.
     """
     people: dict[str, list[FaceScore]] = {}
     for face in faces:
@@ -83,7 +83,7 @@ def choose_faces(faces: Sequence[FaceScore], most: int) -> list[FaceScore]:
 
 
 def draw_boxes(small: Small, faces: Sequence[FaceScore], threshold: float) -> np.ndarray:
-    """A frame with the boxes of its faces, each with what it was taken for and its probability of real."""
+    """Draw the boxes of a frame's faces, coloured by verdict, with their probability of real."""
     image = small.image.copy()
     for face in faces:
         if face.frame != small.frame:
@@ -97,14 +97,14 @@ def draw_boxes(small: Small, faces: Sequence[FaceScore], threshold: float) -> np
 
 
 def whole_percent(share: float) -> str:
-    """A share as whole per cent, never as none or all."""
+    """Return a share as whole per cent, never 0 % or 100 %."""
     if share < 0.01:
         return "< 1 %"
     return "> 99 %" if share > 0.99 else f"{100 * share:.0f} %"
 
 
 def _write(image: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
-    """White on a plate above a box's corner, or inside it where the picture ends."""
+    """Write white text on a coloured plate above a box's corner, or inside the box at the edge of the picture."""
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)
     x, y = min(max(0, x), max(0, image.shape[1] - width - 6)), max(height + below + 3, y)
     cv2.rectangle(image, (x, y - height - below - 2), (x + width + 6, y), colour, cv2.FILLED)
@@ -112,15 +112,15 @@ def _write(image: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int,
 
 
 def jpeg(image: np.ndarray, quality: int) -> bytes:
-    """H x W x 3 uint8 RGB as the bytes of a JPEG file."""
+    """Encode H x W x 3 uint8 RGB as JPEG."""
     return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-SMALL_SIDE = 480  # pixels of the longer side of frames that are shown
+SMALL_SIDE = 480  # pixels, longer side of the frames in a report
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """H x W x 3 uint8, shrunk until the longer side has at most `side` pixels."""
+    """Shrink H x W x 3 uint8 so that the longer side has at most `side` pixels."""
     scale = min(1.0, side / max(image.shape[:2]))
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image

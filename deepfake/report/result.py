@@ -1,4 +1,4 @@
-"""What a scan says of a file: the verdict, and the evidence that reports show."""
+"""The result of a scan: the verdict on a file, and the evidence that reports show."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ VERDICTS = ("REAL", "FAKE", "UNCERTAIN", "UNKNOWN")
 
 @dataclass(frozen=True)
 class Seen:
-    """A face that was found, before a model has said anything of it.
+    """A detected face, not judged yet.
 
-    `frame` and `face` are FFF and NN of a crop's name, `index` and `time` (seconds) say where in the video the frame
-    is. The box x, y, width, height is in pixels of the video's own frames, turned upright; a square of the same
-    area has `side`. A `still` face seems to be a photograph, but is all that there is.
+    `frame` and `face` are FFF and NN of the crop's name; `index` and `time` (seconds) are the frame's place in the
+    video. `box` is x, y, width, height in pixels of the upright video; `side` is the side of a square of the same area.
+    A `still` face seems to be a photograph, but it is judged since the file has no other face.
     """
 
     frame: int
@@ -39,14 +39,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class FaceScore(Seen):
-    """A face, and the probability of real that a model gives it."""
+    """A face with the probability of real from the model."""
 
     p_real: float = field(kw_only=True)
 
 
 @dataclass(frozen=True)
 class NotJudged:
-    """A face that was found and not judged, and `why`: it is small or still; else as in `FaceScore`."""
+    """A detected face that is not judged, and `why`: it is too small or still. Other fields as in `FaceScore`."""
 
     frame: int
     index: int
@@ -59,7 +59,7 @@ class NotJudged:
 
 @dataclass(frozen=True)
 class Small:
-    """A frame with faces, by its number: H x W x 3 uint8 RGB, and `scale` times as large as the video's own."""
+    """A small frame with faces: its number, and H x W x 3 uint8 RGB at `scale` times the size of the video."""
 
     frame: int
     time: float
@@ -69,11 +69,11 @@ class Small:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The faces in the frames of a file, and for each its crop, H x W x 3 uint8 RGB.
+    """The faces in the frames of a file, with a crop for each (H x W x 3 uint8 RGB).
 
-    `frames` were looked at; `seconds` is the length of the video, 0 for an image. `problem` says what is wrong with the
-    file, if anything. `small` has the frames with faces, for a report. The video was `turned` clockwise by this many
-    degrees to be upright.
+    `frames` is the number of frames searched; `seconds` is the length of the video, 0 for an image. `problem` says what
+    is wrong with the file, if anything. `small` holds the frames with faces, for a report. `turned` is the clockwise
+    rotation in degrees that made the video upright.
     """
 
     frames: int
@@ -88,7 +88,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class CropPicture:
-    """A crop as JPEG, and with what the model looked at laid over it, if that was asked for."""
+    """A crop as JPEG, and the same with its heat map, if there is one."""
 
     frame: int
     face: int
@@ -98,7 +98,7 @@ class CropPicture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What a report shows of a video: one whole frame with the boxes of its faces (JPEG), and crops."""
+    """The pictures of a video in a report: a frame with the boxes of its faces (JPEG), and crops."""
 
     frame: bytes | None = None
     frame_time: float = 0.0  # seconds
@@ -107,12 +107,12 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Scan:
-    """A scanned video or image: verdict (of VERDICTS), the video's `p_real` as step 04 has it, and all its faces.
+    """A scanned video or image: its verdict (one of VERDICTS), its `p_real` as in step 04, and its faces.
 
-    `name` is what the user called the file: text to show, never a path to open. Without a face, or unreadable, it is
-    UNKNOWN and `p_real` is None; `reason` says why, or what is to be known of a file that was judged all the same. It
-    was `turned` by so many degrees clockwise to be upright. Within `band`, that for a mean of as many predictions, it
-    is UNCERTAIN. `label` (1 is real) and `group` are known in a test set only.
+    `name` is the user's name for the file: display it, never open it. If the file has no face or cannot be read, the
+    verdict is UNKNOWN and `p_real` is None. `reason` says why, or holds remarks on a judged file. `turned` is the
+    clockwise rotation in degrees that made the video upright. Scores within `band`, the band for this number of
+    predictions, are UNCERTAIN. `label` (1 is real) and `group` are only known for a test set.
     """
 
     name: str
@@ -132,7 +132,7 @@ class Scan:
 
     @property
     def people(self) -> list[str]:
-        """The numbers of its people, as strings, in order: "0" is the one with most faces."""
+        """The sorted numbers of the people, as strings; "0" is the person with the most faces."""
         return sorted({face.person for face in self.faces}, key=lambda person: (len(person), person))
 
 
@@ -144,9 +144,9 @@ def remarks_on(
     problem: str | None = None,
     people: Sequence[str] = (),
 ) -> str | None:
-    """What is to be known of a file besides its verdict, or why there is none; None if there is nothing.
+    """Return remarks on a file besides its verdict, or why it has none; None if there are no remarks.
 
-    Of its `faces` counts whether they are `still`; what is to be said of its `people` comes first.
+    `faces` need the attribute `still`; `people` are remarks on people, which come first.
     """
     small = [face.side for face in not_judged if face.why == SMALL]
     still = [face.frame for face in not_judged if face.why == STILL]
@@ -154,7 +154,7 @@ def remarks_on(
         *people,
         None if faces else why_no_crop(small, frames),
         f"turned by {turned} degrees" if turned else None,
-        "its only face is still, as a photograph is" if any(face.still for face in faces) else None,
+        "its only face is still, like a photograph" if any(face.still for face in faces) else None,
         f"not judged: {why_no_crop(small, frames)}" if faces and small else None,
         f"not judged: {_still_faces(max(Counter(still).values()))}" if still else None,
         problem,
@@ -163,14 +163,14 @@ def remarks_on(
 
 
 def _still_faces(at_once: int) -> str:
-    return "a still face, as of a photograph" if at_once == 1 else f"{at_once} still faces, as of photographs"
+    return "a still face, like a photograph" if at_once == 1 else f"{at_once} still faces, like photographs"
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The model behind verdicts, and how they come about; `metrics` is the content of metrics_videos.json, if known.
+    """The model behind verdicts, and how it judges; `metrics` is the content of metrics_videos.json, if known.
 
-    `crops` says in words how its crops are cut, where that is not by the default rule.
+    `crops` describes how its crops are cut, if not by the default rule.
     """
 
     model: str
@@ -190,10 +190,10 @@ class Judge:
 
     @property
     def note(self) -> str:
-        """What the model has learnt from, in the few words that go with each verdict; "" where that is not told."""
+        """The training data in a few words, to go with each verdict; "" if unknown."""
         return SAMPLE_ONLY_IN_SHORT if self.sample_only else origin(self.name, self.trained_on)
 
 
 def people_in(scan: Scan) -> int:
-    """How many people count in a scan, as step 04 counts them."""
+    """Return the number of people in a scan, counted as in step 04."""
     return count_people((face.frame, face.person) for face in scan.faces) or 0

@@ -1,4 +1,4 @@
-"""What a report shows of a test set: the verdicts of step 04, and the scores and pictures of the crops behind them."""
+"""Prepare a test set for a report: the verdicts of step 04, with the scores and pictures of their crops."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -39,30 +39,30 @@ from deepfake.report.pictures import (
 from deepfake.report.result import CropPicture, FaceScore, Judge, NotJudged, Pictures, Scan, Small, remarks_on
 from deepfake.split.manifest import Entry
 
-WITH_PICTURES = 500  # videos: more would not fit into one file
+WITH_PICTURES = 500  # videos; pictures of more do not fit into one file
 UNKNOWN_BOX = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a report's pictures come from: the model for heat maps, steps 00 and 01a's folder for times and frames."""
+    """The sources of a report: the model for heat maps, the folder of steps 00 and 01a for times and frames."""
 
     model: Path | None = None
     work_dir: Path | None = None
     quiet: bool = False
 
     def check(self) -> None:
-        """Raise a UserError where one of them is not there, or holds code, before a long wait."""
+        """Raise a UserError if a source is missing or the model contains code, before the long work starts."""
         if self.model:
             check_model(self.model)
         if self.work_dir and not self.work_dir.is_dir():
-            raise UserError(f"{self.work_dir}: no such folder; --work-dir is where steps 00 and 01a wrote to")
+            raise UserError(f"{self.work_dir}: no such folder; give the folder of steps 00 and 01a as --work-dir")
 
 
 def judged_crops(rows: Iterable[Any], entries: Sequence[Entry]) -> list[JudgedCrop]:
-    """The crops that predictions are of, each with its p_real: of a sequence, all crops of its person.
+    """Return the crops behind predictions, each with its p_real; a sequence gives all crops of its person.
 
-    `rows` have video, label, frame, face, person (None: not known) and p_real; `entries` are a manifest's, if any.
+    `rows` have video, label, frame, face, person (None: unknown) and p_real; `entries` are from a manifest, if any.
     """
     rows = list(rows)
     if any(row.frame for row in rows) or not entries:
@@ -95,7 +95,7 @@ def judge_of(
     bands: Bands,
     out_dir: Path,
 ) -> Judge:
-    """The model behind a test set's verdicts, with the metrics that step 04 has just written."""
+    """Describe the model behind a test set's verdicts, with the metrics that step 04 has just written."""
     return Judge(
         model=sources.model.name if sources.model else "the model of step 03",
         backbone=info.backbone,
@@ -114,7 +114,7 @@ def judge_of(
 
 
 def errors_first(verdicts: pd.DataFrame, certain: pd.Series) -> pd.DataFrame:
-    """The verdicts in the order of a report, with a column certain: errors, the worst of them first, then unsure ones.
+    """Sort the verdicts for a report and add a column certain: errors first, worst first, then uncertain ones.
 
     `verdicts` has a row for each video: video, label, average, correct.
     """
@@ -126,9 +126,9 @@ def errors_first(verdicts: pd.DataFrame, certain: pd.Series) -> pd.DataFrame:
 def scans_of(
     verdicts: pd.DataFrame, crops: Sequence[JudgedCrop], sources: Sources, split_dir: Path | None, judge: Judge
 ) -> list[Scan]:
-    """The verdicts as scans, all of them: those that have crops with the scores of these, the first with pictures.
+    """Convert all verdicts to scans, with the scores of their crops; the first WITH_PICTURES scans have pictures.
 
-    `verdicts` are in order, with a row for each video: video, label, group, method, average, frames, is_real, certain.
+    `verdicts` has a row for each video: video, label, group, method, average, frames, is_real, certain.
 
     Raises:
         UserError: the model cannot be loaded.
@@ -159,7 +159,7 @@ def _painter(model: Path, judge: Judge) -> Painter:
 
 
 def _recorded(id: str, work_dir: Path | None) -> Recorded | None:
-    """What step 01a recorded of a video; None where it is not there, as of crops that someone else made."""
+    """Read the faces.json of a video; None if there is none, e.g. for external crops."""
     try:
         return read_faces_json(work_dir / id) if work_dir else None
     except VideoError:
@@ -188,13 +188,13 @@ def _scan(row: Any, faces: tuple[FaceScore, ...], recorded: Recorded | None, ban
 
 
 def _not_judged(record: dict) -> NotJudged:
-    """A face that step 01a has left out."""
+    """Convert a record of a face that step 01a left out."""
     same = {key: record[key] for key in ("frame", "index", "time", "side", "confidence", "why")}
     return NotJudged(box=own_box(record["box"], record["scale"]), **same)
 
 
 def _face(crop: JudgedCrop, record: dict | None) -> FaceScore:
-    """A face as a report has it; without a record its time and the like are nan."""
+    """Convert a judged crop to a face of a report; without a record, its time and confidence are nan."""
     known = record or {"index": crop.frame, "time": np.nan, "confidence": np.nan}
     return FaceScore(
         frame=crop.frame,
@@ -235,7 +235,7 @@ def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture
 
 
 def _frame(scan: Scan, face: FaceScore, records: dict[tuple[int, int], dict], work_dir: Path) -> Small | None:
-    """The frame of a face, as step 00 has written it, made small."""
+    """Read the frame of a face that step 00 wrote, and shrink it; None if it cannot be read."""
     record = records.get((face.frame, face.face))
     try:
         image = record and read_frame(work_dir / scan.name, record["index"], scan.turned)
@@ -251,4 +251,4 @@ def _read(path: Path) -> np.ndarray | None:
     try:
         return read_png(path)
     except VideoError:
-        return None  # moved, or never written: a report does without
+        return None  # moved or never written; the report leaves it out

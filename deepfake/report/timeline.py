@@ -1,4 +1,4 @@
-"""The scores of a video's people over time, as what a report draws: all places in percent of the picture."""
+"""Lay out the scores of a video's people over time for a report; positions are in percent of the picture."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from deepfake.report.result import FaceScore, Judge, Scan
 
-MOST_PEOPLE = 8  # with a line of their own: more cannot be told apart
+MOST_PEOPLE = 8  # with a colour of their own; more cannot be distinguished
 MOST_TICKS = 6
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18000, 36000)
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A face: where it is drawn, and what is said of it."""
+    """A face in the timeline: its position and tooltip."""
 
     x: float
     y: float
@@ -22,7 +22,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Line:
-    """The faces of one person in the order of time; `kind` is the number of its colour, None for one of many."""
+    """The faces of one person, sorted by time; `kind` is the number of its colour, None if all colours are taken."""
 
     person: str
     kind: int | None
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Timeline:
-    """What is drawn: lines, names at places of the axis of time, the threshold, and the band as its top and height."""
+    """A timeline: lines, ticks (position, name), the height of the threshold, and the band as top and height."""
 
     lines: list[Line]
     ticks: list[tuple[float, str]]
@@ -43,14 +43,14 @@ class Timeline:
 
     @property
     def named(self) -> list[Line]:
-        """The people with a line of their own colour."""
+        """The people with a colour of their own."""
         return [line for line in self.lines if line.kind is not None]
 
 
 def timeline_of(scan: Scan, judge: Judge) -> Timeline | None:
-    """The timeline of a scan, real at the top; None where there is nothing to draw a line through.
+    """Return the timeline of a scan, real at the top; None if all faces are in one frame, or there are none.
 
-    Where times are not known the numbers of the frames take their place.
+    If times are unknown, frame numbers are used.
     """
     faces = [face for face in scan.faces if math.isfinite(face.p_real)]
     timed = all(math.isfinite(face.time) for face in faces) and len({face.time for face in faces}) > 1
@@ -62,7 +62,7 @@ def timeline_of(scan: Scan, judge: Judge) -> Timeline | None:
     return Timeline(
         lines=lines,
         ticks=_ticks(start, end, timed),
-        axis="time" if timed else "number of the frame",
+        axis="time" if timed else "frame number",
         threshold=_height(judge.threshold),
         band=scan.band and (_height(scan.band[1]), _height(scan.band[0]) - _height(scan.band[1])),
         text=_text(lines, judge),
@@ -70,7 +70,7 @@ def timeline_of(scan: Scan, judge: Judge) -> Timeline | None:
 
 
 def clock(seconds: float, exactly: bool = False) -> str:
-    """A time as 0:07, 12:30 or 2:05:09; `exactly`: as 7.2 s, in the first minute."""
+    """Format a time as 0:07, 12:30 or 2:05:09; with `exactly`, as 7.2 s in the first minute."""
     if not math.isfinite(seconds):
         return "unknown"
     if exactly and abs(seconds) < 60:
@@ -80,7 +80,7 @@ def clock(seconds: float, exactly: bool = False) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A probability as text, which is never quite 0 or 1."""
+    """Format a probability as per cent, never as 0 or 100."""
     if share is None or not math.isfinite(share):
         return "unknown"
     if 0.01 <= share <= 0.99:
@@ -91,7 +91,7 @@ def percent(share: float | None) -> str:
 
 
 def place_of(face: FaceScore, timed: bool = True) -> str:
-    """Where in the video a face is, in words."""
+    """Return in words where in the video a face is."""
     return f"at {clock(face.time, exactly=True)}" if timed and math.isfinite(face.time) else f"in frame {face.frame}"
 
 

@@ -23,7 +23,7 @@ def test_where_no_time_is_known_frames_are_counted():
     scan = scan_of("a", 0.9, frames=11)
     scan = replace(scan, faces=tuple(replace(face, time=math.nan) for face in scan.faces), seconds=0.0)
     timeline = timeline_of(scan, JUDGE)
-    assert timeline.axis == "number of the frame"
+    assert timeline.axis == "frame number"
     assert [name for _, name in timeline.ticks] == ["0", "2", "4", "6", "8", "10"]
 
 

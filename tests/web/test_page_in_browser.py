@@ -82,7 +82,7 @@ def test_an_upload_shows_its_progress_its_verdict_and_the_evidence(browser, serv
         assert page.get_by_role("status").inner_text().startswith("bright.mp4: real, ")
         assert page.locator("#result .crops img").count() == 12
         assert page.get_by_role("img", name="Probability of real over the video").is_visible()
-        assert page.locator("#result").get_by_text("This says nothing about real people").is_visible()
+        assert page.locator("#result").get_by_text("Trained on drawn faces only").is_visible()
         assert not row(page, "bright.mp4").locator("progress").is_visible()
     assert not list(served.folder.iterdir())
 
@@ -178,5 +178,5 @@ def test_a_page_whose_server_has_ended_says_so(browser, tmp_path, clips):
         page.set_default_timeout(SECONDS)
         page.goto(served.url)
     choose(page, clips["dark"])
-    row(page, "dark.mp4").get_by_text("does 06-web_page.py still run?").wait_for()
+    row(page, "dark.mp4").get_by_text("06-web_page.py is still running").wait_for()
     context.close()

@@ -1,16 +1,16 @@
 "use strict";
 
-// Sends files to the server, one after the other, and shows what it says of all scans. Names are only ever text.
+// Sends files to the server one by one, and shows all scans. File names are only inserted as text.
 
 const POLL = 400; // milliseconds
-const HEAD = 4096; // bytes by which the server tells what a file is (kinds.py)
-const SILENT = "did not arrive: does 06-web_page.py still run?";
+const HEAD = 4096; // bytes from which the server detects the file type (frames/content.py)
+const SILENT = "did not arrive; check that 06-web_page.py is still running";
 
 const byId = (id) => document.getElementById(id);
-const rows = new Map(); // of scans, by their ids
-const own = new Set(); // ids of scans that were begun here
+const rows = new Map(); // of scans, by id
+const own = new Set(); // ids of scans started on this page
 let shown = null;
-let chosen = false; // somebody looks at a scan of their choice, which the next one does not replace
+let chosen = false; // the user selected a scan, so a new one does not replace it
 let polling = false;
 let sent = Promise.resolve();
 
@@ -24,7 +24,7 @@ const newRow = (name) => {
   return row;
 };
 
-// part: 0 to 1, null for a progress that is not known, or undefined for none
+// part: 0 to 1, null for unknown progress, undefined for no progress bar
 const say = (row, kind, badge, text, part) => {
   const place = row.querySelector(".badge");
   place.className = `badge ${kind}`;
@@ -41,7 +41,7 @@ const refuse = (row, name, why) => {
   tell(`${name} ${why}`);
 };
 
-// what the server will not take need not be sent; its answer in the middle of an upload would often be lost
+// asked before the upload, since an answer in the middle of one is often lost
 const check = async (file) => {
   const head = new Uint8Array(await file.slice(0, HEAD).arrayBuffer());
   const headers = { "X-File-Size": file.size, "X-File-Head": btoa(String.fromCharCode(...head)) };
@@ -51,7 +51,7 @@ const check = async (file) => {
 const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
 const send = (file, row) => new Promise((resolve, reject) => {
-  const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
+  const request = new XMLHttpRequest(); // fetch does not report upload progress
   request.open("POST", "/scans");
   request.responseType = "json";
   request.setRequestHeader("Content-Type", "application/octet-stream");
@@ -70,7 +70,7 @@ const send = (file, row) => new Promise((resolve, reject) => {
 const upload = async (file, row) => {
   try {
     let answer = await check(file);
-    for (; answer.later; answer = await check(file)) await sleep(2 * POLL); // so many are before it
+    for (; answer.later; answer = await check(file)) await sleep(2 * POLL); // the queue is full
     if (answer.refused) throw new Error(answer.refused);
     own.add(await send(file, row));
     row.remove();
@@ -115,7 +115,7 @@ const arrange = (ids) => {
   for (const [id, row] of rows) {
     if (!ids.includes(id)) { rows.delete(id); row.remove(); }
   }
-  // only what is not in its place is moved: that takes the focus from it
+  // move only rows that are out of place, since moving a row takes the focus from it
   ids.forEach((id, place) => {
     const there = byId("list").children[place];
     if (there !== rows.get(id)) byId("list").insertBefore(rows.get(id), there ?? null);
@@ -134,7 +134,7 @@ const poll = async () => {
       if (busy) await sleep(POLL);
     }
   } catch {
-    tell("This page has lost its server: does 06-web_page.py still run?");
+    tell("The server does not answer; check that 06-web_page.py is still running.");
   }
   polling = false;
 };
@@ -144,8 +144,8 @@ const show = async (id) => {
   const answer = await fetch(`/scans/${id}`).catch(() => null);
   if (shown !== id || !answer) return;
   const result = byId("result");
-  if (answer.ok) result.innerHTML = await answer.text(); // in which the server has escaped all names
-  else result.textContent = "This scan is no longer kept.";
+  if (answer.ok) result.innerHTML = await answer.text(); // the server has escaped all names
+  else result.textContent = "This scan has been removed; upload the file again.";
   for (const [key, row] of rows) row.classList.toggle("shown", key === id);
   if (chosen) {
     result.focus({ preventScroll: true });
@@ -158,7 +158,7 @@ byId("file").addEventListener("change", (event) => {
   take([...event.target.files]);
   event.target.value = ""; // so that the same file can be chosen again
 });
-// anywhere: for a file that misses, a browser leaves the page
+// on the whole page, since a browser opens files that are dropped elsewhere
 addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
 addEventListener("dragleave", (event) => event.relatedTarget ?? drop.classList.remove("over"));
 addEventListener("drop", (event) => {

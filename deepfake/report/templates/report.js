@@ -11,7 +11,7 @@
     return text.trim() === "" ? NaN : Number(text);
   };
 
-  // rows without a number come last, whichever way it goes
+  // rows without a number come last in both directions
   const compare = (a, b, way) => {
     if (typeof a === "string") return way * a.localeCompare(b, undefined, { numeric: true });
     if (isNaN(a) || isNaN(b)) return isNaN(a) - isNaN(b);
@@ -48,7 +48,7 @@
     document.getElementById("none").hidden = count > 0;
   };
 
-  // hundreds of timelines and thousands of pictures take seconds to read: where scripts run, they wait as text
+  // parsing hundreds of timelines and thousands of pictures takes seconds, so each is parsed when opened
   const unpack = (details) => {
     const folded = details.querySelector("noscript");
     if (folded) folded.outerHTML = folded.textContent;
@@ -80,18 +80,18 @@
       document.getElementById("search").focus();
     });
     table.addEventListener("click", (event) => {
-      // also where the address already ends with it
+      // hashchange does not fire if the address already ends with this hash
       const link = event.target.closest("a");
       if (link && link.hash === location.hash) openTarget();
     });
     filter();
   }
-  // toggle does not rise, but is seen on the way down
+  // toggle events do not bubble, so listen in the capture phase
   scans?.addEventListener("toggle", (event) => event.target.open && unpack(event.target), true);
   addEventListener("hashchange", openTarget);
   openTarget();
 
-  // browsers that do not print what is folded
+  // some browsers do not print closed details
   let folded = [];
   addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("article:not([hidden]) > details:not([open])")];
