@@ -132,9 +132,7 @@ def in_words(scan: Scan, judge: Judge) -> str:
         return "No verdict: nothing could be judged. This does not mean that it is real."
     if scan.verdict == "UNCERTAIN":
         band = f" between {percent(scan.band[0])} and {percent(scan.band[1])}" if scan.band else ""
-        return (
-            f"Uncertain: {percent(scan.p_real)} real. Scores{band} are too often wrong for a verdict."
-        )
+        return f"Uncertain: {percent(scan.p_real)} real. Scores{band} are too often wrong for a verdict."
     kind = scan.verdict.lower()
     probability = scan.p_real if kind == "real" else 1 - scan.p_real
     word = next((word for least, word in LIKELIHOODS if probability >= least), None)

@@ -1,4 +1,4 @@
-"""The project from Python: load a model, scan a file."""
+"""Scan from Python: load a model, scan a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from deepfake.scanning.scan import Options, scan_file
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is ready to scan: its `path`, the `rule` by which its crops are cut, and its `classifier`."""
+    """A loaded model: its `path`, the `rule` for cutting its crops, and its `classifier`."""
 
     path: Path
     rule: CropRule
@@ -22,16 +22,16 @@ class Model:
 
 
 def load(model: str | Path = NAME, runtime: str = "keras", aggregate: str = "mean", given: Given = NOTHING) -> Model:
-    """Load a model: a .keras or .h5 file with its .json beside it, or "starter", which comes with the project.
+    """Load a model: a .keras or .h5 file with its .json beside it, or "starter", the project's own.
 
     Args:
         model: the file, or "starter".
-        runtime: "keras", or "onnx" for a model that `05-scan_videos.py --export` has exported.
-        aggregate: how the scores of a video become one: "mean", "median", "confident" or "per-face".
-        given: what is not in the .json of another project's model, or counts instead of it.
+        runtime: "keras", or "onnx" for a model exported by `05-scan_videos.py --export`.
+        aggregate: how to combine the scores of a video: "mean", "median", "confident" or "per-face".
+        given: values that the model's .json lacks, or that replace them.
 
     Raises:
-        UserError: it cannot be loaded, or how its crops were cut is not known.
+        UserError: it cannot be loaded, or its crop rule is unknown.
     """
     path = find_model(str(model))
     rule = rule_for(path, "load", given)
@@ -42,16 +42,16 @@ def load(model: str | Path = NAME, runtime: str = "keras", aggregate: str = "mea
 def scan(file: str | Path, model: Model | None = None) -> Scan:
     """Scan a video or an image, as step 05 does: the same frames, crops, scores and verdict.
 
-    The work is done in this process, without a time limit. A file that cannot be read raises nothing: its verdict is
-    UNKNOWN, and `reason` says why.
+    Runs in this process, without a time limit. If the file cannot be read, the verdict is UNKNOWN and `reason` says
+    why; no exception is raised.
 
     Args:
         file: a video or an image.
-        model: what `load` gave; without one, the starter is loaded, which takes seconds each time.
+        model: the result of `load`; by default the starter, which takes seconds to load each time.
 
     Returns:
-        `verdict` is REAL, FAKE, UNCERTAIN or UNKNOWN, `p_real` the probability of real or None, `people` the numbers
-        of the people, `faces` all faces with box (pixels of the video), time (seconds), person and p_real.
+        `verdict` (REAL, FAKE, UNCERTAIN or UNKNOWN), `p_real` (probability of real or None), `people` (their numbers),
+        and `faces` with box (pixels of the video), time (seconds), person and p_real.
     """
     model = model or load()
     path = Path(file)

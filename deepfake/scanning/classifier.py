@@ -1,4 +1,4 @@
-"""A saved model as a scan uses it: run by TensorFlow or, exported, by ONNX Runtime; with all that verdicts need."""
+"""Open a saved model for scans, with TensorFlow or ONNX Runtime, and judge crops with it."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from deepfake.models.runtime import keras
 
 
-AT_A_TIME = 64  # crops that go through a model together
+AT_A_TIME = 64  # crops per batch
 
 
-# what a report says of a model's own test set
+# keys of metrics_videos.json that a report shows
 METRICS = {"what", "count", "interval", "metrics"}
 
-# file times differ by as much where a run's folder was copied
+# copying a run's folder can change the order of its file times by this much
 COPIED = 60  # seconds
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model ready to judge crops: the `judge` that reports name, and how to `run` it.
+    """A model ready to judge crops: its `judge` for reports, and a function to `run` it.
 
-    `run` takes B x S x S x 3 float32 of 0 to the judge's `pixel_max`, or B x T x S x S x 3 where the model judges
-    `frames` crops together, and gives B x 1 or B x 2. `model` is the Keras model, if that is what runs.
+    `run` takes B x S x S x 3 float32, 0 to the judge's `pixel_max`, or B x T x S x S x 3 if the model judges sequences
+    of `frames` crops, and returns B x 1 or B x 2. `model` is the Keras model; None with ONNX Runtime.
     """
 
     judge: Judge
@@ -47,10 +47,10 @@ class Classifier:
 
 
 def check_classifier(path: Path, runtime: str) -> None:
-    """Make sure, in no time, that a model can be opened: it is there, holds no code, and was exported if need be.
+    """Check a model without loading it: it exists, contains no code, and is exported if `runtime` needs that.
 
     Raises:
-        UserError: it cannot.
+        UserError: a check fails.
     """
     check_model(path)
     info_beside(path)
@@ -59,12 +59,12 @@ def check_classifier(path: Path, runtime: str) -> None:
 
 
 def open_classifier(path: Path, runtime: str = "keras", given: Given = NOTHING) -> Classifier:
-    """Load a saved model (.keras or .h5) to scan with, by `runtime`: TensorFlow, or what `export_model` made of it.
+    """Load a saved model (.keras or .h5) with TensorFlow ("keras"), or its export with ONNX Runtime ("onnx").
 
-    `given` is what the user says of the model, in place of the .json beside it.
+    `given` holds the user's values, which replace those of the .json.
 
     Raises:
-        UserError: as `check_classifier`, or it cannot be loaded, or was exported before it was trained again.
+        UserError: as `check_classifier`, or the model cannot be loaded, or its export is older than the model.
     """
     check_classifier(path, runtime)
     return {"keras": _open_keras, "onnx": _open_onnx}[runtime](path, info_beside(path, given))
@@ -82,7 +82,7 @@ def _open_keras(path: Path, info: ModelInfo) -> Classifier:
         sample_only=info.sample_only or knows_sample_only(model),
         backbone=info.backbone or (model.name if backbone is None else backbone.name),
     )
-    # of any number at a time: a function of its own for each number would be compiled for each
+    # any batch size, since a fixed one would be compiled again for each size
     crops = tf.TensorSpec((None, *(side or IMAGE_SIZE for side in model.input_shape[1:-1]), 3), tf.float32)
     function = tf.function(lambda images: model(images, training=False), input_signature=[crops], autograph=False)
     judge = _judge(path, info, crops.shape[-2])
@@ -94,15 +94,15 @@ def _open_onnx(path: Path, info: ModelInfo) -> Classifier:
 
     exported = path.with_suffix(".onnx")
     options = onnxruntime.SessionOptions()
-    # its threads would wait for work by turning round and round, on the cores that decode
+    # spinning threads would take the cores from the decoders
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises kinds of its own
+    except Exception as error:  # ONNX Runtime has its own exception types
         raise UserError(f"{exported}: not an ONNX model ({' '.join(str(error).split())[:200]})") from None
     carried = session.get_modelmeta().custom_metadata_map
     if carried.get(SOURCE_KEY) != digest_of(path):
-        raise UserError(f"{exported}: not made of {path.name} as it is now; run --export --model {path} again")
+        raise UserError(f"{exported}: exported from another version of {path.name}; run --export --model {path} again")
     (taken,) = session.get_inputs()
     info = dataclasses.replace(info, sample_only=info.sample_only or carried.get(SAMPLE_ONLY_KEY) == "true")
     judge = _judge(path, info, taken.shape[-2])
@@ -119,10 +119,10 @@ def _judge(path: Path, info: ModelInfo, image_size: int) -> Judge:
 def judging_by(
     classifier: Classifier, rule: CropRule, aggregate: str = "mean", threshold: float | None = None
 ) -> Classifier:
-    """A classifier whose reports say how its crops are cut, if not by the default rule, and which verdicts it has.
+    """Return the classifier with a crop rule and an aggregate, which its reports state.
 
-    A model's threshold and bands hold for the mean: with another aggregate, as in step 04, the `threshold` that is
-    given or 0.5 counts, and nothing is uncertain.
+    A model's threshold and bands only hold for the mean. With another aggregate, as in step 04, the threshold is
+    `threshold` or 0.5, and no verdict is uncertain.
     """
     judge = dataclasses.replace(classifier.judge, crops=in_words(rule), aggregate=aggregate)
     if aggregate != "mean":
@@ -131,10 +131,10 @@ def judging_by(
 
 
 def find_metrics(path: Path) -> dict | None:
-    """metrics_videos.json of the run that a model is of, if step 04 has been run since; None if it has not.
+    """Return the metrics_videos.json of a model's run; None if step 04 has not been run since the training.
 
     Raises:
-        UserError: it is not JSON.
+        UserError: the file is not JSON.
     """
     folder = path.parent.parent if path.parent.name == "tmp_checkpoint" else path.parent
     metrics = folder / "metrics_videos.json"
@@ -147,13 +147,13 @@ def find_metrics(path: Path) -> dict | None:
 def classify(
     classifier: Classifier, faces: Sequence[Seen], crops: Sequence[np.ndarray]
 ) -> tuple[float | None, list[float | None]]:
-    """p_real of a video, and of each of its N faces with their crops (H x W x 3 uint8), as steps 03 and 04 have them.
+    """Return p_real of a video and of its N faces, given their crops (H x W x 3 uint8), as in steps 03 and 04.
 
-    The video's is the mean of its crops, or of its people where the model judges sequences; their faces have the
-    person's. Who is seen too seldom to count has None then. Without a face it is None.
+    A video's p_real is the mean of its crops, None without faces. A sequence model gives one p_real per person, which
+    all faces of the person get, and the video's is the mean of its people. Faces of people who do not count get None.
 
     Raises:
-        UserError: the model gives no probabilities.
+        UserError: the model's output is not a probability.
     """
     if not faces:
         return None, []
@@ -168,8 +168,8 @@ def classify(
 
 
 def _people_of(faces: Sequence[Seen], frames: int) -> dict[str, list[int]]:
-    """Which faces (by number) a sequence model of `frames` frames judges together: one sequence for each person."""
-    # imported here, since models of single frames need nothing of how crops are split
+    """Return the indices of each person's faces that a sequence model of `frames` frames judges together."""
+    # imported here, since models of single frames do not need it
     from deepfake.inputs.sequences import sequences_of
 
     number = {(face.frame, face.face): i for i, face in enumerate(faces)}
@@ -194,7 +194,7 @@ def _predict(classifier: Classifier, items: np.ndarray) -> np.ndarray:
 
 
 def paint(classifier: Classifier, crops: Sequence[np.ndarray]) -> list[np.ndarray] | None:
-    """A person's crops (H x W x 3 uint8 RGB) as small pictures with heat maps; None where the model has no maps."""
+    """Return a person's crops (H x W x 3 uint8 RGB) as small pictures with heat maps; None if the model has none."""
     from deepfake.report.heatmaps import painted  # loads TensorFlow
 
     return painted(classifier.model, crops, CROP_SIDE, classifier.judge)

@@ -1,4 +1,4 @@
-"""What there is to judge in a file: the faces of a few frames, cut out as training cuts them. Needs no model."""
+"""Gather the evidence in a file: face crops of a few frames, cut as in training. Needs no model."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -24,13 +24,13 @@ from deepfake.jobs.work import reason_of
 from deepfake.report.pictures import SMALL_SIDE, shrink
 from deepfake.report.result import Evidence, NotJudged, Seen, Small
 
-pillow_heif.register_heif_opener(decode_threads=1)  # gives Pillow the format of phones, and calls it HEIF
-# Pillow knows many more, some of which it hands to other programs
+pillow_heif.register_heif_opener(decode_threads=1)  # HEIC, the format of phones
+# only these, since Pillow passes some other formats to external programs
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
-MOVING = ("WEBP", "AVIF")  # read by Pillow when they move: FFmpeg cannot, or sees the first picture only
-MOST_PIXELS = 128_000_000  # of an image: 400 MB in memory
+MOVING = ("WEBP", "AVIF")  # animations read by Pillow, since FFmpeg reads at most the first picture
+MOST_PIXELS = 128_000_000  # per image: 400 MB in memory
 
-HDR_IMAGE = "an HDR image, whose colours are not brought to SDR"
+HDR_IMAGE = "an HDR image; its colours are not converted to SDR"
 HDR_TRANSFERS = (16, 18)  # ITU-T H.273: PQ, HLG
 
 PIECE = "is a piece of a stream; join it to the stream's first file (cat init.mp4 piece.m4s > whole.mp4)"
@@ -39,16 +39,15 @@ PIECE = "is a piece of a stream; join it to the stream's first file (cat init.mp
 def gather(
     path: Path, rule: CropRule, with_pictures: bool = False, frames_read: Callable[[], None] = lambda: None
 ) -> Evidence | VideoError:
-    """The evidence in a video or an image, cut out by a rule; a VideoError with the reason if nothing can be read.
+    """Find and cut the faces of a video or image, as steps 00 and 01a do; returns a VideoError if it cannot be read.
 
-    In the way of steps 00 and 01a, and with their functions. `small` is filled `with_pictures` only. `frames_read` is
-    called when the frames are there, and faces are to be found in them.
+    `small` is only filled `with_pictures`. `frames_read` is called between reading the frames and finding faces.
     """
     try:
         return _gather(path, rule, with_pictures, frames_read)
     except (VideoError, UserError) as error:
         return VideoError(str(error))
-    except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
+    except Exception as error:  # a strange file may break a decoder or detector; the others continue
         return VideoError(PIECE if isinstance(error, av.InvalidDataError) and is_piece(path) else reason_of(error))
 
 
@@ -87,18 +86,18 @@ def _small(number: int, frame: Frame) -> Small:
     return Small(number, frame.time, frame.scale * image.shape[1] / frame.image.shape[1], image)
 
 
-# what Pillow raises for bytes that make no sense, or end too early
+# what Pillow raises for damaged or truncated files
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
 
 Reader = Callable[[Path, int], tuple[list[Frame], int, str | None]]
 
 
 def _reader_of(path: Path) -> Reader:
-    """The function that reads frames of a file as `read_video` does: of a video, an image or a moving image."""
+    """Return the function that reads the frames of this file: a video, an image or an animation."""
     if not is_picture(path):
         return read_video
     with _opened(path) as image:
-        moves = getattr(image, "is_animated", False)  # the pictures of other formats, such as phones' bursts, are one
+        moves = getattr(image, "is_animated", False)  # other formats, such as bursts of phones, count as one image
         if moves and image.format == "PNG":
             return read_video
         if moves and image.format in MOVING:
@@ -108,17 +107,17 @@ def _reader_of(path: Path) -> Reader:
 
 
 def _is_hdr(path: Path) -> bool:
-    """Whether an image in ISO's format has the transfer of HDR, PQ or HLG, by its colour box (ISO/IEC 14496-12)."""
+    """Whether the colour box of an ISO image (ISO/IEC 14496-12) has an HDR transfer function, PQ or HLG."""
     with path.open("rb") as file:
         _, found, colours = file.read(HEAD).partition(b"colrnclx")
     return bool(found) and int.from_bytes(colours[2:4]) in HDR_TRANSFERS
 
 
 def read_image(path: Path) -> Frame:
-    """An image as the one frame of a video: upright, and at standard size; of a moving image the first picture.
+    """Read an image as a single frame, upright and at standard size; of an animation, the first picture.
 
     Raises:
-        VideoError, OSError: it is no image, a damaged one, or one of more than MOST_PIXELS.
+        VideoError, OSError: the file is not an image, is damaged, or has more than MOST_PIXELS.
     """
     with _opened(path) as image:
         pixels = _pixels(image)
@@ -127,10 +126,10 @@ def read_image(path: Path) -> Frame:
 
 
 def read_moving_image(path: Path, k: int) -> tuple[list[Frame], int, str | None]:
-    """k pictures of a moving image, how many it has, and what is wrong with it; as `read_video`, and chosen as there.
+    """Read k pictures of an animation, chosen as in `read_video`; returns them, their total number, and any problem.
 
     Raises:
-        VideoError, OSError: as `read_image`, where not even the first of them can be read.
+        VideoError, OSError: as `read_image`, if the first chosen picture cannot be read.
     """
     frames = []
     with _opened(path) as image:
@@ -152,12 +151,12 @@ def read_moving_image(path: Path, k: int) -> tuple[list[Frame], int, str | None]
 
 
 def _times_of(image: Image.Image) -> list[int]:
-    """When each picture of a moving image is shown, in milliseconds; as far as they can be read."""
+    """Return when each picture of an animation is shown, in milliseconds, up to the first damaged picture."""
     times = []
     with suppress(*DAMAGE):
         for index in range(image.n_frames):
             image.seek(index)
-            image.load()  # which is when its time is read
+            image.load()  # sets the timestamp
             times.append(image.info.get("timestamp", 0))
     return times
 
@@ -170,14 +169,14 @@ def _moving_pixels(path: Path, index: int) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image that Pillow has opened, and what it raises in the block as what is wrong with the file.
+    """Open an image with Pillow; errors in the block become errors about the file.
 
     Raises:
-        VideoError, OSError: it is no image, a damaged one, or one of more than MOST_PIXELS.
+        VideoError, OSError: the file is not an image, is damaged, or has more than MOST_PIXELS.
     """
     if not check_file(path).st_size:
         raise VideoError("is empty: 0 bytes")
-    with warnings.catch_warnings(action="ignore"):  # of large images, and of odd notes in the files of cameras
+    with warnings.catch_warnings(action="ignore"):  # about large images and unusual camera metadata
         try:
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
@@ -194,25 +193,22 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _not_an_image(path: Path) -> str:
-    """What is said of a file that Pillow does not know; of a phone's photo also what to do, whatever its name is."""
+    """Return the reason for a file that Pillow cannot read; for photos of phones, with a remedy."""
     suffix = read_suffix(path)
     if suffix not in (".heic", ".avif"):
-        return "is not an image that can be read"
-    called = "" if path.suffix.lower() in HEIF_SUFFIXES else f", though it is called {path.suffix or 'otherwise'},"
+        return "is not a supported image"
+    called = "" if path.suffix.lower() in HEIF_SUFFIXES else f" (though named {path.suffix or 'otherwise'})"
     kind = "a HEIC" if suffix == ".heic" else "an AVIF"
-    return f"is {kind} image{called} and damaged or of a kind that is not read; save it as JPEG or PNG"
+    return f"is {kind} image{called}, damaged or of an unsupported kind; save it as JPEG or PNG"
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
-    """An opened image, upright, as H x W x 3 uint8 RGB; transparent parts are grey, as in a video."""
+    """Convert an opened image to upright H x W x 3 uint8 RGB; transparent parts become grey, as in videos."""
     return np.asarray(_with_8_bits(ImageOps.exif_transpose(image)).convert("RGB"))
 
 
 def _with_8_bits(image: Image.Image) -> Image.Image:
-    """16 bits of grey as 8: of those alone `convert` would keep the darkest and make the rest white.
-
-    What is transparent is laid over mid-grey, as in videos.
-    """
+    """Scale 16-bit grey to 8 bits, since `convert` would clip it, and lay transparent parts over mid-grey."""
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA"))
         return Image.fromarray(over_grey(pixels[..., :3], pixels[..., 3]))
@@ -220,9 +216,9 @@ def _with_8_bits(image: Image.Image) -> Image.Image:
 
 
 def length_of(frames: Sequence[Frame], total: int) -> float:
-    """The seconds that a video of `total` frames lasts, going by the times of a few of them; 0 if that is one."""
+    """Estimate the length in seconds of a video of `total` frames from the times of a few; 0 for one frame."""
     first, last = frames[0], frames[-1]
-    if first.lasts:  # of a varying frame rate numbers say nothing
+    if first.lasts:  # with a varying frame rate, frame numbers do not give times
         return round(first.lasts, 3)
     if last.index == first.index:
         return 0.0

@@ -1,4 +1,4 @@
-"""What to scan: videos and images named one by one, in folders, in lists, or on standard input."""
+"""List the files to scan: videos and images, folders, lists, or standard input."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,45 +11,45 @@ from deepfake.datasets.listing import walk
 from deepfake.datasets.video import is_image, is_video
 
 STANDARD_INPUT = "-"
-# of images that datasets cannot have: read, or refused with a reason, rather than passed over in silence
+# images that datasets do not use: scanned, or refused with a reason, but not skipped silently
 OTHER_SUFFIXES = (".heic", ".heif", ".hif", ".avif", ".insp")
-# what makes a spreadsheet calculate what it reads in a .csv
+# a spreadsheet runs .csv cells that start with these as formulas
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# a folder that steps 00 and 01a have filled: its images are of a video
+# files of a folder written by steps 00 and 01a; its images are frames and crops, so it is skipped
 RECORDS = {"frames.json", "faces.json"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to scan: its path, and what it is called in all that is written, as text that any file can hold."""
+    """A file to scan: its path, and its name for all output, as valid Unicode."""
 
     path: Path
     name: str
 
 
 def list_sources(arguments: Sequence[str], stdin: BinaryIO | None) -> list[Source]:
-    """The files that the arguments of a scan name, each once, in their order.
+    """List the files that arguments name, without duplicates, in their order.
 
-    An argument is a video or image, a folder, a `.txt` with a path on each line, or `-` for such lines on standard
-    input; paths in lists are as seen from the current folder. Of folders, here and in lists, all videos and images
-    below them. What a list names is taken though it is not there: scanning says so then.
+    An argument is a video or image, a folder (all videos and images below it), a `.txt` with a path on each line, or
+    `-` for such lines on standard input. Paths in lists are relative to the current folder. Missing files in lists are
+    kept; the scan reports them.
 
     Raises:
-        UserError: an argument is not there, a list cannot be read, or there is nothing to scan.
+        UserError: an argument does not exist, a list cannot be read, or there is nothing to scan.
     """
     by_place: dict[str, Path] = {}
     for argument in arguments:
         for path in _named_by(argument, stdin):
             by_place.setdefault(os.path.abspath(path), path)
     if not by_place:
-        raise UserError(f"{', '.join(arguments)}: no video or image in it; give videos, images, folders or a .txt")
+        raise UserError(f"{', '.join(arguments)}: no video or image found; give videos, images, folders or a .txt")
     return [Source(path, readable(path)) for path in by_place.values()]
 
 
 def readable(path: Path) -> str:
-    """A path as text, with backslashes where it is no Unicode: Linux takes any bytes for a name.
+    """Return a path as text; bytes that are not UTF-8 become backslash escapes.
 
-    One that a spreadsheet would take for a formula begins with ./ instead.
+    If a spreadsheet would read it as a formula, it is prefixed with ./
     """
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return f"./{text}" if text.startswith(FORMULA) else text
@@ -60,7 +60,7 @@ def _named_by(argument: str, stdin: BinaryIO | None) -> Iterator[Path]:
         if stdin is None:
             raise UserError("-: standard input is closed; give a .txt of paths, or pipe them in")
         yield from _listed(stdin.read())
-    elif not os.path.lexists(argument):  # a broken link may come of a `*`, and stops nothing
+    elif not os.path.lexists(argument):  # a broken link, e.g. from a `*`, is reported by the scan
         raise UserError(f"{readable(Path(argument))}: not found; give videos, images, folders, a .txt of paths, or -")
     elif argument.lower().endswith(".txt") and os.path.isfile(argument):
         try:

@@ -1,4 +1,4 @@
-"""What a scan writes: a line for each file, verdicts.csv, verdicts.json, and submission.csv for Kaggle."""
+"""Write the results of a scan: a line per file, verdicts.csv, verdicts.json, and submission.csv for Kaggle."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,15 +8,15 @@ from pathlib import Path, PurePath
 from deepfake.core.files import digest_of, write_csv, write_json
 from deepfake.report.result import VERDICTS, Judge, Scan, people_in
 
-# Kaggle's score is a log loss: a sure mistake would cost more than all else
+# Kaggle scores by log loss, where one confident mistake outweighs everything else
 CLIP = 0.01
 NO_OPINION = 0.5
 
-# this many different files never have the same score
+# this many different files with the same score point to an error
 SUSPICIOUS = 5
 SAME = 1e-3
 
-# of verdicts.csv: what each column says of a scan
+# the columns of verdicts.csv
 COLUMNS: dict[str, Callable[[Scan, Judge], object]] = {
     "name": lambda scan, judge: scan.name,
     "verdict": lambda scan, judge: scan.verdict,
@@ -32,38 +32,38 @@ COLUMNS: dict[str, Callable[[Scan, Judge], object]] = {
 
 
 def line_of(scan: Scan, judge: Judge) -> str:
-    """What is printed of a file, on one line whatever its name holds."""
+    """Return the line to print for a file; a line break in its name is escaped."""
     what = scan.reason if scan.p_real is None else f"{percent(1 - scan.p_real)} fake"
     parts = [f"{scan.verdict:9}  {what}"]
     if scan.p_real is not None:
         parts[0] = f"{scan.verdict:9}  {what:>12}"
         parts += [counted(people_in(scan), "person", "people"), counted(scan.frames, "frame", "frames")]
         parts += [scan.reason] if scan.reason else []
-    parts += [f"[{judge.note}]"] if judge.note else []  # in each line, since verdicts are passed on one by one
+    parts += [f"[{judge.note}]"] if judge.note else []  # in each line, since single lines are passed on
     return "  ".join([*parts, one_line(scan.name)])
 
 
 def percent(share: float) -> str:
-    """A share as per cent, never as certain as none or all."""
+    """Return a share as per cent, never 0 % or 100 %."""
     if share < 0.001:
         return "< 0.1 %"
     return "> 99.9 %" if share > 0.999 else f"{100 * share:.1f} %"
 
 
 def counted(count: int, one: str, more: str) -> str:
-    """A number with what it counts."""
+    """Return a number with its noun, singular or plural."""
     return f"{count} {one if count == 1 else more}"
 
 
 def one_line(name: str) -> str:
-    """A name with its line breaks and other control characters written as escapes."""
+    """Return a name with line breaks and other control characters escaped."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in name)
 
 
 def doubt_of(judged: Sequence[tuple[Path, float]]) -> str | None:
-    """What is to be said where the scores of at least SUSPICIOUS files are all the same; None where they are not.
+    """Return a warning if at least SUSPICIOUS files all have the same score, else None.
 
-    `judged` are the files and their p_real. Copies of a file count once: what they share is no sign of anything.
+    `judged` are the files and their p_real. Copies of a file count once.
     """
     scores = [p_real for _, p_real in judged]
     if len(scores) < SUSPICIOUS or max(scores) - min(scores) > SAME:
@@ -73,14 +73,14 @@ def doubt_of(judged: Sequence[tuple[Path, float]]) -> str | None:
         known |= {digest_of(path)} if path.is_file() else set()
         if len(known) == SUSPICIOUS:
             return (
-                f"The scores of all {len(scores)} files agree to {SAME:g}: probably the model is wrong, or what it is "
-                "given (see --pixel-max)."
+                f"The scores of all {len(scores)} files agree to {SAME:g}: the model or its input is probably wrong "
+                "(see --pixel-max)."
             )
     return None
 
 
 def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path, doubt: str | None = None) -> None:
-    """Write verdicts.csv and verdicts.json of all scans, and submission.csv; `doubt` is told in the JSON."""
+    """Write verdicts.csv and verdicts.json of all scans, and submission.csv; `doubt` goes into the JSON."""
     rows = [[value_of(scan, judge) for value_of in COLUMNS.values()] for scan in scans]
     write_csv(out_dir / "verdicts.csv", list(COLUMNS), rows)
     about = {key: value for key, value in asdict(judge).items() if key != "metrics"}
@@ -103,13 +103,13 @@ def _content(scan: Scan, judge: Judge) -> dict:
 
 
 def _label(scan: Scan) -> str:
-    """Kaggle's number: the probability of fake."""
+    """Return the probability of fake, as Kaggle wants it."""
     p_fake = NO_OPINION if scan.p_real is None else min(1 - CLIP, max(CLIP, 1 - scan.p_real))
     return f"{p_fake:.6f}"
 
 
 def summary(scans: Sequence[Scan], out_dir: Path) -> str:
-    """How many verdicts there were of each kind, and where they are."""
+    """Return the count of each verdict, and the folder of the results, in one line."""
     counts = Counter(scan.verdict for scan in scans)
     found = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
     return f"{counted(len(scans), 'file', 'files')}: {found}; in {out_dir}"

@@ -1,4 +1,4 @@
-"""Step 05: files in, verdicts out. Frames and faces are found in processes of their own, and judged here meanwhile."""
+"""Step 05: scan files. Worker processes find the faces, and this process judges them."""
 
 import dataclasses
 import sys
@@ -28,20 +28,19 @@ from deepfake.scanning.outputs import doubt_of, line_of, percent, summary, write
 from deepfake.scanning.rule import rule_for
 from deepfake.verdicts.combining import combine, means_by_person, said_of_aggregate
 
-# files in one report: the pictures of more would fill the memory, and no browser would open it
+# with more files, the pictures would fill the memory and the report would be too large for a browser
 MOST_IN_REPORT = 1000
-# how far from a video's p_real a person's is that is told of
+# a person is mentioned if their p_real differs this much from the video's
 APART = 0.2
-TOO_MANY = f"Of more than {MOST_IN_REPORT} files no pictures are shown."
+TOO_MANY = f"No pictures are shown for more than {MOST_IN_REPORT} files."
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to scan: by the model's crop rule, in so many `workers` that each may take `timeout` seconds a file,
-    and more for a long video.
+    """How to scan: by the model's crop rule, in `workers` processes with `timeout` seconds a file.
 
-    0 workers: in this process, without a limit. Pictures are taken for a report; `paint`, given a classifier that is a
-    Keras model and a person's crops as a `Painter` gets them, adds what the model looked at.
+    Long videos get more time. With 0 workers, the scan runs in this process without a limit. `pictures` are taken for a
+    report; `paint` adds heat maps, from a classifier with a Keras model and a person's crops.
     """
 
     rule: CropRule = DEFAULT
@@ -52,12 +51,12 @@ class Options:
 
 
 def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], options: Options) -> Iterator[Scan]:
-    """Scan files, giving each scan as it is done, in no order; no file stops the others.
+    """Scan files and yield each scan when it is done, in any order; no file stops the others.
 
-    `load` gives the classifier, or opens it: that takes seconds, in which the workers decode already.
+    `load` returns the classifier. It is called when the workers have started, so that they decode meanwhile.
 
     Raises:
-        UserError: the model cannot be loaded, or gives no probabilities.
+        UserError: the model cannot be loaded, or its output is not a probability.
     """
     job = partial(_gather, rule=options.rule, with_pictures=options.pictures)
     if options.workers == 0:
@@ -70,7 +69,7 @@ def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], option
 
 
 def scan_file(path: Path, name: str, classifier: Classifier, options: Options) -> Scan:
-    """Scan one file, in a process of its own unless `workers` is 0; `name` is what to call it."""
+    """Scan one file, and call it `name`; in a worker process unless `workers` is 0."""
     (scan,) = scan_files([Source(path, name)], lambda: classifier, options)
     return scan
 
@@ -86,7 +85,7 @@ def _length(source: Source) -> float:
 def judge_evidence(
     source: Source, found: Evidence | VideoError, classifier: Classifier, options: Options = Options()
 ) -> Scan:
-    """The verdict on what was seen in a file; UNKNOWN with the reason where nothing was."""
+    """Judge the evidence in a file; the verdict is UNKNOWN, with a reason, if there is none."""
     if isinstance(found, VideoError):
         return Scan(source.name, "UNKNOWN", None, str(found))
     p_real, of_faces = classify(classifier, found.faces, found.crops)
@@ -99,7 +98,7 @@ def judge_evidence(
     if options.pictures:
         paint = partial(options.paint, classifier) if options.paint and classifier.model else None
         pictures = take_pictures(found, faces, classifier.judge.threshold, paint)
-    # a model of sequences has one prediction for each person, which each of its faces has
+    # a sequence model has one prediction per person, shared by all their faces
     judged = list({face.person: face for face in faces}.values()) if classifier.frames else faces
     values, people = [face.p_real for face in judged], [face.person for face in judged]
     frames = [0 if classifier.frames else face.frame for face in judged]
@@ -124,9 +123,9 @@ def judge_evidence(
 
 
 def verdict_of(p_real: float | None, frames: int, judge: Judge) -> str:
-    """REAL above the model's threshold, else FAKE; UNCERTAIN within its band for a mean of this many frames.
+    """Return REAL above the model's threshold, else FAKE; UNCERTAIN within its band for this number of frames.
 
-    UNKNOWN without a number.
+    Without a p_real it is UNKNOWN.
     """
     if p_real is None:
         return "UNKNOWN"
@@ -136,10 +135,10 @@ def verdict_of(p_real: float | None, frames: int, judge: Judge) -> str:
 
 
 def people_apart(verdict: str, p_real: float | None, means: dict[str, tuple[float, int]], judge: Judge) -> list[str]:
-    """What is to be said of the people whose own verdict is another than the video's: a mean can hide one of several.
+    """Return a remark on each person whose verdict differs from the video's, since a mean can hide one fake face.
 
-    `means` are the means of the people who count, each with its number of predictions. A person nearer to the video's
-    `p_real` than APART is not mentioned.
+    `means` holds the mean and the number of predictions of each person who counts. People closer than APART to the
+    video's `p_real` are left out.
     """
     verdicts = {person: verdict_of(mean, count, judge) for person, (mean, count) in means.items()}
     return [
@@ -150,7 +149,7 @@ def people_apart(verdict: str, p_real: float | None, means: dict[str, tuple[floa
 
 
 def said_of_verdicts(model: Path, given: Given, aggregate: str) -> list[str]:
-    """Lines on which threshold and bands count, where it is not just the model's own."""
+    """Return log lines on threshold and bands, if they are not the model's own."""
     if aggregate != "mean" and given.threshold is None:
         return [said_of_aggregate(aggregate, model.with_suffix(".json"))]
     return list(said_of_threshold(model, given))
@@ -167,13 +166,13 @@ def scan_all(
     given: Given = NOTHING,
     aggregate: str = "mean",
 ) -> int:
-    """Step 05: scan what the arguments name, with a line for each file; returns the exit code.
+    """Run step 05: scan the files that the arguments name, print a line for each, and return the exit code.
 
-    `given` is what the user says of the model, in place of the .json beside it. The crops are cut by the model's rule,
-    not that of the options.
+    `given` holds the user's values, which replace those of the .json. Crops are cut by the model's rule, not by
+    `options.rule`.
 
     Raises:
-        UserError: there is nothing to scan, or the model cannot be used.
+        UserError: there are no files to scan, or the model cannot be used.
     """
     sources = list_sources(arguments, sys.stdin and sys.stdin.buffer)
     check_classifier(model, runtime)
@@ -181,7 +180,7 @@ def scan_all(
         log.info(f"05: {said}")
     rule = rule_for(model, "05", given)
     out_dir.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=out_dir).close()  # a read-only folder is better found before hours of work
+    tempfile.TemporaryFile(dir=out_dir).close()  # find a read-only folder before hours of work
     pictures = options.pictures and len(sources) <= MOST_IN_REPORT
     options = dataclasses.replace(options, rule=rule, pictures=pictures)
     opened: list[Classifier] = []
@@ -208,7 +207,7 @@ def scan_all(
 
 
 def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out_dir: Path) -> int:
-    """Write and print what came out, in the order of the sources; gives how many files are UNKNOWN."""
+    """Write and log the results in the order of the sources; returns the number of UNKNOWN files."""
     ordered = [scans[source.name] for source in sources if source.name in scans]
     paths = {source.name: source.path for source in sources}
     doubt = doubt_of([(paths[scan.name], scan.p_real) for scan in ordered if scan.p_real is not None])

@@ -1,6 +1,6 @@
-"""The local page: videos and images dropped into a browser are scanned here, and shown as in a report.
+"""Serve the local page: it scans videos and images dropped into a browser, and shows them as in a report.
 
-A Starlette app on uvicorn, of which only this computer hears. Nothing is kept but the last scans, in memory.
+A Starlette app on uvicorn that listens on 127.0.0.1. It keeps only the last scans, in memory.
 """
 
 import base64
@@ -34,10 +34,10 @@ from deepfake.web.queue import MOST_WAITING, Item, ScanQueue, open_queue
 from deepfake.web.uploads import Limits, RefusedError, receive, shown_name, suffix_of, upload_folder
 
 HOST = "127.0.0.1"
-# what the address of this page can be called, at the other end of an ssh tunnel too. A stranger's page that has its own
-# name point here (DNS rebinding) calls it otherwise
+# accepted host names, also through an ssh tunnel; refusing others prevents DNS rebinding, where the name of another
+# website points to this page
 HOSTS = (HOST, "localhost")
-SPARE_BYTES = 1_000_000_000  # of the disk, which uploads leave free
+SPARE_BYTES = 1_000_000_000  # disk space that uploads leave free
 
 STATIC = {"report.css": "text/css", "page.css": "text/css", "page.js": "text/javascript"}
 POLICY = (
@@ -57,7 +57,7 @@ HEADERS = (
 def serve_page(
     model: Path, port: int, limits: Limits, timeout: float, given: Given = NOTHING, aggregate: str = "mean"
 ) -> None:
-    """Step 06: serve the page until Ctrl-C. `given` is what the user says of the model, in place of its .json.
+    """Run step 06: serve the page until Ctrl-C. `given` holds the user's values, which replace those of the .json.
 
     Raises:
         UserError: the model cannot be used, or the port is taken.
@@ -67,12 +67,12 @@ def serve_page(
     for said in said_of_verdicts(model, given, aggregate):
         print(f"06: {said}")
     rule = rule_for(model, "06", given)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off for what runs behind them
-    end_gently(lambda *_: signal.raise_signal(signal.SIGINT))  # for uvicorn, which looks out for that
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells turn SIGINT off for background jobs
+    end_gently(lambda *_: signal.raise_signal(signal.SIGINT))  # uvicorn shuts down on SIGINT
     try:
-        # first of all: a user who opens the page at once waits until the model is loaded
+        # listen before the model is loaded, so that a browser opened at once waits rather than fails
         with listen(port) as listener, upload_folder() as folder:
-            print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C ends it)", flush=True)
+            print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C to stop)", flush=True)
             options = Options(rule, timeout=timeout, paint=paint)
 
             def load() -> Classifier:
@@ -82,14 +82,14 @@ def serve_page(
                 app = create_app(queue, judge, folder, limits)
                 server(app).run(sockets=[listener])
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("no upload is left") from None
+        raise KeyboardInterrupt("all uploads are deleted") from None
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that only this computer reaches; port 0 is any that is free.
+    """Open a socket that only this computer can reach; port 0 takes any free port.
 
     Raises:
-        UserError: the port is taken, or not for everybody to take.
+        UserError: the port is taken, or needs more rights.
     """
     try:
         return socket.create_server((HOST, port))
@@ -100,7 +100,7 @@ def listen(port: int) -> socket.socket:
 
 
 def server(app: Starlette) -> uvicorn.Server:
-    """What speaks HTTP for an app, with HEADERS on each answer."""
+    """Return an HTTP server for an app, which sends HEADERS with each answer."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -117,7 +117,7 @@ def server(app: Starlette) -> uvicorn.Server:
 
 
 def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> Starlette:
-    """The page over a queue of scans; uploads go into a folder."""
+    """Return the page's app for a queue of scans; `folder` takes the uploads."""
     uploading = 0
 
     async def index(request: Request) -> Response:
@@ -138,18 +138,18 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
     async def show_scan(request: Request) -> Response:
         item = queue.get(request.path_params["id"])
         if item is None or item.scan is None:
-            raise HTTPException(404, "This scan is no longer kept.")
+            raise HTTPException(404, "This scan has been removed; upload the file again.")
         return HTMLResponse(render_scan(item.scan, judge))
 
-    def check_room(size: int) -> None:  # 0: not known yet
+    def check_room(size: int) -> None:  # 0: unknown
         limits.check_size(size)
         if uploading + queue.waiting() >= MOST_WAITING:
-            raise RefusedError(503, f"has to wait: {MOST_WAITING} others are before it; try again in a minute")
+            raise RefusedError(503, f"has to wait: {MOST_WAITING} files are before it; try again in a minute")
         if shutil.disk_usage(folder).free < SPARE_BYTES + (size or limits.megabytes * 1e6):
-            raise RefusedError(507, "finds no room: the disk of this computer is nearly full")
+            raise RefusedError(507, "cannot be stored: the disk of this computer is nearly full; free some space")
 
     async def check_upload(request: Request) -> Response:
-        """What there is to be said against an upload, by its size and its first bytes, and if that will change."""
+        """Say whether an upload would be refused, by its size and first bytes, and whether it may be tried later."""
         try:
             check_room(int(request.headers.get("x-file-size", "")))
             suffix_of(base64.b64decode(request.headers.get("x-file-head", ""), validate=True))
@@ -186,10 +186,10 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
 
 
 def _check_origin(request: Request) -> None:
-    """Refuse what another page in the same browser sends here; programs send no Origin."""
+    """Refuse requests of other websites in the browser. Programs send no Origin."""
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{request.headers['host']}":
-        raise RefusedError(403, "comes from another page, which may not send anything here")
+        raise RefusedError(403, "comes from another website; only this page can send files")
 
 
 def _as_json(item: Item, progress: str, judge: Judge) -> dict[str, Any]:
@@ -202,9 +202,9 @@ def _as_json(item: Item, progress: str, judge: Judge) -> dict[str, Any]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
-    # what is left of the upload is not waited for
+    # do not wait for the rest of the upload
     return JSONResponse({"error": str(error)}, error.status, headers={"Connection": "close"})
 
 
 async def _nobody_there(request: Request, error: Exception) -> Response:
-    return Response(status_code=400)  # the browser has left in the middle of an upload
+    return Response(status_code=400)  # the browser has closed the connection during an upload

@@ -1,4 +1,4 @@
-"""Uploads wait in a row, are scanned one at a time, and what came of the last ones is kept, in memory only."""
+"""Queue uploads, scan them one at a time, and keep the last scans in memory."""
 
 import secrets
 import threading
@@ -26,19 +26,19 @@ from deepfake.scanning.inputs import Source
 from deepfake.scanning.scan import Options, judge_evidence
 from deepfake.web.uploads import Limits
 
-MOST_WAITING = 10  # so that they do not fill the disk
-MOST_KEPT = 30  # so that their pictures do not fill the memory
+MOST_WAITING = 10  # limits the disk space
+MOST_KEPT = 30  # limits the memory for pictures
 
 STAGES = ("reading the frames", "looking for faces", "judging the faces")
 READING, LOOKING, JUDGING = range(3)
 
-# in the process that looks at uploads: where it writes how far it is
+# in the worker process: shared memory for the number of its stage
 _stage: Any = None
 
 
 @dataclass
 class Item:
-    """An upload: it waits until it is `begun`, and is done when it has a `scan`."""
+    """An upload: waiting until `begun`, done when it has a `scan`."""
 
     id: str
     name: str
@@ -48,7 +48,7 @@ class Item:
 
 
 class Scanner:
-    """Looks at files in another process, where one that crashes or hangs it costs itself only, and judges them here."""
+    """Finds faces in a worker process, which may crash or hang without harm, and judges them in this one."""
 
     def __init__(
         self, pool: ProcessPool, shared: Any, classifier: Classifier, limits: Limits, options: Options
@@ -59,11 +59,11 @@ class Scanner:
 
     @property
     def stage(self) -> str:
-        """How far the scan is that is under way: one of STAGES."""
+        """The stage of the current scan: one of STAGES."""
         return STAGES[self._shared.value]
 
     def scan(self, path: Path, name: str) -> Scan:
-        """Scan a file; `name` is what to call it."""
+        """Scan a file, and call it `name`."""
         self._shared.value = READING
         timeout = self._options.timeout
         found = self._call(timeout, length_by_header, path)
@@ -77,18 +77,18 @@ class Scanner:
         return judge_evidence(Source(path, name), found, self._classifier, self._options)
 
     def _call(self, limit: float, function: Callable, *arguments: Any) -> Any:
-        """What a function gives in the other process; a VideoError after `timeout` seconds, or after a crash."""
+        """Call a function in the worker process; returns a VideoError after `limit` seconds or a crash."""
         self._job = self._pool.schedule(function, arguments, timeout=limit)
         return result_of(self._job, limit)
 
     def stop(self) -> None:
-        """Leave the file that is looked at, if there is one."""
+        """Cancel the current file, if there is one."""
         if self._job:
             self._job.cancel()
 
 
 class ScanQueue:
-    """A thread that scans what is added, in order, and deletes each file after its scan."""
+    """A thread that scans added files in order, and deletes each file after its scan."""
 
     def __init__(self, scanner: Scanner) -> None:
         self._scanner = scanner
@@ -99,7 +99,7 @@ class ScanQueue:
         self._thread.start()
 
     def add(self, path: Path, name: str) -> Item:
-        """Put a file, which will be deleted, at the end of the row."""
+        """Append a file to the queue; it is deleted after the scan."""
         item = Item(secrets.token_urlsafe(12), name, path)
         with self._changed:
             self._items[item.id] = item
@@ -107,27 +107,27 @@ class ScanQueue:
         return item
 
     def get(self, id: str) -> Item | None:
-        """An upload by its id, if it is still known."""
+        """Return the upload with this id, or None if it has been removed."""
         return self._items.get(id)
 
     def items(self) -> list[tuple[Item, str]]:
-        """All that are known, the last first, each with how far it is."""
+        """Return all uploads with their progress, newest first."""
         with self._changed:
             known = list(self._items.values())
         waiting = [item.id for item in known if not item.scan]
         return [(item, self._progress(item, waiting)) for item in reversed(known)]
 
     def waiting(self) -> int:
-        """How many are not done."""
+        """Return the number of uploads that are not done."""
         with self._changed:
             return sum(not item.scan for item in self._items.values())
 
     def end(self) -> None:
-        """Begin no other scan, and leave the one that is under way."""
+        """Cancel the current scan and start no other."""
         with self._changed:
             self._ends = True
             self._changed.notify()
-        while self._thread.is_alive():  # it may be about to begin
+        while self._thread.is_alive():  # repeat, since a scan may be about to start
             self._scanner.stop()
             self._thread.join(0.1)
 
@@ -142,7 +142,7 @@ class ScanQueue:
         while item := self._next():
             try:
                 scan = self._scanner.scan(item.path, item.name)
-            except Exception as error:  # whatever it is, it is of this file, and the next ones are to be scanned
+            except Exception as error:  # no file may stop the queue
                 scan = Scan(item.name, "UNKNOWN", None, reason_of(error))
                 if not self._ends:
                     traceback.print_exc()
@@ -165,7 +165,7 @@ class ScanQueue:
 
 @contextmanager
 def open_queue(load: Callable[[], Classifier], limits: Limits, options: Options) -> Iterator[tuple[ScanQueue, Judge]]:
-    """A queue that scans with the model that `load` opens, and that model's judge; scans end with the block."""
+    """Yield a queue that scans with the model from `load`, and the model's judge; scans stop with the block."""
     shared = get_context("spawn").RawValue("B", READING)
     with process_pool(1, _prepare, shared) as pool:
         classifier = load()
@@ -178,7 +178,7 @@ def open_queue(load: Callable[[], Classifier], limits: Limits, options: Options)
 
 
 def _try_out(classifier: Classifier, options: Options) -> None:
-    """Judge a dark crop: a model's first takes seconds, which nobody shall wait for who has just dropped a file."""
+    """Judge a dark crop, since the first prediction of a model takes seconds."""
     box = (0, 0, 64, 64)
     seen, frame = Seen(0, 0, 0, 0.0, box, "0", 1.0), np.zeros((64, 64, 3), np.uint8)
     dark = Evidence(1, 0.0, None, (seen,), (frame,), (Small(0, 0.0, 1.0, frame),))
@@ -186,14 +186,14 @@ def _try_out(classifier: Classifier, options: Options) -> None:
 
 
 def _prepare(stage: Any) -> None:
-    """Make a process ready to look at uploads: it knows where to tell how far it is, and has its networks."""
+    """Prepare a worker process: set the shared stage and load the face detector."""
     global _stage
     _stage = stage
     find_faces([np.zeros((48, 64, 3), np.uint8)])
 
 
 def look_at(path: Path, rule: CropRule, limits: Limits) -> Evidence | VideoError:
-    """The evidence in a file, or why there is none; for a process that has been prepared."""
+    """Gather the evidence in a file, or return the reason why there is none; runs in a prepared worker."""
     found = gather(path, rule, True, _faces_next)
     problem = limits.too_long(found.seconds) if isinstance(found, Evidence) else None
     return VideoError(problem) if problem else found

@@ -1,4 +1,4 @@
-"""Uploads: recognised by their first bytes, limited while they arrive, stored under names of our own."""
+"""Receive uploads: detect their type from the first bytes, limit their size, store them under random names."""
 
 import errno
 import fcntl
@@ -22,7 +22,7 @@ FOLDER = "deepfake-page-"
 
 
 class RefusedError(Exception):
-    """An upload that is not taken; its text goes on after its name, and `status` is that of HTTP."""
+    """An upload is refused: the text continues a sentence that starts with its name; `status` is the HTTP status."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -37,25 +37,25 @@ class Limits:
     seconds: float
 
     def check_size(self, size: int) -> None:
-        """Raise a RefusedError for more bytes than that."""
+        """Raise a RefusedError if an upload of `size` bytes is too large."""
         if size > self.megabytes * 1e6:
-            raise RefusedError(413, f"is larger than {self.megabytes:g} MB, which is the limit here (--max-mb)")
+            raise RefusedError(413, f"is larger than {self.megabytes:g} MB, the limit (--max-mb)")
 
     def too_long(self, seconds: float) -> str | None:
-        """What is to be said of a video that lasts so long, if that is too long."""
+        """Return the reason if a video of this length is too long, else None."""
         if seconds <= self.seconds:
             return None
-        return f"lasts {clock(seconds)}, longer than {clock(self.seconds)}, which is the limit here (--max-seconds)"
+        return f"lasts {clock(seconds)}, longer than {clock(self.seconds)}, the limit (--max-seconds)"
 
 
 @contextmanager
 def upload_folder() -> Iterator[Path]:
-    """A folder for uploads that nobody else may look into, and that goes with the block.
+    """Make a private folder for uploads, which is deleted after the block.
 
-    A page that was killed could not delete its own: those go first. A page that runs keeps its folder locked.
+    Deletes the folders of pages that were killed first. A running page keeps its folder locked.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
-        with suppress(OSError), _locked(left):  # of a page that runs, or of another user
+        with suppress(OSError), _locked(left):  # belongs to a running page or another user
             shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=FOLDER) as folder, _locked(Path(folder)):
         yield Path(folder)
@@ -72,10 +72,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 async def receive(chunks: AsyncIterator[bytes], folder: Path, limits: Limits) -> Path:
-    """Write an upload into a folder, under a random name; nothing of it stays if it is not taken or breaks off.
+    """Write an upload into a folder under a random name; it is deleted if it is refused or incomplete.
 
     Raises:
-        RefusedError: it is too large, or neither a video nor an image; as soon as that is known.
+        RefusedError: it is too large, or neither a video nor an image. Raised as early as possible.
     """
     path, size, head, suffix = folder / secrets.token_hex(16), 0, b"", None
     try:
@@ -91,15 +91,15 @@ async def receive(chunks: AsyncIterator[bytes], folder: Path, limits: Limits) ->
     except OSError as error:
         path.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RefusedError(507, "finds no room: the disk of this computer is full") from None
+            raise RefusedError(507, "cannot be stored: the disk of this computer is full; free some space") from None
         raise
-    except BaseException:  # the browser has gone, or the page ends
+    except BaseException:  # the connection is closed, or the page stops
         path.unlink(missing_ok=True)
         raise
 
 
 def suffix_of(head: bytes) -> str:
-    """The suffix of a video or image by its first HEAD bytes.
+    """Return the suffix of a video or image, detected from its first HEAD bytes.
 
     Raises:
         RefusedError: it is neither.
@@ -108,13 +108,10 @@ def suffix_of(head: bytes) -> str:
         raise RefusedError(415, "is empty")
     if suffix := kinds.suffix_of(head):
         return suffix
-    raise RefusedError(415, "is neither a video nor an image that can be read here")
+    raise RefusedError(415, "is not a supported video or image")
 
 
 def shown_name(encoded: str) -> str:
-    """What to call an upload: the name that a browser gives (percent-encoded), as one line of visible text.
-
-    It is never a path.
-    """
+    """Convert the name from a browser (percent-encoded) to one line of visible text; never use it as a path."""
     name = "".join(letter if letter.isprintable() else " " for letter in unquote(encoded, errors="replace")).strip()
     return (name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 20]} … {name[-17:]}") or "unnamed"

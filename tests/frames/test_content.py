@@ -137,7 +137,7 @@ def test_an_unreadable_phone_image_is_named_with_the_remedy(tmp_path, kind, call
     path = save(tmp_path / "photo.jpg", kind)
     path.write_bytes(path.read_bytes()[:100])
     reason = str(gather(path, RULE))
-    assert f"is {called} image, though it is called .jpg" in reason and "save it as JPEG or PNG" in reason
+    assert f"is {called} image (though named .jpg)" in reason and "save it as JPEG or PNG" in reason
     assert "called" not in str(gather(path.rename(tmp_path / "photo.heic"), RULE))
 
 
@@ -214,7 +214,7 @@ def test_a_program_stream_that_was_cut_is_taken(tmp_path):
 )
 def test_files_that_are_not_videos_are_refused(head):
     assert suffix_of(head) is None
-    with pytest.raises(RefusedError, match="neither a video nor an image"):
+    with pytest.raises(RefusedError, match="not a supported video or image"):
         suffix_of_upload(head)
 
 

@@ -68,7 +68,7 @@ def test_broken_links_are_listed_and_mistyped_arguments_refused(folder):
     with pytest.raises(UserError, match=r"typo\.mp4: not found"):
         names("c.avi", "typo.mp4")
     (folder / "empty").mkdir()
-    with pytest.raises(UserError, match="empty: no video or image in it"):
+    with pytest.raises(UserError, match="empty: no video or image found"):
         names("empty")
 
 

@@ -75,7 +75,7 @@ def test_equal_scores_of_five_files_are_warned_of_but_not_of_copies(tmp_path):
     for file in files:
         file.write_text(file.name)
     same = [(file, 0.5 + number / 6000) for number, file in enumerate(files)]
-    assert "The scores of all 6 files agree to 0.001: probably the model is wrong" in doubt_of(same)
+    assert "The scores of all 6 files agree to 0.001: " in doubt_of(same)
     assert doubt_of(same[:4]) is None and doubt_of([*same, (files[0], 0.502)]) is None
     files[1].write_text("0.mp4")
     assert doubt_of(same) and doubt_of(same[:5]) is None

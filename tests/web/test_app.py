@@ -167,7 +167,7 @@ def test_a_limit_beyond_the_disk_does_not_refuse_what_has_room(tmp_path):
 def test_the_file_type_is_detected_from_content_as_soon_as_possible(page, clips):
     for content in (b"", b"no video", b"%PDF-1.7" + bytes(900_000), b"PK\3\4" + bytes(1000), b"#EXTM3U\nfile:///etc"):
         status, answer = page.send(content, "film.mp4")
-        assert status == 415 and re.search("is empty|neither a video nor an image", answer["error"])
+        assert status == 415 and re.search("is empty|not a supported video or image", answer["error"])
     scan = page.wait(page.send(b"\0\0\0\x18ftypheic" + bytes(1000), "photo.jpg")[1]["id"])
     assert scan["verdict"] == "unknown" and "save it as JPEG" in scan["said"]
     assert page.wait(page.send(clips["dark"].read_bytes(), "film.txt")[1]["id"])["verdict"] == "fake"
@@ -356,11 +356,14 @@ def test_the_script_scans_with_a_saved_model_and_ends_clean(tmp_path, clips):
         page.wait(page.send(clips["bright"].read_bytes())[1]["id"], "looking for faces")
         assert len(list(folder.iterdir())) == 1
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60) == ("", "\nstopped; no upload is left\n") and process.returncode == 130
+        assert (
+            process.communicate(timeout=60) == ("", "\nstopped; all uploads are deleted\n")
+            and process.returncode == 130
+        )
         assert not list(page.folder.glob("deepfake-page-*"))
     # told to end while it loads the model, and left by its terminal
     for end in (signal.SIGTERM, signal.SIGHUP):
         with started(model, tmp_path / end.name) as (process, page):
             process.send_signal(end)
-            assert process.communicate(timeout=60) == ("", "\nstopped; no upload is left\n")
+            assert process.communicate(timeout=60) == ("", "\nstopped; all uploads are deleted\n")
             assert process.returncode == 130 and not list(page.folder.iterdir())

@@ -96,8 +96,8 @@ def test_unsupported_files_are_refused_before_the_upload(browser, served, tmp_pa
         page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
         choose(page, tmp_path / "large.mp4", tmp_path / "notes.mp4", tmp_path / "empty.mp4")
         for name, says in (
-            ("large.mp4", "is larger than 1 MB, which is the limit here (--max-mb)"),
-            ("notes.mp4", "is neither a video nor an image that can be read here"),
+            ("large.mp4", "is larger than 1 MB, the limit (--max-mb)"),
+            ("notes.mp4", "is not a supported video or image"),
             ("empty.mp4", "is empty"),
         ):
             row(page, name).get_by_text(says).wait_for()
