@@ -1,1 +1,1 @@
-"""A look at a dataset: statistics, outliers, pairs, the gallery."""
+"""Explore a dataset: statistics, outliers, pairs, gallery."""

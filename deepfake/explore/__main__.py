@@ -1,4 +1,4 @@
-"""What is in a dataset before anything is trained on it: counts, sizes, brightness, pairs, and what stands out."""
+"""Explore a dataset before training: counts, sizes, brightness, outliers, and pairs of originals and fakes."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from deepfake.datasets.registry import add_dataset_option
 
 
 def main() -> None:
-    """Look at a dataset that steps 00 and 01a have been through, or at crops that someone else made."""
+    """Explore a dataset after steps 00 and 01a, or external crops."""
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
     parser.add_argument(
-        "--out-dir", type=Path, default=Path("exploration"), metavar="PATH", help="where pictures, text and list go"
+        "--out-dir", type=Path, default=Path("exploration"), metavar="PATH", help="folder for the pictures, the text and the list of outliers"
     )
     add_dataset_option(parser)
     args = parser.parse_args()
@@ -35,8 +35,8 @@ def main() -> None:
     if pairs := choose_pairs(videos, work_dir):
         draw_pairs(pairs, args.out_dir / "Pairs.png")
     else:
-        (args.out_dir / "Pairs.png").unlink(missing_ok=True)  # of another dataset
-        print("no Pairs.png: no fake has its original in the dataset, with a face at the same place of a frame")
+        (args.out_dir / "Pairs.png").unlink(missing_ok=True)  # from an earlier run on another dataset
+        print("no Pairs.png: no fake has an original in the dataset with a face at the same place of the same frame")
     print(f"written to {args.out_dir}")
 
 

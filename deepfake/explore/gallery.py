@@ -1,4 +1,4 @@
-"""A picture of a dataset: some originals beside their fakes, each frame with the found face and its crop."""
+"""Draw a gallery of a dataset: originals beside their fakes, each frame with its detected face and crop."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from deepfake.frames.png import read_png
 
 @dataclass(frozen=True)
 class Tile:
-    """A frame (H x W x 3 uint8), the crop of its surest face, and where that was cut: x, y, width, height."""
+    """A frame (H x W x 3 uint8), the crop of its most confident face, and the crop's box: x, y, width, height."""
 
     video: Video
     frame: np.ndarray
@@ -29,10 +29,10 @@ class Tile:
 
 
 def read_tile(video: Video, work_dir: Path) -> Tile:
-    """The frame in the middle of those with a face.
+    """Read the middle one of a video's frames with a face.
 
     Raises:
-        VideoError: step 01a has found no face, or a file is missing.
+        VideoError: step 01a found no face, or a file is missing.
     """
     folder = work_dir / video.id
     recorded = read_faces_json(folder)
@@ -45,7 +45,7 @@ def read_tile(video: Video, work_dir: Path) -> Tile:
 
 
 def choose_tiles(videos: list[Video], work_dir: Path, rows: int, columns: int) -> list[list[Tile]]:
-    """For each of the first source groups that have an original and fakes enough, the original and then its fakes.
+    """Return an original and its fakes for each of the first source groups with enough of them.
 
     Raises:
         UserError: there is no such group.
@@ -65,7 +65,7 @@ def choose_tiles(videos: list[Video], work_dir: Path, rows: int, columns: int) -
             return lines
     if not lines:
         remedy = hint_at_table(work_dir) or "run steps 00 and 01a, or give fewer --columns"
-        raise UserError(f"{work_dir}: no original with {columns - 1} fakes and faces; {remedy}")
+        raise UserError(f"{work_dir}: no original has {columns - 1} fakes with faces; {remedy}")
     return lines
 
 
@@ -84,7 +84,7 @@ def draw_tile(axes: tuple[Axes, Axes], tile: Tile) -> None:
 
 
 def draw_gallery(lines: list[list[Tile]], path: Path) -> None:
-    """Write a picture with a line for each list of tiles."""
+    """Draw a picture with a row for each list of tiles."""
     columns = len(lines[0])
     frame, crop = lines[0][0].frame, lines[0][0].crop
     widths = [frame.shape[1] / frame.shape[0], crop.shape[1] / crop.shape[0]] * columns

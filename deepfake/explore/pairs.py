@@ -1,4 +1,4 @@
-"""Originals beside their fakes: the same frame's crops, aligned, and what differs between them."""
+"""Draw originals beside their fakes: aligned crops of the same frame, and their difference."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from deepfake.frames.png import read_png
 PAIRS = 6
 COLUMNS = 2
 
-# of the two crops' area; less is another face, or a fake of another size than its original
+# intersection over union of the two crops; below it, the face or the frame size is a different one
 LEAST_OVERLAP = 0.5
 
 # a difference of 255 / GAIN is the brightest colour
@@ -29,7 +29,7 @@ GAIN = 5
 
 @dataclass(frozen=True)
 class Pair:
-    """A fake and its original in one frame, cut to what both crops show: H x W x 3 uint8 each."""
+    """A fake and its original in one frame, cut to the part that both crops show: H x W x 3 uint8 each."""
 
     fake: Video
     frame: int
@@ -43,7 +43,7 @@ class Pair:
 
 
 def overlap(one: Box, other: Box) -> tuple[Box, float]:
-    """What two boxes x, y, width, height have in common, and its share of what they cover together."""
+    """Return the intersection of two boxes (x, y, width, height) and their intersection over union."""
     left, top = max(one[0], other[0]), max(one[1], other[1])
     right, bottom = min(one[0] + one[2], other[0] + other[2]), min(one[1] + one[3], other[1] + other[3])
     width, height = max(0, right - left), max(0, bottom - top)
@@ -52,10 +52,10 @@ def overlap(one: Box, other: Box) -> tuple[Box, float]:
 
 
 def read_pair(fake: Video, work_dir: Path) -> Pair | None:
-    """A fake beside its original in the middle of the frames where both show a face at one place; None if none does.
+    """Return a fake beside its original, in the middle of the frames with a face at the same place; None if there is none.
 
-    Of several people in that frame it is the one that differs most: the others are often untouched. Crops are aligned
-    by where they were cut, which is exact to the pixel where a fake keeps the size of its original's frames.
+    If the frame shows several people, the one that differs most is taken, since the others are often untouched. Crops
+    are aligned by their boxes, which is exact to the pixel if both videos have the same frame size.
     """
     try:
         originals, fakes = (_faces_of(work_dir / id) for id in (fake.original, fake.id))
@@ -75,7 +75,7 @@ def read_pair(fake: Video, work_dir: Path) -> Pair | None:
 
 
 def _faces_of(folder: Path) -> list[dict]:
-    """The faces of a video, each with its `crop` in pixels of the frame that it was cut from."""
+    """Return the faces of a video, with `crop` in pixels of the frame that it was cut from."""
     recorded = read_faces_json(folder)
     if recorded.rule.crops_from == "standard":
         return recorded.faces
@@ -90,12 +90,12 @@ def _cut_pair(fake: Video, frame: int, original: dict, face: dict, work_dir: Pat
         crop = read_png(work_dir / id / "faces" / record["file"], step="01a")
         pixels.append(cut(crop, (left - x, top - y, width, height)))
     if pixels[0].shape != pixels[1].shape:
-        raise VideoError("crops are not of the size that faces.json says; run step 01a again")
+        raise VideoError("crops do not have the size in faces.json; run step 01a again")
     return Pair(fake, frame, *pixels)
 
 
 def choose_pairs(videos: Sequence[Video], work_dir: Path, count: int = PAIRS) -> list[Pair]:
-    """Up to `count` pairs, in turn of each method, each of another original as long as there are others."""
+    """Choose up to `count` pairs: methods take turns, and originals are repeated only if there are no others."""
     real = {video.id for video in videos if video.label == REAL}
     waiting: dict[str, list[Video]] = defaultdict(list)
     for video in videos:
@@ -113,7 +113,7 @@ def choose_pairs(videos: Sequence[Video], work_dir: Path, count: int = PAIRS) ->
 
 
 def _next_pair(fakes: list[Video], shown: set[str | None], work_dir: Path) -> Pair | None:
-    """The first usable pair of some fakes, those of originals not shown yet first; what was tried is taken out."""
+    """Remove fakes until one gives a pair and return it; fakes of originals not shown yet come first."""
     fakes.sort(key=lambda video: (video.original in shown, video.id))
     while fakes:
         if pair := read_pair(fakes.pop(0), work_dir):
@@ -122,7 +122,7 @@ def _next_pair(fakes: list[Video], shown: set[str | None], work_dir: Path) -> Pa
 
 
 def draw_pairs(pairs: Sequence[Pair], path: Path) -> None:
-    """Write a picture of at least one pair: original, fake, and their difference, GAIN times as bright."""
+    """Draw one or more pairs: original, fake, and their difference, GAIN times as bright."""
     columns = min(COLUMNS, len(pairs))
     rows = -(-len(pairs) // columns)
     figure, axes = plt.subplots(
@@ -140,7 +140,7 @@ def draw_pairs(pairs: Sequence[Pair], path: Path) -> None:
         row, column = divmod(number, columns)
         _draw_pair(axes[row, 4 * column : 4 * column + 3], pair)
     figure.suptitle(
-        f"Originals, their fakes, and what differs, {GAIN} times as bright",
+        f"Originals, their fakes, and the difference, {GAIN} times as bright",
         fontweight="bold",
         x=0.01,
         ha="left",

@@ -1,4 +1,4 @@
-"""Exploration.png: what `explore.video_stats` found in a dataset, on one page."""
+"""Draw Exploration.png: the statistics of `explore.video_stats` on one page."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from deepfake.explore.video_stats import RULES
 
 MOST_BARS = 12
 BINS = 18
-TITLE_PAD = 18  # points; the names of limits go between a title and its panel
+TITLE_PAD = 18  # points; leaves room for the names of limits below a title
 
-# the histograms: fact, title, what is counted, which values the axis reaches at least, whether they are whole numbers
+# the histograms: fact, title, axis label, least range of the axis, whether the values are whole numbers
 HISTOGRAMS = (
     ("people", "People", "people in a video, by position and size", (0, 4), True),
     ("frames_with_face", "Frames with a face", "frames of a video, {frames} taken", (0, 4), True),
     ("faces", "Faces", "faces in all frames of a video", (0, 4), True),
-    ("confidence", "Sureness of the detector", "mean confidence of a video's faces", (0.9, 1), False),
+    ("confidence", "Confidence of the detector", "mean confidence of a video's faces", (0.9, 1), False),
     ("crop_side", "Size of the crops", "shorter side in pixels, median of a video", (120, 160), False),
     ("luma", "Brightness of the crops", "mean luma of a video", (0, 255), False),
 )
 
 
 def draw_exploration(facts: pd.DataFrame, fakes: Counter[str], outliers: pd.DataFrame, path: Path) -> None:
-    """Write the page, from the rows of `look_at_all`, `fakes_of_originals` and `find_outliers`."""
+    """Draw the page from the results of `look_at_all`, `fakes_of_originals` and `find_outliers`."""
     figure, axes = plt.subplots(3, 3, figsize=(13, 11.5), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.16, h_pad=0.18)
     counts = Counter(facts["label"])
@@ -74,7 +74,7 @@ def _draw_outliers(axes: Axes, facts: pd.DataFrame, outliers: pd.DataFrame) -> N
 
 
 def _draw_bars(axes: Axes, names: Sequence[str], counts: Sequence[int], colours: Sequence[str]) -> None:
-    """Horizontal bars from the top down, each with its count."""
+    """Draw horizontal bars from top to bottom, each with its count."""
     places = np.arange(len(names))
     bars = axes.barh(places, counts, color=colours, height=0.7, linewidth=0)
     axes.bar_label(bars, [f"{count:,}" for count in counts], padding=4, fontsize=9, color=INK)
@@ -91,8 +91,8 @@ def _draw_fakes(axes: Axes, fakes: Counter[str]) -> None:
     if len(numbers) <= MOST_BARS:
         axes.bar_label(bars, padding=3, fontsize=9, color=INK)
     axes.grid(visible=False, axis="x")
-    axes.set_title("Fakes an original", pad=TITLE_PAD)
-    axes.set(xlabel="fakes", ylabel="originals with that many")
+    axes.set_title("Fakes per original", pad=TITLE_PAD)
+    axes.set(xlabel="fakes", ylabel="originals")
     axes.set(xlim=(-0.6, max([*numbers, 4]) + 0.6), ylim=(0, 1.12 * max([*numbers.values(), 1])))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(7, integer=True))
@@ -101,10 +101,7 @@ def _draw_fakes(axes: Axes, fakes: Counter[str]) -> None:
 def _draw_histogram(
     axes: Axes, facts: pd.DataFrame, fact: str, title: str, xlabel: str, reach: tuple[float, float], whole: bool
 ) -> None:
-    """Shares of the reals and of the fakes; dashed the limit of a rule of RULES, where it is on the page.
-
-    What is known of no video stays out of the page.
-    """
+    """Draw the shares of real and fake videos, with dashed limits of RULES; empty if the fact is known of no video."""
     known = facts[facts[fact].notna()]
     if known.empty:
         axes.axis("off")
@@ -128,19 +125,19 @@ def _draw_histogram(
 
 
 def _range(values: pd.Series) -> str:
-    """The least and the greatest of whole numbers, as "11" or "3 to 11"; "?" where none is known."""
+    """Return the range of whole numbers as "11" or "3 to 11"; "?" if all are unknown."""
     known = sorted(set(values.dropna().astype(int)))
     return " to ".join(str(number) for number in dict.fromkeys([known[0], known[-1]])) if known else "?"
 
 
 def _shape(label: int) -> dict:
-    """How the bars of a histogram of a label look."""
+    """Return the style of a label's histogram bars."""
     colour = LABEL_COLOURS[label]
     return {"fill": True, "facecolor": (colour, 0.4), "edgecolor": colour, "linewidth": 1.5}
 
 
 def _edges(values: np.ndarray, reach: tuple[float, float], whole: bool) -> np.ndarray:
-    """The edges of bins; whole numbers are in the middle of theirs, several to a bin where they are many."""
+    """Return the edges of bins; bins of whole numbers are centred on them, and hold several if there are many."""
     low, high = min(reach[0], values.min()), max(reach[1], values.max())
     if not whole:
         return np.linspace(low, high, BINS + 1)

@@ -1,4 +1,4 @@
-"""The facts of a dataset's videos after steps 00 and 01a, and which of them stand out."""
+"""Collect facts about a dataset's videos after steps 00 and 01a, and find outliers."""
 
 import math
 from collections import Counter
@@ -26,16 +26,16 @@ from deepfake.frames.png import read_png
 from deepfake.split.crops import Crops, decode
 from deepfake.split.sources import ImageSource, find_crops
 
-# crops of a video that are opened, so that 10,000 videos take minutes; their number does not change a mean by much
+# crops read per video, so that 10,000 videos take minutes; more would hardly change the means
 CROPS_READ = 4
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What step 01a has left of one video; all but the first three are nan where there is nothing to know it from.
+    """Facts about one video after step 01a; unknown facts are nan.
 
-    `faces` is nan where step 01a has not been through the video. `crop_side` is the median of the shorter sides, in
-    pixels of the frame at its standard size; `luma` the mean brightness of the crops, 0 to 255 (ITU-R BT.601).
+    `faces` is nan if step 01a has not processed the video. `crop_side` is the median of the crops' shorter sides, in
+    pixels of the frame at standard size; `luma` is the mean brightness of the crops, 0 to 255 (ITU-R BT.601).
     """
 
     video: str
@@ -56,7 +56,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Rule:
-    """What makes a video an outlier: one of its facts below or above a limit."""
+    """A rule for outliers: a fact below or above a limit."""
 
     reason: str
     fact: str
@@ -65,7 +65,7 @@ class Rule:
     unit: str
 
     def broken(self, values: Any) -> Any:
-        """Whether values, or each of a series of them, are beyond the limit; one that is not known never is."""
+        """Whether a value, or each value of a series, is beyond the limit; False if unknown."""
         return values < self.limit if self.side == "below" else values > self.limit
 
     def __str__(self) -> str:
@@ -77,13 +77,13 @@ RULES = (
     Rule("few frames with a face", "share_with_face", "below", 0.5, "of its frames"),
     Rule("unsure detections", "share_rescued", "above", 0.5, "of its faces rescued"),
     Rule("many faces", "faces_a_frame", "above", 3, "faces a frame"),
-    Rule("tiny crops", "crop_side", "below", 64, "pixels"),  # half of what the classifier sees
+    Rule("tiny crops", "crop_side", "below", 64, "pixels"),  # half of the classifier's input size
     Rule("too dark", "luma", "below", 40, "mean luma of 255"),
     Rule("too bright", "luma", "above", 215, "mean luma of 255"),
     Rule("damaged files", "damaged", "above", 0, "files"),
 )
 
-# what the text has a line for, and how many decimals
+# the lines of the text: fact, name, decimals
 DESCRIBED = {
     "frames": ("frames taken", 0),
     "frames_with_face": ("frames with a face", 0),
@@ -96,7 +96,7 @@ DESCRIBED = {
 
 
 def look_at(video: Video, work_dir: Path) -> Facts:
-    """The facts of one video; a file that cannot be read is counted, and left out of the others."""
+    """Collect the facts of one video; unreadable files count as damaged and are left out of the other facts."""
     folder = work_dir / video.id
     known = {"video": video.id, "label": video.label, "method": video.method or ""}
     if not (folder / "faces.json").is_file():
@@ -129,7 +129,7 @@ def _facts_of_faces(faces: list[dict], folder: Path) -> dict[str, float]:
 
 
 def look_at_crops(crops: Crops) -> Facts:
-    """The facts of a video whose crops someone else made: how many there are, their size and their brightness."""
+    """Collect the facts of a video with external crops: their number, size and brightness."""
     images = [decode(np.fromfile(path, np.uint8)) for path in _spread(crops.paths)]
     found = [image for image in images if image is not None]
     facts: dict[str, float] = {"faces": len(crops), "damaged": len(images) - len(found)}
@@ -140,19 +140,19 @@ def look_at_crops(crops: Crops) -> Facts:
 
 
 def _frames_taken(folder: Path) -> float:
-    """How many frames were looked at, from faces.json, since step 01a can go without files of frames."""
+    """Return the number of searched frames, from faces.json, since step 01a can run without frame files."""
     content = read_json(folder / "faces.json", remedy="step 01a writes it")
     looked_at = content.get("looked_at", recorded_rule(content).frames)
     return float(min(looked_at, content["video"]["frames"])) or math.nan
 
 
 def _spread(paths: Sequence[Path]) -> list[Path]:
-    """CROPS_READ of the paths, spread evenly."""
+    """Choose CROPS_READ of the paths evenly."""
     return [paths[number] for number in np.linspace(0, len(paths) - 1, min(CROPS_READ, len(paths))).round().astype(int)]
 
 
 def _lumas(paths: Sequence[Path]) -> tuple[list[float], int]:
-    """The mean luma of CROPS_READ of the crops, and how many of those cannot be read."""
+    """Return the mean luma of each of CROPS_READ crops, and how many of them cannot be read."""
     chosen, lumas = _spread(paths), []
     for path in chosen:
         try:
@@ -165,14 +165,14 @@ def _lumas(paths: Sequence[Path]) -> tuple[list[float], int]:
 def look_at_all(
     videos: Sequence[Video], work_dir: Path, quiet: bool = False, crops_of_others: bool = False
 ) -> pd.DataFrame:
-    """A row of `Facts` for each video, in their order; with `crops_of_others` the crops are `work_dir/<video.file>`.
+    """Return a row of `Facts` for each video, in order; with `crops_of_others`, crops are in `work_dir/<video.file>`.
 
     Raises:
-        UserError: step 01a has not been through any of them.
+        UserError: step 01a has not processed any of the videos.
     """
-    with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV decodes outside Python's lock
+    with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV decodes without holding the GIL
         looked: Iterable[Facts] = pool.map(partial(look_at, work_dir=work_dir), videos)
-        if crops_of_others:  # one by one: `decode` turns the whole process's standard error away
+        if crops_of_others:  # not in threads, since `decode` redirects the process's standard error
             looked = map(look_at_crops, find_crops(videos, ImageSource(work_dir), "source"))
         bar = cli.progress(looked, quiet, desc="looking", total=len(videos), unit="video", leave=False)
         rows = [asdict(facts) for facts in bar]
@@ -184,7 +184,7 @@ def look_at_all(
 
 
 def find_outliers(facts: pd.DataFrame) -> pd.DataFrame:
-    """The videos that break a rule of RULES: columns video, reason, value; sorted by video, a row for each reason."""
+    """Return the videos that break RULES, a row for each reason, sorted by video: video, reason, value."""
     found = [
         pd.DataFrame({"video": rows["video"], "reason": rule.reason, "value": rows[rule.fact].astype(float)})
         for rule in RULES
@@ -194,14 +194,14 @@ def find_outliers(facts: pd.DataFrame) -> pd.DataFrame:
 
 
 def fakes_of_originals(videos: Sequence[Video]) -> Counter[str]:
-    """How many fakes each original has, whether it is listed or not; an original without any has 0."""
+    """Count the fakes of each original, also of originals that are not in the dataset."""
     counts = Counter({video.id: 0 for video in videos if video.label == REAL})
     counts.update(video.original for video in videos if video.label == FAKE and video.original)
     return counts
 
 
 def describe(videos: Sequence[Video], facts: pd.DataFrame, outliers: pd.DataFrame) -> str:
-    """The same as the picture, as text."""
+    """Return the content of the picture as text."""
     listed, fakes = {video.id for video in videos}, fakes_of_originals(videos)
     counts = Counter((video.label, video.method or "") for video in videos)
     lines = [f"{len(videos)} videos, by label and method:"]
