@@ -1,4 +1,4 @@
-"""What a trained model is worth: calibrated on validation, its predictions of the test set, their metrics."""
+"""Evaluate a trained model: calibrate it on the validation set, predict the test set, and write metrics."""
 
 import dataclasses
 from collections import Counter
@@ -32,7 +32,7 @@ CROPS_AT_A_TIME = 64
 
 @dataclass(frozen=True)
 class Calibration:
-    """What calibration did, in log loss by frame; the test figures come when the test set has been predicted."""
+    """The effect of calibration, as log loss by frame; the test figures are None until the test set is predicted."""
 
     temperature: float
     val_log_loss_before: float
@@ -47,13 +47,12 @@ def read_sets(
     left_out: str | None = None,
     needed: tuple[int, ...] = (FAKE, REAL),
 ) -> dict[str, list[Entry]]:
-    """The manifest's entries of some sets, by set; each must have the `needed` labels.
+    """Read the manifest's entries of some sets, by set; each must have the `needed` labels.
 
-    A method that is `left_out` is in none of them but the test set, which must have fakes of it, and has none of
-    others then.
+    With a method `left_out`, the test set only has fakes of this method, and the other sets have none of it.
 
     Raises:
-        UserError: step 02 has not been run, a set lacks a label, no fake is of the method, or a crop is gone.
+        UserError: step 02 has not been run, a set lacks a label, no fake has the method, or a crop is missing.
     """
     manifest, listed = store.folder / "manifest.csv", read_manifest(store.folder)
     entries = listed
@@ -70,22 +69,22 @@ def read_sets(
         lacking = [LABEL_NAMES[label] for label in wanted if label not in {entry.label for entry in members}]
         if lacking:
             raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{_remedy(listed, left_out)}")
-    store.check(entry for members in sets.values() for entry in members)  # now rather than after hours of training
+    store.check(entry for members in sets.values() for entry in members)  # before hours of training
     return sets
 
 
 def _remedy(listed: list[Entry], left_out: str | None) -> str:
     if left_out is not None:
         tested = sorted({entry.method for entry in listed if entry.split == "test"} - {""})
-        methods = ", ".join(tested) or "none that is known"
-        return f" where {left_out} is left out; the test has {methods}, and a larger dataset more (--originals 100)"
+        methods = ", ".join(tested) or "no known ones"
+        return f" if {left_out} is left out; the test set has {methods}; a larger dataset has more (--originals 100)"
     if all(entry.label == REAL for entry in listed):
-        return "; train with --self-blend, and give 03a the self_blended/ that it writes as --split-dir"
+        return "; train with --self-blend, and give its self_blended/ to 03a as --split-dir"
     return "; run step 02 again"
 
 
 def count_labels(entries: list[Entry]) -> dict[str, int]:
-    """How many crops are real and fake."""
+    """Count the real and fake crops."""
     counts = Counter(entry.label for entry in entries)
     return {LABEL_NAMES[label]: counts[label] for label in (REAL, FAKE)}
 
@@ -100,7 +99,7 @@ def calibrate(
     quiet: bool = False,
     scratch: Path = Path(),
 ) -> tuple[ModelInfo, Calibration]:
-    """Fit temperature (unless it is to be 1), threshold (unless 0.5) and uncertain bands on the validation crops.
+    """Fit temperature (else 1), threshold (else 0.5) and uncertain bands on the validation crops.
 
     Raises:
         UserError: a crop cannot be read.
@@ -116,9 +115,9 @@ def fit_rules(
     fitted_temperature: bool = True,
     fitted_threshold: bool = False,
 ) -> tuple[ModelInfo, Calibration]:
-    """What `calibrate` fits, from N validation items and the p_real (N) that the model itself gives for them."""
+    """Fit what `calibrate` returns, given N validation items and their uncalibrated p_real (N)."""
     labels = np.array([entry.label for entry in entries])
-    # people recur within a part of DFDC, and in no other
+    # in DFDC, a person may recur within a part, but not in other parts
     groups = [entry.part or entry.group for entry in entries]
     temperature = fit_temperature(labels, raw, groups) if fitted_temperature else 1.0
     p_real = apply_temperature(raw, temperature)
@@ -137,9 +136,9 @@ def raw_predictions(
     quiet: bool = False,
     scratch: Path = Path(),
 ) -> np.ndarray:
-    """p_real of N crops, or of their `judged` sequences, as the model gives it: N float64.
+    """Return the uncalibrated p_real of N crops, or of their `judged` sequences: N float64.
 
-    `info` says what the model takes and gives. `scratch` is a folder for a cache that is needed.
+    `info` describes the model's input and output. `scratch` is the folder for a cache, if one is needed.
 
     Raises:
         UserError: a crop cannot be read.
@@ -151,12 +150,12 @@ def raw_predictions(
 
 
 def crops_for(model: keras.Model, entries: list[Entry], store: CropStore) -> CropSet:
-    """The crops of some entries as a model takes them: at its size, and in sequences if it judges those."""
+    """Return the crops of some entries for a model: at its input size, in sequences for a sequence model."""
     return crop_set(entries, store, model.input_shape[-2] or IMAGE_SIZE, frames_of(model))
 
 
 def judge(model: keras.Model, crops: CropSet, info: ModelInfo = UNKNOWN, quiet: bool = False) -> np.ndarray:
-    """p_real of N items as a model gives it: N float64."""
+    """Return the uncalibrated p_real of N items: N float64."""
     batches = crop_batches(crops, batch_size=max(1, CROPS_AT_A_TIME // (frames_of(model) or 1)))
     return predict(model, batches, quiet, info)
 
@@ -171,9 +170,9 @@ def report_test(
     quiet: bool = False,
     model_path: Path | None = None,
 ) -> tuple[Scores, float]:
-    """Predict the test crops; write the predictions, their metrics and pictures, and print the accuracy.
+    """Predict the test crops; write the predictions, their metrics and plots, and log the accuracy.
 
-    Gives the scores, and the log loss before the model's temperature is applied.
+    Returns the scores, and the log loss before temperature scaling.
 
     Raises:
         UserError: a crop cannot be read.
@@ -205,7 +204,7 @@ def report_test(
 
 
 def people_of(entries: list[Entry]) -> list[int | None]:
-    """How many people are in the video of each crop, as far as they are known."""
+    """Return the number of people in the video of each crop; None if unknown."""
     faces: dict[str, list[tuple[int, str]]] = {}
     for entry in entries:
         faces.setdefault(entry.video, []).append((entry.frame, entry.person))

@@ -32,7 +32,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class JudgedCrop:
-    """A crop of a test video and the p_real that counts for it: its own, or that of the sequence that it is in."""
+    """A crop of a test video and its p_real, or the p_real of its sequence."""
 
     video: str
     label: int
@@ -44,7 +44,7 @@ class JudgedCrop:
 
     @property
     def file(self) -> str:
-        """Its path below the test set's folder."""
+        """The crop's path below the test set's folder."""
         return file_in_set(self.label, self.video, self.frame, self.face)
 
 
@@ -55,10 +55,10 @@ def write_predictions(
     info: ModelInfo = UNKNOWN,
     model: Path | None = None,
 ) -> None:
-    """Write the p_real (N floats) of N crops as `cnn_preds_values.json` and `.parquet`, with the same numbers.
+    """Write the p_real of N crops (N floats) to `cnn_preds_values.json` and `.parquet`, with the same numbers.
 
-    The model's `info` as it was applied, and the digest of its file, are written beside them and into the Parquet file
-    for step 04.
+    The `info` that was applied and the digest of the model's file are written for step 04, into the Parquet file and
+    beside both files.
     """
     values = [round(float(value), 10) for value in p_real]
     write_json(out_dir / f"{NAME}.json", [[entry.file, value] for entry, value in zip(entries, values, strict=True)])
@@ -71,7 +71,7 @@ def write_predictions(
 
 
 def model_behind(predictions: Path) -> tuple[ModelInfo | None, Path | None]:
-    """Return the info of the model that made some predictions (a file or a folder), and the file that it comes from.
+    """Return the info of the model that made some predictions (a file or a folder), and the file with this info.
 
     The file is tmp_checkpoint/best_model.json in the same folder, unless it belongs to another model, else the mark
     that step 03 or 03a wrote with the predictions. Returns None, None if there is neither.
@@ -127,7 +127,7 @@ def _mark(predictions: Path) -> tuple[dict[str, Any], Path]:
 
 
 def _is_of(info: ModelInfo, path: Path, mark: dict[str, Any]) -> bool:
-    """Whether a best_model.json belongs to the model of a mark, as far as can be known."""
+    """Whether a best_model.json seems to belong to the model of a mark."""
     if mark.get("temperature", info.temperature) != info.temperature:
         return False  # e.g. 03a --no-calibration: the threshold is only valid for calibrated predictions
     if mark.get("model"):

@@ -52,11 +52,11 @@ def draw_errors(
 ) -> None:
     """Draw a row for each video of `most_wrong`: its verdict, and some crops with their p_real.
 
-    `verdicts` as there, with a column method, which may hold None; `judged` are the crops of those videos, which are
-    in the `store`. A crop that is missing leaves its place empty.
+    `verdicts` is as in `most_wrong`, with a column method (may be None). `judged` are the crops of these videos, in the
+    `store`. Missing crops leave their place empty.
 
     Raises:
-        UserError: they cannot be read, or all are missing.
+        UserError: the crops cannot be read, or all are missing.
     """
     rows = _worst(verdicts)
     crops: dict[str, list[JudgedCrop]] = {video: [] for video in rows["video"]}
@@ -67,7 +67,7 @@ def draw_errors(
     figure, axes = _grid(len(rows))
     above = 1 + HEAD / figure.get_figheight()
     figure.text(0, above, _title(verdicts), va="bottom", weight="bold", fontsize=13)
-    taken = [Patch(facecolor="none", edgecolor=LABEL_COLOURS[i], label=f"taken for {LABEL_NAMES[i]}") for i in (0, 1)]
+    taken = [Patch(facecolor="none", edgecolor=LABEL_COLOURS[i], label=f"judged {LABEL_NAMES[i]}") for i in (0, 1)]
     figure.legend(handles=taken, loc="lower right", bbox_to_anchor=(1, above), borderaxespad=0, ncols=2, frameon=False)
     for row, line, of_video in zip(rows.itertuples(), axes, shown, strict=True):
         _describe(line[0], row)
@@ -77,13 +77,13 @@ def draw_errors(
 
 
 def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCrop, np.ndarray]:
-    """The pixels of some crops, H x W x 3 uint8 RGB each; without those that cannot be read."""
+    """Read some crops, H x W x 3 uint8 RGB each, leaving out unreadable ones."""
     images = {}
     for number, png in store.read(crops):
         with suppress(VideoError):
             images[crops[number]] = decode_png(png, crops[number].file)
     if crops and not images:
-        raise UserError(f"{store}: holds none of the crops; give --manifest in the folder that does")
+        raise UserError(f"{store}: holds none of the crops; give --manifest in the folder of the crops")
     return images
 
 
@@ -103,7 +103,7 @@ def _grid(rows: int) -> tuple[Figure, np.ndarray]:
 def _title(verdicts: pd.DataFrame) -> str:
     wrong, total = int(_wrong(verdicts).sum()), len(verdicts)
     if not wrong:
-        return f"None of {total} test videos judged wrong: the least sure ones"
+        return f"None of {total} test videos judged wrong: the least confident ones"
     shown = f": the {MOST_VIDEOS} worst" if wrong > MOST_VIDEOS else ""
     return f"{wrong} of {total} test videos judged wrong{shown}"
 

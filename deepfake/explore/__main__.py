@@ -10,7 +10,7 @@ def main() -> None:
     """Explore a dataset after steps 00 and 01a, or external crops."""
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
     parser.add_argument(
-        "--out-dir", type=Path, default=Path("exploration"), metavar="PATH", help="folder for the pictures, the text and the list of outliers"
+        "--out-dir", type=Path, default=Path("exploration"), metavar="PATH", help="folder for the pictures and texts"
     )
     add_dataset_option(parser)
     args = parser.parse_args()

@@ -52,10 +52,10 @@ def overlap(one: Box, other: Box) -> tuple[Box, float]:
 
 
 def read_pair(fake: Video, work_dir: Path) -> Pair | None:
-    """Return a fake beside its original, in the middle of the frames with a face at the same place; None if there is none.
+    """Return a fake beside its original, in the middle one of the frames with a face at the same place.
 
-    If the frame shows several people, the one that differs most is taken, since the others are often untouched. Crops
-    are aligned by their boxes, which is exact to the pixel if both videos have the same frame size.
+    Returns None if there is no such frame. If it shows several people, the one that differs most is taken, since the
+    others are often untouched. Crops are aligned by their boxes, exactly if both videos have the same frame size.
     """
     try:
         originals, fakes = (_faces_of(work_dir / id) for id in (fake.original, fake.id))

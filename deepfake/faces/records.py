@@ -1,4 +1,4 @@
-"""faces.json, which step 01a writes beside the crops of a video: what is known of each."""
+"""Read and write faces.json, the record of a video's faces beside its crops (step 01a)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The content of a faces.json: the crop rule, the rotation of the video (degrees clockwise), records of the faces.
+    """The content of a faces.json: crop rule, rotation of the video (degrees clockwise), and records of the faces.
 
     In a record, `frame` and `face` are FFF and NN of the crop's name; `index` is the frame's number in the video.
-    `left_out` has the faces that are not used.
+    `left_out` holds the faces that are not used.
     """
 
     rule: CropRule
@@ -108,7 +108,7 @@ def read_faces_json(folder: Path) -> Recorded:
 
 
 def _in_todays_form(face: dict) -> dict:
-    """Convert a face of an older faces.json, where `frame` was today's `index` and the rest stood in the file name."""
+    """Convert a face of an older faces.json: its `frame` is today's `index`, other numbers are in the file name."""
     if "index" in face:
         return face
     _, frame, rank = parse_crop_name(face["file"])

@@ -1,4 +1,4 @@
-"""The crops of a set: named by the manifest, read and resized the one way that all share, and cached."""
+"""Read, resize and cache the crops of a set that the manifest names."""
 
 import json
 import math
@@ -20,18 +20,24 @@ from deepfake.split.manifest import Entry
 from deepfake.split.store import CropStore, FolderStore
 from deepfake.split.table_reader import READ_AT_ONCE
 
-# decoded crops of a set are cached in memory up to this many bytes, and else on the disk while it keeps as much free
+# larger caches go to the disk, if as much space stays free there
 MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
 class CropSet:
-    """N items with their labels (N x 1 float32) and video ids, made of M crops: a crop each, or a sequence.
+    """N items made of M crops; an item is a crop or a sequence of crops.
 
-    Of the crops, the entries, which are in the `store`, and the landmarks in pixels of the file (M x 5 x 2, nan:
-    unknown). `places` tells which crops a sequence is made of (N x T, NO_CROP for none). Where they are cached,
-    `pixels` holds the crops decoded (M x S x S x 3 uint8), or the features that a backbone gives for them (M x F
-    float32), and `points` the landmarks in shares of the crop's sides (M x 5 x 2 float32).
+    Attributes:
+        store: where the crops are.
+        entries: the M manifest entries of the crops.
+        labels: N x 1 float32.
+        videos: the N video ids.
+        landmarks: M x 5 x 2, in pixels of the file; nan if unknown.
+        image_size: side S of the decoded crops.
+        pixels: cached crops (M x S x S x 3 uint8) or their features (M x F float32); None if not cached.
+        points: cached landmarks in shares of the crop's sides (M x 5 x 2 float32).
+        places: indices of the crops of each sequence (N x T, NO_CROP if missing); None if items are single crops.
     """
 
     store: CropStore
@@ -49,13 +55,13 @@ class CropSet:
 
 
 def resize_crop(image: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Bring a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8, whatever its shape was."""
+    """Resize a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8."""
     resized = tf.image.resize(image, (image_size, image_size), antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
 
 
 def _decode(data: tf.Tensor, landmarks: tf.Tensor, image_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The bytes of an image as image_size x image_size x 3 uint8 RGB, and its landmarks in shares of its sides."""
+    """Decode an image to image_size x image_size x 3 uint8 RGB; returns it and its landmarks in shares of its sides."""
     image = tf.io.decode_image(data, channels=3, expand_animations=False)
     image.set_shape((None, None, 3))
     sides = tf.cast(tf.shape(image)[1::-1], tf.float32)
@@ -64,10 +70,10 @@ def _decode(data: tf.Tensor, landmarks: tf.Tensor, image_size: int) -> tuple[tf.
 
 
 def crop_set(entries: Sequence[Entry], store: CropStore, image_size: int, frames: int | None = None) -> CropSet:
-    """The crops that manifest entries name, or sequences of `frames` of them; none is read yet.
+    """Return the set of the entries' crops, or of sequences of `frames` crops, without reading them.
 
     Raises:
-        UserError: the landmarks of one are not what step 02 writes.
+        UserError: the landmarks of an entry are malformed.
     """
     sequences = join_sequences(entries, frames) if frames else [[entry] for entry in entries]
     crops = [entry for sequence in sequences for entry in sequence]
@@ -89,11 +95,11 @@ def _landmarks(entry: Entry, store: CropStore) -> np.ndarray:
         return np.array(json.loads(entry.landmarks), np.float32).reshape(5, 2)
     except (ValueError, TypeError):
         where = f"{store.folder / 'manifest.csv'}: the landmarks of {entry.split}/{entry.file}"
-        raise UserError(f"{where} are not what step 02 writes; run it again") from None
+        raise UserError(f"{where} are malformed; run step 02 again") from None
 
 
 def choose_cache(crops: int, image_size: int, folder: Path) -> str:
-    """Where decoded crops fit: memory, else disk, else none."""
+    """Return where the decoded crops fit: "memory", else "disk", else "none"."""
     size = crops * image_size**2 * 3
     if size <= MEMORY_BYTES:
         return "memory"
@@ -102,12 +108,12 @@ def choose_cache(crops: int, image_size: int, folder: Path) -> str:
 
 @contextmanager
 def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterator[CropSet]:
-    """Decode the crops once, into memory or into a file on the disk, which is removed at the end.
+    """Decode the crops once, into memory or a file on the disk, which is removed at the end.
 
-    `kind` is auto, memory, disk or none; crops that cannot be read in any order need a cache.
+    `kind` is auto, memory, disk or none. Crops in a table need a cache, since they are only readable in one pass.
 
     Raises:
-        UserError: a crop cannot be read, or there is no room for a cache that is needed.
+        UserError: a crop cannot be read, or there is no space for a cache that is needed.
     """
     count = len(crops.entries)
     chosen = choose_cache(count, crops.image_size, file.parent) if kind == "auto" else kind
@@ -131,23 +137,23 @@ def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterat
 
 def _on_disk(file: Path, shape: tuple[int, ...]) -> np.ndarray:
     with file.open("wb") as opened:
-        # a disk that turns out to be full while writing into a map would end the process without a word
+        # if the disk became full while writing to the memmap, the process would crash without a message
         os.posix_fallocate(opened.fileno(), 0, math.prod(shape))
     return np.memmap(file, np.uint8, "r+", shape=shape)
 
 
 def _no_cache(crops: CropSet, kind: str, folder: Path) -> UserError:
     if kind == "none":
-        return UserError(f"{crops.store}: crops in Parquet are read in one pass, into a cache; leave --cache none out")
+        return UserError(f"{crops.store}: crops in Parquet need a cache; remove --cache none")
     needed = len(crops.entries) * crops.image_size**2 * 3 / 1e9
     return UserError(
-        f"{folder}: has no room for {needed:,.0f} GB of decoded crops, and as much left free; give another --out-dir"
+        f"{folder}: too little space for {needed:,.0f} GB of decoded crops and as much free; give another --out-dir"
     )
 
 
 def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """All crops, some at a time: their numbers (B), pixels (B x S x S x 3), and landmarks in shares (B x 5 x 2)."""
-    if isinstance(crops.store, FolderStore):  # TensorFlow itself reads files, several at once
+    """Yield batches of all crops: indices (B), pixels (B x S x S x 3), and landmarks in shares (B x 5 x 2)."""
+    if isinstance(crops.store, FolderStore):  # TensorFlow reads files in parallel
         numbers = tf.data.Dataset.range(len(crops.entries))
         yield from (
             tf.data.Dataset.zip((numbers, decoded(crops, numbers)))
@@ -161,7 +167,7 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
     def read() -> Iterator[tuple[np.ndarray, list[bytes]]]:
         try:
             yield from crops.store.read_some_at_a_time(crops.entries)
-        except UserError as error:  # TensorFlow would turn it into one of its own
+        except UserError as error:  # TensorFlow would replace it with its own error
             failures.append(error)
 
     signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.string))
@@ -173,7 +179,7 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
 
 
 def decoded(crops: CropSet, indices: np.ndarray | tf.data.Dataset) -> tf.data.Dataset:
-    """The crops of some indices, one by one, with their landmarks in shares, from their files."""
+    """Read the crops with some indices from their files, one by one, with their landmarks in shares."""
     paths = tf.constant([str(crops.store.path_of(entry)) for entry in crops.entries])
     landmarks = tf.constant(crops.landmarks)
     indices = tf.data.Dataset.from_tensor_slices(indices) if isinstance(indices, np.ndarray) else indices

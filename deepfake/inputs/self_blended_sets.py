@@ -1,5 +1,4 @@
-"""Training with fakes that are made from real crops: without others, which takes such to validate and test on, or
-beside them."""
+"""Prepare sets for training with self-blended fakes, made from real crops: alone, or in addition to other fakes."""
 
 import json
 from collections.abc import Sequence
@@ -27,22 +26,22 @@ FOLDER = "self_blended"
 
 
 def with_landmarks(entries: Sequence[Entry], store: CropStore, quiet: bool = False) -> list[Entry]:
-    """The entries with landmarks, looked for in the crop where the manifest has none; without one, it is left out.
+    """Return the entries with landmarks, detected in the crop if the manifest has none; others are left out.
 
     Raises:
         UserError: as `look_for_landmarks`.
     """
     known = [entry for entry in look_for_landmarks(entries, store, quiet) if entry.landmarks]
     if lost := len(entries) - len(known):
-        log.info(f"03: {lost} of {len(entries)} real crops are left out: no face is found in them")
+        log.info(f"03: {lost} of {len(entries)} real crops are left out: no face was found in them")
     return known
 
 
 def look_for_landmarks(entries: Sequence[Entry], store: CropStore, quiet: bool = False) -> list[Entry]:
-    """The entries of real crops, with landmarks where the manifest has them or a face is found in the crop.
+    """Add landmarks to real crops that have none in the manifest, if a face is found in the crop.
 
     Raises:
-        UserError: a crop cannot be read, or no face is found in any.
+        UserError: a crop cannot be read, or no crop has landmarks.
     """
     unknown = [entry for entry in entries if not entry.landmarks]
     if not unknown:
@@ -55,18 +54,17 @@ def look_for_landmarks(entries: Sequence[Entry], store: CropStore, quiet: bool =
         found[file] = find_landmarks(_decode(png, file, store))
     lost = sum(points is None for points in found.values())
     if lost == len(entries):
-        raise UserError(
-            f"{store.folder}: no face is found in any real crop, and self-blending needs to know where it is"
-        )
+        raise UserError(f"{store.folder}: no face was found in any real crop; self-blending needs crops of faces")
     return [
         replace(entry, landmarks=json.dumps(found[entry.file])) if found.get(entry.file) else entry for entry in entries
     ]
 
 
 def beside_fakes(entries: Sequence[Entry], store: CropStore, quiet: bool = False) -> list[Entry]:
-    """A training set in which the landmarks of the real crops are known, as far as a face is found in them.
+    """Return a training set in which the real crops have landmarks, if a face is found in them.
 
-    The others have typical ones (`crop_set`) when a fake is made from them: left out, only reals would be fewer.
+    Real crops without landmarks are kept, since leaving them out would unbalance the classes; fakes made from them use
+    typical landmarks (`crop_set`).
 
     Raises:
         UserError: as `look_for_landmarks`.
@@ -78,13 +76,13 @@ def beside_fakes(entries: Sequence[Entry], store: CropStore, quiet: bool = False
 def blend_set(
     entries: Sequence[Entry], store: CropStore, folder: Path, image_size: int, seed: int, quiet: bool = False
 ) -> list[Entry]:
-    """Write a set of real crops, and of each a fake that is made from it, into a folder; gives its entries.
+    """Write a set of real crops, each with a self-blended fake, into a folder; returns the set's entries.
 
-    The entries must have landmarks. As in training, a crop is brought to the size of the model before it is blended.
-    A fake's video is called `<id>_self-blend`.
+    The entries must have landmarks. As in training, a crop is resized to the model's input before it is blended. The
+    video id of a fake is `<id>_self-blend`.
 
     Raises:
-        UserError: a crop cannot be read, or other files are in the folder.
+        UserError: a crop cannot be read, or the folder holds other files.
     """
     split, made = entries[0].split, []
     unused = folder / f".{split}.cache"
@@ -119,10 +117,10 @@ def _decode(png: bytes, file: str, store: CropStore) -> np.ndarray:
 def without_fakes(
     sets: dict[str, list[Entry]], store: CropStore, out_dir: Path, image_size: int, seed: int, quiet: bool = False
 ) -> tuple[dict[str, list[Entry]], dict[str, CropStore]]:
-    """The sets for training on real crops alone, and where the crops of each are.
+    """Return the sets for training on real crops alone, and the store of each set.
 
-    Training has the real crops only; validation, and the test where there are no fakes to test on, have fakes that
-    are made from theirs. Those are in `out_dir/self_blended`, with a manifest, for step 03a.
+    The training set holds real crops only. The validation set gets a self-blended fake for each real crop; so does the
+    test set, if it has no fakes. These sets are written to `out_dir/self_blended`, with a manifest, for step 03a.
 
     Raises:
         UserError: as `with_landmarks` and `blend_set`.

@@ -15,7 +15,7 @@ NO_CROP = -1  # index of a missing crop in a sequence
 
 
 def join_sequences(entries: Iterable[Entry], frames: int) -> list[list[Entry]]:
-    """The sequences of each video (`sequences_of`), in the order in which the videos come first."""
+    """Return the sequences of all videos (`sequences_of`), in order of each video's first entry."""
     videos: dict[str, list[Entry]] = {}
     for entry in entries:
         videos.setdefault(entry.video, []).append(entry)
@@ -23,11 +23,10 @@ def join_sequences(entries: Iterable[Entry], frames: int) -> list[list[Entry]]:
 
 
 def sequences_of(crops: Iterable[Any], frames: int) -> list[list[Any]]:
-    """The crops of each person of a video, by frame: `frames` of them, evenly chosen, or as many as there are.
+    """Return a sequence for each person of a video: up to `frames` crops, chosen evenly and sorted by frame.
 
-    A crop is anything with frame, face and person. In the order in which the people come first. Where no person is
-    known, faces of the same rank are taken for one. A person that is seen too seldom to count has no sequence, unless
-    nobody of the video is seen more often.
+    A crop is any object with frame, face and person. People are in order of first appearance. If persons are unknown,
+    faces of the same rank count as one person. People seen in too few frames are left out, unless all are.
     """
     people: dict[int, dict[int, Any]] = {}
     for crop in crops:

@@ -1,4 +1,4 @@
-"""The crops of a video, what keeps videos together, and images and files as step 02 handles them."""
+"""The crops of a video, the groups of videos that stay together, and helpers for image files."""
 
 import os
 import shutil
@@ -17,9 +17,9 @@ Found = tuple[int, int, str, str]  # frame, face, person and landmarks of a crop
 
 @dataclass(frozen=True)
 class Crops:
-    """A video with its source group and its crops, in order: `numbers` are the frame and the face of each.
+    """A video with its source group and its sorted crops; `numbers` are the frame and the face of each.
 
-    Crops in a table have neither numbers nor paths, but `rows`: their places in its `table_reader.TableSource`.
+    Crops in a table have no numbers or paths, but `rows`: their indices in the `table_reader.TableSource`.
     """
 
     video: Video
@@ -33,24 +33,23 @@ class Crops:
 
 
 def split_groups(videos: list[Video], group_by: str | None) -> dict[str, str]:
-    """What of the videos, by their ids, comes into one set: source groups, or where they are by video, copies."""
+    """Return the group of each video by id; a group stays in one set. By "video", only copies form groups."""
     if group_by != "video":
         return source_groups(videos)
-    # copies are one video
     return source_groups(replace(video, original=None, ties=tuple(filter(is_copy, video.ties))) for video in videos)
 
 
 def decode(data: np.ndarray) -> np.ndarray | None:
-    """The image in the bytes of a file, H x W x 3 uint8 BGR, or None."""
-    with hushed():  # OpenCV and libpng tell the terminal about each damaged file
+    """Decode the bytes of an image file to H x W x 3 uint8 BGR; None if damaged."""
+    with hushed():  # OpenCV and libpng print messages about damaged files
         try:
             return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        except cv2.error:  # a header that claims a picture beyond all bounds
+        except cv2.error:  # a header with an impossibly large size
             return None
 
 
 def link(source: Path, target: Path) -> None:
-    """Put a file somewhere else too: a hard link where the disk allows it, else a copy."""
+    """Hard-link a file to another path; copy it if the disk does not allow links."""
     try:
         os.link(source, target)
     except OSError:

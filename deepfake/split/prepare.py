@@ -37,7 +37,7 @@ def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
     """
     rows = read_rows(path)
     if "video" not in read_columns(path):
-        raise UserError(f"{path}: has no column video; put the ids of the videos to leave out into one")
+        raise UserError(f"{path}: has no column video; list the ids of the videos to leave out in it")
     id_of = {video.file: video.id for video in videos} | {video.id: video.id for video in videos}
     listed = {id_of.get(row["video"], bare_name(row["video"])) for _, row in rows if row["video"]}
     kept = [video for video in videos if video.id not in listed]
@@ -45,10 +45,10 @@ def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
     unknown = sorted(listed - {video.id for video in videos})
     if unknown:
         log.warning(
-            f"02: warning: ids of {path} that the dataset does not have: {len(unknown)}, the first {unknown[0]}"
+            f"02: warning: {path} lists videos that the dataset does not have: {len(unknown)}, the first {unknown[0]}"
         )
     if not kept:
-        raise UserError(f"{path}: lists every video of the dataset; leave some out of the list")
+        raise UserError(f"{path}: lists every video of the dataset; remove some from the list")
     return kept
 
 
@@ -226,7 +226,7 @@ def prepare_dataset(
 
 def _left_out(count: int, how: Splitting) -> str:
     if how.real_only:
-        return "real ones only"
+        return "real crops only"
     if how.balanced:
         return f"{count} left out for the balance"
     return "none left out: train with --balance weights or equal"

@@ -1,4 +1,4 @@
-"""Where step 02 finds crops: those of step 01a in folders or in a table, or images that another tool has cut."""
+"""Find the crops for step 02: crops of step 01a in folders or a table, or images cut by another tool."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from deepfake.split.rule import FACES, one_rule, rule_of_folder, rule_of_others
 from deepfake.split.table_reader import TableSource
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST_DIGITS = 9  # of a frame number: predictions hold 32 bits, and longer ones are dates or hashes
+MOST_DIGITS = 9  # of a frame number, stored as 32 bits; longer numbers are dates or hashes
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FolderSource:
     faces: str = FACES
 
     def crops_of(self, video: Video, group: str) -> Crops:
-        """The crops of a video."""
+        """Return the crops of a video."""
         folder = self.place / video.id / self.faces
         names = sorted(os.listdir(folder)) if folder.is_dir() else ()
         names = [name for name in names if is_crop(name, video.id)]
@@ -43,14 +43,14 @@ class FolderSource:
 
     @property
     def nothing(self) -> tuple[str, str]:
-        """What is not there where no video has crops, and the remedy."""
+        """What is missing if no video has crops, and the remedy."""
         return f"no crops in <id>/{self.faces}/", hint_at_table(self.place) or "run step 01a first"
 
     def look_up(self, item: Crops) -> tuple[list[Found], CropRule | None]:
-        """What is known of each crop of a video, and the rule of all; None where nothing says it."""
+        """Return the record of each crop of a video, and their crop rule (None if unknown)."""
         try:
             recorded = read_faces_json(item.paths[0].parent.parent)
-        except VideoError:  # crops alone are enough; then there are no landmarks
+        except VideoError:  # crops without faces.json can be used, but have no landmarks
             return [(*numbers, "", "") for numbers in item.numbers], None
         known = {
             (face["frame"], face["face"]): (
@@ -62,20 +62,20 @@ class FolderSource:
         return [(*numbers, *known.get(numbers, ("", ""))) for numbers in item.numbers], recorded.rule
 
     def put(self, crop: Path, target: Path) -> bool:
-        """Put a crop into a set; whether it is there now."""
+        """Link a crop into a set; returns True."""
         link(crop, target)
         return True
 
     def rule_of(self, folders: Mapping[CropRule | None, Sequence[Path]], trained: Iterable[Crops]) -> CropRule | None:
-        """The rule of all crops, from the folders of each rule that `look_up` gave."""
+        """Return the rule of all crops, given the folders of each rule from `look_up`."""
         return rule_of_folder(one_rule(folders), self.faces)
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Crops of another tool: the images in `place/<video.file>/`, of any format and size, or that one image.
+    """External crops: the images in `place/<video.file>/`, of any format and size, or that one image.
 
-    Its methods are those of `FolderSource`; what is `said` of how they were cut is not estimated.
+    It has the methods of `FolderSource`. `said` is the user's crop rule; missing parts are estimated.
     """
 
     place: Path
@@ -83,16 +83,16 @@ class ImageSource:
     nothing: ClassVar = ("no images in the folder", "--videos-dir must hold a folder of images for each")
 
     def crops_of(self, video: Video, group: str) -> Crops:
-        """The images of a video."""
+        """Return the images of a video."""
         images = number_images(video, images_in(self.place / video.file))
         return Crops(video, group, tuple(images.values()), tuple(images))
 
     def look_up(self, item: Crops) -> tuple[list[Found], CropRule | None]:
-        """The numbers of each image; nothing else is known."""
+        """Return the numbers of each image; nothing else is known."""
         return [(*numbers, "", "") for numbers in item.numbers], None
 
     def put(self, crop: Path, target: Path) -> bool:
-        """Put an image into a set as PNG; False where it is damaged, or none."""
+        """Put an image into a set as PNG; returns False if it cannot be read."""
         try:
             data = np.fromfile(crop, np.uint8)
         except OSError:
@@ -107,7 +107,7 @@ class ImageSource:
         return True
 
     def rule_of(self, folders: Mapping[CropRule | None, Sequence[Path]], trained: Iterable[Crops]) -> CropRule | None:
-        """The rule of all crops, estimated from those to train on."""
+        """Return the rule of all crops, as given by the user or estimated from the training crops."""
         return rule_of_others([path for item in trained for path in item.paths], self.said)
 
 
@@ -115,7 +115,7 @@ Source = FolderSource | ImageSource | TableSource
 
 
 def find_crops(videos: Iterable[Video], source: Source, group_by: str | None) -> list[Crops]:
-    """The crops of each video that has any; `group_by` is "video", or else they are by source."""
+    """Return the crops of each video that has any, grouped by video if `group_by` is "video", else by source."""
     videos = list(videos)
     groups = split_groups(videos, group_by)
     found = (source.crops_of(video, groups[video.id]) for video in videos)
@@ -123,10 +123,10 @@ def find_crops(videos: Iterable[Video], source: Source, group_by: str | None) ->
 
 
 def number_images(video: Video, paths: Sequence[Path]) -> dict[tuple[int, int], Path]:
-    """The images of a video by frame and face, in this order.
+    """Return the images of a video by frame and face, sorted.
 
-    Two numbers at the end of a file's name are its frame and its face, one number is the frame of face 0. Where an
-    image has no number, or two have the same, all of the video are counted in the order of `paths` instead.
+    The last two numbers in a file's name are frame and face; a single number is the frame of face 0. If an image has no
+    number, or two images have the same numbers, all images are numbered in the order of `paths`.
     """
     numbers = [_numbers(path.stem, video) for path in paths]
     if None in numbers or len(set(numbers)) < len(numbers):
@@ -135,7 +135,7 @@ def number_images(video: Video, paths: Sequence[Path]) -> dict[tuple[int, int], 
 
 
 def _numbers(stem: str, video: Video) -> tuple[int, int] | None:
-    # the numbers of the video's own name, as in 000_003/000_003_12.jpg, are none of its frames
+    # numbers in the video's name, as in 000_003/000_003_12.jpg, are not frame numbers
     for own in (video.id, PurePosixPath(video.file).name):
         stem = stem.removeprefix(own)
     found = re.findall("[0-9]+", stem)[-2:]

@@ -1,6 +1,6 @@
-"""The crops of a split: files below its folder or rows of a table, opened once and read in the same way.
+"""Read the crops of a split, from files below its folder or from rows of a table.
 
-`crops.json` in the folder says which, and how the crops were cut.
+`crops.json` in the folder says which of the two, and how the crops were cut.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,14 +19,14 @@ from deepfake.split.table_reader import Place, find_places, read_places
 MARK = "crops.json"
 REMEDY = "run step 02 again"
 
-Crop = Any  # with split, file, video, frame and face, as an `Entry` has them
+Crop = Any  # has split, file, video, frame and face, like an `Entry`
 
 
 @dataclass(frozen=True)
 class FolderStore:
-    """Crops as files of a split folder, which can be read in any order; `rule` is None where it is not known.
+    """Crops as files of a split folder, which can be read in any order; `rule` is None if unknown.
 
-    As text, a store is where its crops are.
+    str() of a store is the place of its crops.
     """
 
     folder: Path
@@ -39,22 +39,22 @@ class FolderStore:
         return str(self.folder)
 
     def path_of(self, crop: Crop) -> Path:
-        """The file of a crop."""
+        """Return the path of a crop."""
         return self.folder / crop.split / crop.file
 
     def check(self, crops: Iterable[Crop]) -> None:
-        """Raise a UserError if a crop is gone."""
+        """Raise a UserError if a crop is missing."""
         for path in map(self.path_of, crops):
             if not path.is_file():
-                raise UserError(f"{path}: listed in manifest.csv but not there; {REMEDY}")
+                raise UserError(f"{path}: listed in manifest.csv but missing; {REMEDY}")
 
     def read(self, crops: Sequence[Crop]) -> Iterator[tuple[int, bytes]]:
-        """The bytes of some crops, none for one that is missing, with the number of each among them; in any order."""
+        """Yield the index and the bytes of each crop, in any order; no bytes if the file is missing."""
         for number, path in enumerate(map(self.path_of, crops)):
             yield number, path.read_bytes() if path.is_file() else b""
 
     def copy(self, crops: Sequence[Crop], set_dir: Path) -> None:
-        """Put some crops into the folder of another set, as links where the disk allows it."""
+        """Copy some crops into the folder of another set, as hard links if the disk allows it."""
         for crop in crops:
             link(self.path_of(crop), set_dir / crop.file)
 
@@ -63,7 +63,7 @@ class FolderStore:
 class TableStore:
     """Crops as rows of a table at an address, which can only be read in one pass, in the order of the table.
 
-    All methods raise a UserError where a crop is not in the table, or that cannot be read.
+    All methods raise a UserError if a crop is not in the table or the table cannot be read.
     """
 
     folder: Path
@@ -76,20 +76,20 @@ class TableStore:
         return self.address
 
     def check(self, crops: Iterable[Crop]) -> None:
-        """Raise a UserError if a crop is gone."""
+        """Raise a UserError if a crop is missing."""
         self._find(crops)
 
     def read(self, crops: Sequence[Crop]) -> Iterator[tuple[int, bytes]]:
-        """The bytes of some crops, with the number of each among them; in any order."""
+        """Yield the index and the bytes of each crop, in any order."""
         for numbers, pngs in self.read_some_at_a_time(crops):
             yield from zip(numbers.tolist(), pngs, strict=True)
 
     def read_some_at_a_time(self, crops: Sequence[Crop]) -> Iterator[tuple[np.ndarray, list[bytes]]]:
-        """The same, with the numbers (B int64) and the bytes of up to READ_AT_ONCE crops at a time."""
+        """Yield batches of up to READ_AT_ONCE crops: their indices (B int64) and their bytes."""
         return read_places(self._find(crops), self.address)
 
     def copy(self, crops: Sequence[Crop], set_dir: Path) -> None:
-        """Put some crops into the folder of another set, as files."""
+        """Write some crops into the folder of another set, as files."""
         for number, png in self.read(crops):
             (set_dir / crops[number].file).write_bytes(png)
 
@@ -101,15 +101,15 @@ CropStore = FolderStore | TableStore
 
 
 def write_mark(store: CropStore) -> None:
-    """Write the crops.json of a store into its folder."""
+    """Write the crops.json of a store."""
     write_json(store.folder / MARK, {"crops": store.address, "crop_rule": as_json(store.rule)})
 
 
 def open_store(split_dir: Path) -> CropStore:
-    """The crops of a split folder, by its crops.json; what an older one does not hold has its default.
+    """Open the crops of a split folder by its crops.json; values that older folders lack get their defaults.
 
     Raises:
-        UserError: it is not what step 02 writes.
+        UserError: crops.json was not written by step 02.
     """
     path = split_dir / MARK
     if not path.exists():
@@ -120,5 +120,5 @@ def open_store(split_dir: Path) -> CropStore:
         if address is not None and not isinstance(address, str):
             raise ValueError(f"crops is {address!r}")
     except (AttributeError, ValueError) as error:
-        raise UserError(f"{path}: does not say how and where the crops are ({error}); {REMEDY}") from None
+        raise UserError(f"{path}: not written by step 02 ({error}); {REMEDY}") from None
     return FolderStore(split_dir, rule) if address is None else TableStore(split_dir, address, rule)

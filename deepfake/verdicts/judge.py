@@ -1,4 +1,4 @@
-"""From frame predictions to video verdicts, as a Spark job."""
+"""Step 04: combine frame predictions into video verdicts, as a Spark job."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,28 +44,28 @@ from deepfake.verdicts.read_predictions import add_people, malformed_row, read_p
 YES_NO = {True: "yes", False: "no"}
 
 NO_PEOPLE = (
-    "does not say which person a face is, as --aggregate per-face needs; run steps 01a, 02 and 03 again, "
+    "has no person for its faces, which --aggregate per-face needs; run steps 01a, 02 and 03 again, "
     "and give --manifest, or the .parquet as --predictions"
 )
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How a video's predictions become its verdict: the aggregate, real above `threshold`, uncertain in `bands`."""
+    """How to judge a video: combine predictions by `aggregate`; real above `threshold`, uncertain in `bands`."""
 
     aggregate: str = "mean"
     threshold: float = THRESHOLD
     bands: Bands = field(default_factory=dict)
 
     def is_certain(self, verdicts: pd.DataFrame) -> pd.Series:
-        """Whether aggregates of p_real (`average`) lie outside the band for their `frames` (`decision.is_certain`)."""
+        """Whether each `average` lies outside the band for its `frames` (`decision.is_certain`)."""
         return pd.Series(is_certain(verdicts["average"], verdicts["frames"], self.bands), verdicts.index)
 
 
 def video_verdicts(frames: DataFrame, aggregate: str = "mean", threshold: float = THRESHOLD) -> DataFrame:
-    """Aggregate the frame predictions of each video, and judge it: real above the threshold.
+    """Aggregate the frame predictions of each video and judge it: real above the threshold.
 
-    From the columns of `read_predictions` to those of `aggregate_videos` and is_real and correct; in no order.
+    Takes the columns of `read_predictions`; returns those of `aggregate_videos`, is_real and correct, unordered.
     """
     is_real = f"average > {threshold!r}D"
     return aggregate_videos(frames, aggregate).selectExpr(
@@ -74,16 +74,16 @@ def video_verdicts(frames: DataFrame, aggregate: str = "mean", threshold: float 
 
 
 def collect_verdicts(frames: DataFrame, predictions: Path, rule: Rule) -> pd.DataFrame:
-    """The verdicts of all videos, sorted by video.
+    """Collect the verdicts of all videos, sorted by video.
 
     Raises:
-        UserError: there is none, a row is malformed, the rows of a video contradict each other, or people are asked
-            for and unknown.
+        UserError: there are none, a row is malformed, the rows of a video contradict each other, or the aggregate needs
+            people and they are unknown.
     """
-    # to pandas through Arrow, and sorted there: Spark would aggregate a second time to sort
+    # sorted in pandas, since Spark would aggregate a second time to sort
     verdicts = video_verdicts(frames, rule.aggregate, rule.threshold).toArrow().to_pandas()
     if verdicts.empty:
-        raise UserError(f"{predictions}: holds no prediction; run step 03 or 03a again")
+        raise UserError(f"{predictions}: holds no predictions; run step 03 or 03a again")
     if verdicts["malformed"].any():
         raise malformed_row(predictions, frames.where("malformed is not null").first().malformed)
     verdicts = verdicts.sort_values("video", ignore_index=True).drop(columns="malformed")
@@ -106,7 +106,7 @@ def _check_agreement(verdicts: pd.DataFrame, predictions: Path) -> None:
 
 
 def verdict_table(verdicts: pd.DataFrame, rule: Rule = Rule()) -> pd.DataFrame:
-    """The verdicts as people read them: video, label, average prediction, verdict, certain, correct, frames."""
+    """Return the verdicts as a table to read: video, label, average prediction, verdict, certain, correct, frames."""
     names = [name.upper() for name in LABEL_NAMES]
     return pd.DataFrame(
         {
@@ -122,7 +122,7 @@ def verdict_table(verdicts: pd.DataFrame, rule: Rule = Rule()) -> pd.DataFrame:
 
 
 def report_text(scores: Scores, table: pd.DataFrame, sample_only: bool | None, rule: Rule = Rule()) -> str:
-    """The text of mapreduce_res.txt; without a band every verdict is certain, and nothing is said of it."""
+    """Return the text of mapreduce_res.txt; without a band, the column certain is left out."""
     lines = [
         f"videos: {len(table)}",
         f"frames: {table['frames'].sum()}",
@@ -161,9 +161,9 @@ def _band_lines(table: pd.DataFrame, bands: Bands) -> list[str]:
 
 
 def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool | None, rule: Rule) -> None:
-    """Write metrics_videos.json and .txt; without source groups the intervals are over videos, and say so.
+    """Write metrics_videos.json and .txt; if source groups are unknown, the intervals are over videos, and say so.
 
-    Their `band` is the one for as many frames as most videos have.
+    `band` is the one for the most common number of frames.
     """
     grouped = verdicts["group"].notna().all()
     write_metrics(
@@ -171,7 +171,7 @@ def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool
         verdicts["label"].to_numpy(),
         verdicts["average"].to_numpy(),
         verdicts["group" if grouped else "video"].tolist(),
-        [method if isinstance(method, str) else None for method in verdicts["method"]],  # pandas has nan for none
+        [method if isinstance(method, str) else None for method in verdicts["method"]],  # pandas turns None into nan
         out_dir,
         grouped_by="source groups" if grouped else "videos (no source groups known; --manifest gives them)",
         note=SAMPLE_ONLY if sample_only else None,
@@ -183,40 +183,40 @@ def write_video_metrics(verdicts: pd.DataFrame, out_dir: Path, sample_only: bool
 
 
 def add_origins(verdicts: pd.DataFrame, entries: Sequence[Entry], manifest: Path) -> pd.DataFrame:
-    """The verdicts with the source group and the method of each video as the entries of a manifest have them.
+    """Add the source group and the method of each video from the entries of a manifest.
 
     Raises:
-        UserError: the manifest does not hold a video.
+        UserError: a video is not in the manifest.
     """
     origins = {entry.video: (entry.group, entry.method or None) for entry in entries}
     unknown = sorted(set(verdicts["video"]) - origins.keys())
     if unknown:
-        raise UserError(f"{manifest}: does not hold the video {unknown[0]}; give the manifest.csv of these predictions")
+        raise UserError(f"{manifest}: the video {unknown[0]} is not in it; give the manifest.csv of these predictions")
     found = [origins[video] for video in verdicts["video"]]
     return verdicts.assign(group=[group for group, _ in found], method=[method for _, method in found])
 
 
 def rule_of(aggregate: str, model: ModelInfo, threshold: float | None = None) -> Rule:
-    """The rule for an aggregate: a model's threshold and bands were fitted on the mean, and hold for nothing else.
+    """Return the rule for an aggregate; a model's threshold and bands are only used for the mean, which they fit.
 
-    `threshold` is the user's, in place of the model's.
+    `threshold` replaces the model's.
     """
     model = as_given(model if aggregate == "mean" else UNKNOWN, Given(threshold))
     return Rule(aggregate, model.threshold, model.bands)
 
 
 def said_of_rule(rule: Rule, model: ModelInfo | None, source: Path | None, threshold: float | None = None) -> str:
-    """Which threshold and band count, and where they come from, as one line."""
+    """Return one line on the threshold and band in use, and where they come from."""
     said = rule_in_words(rule.threshold, rule.bands)
     if threshold is not None:
         left_out = model and model.bands and not rule.bands
-        own = f"; the band of {source} is for the mean and its own threshold, {model.threshold:.4g}" if left_out else ""
+        own = f"; the band of {source} is only for the mean and the threshold {model.threshold:.4g}" if left_out else ""
         return f"{said}: by --threshold{own}"
     if model is None:
-        return f"{said}: no best_model.json is known to be of these predictions (--model-info gives one)"
+        return f"{said}: no best_model.json found for these predictions (give one with --model-info)"
     if rule.aggregate != "mean":
         return said_of_aggregate(rule.aggregate, source)
-    return f"{said}: of {source}"
+    return f"{said}: from {source}"
 
 
 def judge_videos(
@@ -229,12 +229,13 @@ def judge_videos(
     sources: Sources | None = None,
     threshold: float | None = None,
 ) -> int:
-    """Step 04: video verdicts from frame predictions; returns the exit code. With `sources` it writes a report too.
+    """Run step 04: write video verdicts from frame predictions, and a report if there are `sources`.
 
-    Threshold, bands and mark are those of `model_info`, or of `model_behind` the predictions; `threshold` overrides.
+    Returns the exit code. Threshold, bands and mark come from `model_info`, else from `model_behind` the predictions;
+    `threshold` replaces the model's.
 
     Raises:
-        UserError: there is no Java, or a file is missing or malformed, or does not hold what the aggregate needs.
+        UserError: Java is missing, a file is missing or malformed, or the predictions lack what the aggregate needs.
     """
     model, source = (read_model_info(model_info), model_info) if model_info else model_behind(predictions)
     rule = rule_of(aggregate, model or UNKNOWN, threshold)
@@ -265,7 +266,7 @@ def judge_videos(
 
 
 def write_verdicts(verdicts: pd.DataFrame, rule: Rule, sample_only: bool | None, out_dir: Path) -> str:
-    """Write the verdicts as a table and a text, their confusion matrix and metrics; gives the text's first lines."""
+    """Write the verdicts as a table and a text, the confusion matrix and metrics; returns the text's first part."""
     scores = score(verdicts["label"], verdicts["average"], rule.threshold)
     table = verdict_table(verdicts, rule)
     text = report_text(scores, table, sample_only, rule)
@@ -280,13 +281,13 @@ def write_verdicts(verdicts: pd.DataFrame, rule: Rule, sample_only: bool | None,
 def draw_worst(
     verdicts: pd.DataFrame, behind: Sequence[JudgedCrop], crops: Path | None, rule: Rule, path: Path
 ) -> None:
-    """Draw the worst mistakes from the folder of the crops; without it no old picture stays, and a line says why."""
-    problem: object = "--manifest in the folder of the crops would give one"
+    """Draw the worst mistakes with crops from the folder `crops`; else remove the old picture and log why."""
+    problem: object = "give --manifest in the folder of the crops"
     if crops:
         try:
             draw_errors(verdicts, behind, open_store(crops), path, rule.threshold)
             return
-        except UserError as error:  # the verdicts stand, whether or not the crops can be read
+        except UserError as error:  # the verdicts are valid without the crops
             problem = error
     path.unlink(missing_ok=True)
     log.info(f"04: no {path.name}; {problem}")
@@ -295,12 +296,12 @@ def draw_worst(
 def run_spark(
     predictions: Path, master: str, entries: Sequence[Entry], rule: Rule, most: int = 0
 ) -> tuple[pd.DataFrame, list[Row]]:
-    """The verdicts of `collect_verdicts`, in a Spark session of their own; `entries` tell the people, if they do.
+    """Run `collect_verdicts` in a new Spark session, with people from `entries`, if known.
 
-    And the predictions of the videos that were judged most wrong, or of the `most` that are first in a report.
+    Also returns the predictions of the worst mistakes, or of the first `most` videos of a report.
 
     Raises:
-        UserError: there is no Java, or Spark cannot read the predictions, or as `collect_verdicts`.
+        UserError: Java is missing, Spark cannot read the predictions, or as `collect_verdicts`.
     """
     spark = start_spark(master)
     try:
@@ -322,7 +323,7 @@ def run_spark(
 
 
 def write_table(table: pd.DataFrame, people: pd.Series, sample_only: bool | None, path: Path) -> None:
-    """Write video_verdicts.csv: the table, and for each video how many people are in it and the model's mark."""
+    """Write video_verdicts.csv: the table, with the number of people of each video and the model's mark."""
     columns = table.rename(columns={"average prediction": "average_prediction"})
     columns = columns.assign(people=people.astype("Int64"), sample_only={**YES_NO, None: "unknown"}[sample_only])
     with whole_file(path) as temporary:

@@ -1,4 +1,4 @@
-"""Frame predictions as a Spark DataFrame, whatever they were written as."""
+"""Read frame predictions, JSON or Parquet, as a Spark DataFrame."""
 
 import json
 import re
@@ -22,11 +22,11 @@ from deepfake.core.files import read_json
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.split.manifest import Entry
 
-# real/<id>-FFF-NN.png, parsed from the right since an id may hold dashes,
-# and no half of a character, which JSON can hold and UTF-8 cannot
+# real/<id>-FFF-NN.png, parsed from the right since an id may contain dashes,
+# without lone surrogates, which JSON can hold but UTF-8 cannot
 CROP_NAME = re.compile(r"(?:.*/)?(real|fake)/([^\ud800-\udfff]+)-(\d{1,9})-(\d{1,9})\.\w+", re.DOTALL)
 
-# the same and its number, as `write_json` writes them: a row a line, split at the quotes
+# the same and its p_real as `write_json` writes them, one row per line, split at the quotes
 PLAIN_NAME = r"^(real|fake)/[^/\\]+-\d{1,9}-\d{1,9}\.png$"
 PLAIN_NUMBER = r"^, \d(\.\d+)?([eE][+-]?\d+)?\],?$"
 
@@ -35,23 +35,23 @@ JSON_SCHEMA = pa.schema(
 )
 PERSON_SCHEMA = pa.schema({"video": pa.string(), "frame": pa.int32(), "face": pa.int32(), "person": pa.string()})
 
-# what predictions may hold, with its type in Spark
+# optional columns, with their Spark types
 OPTIONAL = {"group": "string", "method": "string", "frame": "int", "face": "int", "person": "string"}
 
-FEW_FRAMES = 64  # frame numbers below it fit into the bits of a long
-FEW = "few"  # what the column `frame` says of itself
+FEW_FRAMES = 64  # frame numbers below this fit into the bits of a long
+FEW = "few"  # metadata key of the column `frame`
 
 BLOCK_BYTES = 1 << 24
 PARTITION_BYTES = 1 << 25
 
 
 class _NotPlainError(Exception):
-    """JSON that is not as `write_json` writes it, which may be right all the same."""
+    """The JSON is not in the form that `write_json` writes; it may still be valid."""
 
 
 @contextmanager
 def scratch_folder(master: str, predictions: Path) -> Iterator[Path]:
-    """A folder that every machine of the cluster sees, and that is removed: on a real one, beside the predictions."""
+    """Make a temporary folder that all machines see: on a cluster, it is beside the predictions."""
     beside = predictions if predictions.is_dir() else predictions.parent
     with tempfile.TemporaryDirectory(prefix=".04-", dir=None if master.startswith("local") else beside) as folder:
         yield Path(folder)
@@ -60,11 +60,11 @@ def scratch_folder(master: str, predictions: Path) -> Iterator[Path]:
 def read_predictions(spark: SparkSession, path: Path, scratch: Path | None = None) -> DataFrame:
     """Read frame predictions, JSON or Parquet, a file or a folder.
 
-    Columns video, label (int, 1 is real), p_real, those of OPTIONAL, null where the predictions do not say, and
-    malformed, the text of a row that is not as it should be. JSON passes through a Parquet file in `scratch`.
+    The columns are video, label (int, 1 is real), p_real, those of OPTIONAL (null if unknown), and malformed (the text
+    of a malformed row, else null). JSON is converted to a Parquet file in `scratch`.
 
     Raises:
-        UserError: nothing is there, or a row of JSON is malformed.
+        UserError: there are no predictions, or a row of JSON is malformed.
     """
     if not path.exists():
         raise UserError(f"{path}: not found; run step 03 or 03a first, or give --predictions")
@@ -85,25 +85,25 @@ def _is_hidden(relative: Path) -> bool:
 
 
 def _spark_path(path: Path) -> str:
-    """A path of this machine as Spark reads it: not HDFS, whatever the cluster's default is, and no pattern."""
+    """Return a local path for Spark: not on HDFS, even if that is the default, and with pattern characters escaped."""
     return "file://" + re.sub(r"([\\{}\[\]*?,])", r"\\\1", str(path.resolve()))
 
 
 def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFrame:
     if spark.sparkContext.master.startswith("local"):
-        # each partition more costs a task of its own, and each byte more in one some memory
+        # more partitions cost tasks; larger ones cost memory
         parts = max(cores(), sum(file.stat().st_size for file in files) // PARTITION_BYTES)
         spark.conf.set("spark.sql.shuffle.partitions", parts)
     reader = spark.read
-    if path in files[0].parents:  # and not in the scratch folder, as what was JSON is
-        # label=1/... are columns too, and texts: as a number, the video 007 would be another
+    if path in files[0].parents:  # not converted from JSON
+        # folders like label=1/ are columns; keep them as text, since a video 007 would become 7
         spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
         reader = reader.option("basePath", _spark_path(path))
     frames = reader.parquet(*map(_spark_path, files))
     types = dict(frames.dtypes)
     missing = sorted({"video", "label", "p_real"} - types.keys())
     if missing:
-        raise UserError(f"{path}: has no column {', '.join(missing)}; steps 03 and 03a write one that has")
+        raise UserError(f"{path}: has no column {', '.join(missing)}; run step 03 or 03a again")
     few = "frame" in types and has_few_frames(files)
     label, p_real = "label", _typed("p_real", "double", types)
     if types["label"] not in ("tinyint", "smallint", "int"):
@@ -116,7 +116,7 @@ def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFra
         **{name: _optional(name, types) for name in OPTIONAL},
         "malformed": f"if(coalesce({good}, false), null, to_json(struct(video, label, p_real)))",
     }
-    # SQL texts, as in aggregates.py
+    # SQL expressions as text, as in aggregates.py
     facts = {"frame": {"metadata": {FEW: few}}}
     return frames.select(*(F.expr(text).alias(name, **facts.get(name, {})) for name, text in columns.items()))
 
@@ -132,27 +132,27 @@ def _optional(name: str, types: dict[str, str]) -> str:
 
 
 def has_few_frames(files: list[Path]) -> bool:
-    """Whether all frame numbers in Parquet files are from 0 to 63; mostly known from their statistics."""
+    """Whether all frame numbers in Parquet files are from 0 to 63; usually known from the files' statistics."""
     try:
         number = ds.field("frame")
         other = (number < 0) | (number >= FEW_FRAMES)
         return ds.dataset([str(file) for file in files], format="parquet").filter(other).head(1).num_rows == 0
     except (OSError, pa.ArrowException):
-        return False  # of another type; or Spark will say what is wrong with the file
+        return False  # another type, or Spark will report the error
 
 
 def malformed_row(path: Path, shown: str) -> UserError:
-    """The error that names a row that is not as it should be."""
-    return UserError(f"{path}: malformed {shown}; a row is a crop's name below real/ or fake/, and p_real")
+    """Return the error for a malformed row."""
+    return UserError(f"{path}: malformed {shown}; a row must be the path of a crop below real/ or fake/, and p_real")
 
 
 def json_to_parquet(source: Path, target: Path) -> Path:
-    """Write the rows of JSON predictions with the columns of JSON_SCHEMA; gives `target`.
+    """Convert JSON predictions to Parquet with the columns of JSON_SCHEMA; returns `target`.
 
-    A row a line, as step 03 writes it, is read by Arrow in blocks of some megabytes; any other form as a whole.
+    Files with one row per line, as step 03 writes them, are read by Arrow in blocks; others are read as a whole.
 
     Raises:
-        UserError: it is not a list, or a row is malformed.
+        UserError: the JSON is not a list, or a row is malformed.
     """
     try:
         _write_parquet(target, JSON_SCHEMA, _plain_batches(source))
@@ -168,10 +168,10 @@ def _write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
 
 
 def _plain_batches(source: Path) -> Iterator[pa.RecordBatch]:
-    """The rows of a file that `write_json` wrote.
+    """Yield the rows of a file that `write_json` wrote.
 
     Raises:
-        _NotPlainError, pa.ArrowException: it did not.
+        _NotPlainError, pa.ArrowException: the file has another form.
     """
     others, last = [], ","
 
@@ -188,7 +188,7 @@ def _plain_batches(source: Path) -> Iterator[pa.RecordBatch]:
     for batch in lines:
         if not batch.num_rows:
             continue
-        # every row but the last of all ends with a comma
+        # all rows of the file except the last end with a comma
         unended = batch.num_rows - pc.sum(pc.ends_with(batch["number"], ",")).as_py()
         _require(last.endswith(",") and unended == (batch["number"][-1].as_py()[-1:] != ","))
         last = batch["number"][-1].as_py()
@@ -239,7 +239,7 @@ def _batch(rows: Sequence[Sequence], schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _parse_row(row: object) -> tuple[str, int, int, int, float] | None:
-    """Video, label, frame, face and p_real of a row of JSON; None if it is malformed."""
+    """Return video, label, frame, face and p_real of a row of JSON; None if it is malformed."""
     if not isinstance(row, list) or len(row) != 2 or not isinstance(row[0], str):
         return None
     match, p_real = CROP_NAME.fullmatch(row[0]), row[1]
@@ -250,9 +250,9 @@ def _parse_row(row: object) -> tuple[str, int, int, int, float] | None:
 
 
 def add_people(frames: DataFrame, entries: Sequence[Entry], scratch: Path) -> DataFrame:
-    """The predictions with the person of each crop as the entries of a manifest have them, where these know any.
+    """Add the person of each crop from the entries of a manifest, if they hold any.
 
-    Where all predictions are of frame 0, they are of sequences, and a face is a person.
+    If all predictions have frame 0, they are of sequences, and the face is the number of the person.
     """
     if entries and frames.where("frame > 0").isEmpty():
         return frames.withColumn("person", F.coalesce("person", F.col("face").cast("string")))

@@ -75,7 +75,7 @@ def test_crops_in_parquet_have_the_same_pixels_and_landmarks_as_files(split, in_
 def test_crops_in_parquet_without_a_cache_are_an_error(in_table, monkeypatch):
     folder, entries = in_table
     crops = crop_set(entries, open_store(folder), SIZE)
-    with pytest.raises(UserError, match="leave --cache none out"), cached(crops, "none", folder / "cache"):
+    with pytest.raises(UserError, match="remove --cache none"), cached(crops, "none", folder / "cache"):
         pass
     monkeypatch.setattr(crop_sets, "choose_cache", lambda *_: "none")  # a full disk
     with pytest.raises(UserError, match=r"no room.*--out-dir"), cached(crops, "auto", folder / "cache"):

@@ -66,7 +66,7 @@ def test_a_crop_in_which_no_face_is_found_is_left_out_and_it_is_said(tmp_path, c
     entries = entries_of(split_dir, "val")
     left = with_landmarks(entries, open_store(split_dir), quiet=True)
     assert [entry for entry in entries if entry.landmarks] == left and len(left) == 6
-    assert capsys.readouterr().out == "03: 2 of 8 real crops are left out: no face is found in them\n"
+    assert capsys.readouterr().out == "03: 2 of 8 real crops are left out: no face was found in them\n"
 
 
 def test_with_fakes_landmarks_are_only_found_in_real_crops(tmp_path):
@@ -79,7 +79,7 @@ def test_with_fakes_landmarks_are_only_found_in_real_crops(tmp_path):
 
 def test_without_a_face_in_any_crop_it_is_the_users_error(tmp_path):
     split_dir = write_split(tmp_path / "split", videos_a_set=1)
-    with pytest.raises(UserError, match="no face is found in any real crop") as error:
+    with pytest.raises(UserError, match="no face was found in any real crop") as error:
         with_landmarks(entries_of(split_dir, "val"), open_store(split_dir), quiet=True)
     assert str(split_dir) in str(error.value)
 

@@ -384,7 +384,7 @@ def test_videos_of_a_csv_are_left_out_and_those_that_are_not_there_named(dataset
     assert {entry.group for entry in entries} == {"o-1", "o-2", "o-3"}
     out = capsys.readouterr().out
     assert f"02: videos left out by {path}: 2\n" in out
-    assert f"02: warning: ids of {path} that the dataset does not have: 2, the first gone-1\n" in out
+    assert f"02: warning: {path} lists videos that the dataset does not have: 2, the first gone-1\n" in out
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_step_04_writes_its_files_and_the_note_on_a_sample_only_model(tmp_path, 
     done = run_step("04", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(HEAD) and "never seen a real person" in done.stdout
-    assert done.stdout.count(f"04: threshold 0.55, band 0.5 to 0.55: of {info}") == 1
+    assert done.stdout.count(f"04: threshold 0.55, band 0.5 to 0.55: from {info}") == 1
     names = {path.name for path in (tmp_path / "out").iterdir()}
     metrics = {"metrics_videos.json", "metrics_videos.txt"}
     assert names == {"video_verdicts.csv", "mapreduce_res.txt", "ConfusionVideo.png", "CurvesVideo.png"} | metrics
@@ -237,15 +237,15 @@ def test_step_04_writes_its_files_and_the_note_on_a_sample_only_model(tmp_path, 
 def test_the_threshold_and_its_source_are_logged_in_one_line():
     model, source = ModelInfo(threshold=0.4, bands={1: (0.3, 0.6)}), Path("best_model.json")
     for asked, aggregate, said in [
-        ((model, source, None), "mean", "threshold 0.4, band 0.3 to 0.6: of best_model.json"),
+        ((model, source, None), "mean", "threshold 0.4, band 0.3 to 0.6: from best_model.json"),
         (
             (replace(model, bands={1: (0.3, 0.6), 3: None}), source, None),
             "mean",
-            "threshold 0.4, bands 0.3 to 0.6 (1 frame), none (3 frames): of best_model.json",
+            "threshold 0.4, bands 0.3 to 0.6 (1 frame), none (3 frames): from best_model.json",
         ),
         ((model, source, 0.4), "mean", "threshold 0.4, band 0.3 to 0.6: by --threshold"),
-        ((model, source, 0.7), "median", "threshold 0.7, no band: by --threshold; the band of best_model.json is for"),
-        ((None, None, None), "mean", "threshold 0.5, no band: no best_model.json is known to be of these predictions"),
+        ((model, source, 0.7), "median", "threshold 0.7, no band: by --threshold; the band of best_model.json is "),
+        ((None, None, None), "mean", "threshold 0.5, no band: no best_model.json found for these predictions"),
     ]:
         rule = rule_of(aggregate, asked[0] or ModelInfo(), asked[2])
         assert said_of_rule(rule, *asked).startswith(said)
@@ -289,7 +289,7 @@ def test_intervals_are_over_source_groups_or_videos_if_unknown(tmp_path):
     assert {name: figure["value"] for name, figure in known["metrics"].items()} == {
         name: figure["value"] for name, figure in alone["metrics"].items()
     }
-    with pytest.raises(UserError, match="does not hold the video"):
+    with pytest.raises(UserError, match=r"manifest\.csv: the video b-x is not in it"):
         metrics(path, write_manifest(tmp_path / "manifest.csv", {"a": ("g1", "")}))
 
 
@@ -319,7 +319,7 @@ def test_threshold_and_band_hold_for_the_mean_and_list_uncertain_videos(tmp_path
         assert line in text
     assert text.split("\n\n")[-1].split("\n")[1].split() == ["a", "REAL", "0.6000", "REAL", "no", "yes", "8"]
     assert json.loads((tmp_path / "metrics_videos.json").read_text())["threshold"] == 0.4
-    assert capsys.readouterr().out.count(f"04: threshold 0.4, band 0.4 to 0.6: of {info}") == 1
+    assert capsys.readouterr().out.count(f"04: threshold 0.4, band 0.4 to 0.6: from {info}") == 1
 
     judge_videos(path, tmp_path, "local[1]", model_info=info, aggregate="per-face")
     table = pd.read_csv(tmp_path / "video_verdicts.csv", index_col="video")
