@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from deepfake.core.cli import number, option, whole_number
+
 FRAMES_PER_VIDEO = 11
 DETECTOR = "mtcnn 1"  # the number grows when other faces are found, or other boxes
 CROPS_FROM = ("standard", "full")
@@ -37,14 +39,24 @@ class CropRule:
     """
 
     frames: int = FRAMES_PER_VIDEO
-    min_confidence: float = 0.95
-    margin: float = 0.3
-    rescue: bool = True
+    min_confidence: float = option(0.95, "least confidence of a face", type=number(0, 1))
+    margin: float = option(0.3, "on each side, as a share of the box", type=number(0, 10))
+    rescue: bool = option(
+        True,
+        "in a frame where no face is that sure, keep none (by default the surest one is kept, marked rescued)",
+        flag="--no-rescue",
+    )
     margin_y: float | None = None
-    square: bool = False
-    crops_from: str = "standard"
+    square: bool = option(False, "make the box square first, with its longer side")
+    crops_from: str = option(
+        "standard",
+        "full, with --from-videos: cut crops out of frames at the video's own size; faces are found as ever",
+        choices=CROPS_FROM,
+    )
     marked: bool = False
-    min_face_pixels: int = 40
+    min_face_pixels: int = option(
+        40, "leave out faces smaller than a square of N x N pixels of the video; 0 takes all", type=whole_number(0)
+    )
     detector: str = DETECTOR
 
     @property

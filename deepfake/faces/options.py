@@ -2,11 +2,13 @@
 
 import argparse
 
-from deepfake.core.cli import number, whole_number
+from deepfake.core.cli import number
 from deepfake.core.crop_rule import LEAST_MARGIN, Said
 
 
-def add_crop_options(parser: argparse.ArgumentParser, what: str) -> None:
+def add_crop_options(
+    parser: argparse.ArgumentParser, what: str = "where a model does not say how its crops were cut"
+) -> None:
     """How crops that another tool made were cut; `said_of_crops` gives what was said."""
     parser.add_argument(
         "--crop-margin",
@@ -16,17 +18,6 @@ def add_crop_options(parser: argparse.ArgumentParser, what: str) -> None:
     )
     parser.add_argument(
         "--crop-square", choices=("yes", "no"), help="whether the box was made square first, with its longer side"
-    )
-
-
-def add_scan_rule_options(parser: argparse.ArgumentParser) -> None:
-    """What a scan may be told of its crops."""
-    add_crop_options(parser, "where a model does not say how its crops were cut")
-    parser.add_argument(
-        "--min-face-pixels",
-        type=whole_number(0),
-        metavar="N",
-        help="faces smaller than a square of N x N of the video's pixels are not judged (default: as the model's)",
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from deepfake.core.cli import number, option, whole_number
 from deepfake.core.crop_rule import DEFAULT, NOT_SAID, CropRule, Said, rule_of
 from deepfake.core.decision import Band, Bands
 from deepfake.core.errors import UserError
@@ -59,12 +60,31 @@ class Given:
     face, are those of the model's crops if they are not given.
     """
 
-    threshold: float | None = None
-    pixel_max: int | None = None
-    positive: str | None = None
+    threshold: float | None = option(
+        None,
+        "real above this probability of real (default: the model's own, whose bands count only with it)",
+        type=number(0, 1),
+        metavar="P",
+    )
+    pixel_max: int | None = option(
+        None,
+        "the pixel range that the model expects: 1, or 255 (default: by its .json, or 255)",
+        type=int,
+        choices=PIXEL_MAXIMA,
+    )
+    positive: str | None = option(
+        None,
+        "what the model's output is the probability of; of two outputs the last (default: by its .json, or real)",
+        choices=LABEL_NAMES[::-1],
+    )
     said: Said = NOT_SAID
-    frames: int | None = None
-    min_face_pixels: int | None = None
+    frames: int | None = option(None, "frames a video (default: as many as of the model's own)", type=whole_number(1))
+    min_face_pixels: int | None = option(
+        None,
+        "faces smaller than a square of N x N of the video's pixels are not judged (default: as the model's)",
+        type=whole_number(0),
+        metavar="N",
+    )
 
 
 NOTHING = Given()

@@ -3,11 +3,10 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.core.cli import progress
-from deepfake.core.crop_rule import NOT_SAID, CropRule, Said
+from deepfake.core.crop_rule import CropRule
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
@@ -23,6 +22,7 @@ from deepfake.split.assign import LABELS, SHARES, divide
 from deepfake.split.balance import balance_sets
 from deepfake.split.crops import Crops, crops_in_table, find_crops, link, put_crop
 from deepfake.split.manifest import Entry, write_manifest
+from deepfake.split.options import DEFAULT, Splitting
 from deepfake.split.parts import part_of, parts_to_keep
 from deepfake.split.record import MARK, SplitRecord, write_record
 from deepfake.split.rule import check_said, one_rule, rule_by, rule_of_folder
@@ -189,34 +189,12 @@ def _check_unreadable(paths: Sequence[Path], sets: dict[str, list[Crops]], entri
     log.warning(f"02: warning: images left out that cannot be read: {len(paths)}, the first {paths[0]}")
 
 
-@dataclass(frozen=True)
-class Splitting:
-    """How a dataset is split: the options of step 02.
-
-    `split` is "official" (the dataset's own test set, if it has one, which is then not balanced) or "own". `group_by`
-    is "part", "source", "video", or None for parts if there are enough (`parts.parts_to_keep`). With `balanced` off no
-    crop is left out for the balance. `exclude` is a csv of videos to leave out; with `real_only` no fake is used.
-    `faces` is the folder of the crops, `table` the address of crops in Parquet, which stay there. What is `said` of how
-    another tool cut its crops is not estimated.
-    """
-
-    dataset: str = "auto"
-    split: str = "official"
-    group_by: str | None = None
-    balanced: bool = True
-    exclude: Path | None = None
-    real_only: bool = False
-    faces: str = "faces"
-    table: str | None = None
-    said: Said = NOT_SAID
-
-
 def prepare_dataset(
     videos_dir: Path,
     work_dir: Path | None,
     prepared_dir: Path,
     split_dir: Path,
-    how: Splitting = Splitting(),
+    how: Splitting = DEFAULT,
     quiet: bool = False,
 ) -> int:
     """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
@@ -224,8 +202,11 @@ def prepare_dataset(
     Crops that another tool made are images in `videos_dir/<video.file>/`.
 
     Raises:
-        UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
+        UserError: the dataset cannot be used, step 01a has not been run, too few groups have crops, or options do not
+            go together.
     """
+    if how.table and (work_dir or how.faces != DEFAULT.faces):
+        raise UserError("--crops takes the place of --work-dir and --faces; leave them out")
     kind = find_kind(videos_dir, how.dataset)
     crops_of_others = kind in OF_OTHERS
     if how.table and crops_of_others:
@@ -251,7 +232,7 @@ def prepare_dataset(
     except UserError as error:
         raise UserError(f"{videos_dir}, {folder}: {error}") from None
     divided = _total(sets)
-    if how.balanced and not how.real_only:
+    if how.balance == "drop" and not how.real_only:
         sets = balance_sets(sets, keep_test=official)
     if listing:
         entries = write_sets_of_table(sets, listing, folder, split_dir, quiet)
@@ -266,7 +247,7 @@ def prepare_dataset(
 def _left_out(count: int, how: Splitting) -> str:
     if how.real_only:
         return "real ones only"
-    if how.balanced:
+    if how.balance == "drop":
         return f"{count} left out for the balance"
     return "none left out: train with --balance weights or equal"
 

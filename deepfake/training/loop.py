@@ -193,7 +193,7 @@ def fit_phase(
     phase: Phase,
     crops: dict[str, CropSet],
     trained: keras.Model,
-    averages: MeanWithStart | None = None,
+    averages: keras.callbacks.Callback | None = None,
     warned: Callable[[], bool] = bool,
 ) -> None:
     """Train for the epochs of a phase that are left: `trained`, which is the model or the part of it that learns.

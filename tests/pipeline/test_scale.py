@@ -13,7 +13,8 @@ from deepfake.datasets.registry import find_kind, read_dataset
 from deepfake.datasets.video import source_groups
 from deepfake.faces.records import landmarks_in_crop, read_faces_json
 from deepfake.split.manifest import read_manifest
-from deepfake.split.prepare import Splitting, prepare_dataset
+from deepfake.split.options import Splitting
+from deepfake.split.prepare import prepare_dataset
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 
@@ -52,7 +53,7 @@ def test_step_02_takes_a_drawn_list_for_what_step_01a_leaves(tmp_path):
     drawn_list.write_dfdc(listed, tmp_path / "videos")
     drawn_list.write_crops(listed, tmp_path / "work")
     folders = (tmp_path / "work", tmp_path / "prepared", tmp_path / "split")
-    prepare_dataset(tmp_path / "videos", *folders, Splitting(balanced=False), quiet=True)
+    prepare_dataset(tmp_path / "videos", *folders, Splitting(balance="none"), quiet=True)
     entries = read_manifest(tmp_path / "split")
     assert len(entries) == drawn_list.count_crops(listed)
     assert {entry.person for entry in entries} == {"0", "1"}

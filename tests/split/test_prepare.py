@@ -21,7 +21,8 @@ from deepfake.split.assign import assign_groups, divide
 from deepfake.split.balance import balance, balance_sets, keep_order
 from deepfake.split.crops import Crops, find_crops
 from deepfake.split.manifest import read_manifest
-from deepfake.split.prepare import Splitting, prepare_dataset
+from deepfake.split.options import Splitting
+from deepfake.split.prepare import prepare_dataset
 from deepfake.split.record import SplitRecord, read_record
 
 SETS = ("train", "val", "test")
@@ -610,7 +611,7 @@ def with_table(tmp_path) -> tuple[Path, str]:
     return folder, str(write_table(tmp_path / "table", crops[::-1], videos))
 
 
-@pytest.mark.parametrize("options", [{}, {"balanced": False, "group_by": "video"}, {"real_only": True}])
+@pytest.mark.parametrize("options", [{}, {"balance": "none", "group_by": "video"}, {"real_only": True}])
 def test_crops_in_parquet_give_the_very_manifest_of_the_same_crops_as_files(with_table, options, capsys):
     folder, address = with_table
     split_dir = prepare(folder, **options)
