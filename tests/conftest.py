@@ -30,12 +30,12 @@ from quick import is_quick, loads_a_framework
 
 from deepfake.core.errors import UserError
 from deepfake.core.messages import show_messages
+from deepfake.core.naming import parse_crop_name
 from deepfake.datasets.registry import read_dataset
 from deepfake.datasets.video import Video
 from deepfake.faces.crop import LANDMARKS
-from deepfake.faces.records import parse_crop_name
 from deepfake.faces.table import SCHEMA
-from deepfake.split.record import SplitRecord, write_record
+from deepfake.split.store import TableStore, write_mark
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -373,7 +373,7 @@ def move_to_table(split_dir: Path, folder: Path) -> Path:
     ]
     (folder / "split").mkdir(parents=True)
     (folder / "split" / "manifest.csv").write_bytes((split_dir / "manifest.csv").read_bytes())
-    write_record(folder / "split", SplitRecord(address=str(write_table(folder / "table", rows, []))))
+    write_mark(TableStore(folder / "split", str(write_table(folder / "table", rows, []))))
     return folder / "split"
 
 
@@ -383,40 +383,54 @@ def step_command(step: str, *arguments: object) -> list[str]:
     return [sys.executable, str(script), *map(str, arguments)]
 
 
-def run_step(
-    step: str, *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 120
-) -> subprocess.CompletedProcess:
-    """Run the numbered script of a step, such as "00", as a user does, but in a process with TensorFlow loaded.
+class Script:
+    """A Python script, or a module after "-m", as a user runs it, but in a process that has TensorFlow loaded.
 
-    Its processes are forked off one that has loaded it: that saves five seconds for each.
+    Such processes are forked off one that has loaded it once, which saves five seconds for each.
     """
-    command = step_command(step, *arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        printed = [Path(folder, name) for name in ("out", "err")]
-        call = (command[1:], str(cwd or Path.cwd()), dict(env or os.environ), printed)
-        process = FORKS.Process(target=_be_script, args=call)
-        process.start()
-        process.join(timeout)
-        if late := process.is_alive():
-            process.kill()
-            process.join()
-        out, err = (path.read_text() if path.exists() else "" for path in printed)
-    if late:
-        raise subprocess.TimeoutExpired(command, timeout, out, err)
-    return subprocess.CompletedProcess(command, process.exitcode, out, err)
+
+    def __init__(self, *argv: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+        self.argv, self._folder = [*map(str, argv)], tempfile.TemporaryDirectory()
+        self._printed = [Path(self._folder.name, name) for name in ("out", "err")]
+        for path in self._printed:
+            path.touch()
+        call = (self.argv, str(cwd or Path.cwd()), dict(env or os.environ), self._printed)
+        self.process = FORKS.Process(target=_be_script, args=call)
+        self.process.start()
+
+    def ended(self, timeout: float) -> subprocess.CompletedProcess:
+        """Wait for its end, at most some seconds: how it ended and what it printed."""
+        self.process.join(timeout)
+        if late := self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        out, err = (path.read_text() for path in self._printed)
+        self._folder.cleanup()
+        if late:
+            raise subprocess.TimeoutExpired(self.argv, timeout, out, err)
+        return subprocess.CompletedProcess(self.argv, self.process.exitcode, out, err)
 
 
 def _be_script(argv: list[str], cwd: str, env: dict[str, str], printed: list[Path]) -> None:
     for number, path in enumerate(printed, start=1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(path, os.O_WRONLY), number)
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
-    sys.argv, sys.path = argv, [str(ROOT), *sys.path]
+    sys.path = [cwd if argv[0] == "-m" else str(Path(argv[0]).resolve().parent), *sys.path]
+    sys.argv = argv[argv[0] == "-m" :]
     try:
-        runpy.run_path(argv[0], run_name="__main__")
+        if argv[0] == "-m":
+            runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(argv[0], run_name="__main__")
     finally:
         atexit._run_exitfuncs()  # multiprocessing ends its processes without
+
+
+def run_step(step: str, *arguments: object, timeout: float = 120, **where) -> subprocess.CompletedProcess:
+    """Run the numbered script of a step, such as "00"; `where` is as for `Script`."""
+    return Script(*step_command(step, *arguments)[1:], **where).ended(timeout)
 
 
 def run_main(step: str, *arguments: object) -> int:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
+from deepfake.core.crop_rule import CropRule
 from deepfake.core.files import digest_of, read_json, whole_file, write_json
 from deepfake.core.labels import FAKE, REAL
 from deepfake.core.messages import log
@@ -36,7 +37,7 @@ from deepfake.models.info import SAMPLE_ONLY, ModelInfo, rule_in_words, write_mo
 from deepfake.models.model import SequenceKind, backbone_of, build_model, knows_sample_only, load_model, on_features
 from deepfake.models.runtime import choose_precision, gpus, keras, set_precision, strategy_for, tf, warning_of_gpus
 from deepfake.split.manifest import Entry
-from deepfake.split.record import read_record
+from deepfake.split.store import open_store
 from deepfake.training.augmentation_plot import draw_augmentation
 from deepfake.training.checkpoints import (
     Checkpoint,
@@ -71,38 +72,31 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     started = time.monotonic()
     options = resolved(options)
     needed = (REAL,) if options.self_blend == "only" else (FAKE, REAL)
-    sets = read_sets(split_dir, left_out=options.leave_out_method, needed=needed)
+    store = open_store(split_dir)
+    sets = read_sets(store, left_out=options.leave_out_method, needed=needed)
     out_dir.mkdir(parents=True, exist_ok=True)
     made_with = asdict(options) | {"crops": digest(sets["train"] + sets["val"])}
     if resume and _is_complete(out_dir, made_with):
         log.info(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
         return 0
-    folders = dict.fromkeys(sets, split_dir)
+    stores = dict.fromkeys(sets, store)
     if options.self_blend == "add":
-        sets["train"] = beside_fakes(sets["train"], split_dir, quiet)
+        sets["train"] = beside_fakes(sets["train"], store, quiet)
     if options.self_blend == "only":
-        sets, folders = without_fakes(sets, split_dir, out_dir, options.image_size, options.seed, quiet)
+        sets, stores = without_fakes(sets, store, out_dir, options.image_size, options.seed, quiet)
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
     _tell(options, sets["train"], precision)
     with strategy.scope():
-        model = _built(options, sample_only=all(entry.sample for entry in sets["train"]))
-    info = ModelInfo(
-        options.model,
-        options.image_size,
-        sequence=options.sequence,
-        frames=options.frames,
-        sample_only=knows_sample_only(model),
-        crop_rule=read_record(split_dir).rule,
-    )
+        model, info = _built(options, sets["train"], store.rule)
     progress = read_progress(out_dir / LAST_STATE, made_with) if resume else Progress()
-    run = Run(model, options, sets, folders, out_dir, strategy, precision, info, made_with, progress, quiet)
+    run = Run(model, options, sets, stores, out_dir, strategy, precision, info, made_with, progress, quiet)
     if not progress.begun:
         _forget(run)
     (out_dir / "run.json").unlink(missing_ok=True)
     try:
         fit(run)
-        finish(run, split_dir, started)
+        finish(run, started)
     except KeyboardInterrupt as stopped:
         # the threads that make batches call Python, and must have ended before Python does
         traceback.clear_frames(stopped.__traceback__)
@@ -151,9 +145,20 @@ def _tell(options: Options, entries: list[Entry], precision: str) -> None:
         log.info(f"03: {real} real and {fake} fake crops to train on; --balance weights or equal makes up for that")
 
 
-def _built(options: Options, sample_only: bool) -> keras.Model:
-    sequence = SequenceKind(options.sequence, options.frames) if options.sequence else None
-    return build_model(options.image_size, options.weights, sample_only, options.model, sequence, options.new_head)
+def _built(options: Options, entries: list[Entry], rule: CropRule | None) -> tuple[keras.Model, ModelInfo]:
+    """The model to train on some crops, which were cut by a rule, and what is written beside it."""
+    sample_only = all(entry.sample for entry in entries)
+    kind = SequenceKind(options.sequence, options.frames) if options.sequence else None
+    model = build_model(options.image_size, options.weights, sample_only, options.model, kind, options.new_head)
+    info = ModelInfo(
+        options.model,
+        options.image_size,
+        sequence=options.sequence,
+        frames=options.frames,
+        sample_only=knows_sample_only(model),
+        crop_rule=rule,
+    )
+    return model, info
 
 
 def fit(run: Run) -> None:
@@ -163,7 +168,7 @@ def fit(run: Run) -> None:
         UserError: a crop cannot be read.
     """
     model, options, picture = run.model, run.options, run.out_dir / "Augmentation.png"
-    with readable_crops(run.folders["train"]), _opened(run, "train") as train_crops, _opened(run, "val") as val_crops:
+    with readable_crops(run.stores["train"]), _opened(run, "train") as train_crops, _opened(run, "val") as val_crops:
         trained, crops = model, {"train": train_crops, "val": val_crops}
         if options.freeze_backbone:
             encoder, trained = on_features(model)
@@ -184,7 +189,7 @@ def fit(run: Run) -> None:
 
 def _opened(run: Run, split: str) -> AbstractContextManager[CropSet]:
     """The crops of a set, in the cache that the options ask for."""
-    crops = crop_set(run.sets[split], run.folders[split], run.options.image_size, run.options.frames)
+    crops = crop_set(run.sets[split], run.stores[split], run.options.image_size, run.options.frames)
     return cached(crops, run.options.cache, run.out_dir / f".{split}.cache", run.quiet)
 
 
@@ -288,24 +293,24 @@ def class_weights(crops: CropSet) -> dict[int, float]:
     return {label: len(crops) / (2 * count) for label, count in counts.items()}
 
 
-def finish(run: Run, split_dir: Path, started: float) -> None:
+def finish(run: Run, started: float) -> None:
     """Calibrate the kept model, predict the test set with it, draw the history and write run.json.
 
     Raises:
         UserError: a crop cannot be read.
     """
-    options, sets, folders, out_dir, quiet = run.options, run.sets, run.folders, run.out_dir, run.quiet
+    options, sets, stores, out_dir, quiet = run.options, run.sets, run.stores, run.out_dir, run.quiet
     model = load_model(run.model_path)
     if not options.sequence:  # masks are more than that old form can hold
         with whole_file(run.model_path.with_suffix(".h5")) as temporary:
             model.save(temporary)
     plot_progress(run.progress, out_dir)
     info, calibration = calibrate(
-        model, sets["val"], folders["val"], run.info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
+        model, sets["val"], stores["val"], run.info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
     )
     write_model_info(info, run.model_path.with_suffix(".json"))
     scores, before = report_test(
-        "03", model, sets["test"], folders["test"], out_dir, info, quiet=quiet, model_path=run.model_path
+        "03", model, sets["test"], stores["test"], out_dir, info, quiet=quiet, model_path=run.model_path
     )
     measured = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
     if options.calibrate:
@@ -318,20 +323,21 @@ def finish(run: Run, split_dir: Path, started: float) -> None:
         log.info(f"03: {said}")
     seconds = round(time.monotonic() - started, 1)
     results = {"test_accuracy": scores.accuracy, "calibration": measured, "seconds": seconds}
-    write_json(out_dir / "run.json", record_of(run, split_dir, info) | results)
+    write_json(out_dir / "run.json", record_of(run, info) | results)
     run.state_path.unlink(missing_ok=True)
     log.info(f"03: epoch {run.progress.best_epoch} of {run.progress.epochs} kept, in {run.model_path}")
     if info.sample_only:
         log.info(f"03: {SAMPLE_ONLY}")
 
 
-def record_of(run: Run, split_dir: Path, info: ModelInfo) -> dict:
+def record_of(run: Run, info: ModelInfo) -> dict:
     """What run.json says of a run whose test set is predicted, but for the results of that."""
     progress, options = run.progress, run.options
+    folders = {"split_dir": str(run.stores["train"].folder), "out_dir": str(run.out_dir)}
     return {
         "model": options.name,
         "parameters": run.model.count_params(),
-        "arguments": asdict(options) | {"split_dir": str(split_dir), "out_dir": str(run.out_dir)},
+        "arguments": asdict(options) | folders,
         "made_with": run.made_with,
         "device": _device(),
         "replicas": run.strategy.num_replicas_in_sync,

@@ -8,6 +8,7 @@ import numpy as np
 from deepfake.models.info import ModelInfo
 from deepfake.models.runtime import keras, tf
 from deepfake.split.manifest import Entry
+from deepfake.split.store import CropStore
 from deepfake.training.options import Options
 
 BEST_MODEL = Path("tmp_checkpoint", "best_model.keras")
@@ -45,14 +46,14 @@ class Progress:
 class Run:
     """A training run, which is put together once: only the weights of its `model` and its `progress` change.
 
-    The crops of each set are in its folder. Only a run that was `made_with` the same options and crops can be resumed.
+    The crops of each set are in its store. Only a run that was `made_with` the same options and crops can be resumed.
     `info` is written beside the model; `precision` is what is computed in, and a kept model is always float32.
     """
 
     model: keras.Model
     options: Options
     sets: dict[str, list[Entry]]
-    folders: dict[str, Path]
+    stores: dict[str, CropStore]
     out_dir: Path
     strategy: tf.distribute.Strategy
     precision: str = "float32"

@@ -95,6 +95,26 @@ def test_another_projects_model_is_not_started_from(tmp_path):
         build_model(options.image_size, options.weights, name=options.model)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"sequence": "lstm", "freeze_backbone": True, "augment": "strong"}, "leave --augment out"),
+        ({"ema": 0.9, "average_start": 0.5}, "two ways to average weights"),
+        ({"sequence_frames": 5}, "--sequence-frames goes with --sequence"),
+        ({"self_blend": "only", "balance": "equal"}, "leave --balance out"),
+        ({"mixup": 0.2, "sequence": "gru"}, "--mixup is for frame models"),
+    ],
+    ids=str,
+)
+def test_options_from_python_that_do_not_go_together_are_refused_too(given, says):
+    with pytest.raises(UserError, match=says):
+        resolved(Options(**given))
+
+
+def test_zero_switches_off_what_is_off_by_default():
+    assert resolved(Options(ema=0, average_start=0, mixup=0)) == resolved(Options())
+
+
 # as a user gives them
 
 

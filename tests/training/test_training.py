@@ -21,6 +21,7 @@ from deepfake.models.info import read_model_info
 from deepfake.models.model import backbone_of, build_model, load_model
 from deepfake.models.runtime import keras, strategy_for
 from deepfake.split.manifest import Entry
+from deepfake.split.store import open_store
 from deepfake.training import checkpoints, loop
 from deepfake.training.checkpoints import Checkpoint, read_progress
 from deepfake.training.loop import class_weights, fit, fit_phase, train
@@ -121,8 +122,8 @@ def test_a_phase_of_a_single_step_has_a_rate_too():
 
 
 def test_classes_weigh_the_same_in_all_and_a_crop_one_in_the_mean(tmp_path):
-    entries = read_sets(write_split(tmp_path / "split"))["train"]
-    crops = crop_set([entry for entry in entries if entry.label == 0 or entry.frame == 0], tmp_path, SIZE)
+    entries = read_sets(open_store(write_split(tmp_path / "split")))["train"]
+    crops = crop_set([entry for entry in entries if entry.label == 0 or entry.frame == 0], open_store(tmp_path), SIZE)
     weights = class_weights(crops)  # 8 fake and 2 real ones
     assert weights == pytest.approx({0: 10 / 16, 1: 10 / 4})
 
@@ -177,9 +178,9 @@ def fit_small(folder, split_dir, stop_after=0, resume=False, checkpoint=Stopped,
 
 def run_of(model, options, split_dir, folder, strategy=None, progress=None):
     """A run of a model on all crops of a split dataset."""
-    sets = read_sets(split_dir)
-    folders, strategy, progress = dict.fromkeys(sets, split_dir), strategy or strategy_for([]), progress or Progress()
-    return Run(model, options, sets, folders, folder, strategy, progress=progress, quiet=True)
+    store = open_store(split_dir)
+    sets, strategy, progress = read_sets(store), strategy or strategy_for([]), progress or Progress()
+    return Run(model, options, sets, dict.fromkeys(sets, store), folder, strategy, progress=progress, quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +274,7 @@ def test_the_average_of_the_weights_is_validated_and_kept_and_training_goes_on_w
     run = fit_small(tmp_path / "ema", split_dir, ema=0.99999, **SHORT)
     kept = load_model(run.model_path)
     kept.compile(loss="binary_crossentropy")
-    crops = crop_set(read_sets(split_dir)["val"], split_dir, SIZE)
+    crops = crop_set(read_sets(open_store(split_dir))["val"], open_store(split_dir), SIZE)
     found = kept.evaluate(crop_batches(crops, 16), verbose=0)
     assert found == pytest.approx(run.progress.history["val_loss"][0], rel=1e-4)
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(run.model.get_weights(), plain, strict=True))
@@ -320,7 +321,7 @@ def test_patience_ends_a_training_that_gets_no_better(split_dir, tmp_path):
 @pytest.mark.slow
 def test_the_loss_is_against_smoothed_labels_where_asked(split_dir, tmp_path):
     model = fit_small(tmp_path, split_dir, label_smoothing=0.1, **SHORT).model
-    crops = crop_set(read_sets(split_dir)["val"], split_dir, SIZE)
+    crops = crop_set(read_sets(open_store(split_dir))["val"], open_store(split_dir), SIZE)
     p = np.clip(model.predict(crop_batches(crops, 16), verbose=0).astype(float), 1e-7, 1 - 1e-7)
     targets = np.where(crops.labels == 1, 0.95, 0.05)
     expected = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean()
@@ -440,7 +441,7 @@ def test_what_calibration_did_is_in_the_record_and_beside_the_model(run):
 @pytest.mark.slow
 def test_every_test_crop_gets_one_prediction_in_the_manifests_order(run):
     rows = predictions(run[1])
-    assert [name for name, _ in rows] == [entry.file for entry in read_sets(run[0])["test"]]
+    assert [name for name, _ in rows] == [entry.file for entry in read_sets(open_store(run[0]))["test"]]
     assert all(0 <= p_real <= 1 for _, p_real in rows)
 
 
@@ -515,7 +516,7 @@ def test_while_the_head_learns_nothing_of_the_backbone_changes_and_then_all_does
     model = small_model()
     head = model.get_layer("p_real")
     run = run_of(model, options, split_dir, tmp_path)
-    crops = {split: crop_set(run.sets[split], split_dir, SIZE) for split in ("train", "val")}
+    crops = {split: crop_set(run.sets[split], run.stores[split], SIZE) for split in ("train", "val")}
     before, head_before = backbone_of(model).get_weights(), head.get_weights()
     for phase, expected in zip(phases(options), (True, False), strict=True):
         fit_phase(run, phase, crops, model)
