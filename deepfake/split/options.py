@@ -9,7 +9,7 @@ from deepfake.core.crop_rule import NOT_SAID, Said
 
 @dataclass(frozen=True)
 class Splitting:
-    """How a dataset is split; what is `said` of how another tool cut its crops is not estimated."""
+    """How to split a dataset; `said` is what the user said of how external crops were cut, the rest is estimated."""
 
     table: str | None = option(
         None,

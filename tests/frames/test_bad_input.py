@@ -1,4 +1,4 @@
-"""Bad and odd files in one dataset: what is written of each, what is said of it, and that the others are complete.
+"""Damaged and odd files in one dataset: what is written and reported for each, and that the others are complete.
 
 With BAD_INPUT_TABLE naming a file, the table is written there as Markdown.
 """
@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from conftest import make_video, step_command, tree
+from conftest import made_once, make_video, step_command, tree
 
 from deepfake.datasets.video import unique_ids
 from deepfake.sample.dataset import draw_dataset, write_video
@@ -44,7 +44,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Row:
-    """A file: how it is made, how many frames and faces come of it (least and most), and what is said of it.
+    """A file: how it is made, its expected frames and faces (least and most), and its expected reasons.
 
     `frames_say` is part of the reason that step 00 and the one pass give, `faces_say` of that of step 01a; "" is none.
     With UNTOLD the file itself does not tell what is missing: a reason is due only where nothing comes of it. With
@@ -85,7 +85,7 @@ def part(kind: str, share: float) -> Callable:
 
 
 def flip(kind: str, seed: int, first: float, last: float, count: int) -> Callable:
-    """Flip bits of so many bytes between two shares of the file."""
+    """Flip bits of a number of bytes between two shares of the file."""
 
     def make(path: Path, sources: Sources) -> None:
         data, rng = bytearray(getattr(sources, kind)), np.random.default_rng(seed)
@@ -185,7 +185,7 @@ ROWS: dict[str, Row] = {
     "header.mp4": Row(content(b"\0\0\0\x14ftypisom\0\0\2\0isom"), NONE, NONE, "too damaged"),
     "page.mp4": Row(content(b"<!DOCTYPE html><html><body>404 Not Found</body></html>"), NONE, NONE, "too damaged"),
     "archive.mp4": Row(content(b"PK\3\4" + bytes(500)), NONE, NONE, "too damaged"),
-    "subtitles.mp4": Row(content(b"1\n00:00:01,000 --> 00:00:02,000\nHello\n"), NONE, NONE, "is no video, but"),
+    "subtitles.mp4": Row(content(b"1\n00:00:01,000 --> 00:00:02,000\nHello\n"), NONE, NONE, "unsupported format"),
     "sound.mp4": Row(sound, NONE, NONE, "no video stream"),
     "missing.mp4": Row(lambda path, _: None, NONE, NONE, "is missing"),
     "folder.mp4": Row(lambda path, _: path.mkdir(), NONE, NONE, "is a folder"),
@@ -259,7 +259,7 @@ IDS = unique_ids(ROWS)
 
 @dataclass(frozen=True)
 class Result:
-    """A work folder after the steps, and what they said."""
+    """A work folder after the steps, and their output."""
 
     videos_dir: Path
     work_dir: Path
@@ -285,28 +285,38 @@ def obey_permissions() -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Iterator[tuple[Result, Result]]:
+def results(tmp_path_factory) -> tuple[Result, Result]:
     """The dataset gone through by steps 00 and 01a, and in one pass."""
-    videos_dir, sources = tmp_path_factory.mktemp("videos"), make_sources(tmp_path_factory.mktemp("sources"))
+    folder = made_once(tmp_path_factory, "bad-input", go_through)
+    found = [Result(folder / "videos", folder / way, json.loads((folder / f"{way}.json").read_text())) for way in WAYS]
+    if os.environ.get("BAD_INPUT_TABLE"):
+        Path(os.environ["BAD_INPUT_TABLE"]).write_text(as_markdown(*found), encoding="utf-8")
+    return found[0], found[1]
+
+
+WAYS = {"two-steps": ("00", "01a"), "one-pass": ("01a --from-videos",)}
+
+
+def go_through(folder: Path) -> None:
+    """Make the dataset, and take it both ways; what each step printed goes into a file beside its work folder."""
+    videos_dir = folder / "videos"
+    videos_dir.mkdir()
+    (folder / "sources").mkdir()
+    sources = make_sources(folder / "sources")
     for name, row in ROWS.items():
         (videos_dir / name).parent.mkdir(exist_ok=True)
         row.make(videos_dir / name, sources)
     lines = [f'{json.dumps(name)}: {{"label": "REAL"}}' for name in [*ROWS, "listed twice.mp4"]]
     (videos_dir / "metadata.json").write_text("{" + ",\n".join(lines) + "}")
-    done = []
-    for steps in ("00", "01a"), ("01a --from-videos",):
-        work_dir = tmp_path_factory.mktemp("work")
+    for way, steps in WAYS.items():
         outputs = []
         for step in steps:
-            command = step_command(*step.split(), "--videos-dir", videos_dir, "--work-dir", work_dir, "--workers", 2)
+            where = ("--videos-dir", videos_dir, "--work-dir", folder / way)
+            command = step_command(*step.split(), *where, "--workers", 2)
             run = subprocess.run(command, preexec_fn=obey_permissions, capture_output=True, text=True, timeout=300)
             assert (run.returncode, run.stderr) == (0, "")
             outputs.append(run.stdout)
-        done.append(Result(videos_dir, work_dir, outputs))
-    if os.environ.get("BAD_INPUT_TABLE"):
-        Path(os.environ["BAD_INPUT_TABLE"]).write_text(as_markdown(*done), encoding="utf-8")
-    yield done[0], done[1]
-    (videos_dir / "locked.mp4").chmod(0o600)
+        (folder / f"{way}.json").write_text(json.dumps(outputs))
 
 
 def make_sources(folder: Path) -> Sources:
@@ -319,7 +329,7 @@ def make_sources(folder: Path) -> Sources:
 
 
 def as_markdown(two_steps: Result, one_pass: Result) -> str:
-    """The table for people: each file, what is written of it and what failures.csv says after one pass."""
+    """Print a table: each file, what is written of it, and its line in failures.csv after one pass."""
     videos_dir = two_steps.videos_dir
     lines = ["| File | Frames | Faces | failures.csv |", "| --- | ---: | ---: | --- |"]
     for name in ROWS:
