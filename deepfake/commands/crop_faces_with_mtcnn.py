@@ -20,9 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--from-videos", action="store_true", help="step 00 in the same pass, without writing its frames: much faster"
     )
     parser.add_argument(
-        "--frames",
-        type=cli.whole_number(1),
-        help=f"frames a video, with --from-videos (default: {FRAMES_PER_VIDEO})",
+        "--frames", type=cli.whole_number(1), help=f"frames a video, with --from-videos (default: {FRAMES_PER_VIDEO})"
     )
     cli.add_options(parser, CropRule)
     add_dataset_option(parser)

@@ -17,11 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the step as its script does; `argv` is the command line, by default that of the process."""
     parser = cli.parser(__doc__, "--split-dir", "--out-dir")
     parser.add_argument(
-        "--model",
-        type=Path,
-        default=Path("tmp_checkpoint/best_model.keras"),
-        metavar="FILE",
-        help="the saved model",
+        "--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), metavar="FILE", help="the saved model"
     )
     cli.add_options(parser, Given, "pixel_max", "positive")
     parser.add_argument(

@@ -146,32 +146,21 @@ class Options:
     def check(self) -> None:
         """Raise a UserError where options, as they were given, do not go together."""
         starts_anew = self.weights == "none" and not self.new_head
-        for wrong, why in (
-            (
-                self.freeze_backbone and (starts_anew or not self.sequence),
-                "--freeze-backbone goes with --sequence, and with --init-from or weights that were trained",
-            ),
-            (
-                self.freeze_backbone and self.augment not in ("", "none"),
-                "--freeze-backbone computes features once, of crops as they are; leave --augment out",
-            ),
-            (
-                self.average_start and self.ema,
-                "--average-start and --ema are two ways to average weights; give one",
-            ),
-            (self.sequence_frames and not self.sequence, "--sequence-frames goes with --sequence"),
-            (
-                self.self_blend and self.sequence,
-                "--self-blend is for frame models; --sequence --init-from can start from one that was trained so",
-            ),
-            (
-                self.self_blend == "only" and self.balance != "none",
-                "--self-blend makes as many fakes as there are real crops; leave --balance out",
-            ),
-            (
-                self.mixup and (self.sequence or self.balance == "weights"),
-                "--mixup is for frame models, and mixed labels have no weight of a class: use --balance equal",
-            ),
-        ):
-            if wrong:
-                raise UserError(why)
+        if self.freeze_backbone and (starts_anew or not self.sequence):
+            raise UserError("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")
+        if self.freeze_backbone and self.augment not in ("", "none"):
+            raise UserError("--freeze-backbone computes features once, of crops as they are; leave --augment out")
+        if self.average_start and self.ema:
+            raise UserError("--average-start and --ema are two ways to average weights; give one")
+        if self.sequence_frames and not self.sequence:
+            raise UserError("--sequence-frames goes with --sequence")
+        if self.self_blend and self.sequence:
+            raise UserError(
+                "--self-blend is for frame models; --sequence --init-from can start from one that was trained so"
+            )
+        if self.self_blend == "only" and self.balance != "none":
+            raise UserError("--self-blend makes as many fakes as there are real crops; leave --balance out")
+        if self.mixup and (self.sequence or self.balance == "weights"):
+            raise UserError(
+                "--mixup is for frame models, and mixed labels have no weight of a class: use --balance equal"
+            )
