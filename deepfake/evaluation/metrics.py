@@ -247,11 +247,11 @@ def measure_parts(
 
     Where a part holds one label only, as methods do, its `roc_auc` is against all items of the other label.
     """
-    labels, p_real, parts = np.asarray(labels), np.asarray(p_real, np.float64), np.asarray(parts, object)
+    labels, p_real, part_of = np.asarray(labels), np.asarray(p_real, np.float64), np.asarray(parts, object)
     right = is_real(p_real, threshold) == (labels == REAL)
     result = {}
     for part in sorted({part for part in parts if part not in (None, "")}):
-        inside = parts == part
+        inside = part_of == part
         compared = inside | (labels != labels[inside][0]) if len(set(labels[inside])) == 1 else inside
         result[str(part)] = {
             "count": int(inside.sum()),

@@ -82,10 +82,11 @@ class Result:
 def damaged(crops: CropSet, damage: Damage, level: float, seed: int = 0) -> CropSet:
     """Cached crops with their pixels damaged: the same for the same seed."""
 
-    pixels = np.empty_like(crops.pixels)
+    cached, _ = crops.cached()
+    pixels = np.empty_like(cached)
 
     def change(number: int) -> None:
-        pixels[number] = damage.change(crops.pixels[number], level, np.random.default_rng((seed, number)))
+        pixels[number] = damage.change(cached[number], level, np.random.default_rng((seed, number)))
 
     with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV and numpy work outside Python's lock
         list(pool.map(change, range(len(pixels))))  # the list raises what a thread has raised

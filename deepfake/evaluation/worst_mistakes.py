@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -111,7 +112,7 @@ def _spread(crops: Sequence[Prediction]) -> list[Prediction | None]:
     return [crops[number] for number in numbers] + [None] * (MOST_CROPS - len(numbers))
 
 
-def _describe(axes: Axes, row: object) -> None:
+def _describe(axes: Axes, row: Any) -> None:
     """Write a video's id, its truth, its verdict and its mean."""
     truth, verdict = int(row.label), REAL if row.is_real else FAKE
     method = f" ({row.method})" if isinstance(row.method, str) and row.method else ""

@@ -174,7 +174,8 @@ def cut_face(frame: Frame, face: Face, rule: CropRule) -> tuple[Box, np.ndarray]
 
 def own_box(box: Box, scale: float) -> Box:
     """A box of the standard frame in pixels of the video's own frames, each number rounded by itself, to be shown."""
-    return tuple(round(value / scale) for value in box)
+    x, y, width, height = (round(value / scale) for value in box)
+    return x, y, width, height
 
 
 def in_full_frame(box: Box, scale: float) -> Box:
@@ -183,7 +184,7 @@ def in_full_frame(box: Box, scale: float) -> Box:
     return left, top, right - left, bottom - top
 
 
-def points_in_crop(points: Iterable[Point], crop: Box, scale: float, crops_from: str) -> list[Point]:
+def points_in_crop(points: Iterable[Sequence[int]], crop: Box, scale: float, crops_from: str) -> list[Point]:
     """Points of the standard frame in pixels of a crop, of which `crop` is the box in the standard frame."""
     if crops_from == "full":
         points = [(round(x / scale), round(y / scale)) for x, y in points]

@@ -100,7 +100,7 @@ def build_network(name: str) -> ModelProto:
 
 def _read_weights(name: str) -> list[np.ndarray]:
     # found without importing the package, which would load TensorFlow into every worker
-    (package,) = importlib.util.find_spec("mtcnn").submodule_search_locations
+    (package,) = importlib.util.find_spec("mtcnn").submodule_search_locations  # type: ignore[union-attr, misc]
     weights = joblib.load(Path(package, "assets", "weights", f"{name}.lz4"))
     return [np.asarray(array, np.float32) for array in weights]
 
@@ -110,10 +110,12 @@ def _layer(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np
     (x,) = graph.add("Conv", x, kernel, bias)
     assert slope.max() <= 1
     (x,) = graph.add("Max", x, *graph.add("Mul", x, slope))
-    return _pool(graph, x, pool) if pool else x
+    return _pool(graph, x, pool)
 
 
-def _first_layer(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np.ndarray, pool: Pool) -> str:
+def _first_layer(
+    graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np.ndarray, pool: Pool | None
+) -> str:
     """As `_layer` on pixels of 0 to 255, with the maximum of both halves of PReLU taken after the pooling.
 
     Here pictures are large and have three channels: to compute slope * x as channels of its own costs less than
@@ -132,7 +134,9 @@ def _first_layer(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slo
     return x
 
 
-def _pool(graph: Graph, x: str, pool: Pool) -> str:
+def _pool(graph: Graph, x: str, pool: Pool | None) -> str:
+    if pool is None:
+        return x
     return graph.add("MaxPool", x, kernel_shape=[pool.size] * 2, strides=[2, 2], auto_pad=pool.padding)[0]
 
 
@@ -146,4 +150,5 @@ def _join_heads(weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """All heads as one layer; of the softmax over no face and face remains the difference, the logit."""
     *heads, no_face_or_face = zip(weights[::2], weights[1::2], strict=True)
     heads.append(tuple(array[..., 1:] - array[..., :1] for array in no_face_or_face))
-    return tuple(np.concatenate(arrays, axis=-1) for arrays in zip(*heads, strict=True))
+    kernels, biases = zip(*heads, strict=True)
+    return np.concatenate(kernels, axis=-1), np.concatenate(biases, axis=-1)

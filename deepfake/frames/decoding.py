@@ -17,7 +17,7 @@ import numpy as np
 from deepfake.frames.display import displayed, pixel_aspect
 from deepfake.frames.fields import second_fields_of, units_of
 from deepfake.frames.open_codecs import READERS, Contents, contents_of
-from deepfake.frames.streams import is_clocked, open_video, video_stream
+from deepfake.frames.streams import is_clocked, open_video, tick_of, video_stream
 
 # (the longer side is below this many pixels, the frame is resized by this)
 STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
@@ -145,18 +145,21 @@ def read_packets(path: Path) -> PacketTable:
                 if shows and not packet.is_discard:  # an edit list marks packets that are decoded but never shown
                     shown.append(packet.pts)
                     cut_off = cut_off + 1 if packet.is_corrupt else 0
-                    sent += [packet.dts] * (packet.dts is not None)
-                start = min(packet.pts or 0, math.inf if start is None else start)
-                end = max(end, (packet.pts or 0) + (packet.duration or 0))
+                    sent += [] if packet.dts is None else [packet.dts]
+                begins = packet.pts or 0
+                start = begins if start is None else min(start, begins)
+                end = max(end, begins + (packet.duration or 0))
             problem = _what_is_missing(container, stream, len(packets) + empty, start or 0, end)
         except av.FFmpegError as error:
             problem = f"broken after {len(shown)} frames ({error.strerror})"
         # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
         shown = shown[: len(shown) - cut_off]
-        reorders, number, tick = stream.codec_context.has_b_frames, stream.index, stream.time_base
-    sure = single and entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
+        reorders, number, tick = stream.codec_context.has_b_frames, stream.index, tick_of(stream)
+    times = [time for time in shown if time is not None]
+    sure = single and entries[:1] == [0] and len(times) == len(shown)
+    sure = sure and _is_order_sure(packets[0], times, sent, reorders)
     return PacketTable(
-        len(shown), problem, sorted(shown) if sure else None, packets, entries, number, second_fields, tick
+        len(shown), problem, sorted(times) if sure else None, packets, entries, number, second_fields, tick
     )
 
 
@@ -183,9 +186,9 @@ def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
     return True
 
 
-def _is_order_sure(first: int | None, shown: Sequence[int | None], sent: Sequence[int], reorders: bool) -> bool:
+def _is_order_sure(first: int | None, shown: Sequence[int], sent: Sequence[int], reorders: bool) -> bool:
     """Whether frames come out of a decoder by their timestamps, one for each packet; `first` is the first packet's."""
-    if not shown or None in shown or len(set(shown)) < len(shown):
+    if not shown or len(set(shown)) < len(shown):
         return False
     # a stream that was cut begins with frames that refer to lost ones; they do not come out
     whole = first is not None and first <= min(shown)
@@ -209,9 +212,9 @@ def _what_is_missing(
     if frames > listed:
         return f"truncated: {listed} of {frames} frames are in the file"
     # Matroska does not count its frames, but says when it ends (with sound, when that ends)
-    seconds, claimed = float((end - min(start, 0)) * stream.time_base), (container.duration or 0) / av.time_base
+    seconds, claimed = float((end - min(start, 0)) * tick_of(stream)), (container.duration or 0) / av.time_base
     if is_clocked(container):
-        before = float(start * stream.time_base)
+        before = float(start * tick_of(stream))
         seconds, claimed = seconds - max(before, 0), claimed - before
     if not stream.frames and len(container.streams) == 1 and seconds < 0.9 * claimed:
         return f"truncated: {seconds:.1f} of {claimed:.1f} seconds are in the file"
@@ -301,10 +304,10 @@ def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
     """The packets that frames shown at these times need: from an entry, that is shown no later, to their own."""
     number_of = {time: number for number, time in enumerate(table.packets) if number not in table.second_fields}
     runs: list[range] = []
-    for last in sorted(number_of[time] for time in wanted):
-        time = table.packets[last]
+    for last, time in sorted((number_of[time], time) for time in wanted):
         earlier = table.entries[: bisect.bisect_right(table.entries, last)]
-        first = next((entry for entry in reversed(earlier) if table.packets[entry] <= time), 0)
+        begins = ((entry, table.packets[entry]) for entry in reversed(earlier))
+        first = next((entry for entry, begin in begins if begin is not None and begin <= time), 0)
         while runs and first < runs[-1].stop:
             first = min(first, runs.pop().start)
         while last + 1 in table.second_fields:
@@ -314,7 +317,7 @@ def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
 
 
 def _decode_runs(
-    container: av.container.InputContainer, stream: av.VideoStream, wanted: Collection[int], runs: list[range]
+    container: av.container.InputContainer, stream: av.VideoStream, wanted: Collection[int | None], runs: list[range]
 ) -> Iterator[av.VideoFrame]:
     """Decode runs of packets, leaving out frames that are neither wanted nor referred to."""
     context = stream.codec_context
@@ -377,11 +380,11 @@ def _decoder_of_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
         return None
     context = av.CodecContext.create(DECODERS_OF_ALPHA[own.name], "r")
     context.extradata, context.thread_count, context.options = own.extradata, 1, own.options
-    return context
+    return context  # type: ignore[return-value]  # PyAV knows the kinds of few decoders by their names
 
 
 def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream, start: int) -> float:
     # not frame.time: PyAV gives NaN for the frames that the decoder holds back until the end
     if frame.pts is not None:
-        return round(float((frame.pts - start) * stream.time_base), 6)
+        return round(float((frame.pts - start) * tick_of(stream)), 6)
     return round(index / float(stream.average_rate or 25), 6)

@@ -49,6 +49,16 @@ class CropSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def cached(self) -> tuple[np.ndarray, np.ndarray]:
+        """The `pixels` and `points` of crops that are cached.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if self.pixels is None or self.points is None:
+            raise ValueError("the crops are not cached")
+        return self.pixels, self.points
+
 
 def resize_crop(image: tf.Tensor, image_size: int) -> tf.Tensor:
     """Bring a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8, whatever its shape was."""
@@ -151,7 +161,8 @@ def _no_cache(crops: CropSet, kind: str, folder: Path) -> UserError:
 
 def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """All crops, some at a time: their numbers (B), pixels (B x S x S x 3), and landmarks in shares (B x 5 x 2)."""
-    if not crops.address:
+    address = crops.address
+    if not address:
         numbers = tf.data.Dataset.range(len(crops.paths))
         yield from (
             tf.data.Dataset.zip((numbers, decoded(crops, numbers)))
@@ -161,11 +172,11 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
         )
         return
     landmarks, failures = tf.constant(crops.landmarks), []
-    places = find_places(crops.address, (parse_crop_name(Path(path).name) for path in crops.paths))
+    places = find_places(address, (parse_crop_name(Path(path).name) for path in crops.paths))
 
     def read() -> Iterator[tuple[np.ndarray, list[bytes]]]:
         try:
-            yield from read_places(places, crops.address)
+            yield from read_places(places, address)
         except UserError as error:  # TensorFlow would turn it into one of its own
             failures.append(error)
 

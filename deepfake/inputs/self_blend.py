@@ -5,11 +5,11 @@ is a seam and two sides of it that do not quite fit. A pseudo-fake has those and
 them, and not one method's own marks. The paper's masks are hulls of 68 or 81 landmarks; here they come from five.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deepfake.faces.crop import TYPICAL_LANDMARKS
 
@@ -150,7 +150,7 @@ def recolour(image: np.ndarray, rng: np.random.Generator, ranges: Blending) -> n
     return scale_and_shift(changed, [contrast] * 3, [offset] * 3).clip(0, 255)
 
 
-def scale_and_shift(image: np.ndarray, scales: Sequence[float], shifts: Sequence[float]) -> np.ndarray:
+def scale_and_shift(image: np.ndarray, scales: ArrayLike, shifts: ArrayLike) -> np.ndarray:
     """Each of the three channels of an image (S x S x 3 float32) times a number, and plus another."""
     return cv2.transform(image, np.column_stack([np.diag(scales), shifts]))
 

@@ -51,7 +51,7 @@ def scale_to_one(crops: keras.KerasTensor) -> keras.KerasTensor:
 
 
 @keras.saving.register_keras_serializable("deepfake")
-class BlueFirst(layers.Layer):
+class BlueFirst(keras.layers.Layer):
     """Turns the channels of RGB images round."""
 
     def call(self, crops: keras.KerasTensor) -> keras.KerasTensor:
@@ -76,7 +76,7 @@ def keras_application(build: Callable, name: str, image_size: int, weights: str 
     return build(include_top=False, weights=weights, pooling="max", input_shape=shape, name=name, **options)
 
 
-def small_cnn(image_size: int, weights: None = None) -> keras.Model:
+def small_cnn(image_size: int, weights: str | None = None) -> keras.Model:
     """Six convolutions, each with batch norm and pooling: the baseline that many begin with."""
     inputs = x = keras.Input((image_size, image_size, 3))
     for channels in (16, 32, 64, 64, 128, 128):
@@ -87,7 +87,7 @@ def small_cnn(image_size: int, weights: None = None) -> keras.Model:
     return keras.Model(inputs, layers.GlobalAveragePooling2D()(x), name="small-cnn")
 
 
-def meso4(image_size: int, weights: None = None) -> keras.Model:
+def meso4(image_size: int, weights: str | None = None) -> keras.Model:
     """Meso-4 with its own layer of 16 units (Afchar et al. 2018, MesoNet: a Compact Facial Video Forgery Detection)."""
     inputs = x = keras.Input((image_size, image_size, 3))
     for channels, kernel, pool in ((8, 3, 2), (8, 5, 2), (16, 5, 2), (16, 5, 4)):

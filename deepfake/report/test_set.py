@@ -232,8 +232,12 @@ def _pictures(
     paint: Painter | None,
 ) -> Pictures:
     least = min(scan.faces, key=lambda face: face.p_real)
-    frame = _frame(scan, least, records, work_dir) if records else None
-    crops = _crops(scan, split_dir / "test" / LABEL_NAMES[scan.label], paint) if split_dir else ()
+    frame = _frame(scan, least, records, work_dir) if records and work_dir else None
+    crops = (
+        _crops(scan, split_dir / "test" / LABEL_NAMES[scan.label], paint)
+        if split_dir and scan.label is not None
+        else ()
+    )
     if frame is None:
         return Pictures(crops=crops)
     boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], judge.threshold)
@@ -250,8 +254,10 @@ def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture
 def _frame(scan: Scan, face: FaceScore, records: dict[str, dict], work_dir: Path) -> Small | None:
     """The frame of a face, as step 00 has written it, made small."""
     record = records.get(crop_name(scan.name, face.frame, face.face))
+    if record is None:
+        return None
     try:
-        image = record and read_frame(work_dir / scan.name, record["index"], scan.turned)
+        image = read_frame(work_dir / scan.name, record["index"], scan.turned)
     except VideoError:
         return None
     if image is None:

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -129,7 +130,7 @@ def draw_original(plan: Plan, index: int, folder: Path, real: str, fakes: list[F
 def draw_all(plan: Plan, folder: Path, reals, fakes, workers: int, quiet: bool) -> None:
     """Draw every original and its fakes, in `workers` processes."""
     jobs = [(plan, index, folder, reals[index], fakes[index]) for index in range(plan.originals)]
-    bar = {"quiet": quiet, "total": len(jobs), "desc": "drawing", "unit": "original"}
+    bar: dict[str, Any] = {"quiet": quiet, "total": len(jobs), "desc": "drawing", "unit": "original"}
     if workers == 1:
         for job in progress(jobs, **bar):
             draw_original(*job)
@@ -173,17 +174,18 @@ def is_drawn(folder: Path, arguments: dict) -> bool:
 
 def metadata_of(reals: list[str], fakes: list[list[Fake]]) -> dict[str, dict]:
     """The records of all videos by name, as the DFDC has them, marked as a sample."""
-    records = {name: {"label": "REAL", "split": "train", "original": None, "sample": True} for name in reals}
+    records: dict[str, dict] = {
+        name: {"label": "REAL", "split": "train", "original": None, "sample": True} for name in reals
+    }
     for real, group in zip(reals, fakes, strict=True):
         for fake in group:
-            record = {
+            records[fake.name] = {
                 "label": "FAKE",
                 "split": "train",
                 "original": real,
                 "method": fake.method,
                 "sample": True,
             }
-            records[fake.name] = record
     return dict(sorted(records.items()))
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -174,7 +174,7 @@ def sequences_of(faces: Sequence[Seen], frames: int) -> dict[str, list[int]]:
     from deepfake.inputs.sequences import join_sequences
     from deepfake.split.manifest import Entry
 
-    nothing = dict.fromkeys((field.name for field in dataclasses.fields(Entry)), "")
+    nothing: dict[str, Any] = dict.fromkeys((field.name for field in dataclasses.fields(Entry)), "")
     entries = [Entry(**nothing | {"frame": at.frame, "face": at.face, "person": at.person}) for at in faces]
     number = {(face.frame, face.face): i for i, face in enumerate(faces)}
     sequences = join_sequences(entries, frames)

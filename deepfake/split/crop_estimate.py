@@ -150,5 +150,5 @@ def _measure(crops: Sequence[np.ndarray]) -> np.ndarray:
         if confidences.max(initial=0) >= DEFAULT.min_confidence:
             surest = confidences.argmax()
             box = rights_and_bottoms[surest] - lefts_and_tops[surest]
-            measured.append([[*box, crop.shape[1], crop.shape[0]]])
+            measured.append(np.array([[*box, crop.shape[1], crop.shape[0]]]))
     return np.concatenate(measured)

@@ -54,7 +54,7 @@ def read_entries(path: Path) -> list[Entry]:
     Raises:
         UserError: as `read_manifest`.
     """
-    types = {field.name: field.type for field in fields(Entry)}
+    types: dict[str, Any] = {field.name: field.type for field in fields(Entry)}
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
