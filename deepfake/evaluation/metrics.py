@@ -163,7 +163,7 @@ def measure(
 def measure_with_intervals(
     labels: np.ndarray,
     p_real: np.ndarray,
-    groups: Sequence[str],
+    groups: Sequence[str] | np.ndarray,
     threshold: float = THRESHOLD,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -184,7 +184,7 @@ def measure_with_intervals(
     return {name: Figure(values[name], low, high) for name, low, high in zip(values, lows, highs, strict=True)}
 
 
-def group_draws(groups: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
+def group_draws(groups: Sequence[str] | np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
     """How often each of N items is in a draw of whole groups with replacement; no draw where there is one group."""
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     count = members.max() + 1
@@ -215,7 +215,7 @@ def difference_in_auc(
     labels: np.ndarray,
     p_real: np.ndarray,
     other: np.ndarray,
-    groups: Sequence[str],
+    groups: Sequence[str] | np.ndarray,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Difference:

@@ -233,11 +233,9 @@ def _pictures(
 ) -> Pictures:
     least = min(scan.faces, key=lambda face: face.p_real)
     frame = _frame(scan, least, records, work_dir) if records and work_dir else None
-    crops = (
-        _crops(scan, split_dir / "test" / LABEL_NAMES[scan.label], paint)
-        if split_dir and scan.label is not None
-        else ()
-    )
+    crops: tuple[CropPicture, ...] = ()
+    if split_dir and scan.label is not None:
+        crops = _crops(scan, split_dir / "test" / LABEL_NAMES[scan.label], paint)
     if frame is None:
         return Pictures(crops=crops)
     boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], judge.threshold)

@@ -263,7 +263,7 @@ def assign_identities(
     from the same one, and the small sets then take whoever brings most fakes with those that they have. The largest
     set gets the rest.
     """
-    real: Counter[frozenset[str]] = Counter()
+    real: Counter[str] = Counter()
     fakes: Counter[frozenset[str]] = Counter()
     for item in crops:
         names = frozenset(identities[item.video.id])

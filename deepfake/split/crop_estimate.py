@@ -96,7 +96,7 @@ def estimate_rule(images: Iterable[np.ndarray], square: bool | None = None) -> E
 def in_words(estimate: Estimate) -> str:
     """What was estimated, or why nothing was, in a line."""
     found = f"a face was found in {estimate.faces} of {estimate.crops} crops"
-    if not estimate.known:
+    if not (estimate.known and estimate.spread and estimate.spread_y):
         return f"rule of the crops: unknown ({found}; {LEAST_FACES} are needed)"
     margin = f"margin {estimate.margin:z.2f} (half of the crops {_between(estimate.spread)})"
     if not estimate.square:

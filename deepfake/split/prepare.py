@@ -65,9 +65,9 @@ def _found_in_files(item: Crops) -> tuple[list[Found], CropRule | None]:
     found = []
     for _, name in item.named():
         record = records.get(name)
-        points = json.dumps(landmarks_in_crop(record, recorded.rule)) if record else ""
+        points = json.dumps(landmarks_in_crop(record, recorded.rule)) if record and recorded else ""
         found.append((name, str(record.get("person", "")) if record else "", points))
-    return found, recorded and recorded.rule
+    return found, recorded.rule if recorded else None
 
 
 def _found_in_table(item: Crops, listing: Listing) -> list[Found]:
@@ -140,7 +140,8 @@ def write_sets(
     if one == other or one in other.parents or other in one.parents:
         raise UserError(f"{prepared_dir} and {split_dir} are one within the other; give two separate folders")
     items = [(split, item) for split, videos in sets.items() for item in videos]
-    entries, unreadable, folders = [], [], {}
+    entries, unreadable = [], []
+    folders: dict[CropRule | None, list[Path]] = {}
     with whole_folder(prepared_dir, is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
         for label in LABEL_NAMES:
             (prepared / label).mkdir()
@@ -233,14 +234,15 @@ def prepare_dataset(
     check_said(how.said, crops_of_others)
     videos = keep_copies_together(read_dataset(videos_dir, kind), videos_dir, how.split)
     videos = _chosen(videos, how.exclude, how.real_only)
-    folder = absolute(how.table) if how.table else videos_dir if crops_of_others else work_dir or videos_dir
-    listing = list_crops(folder) if how.table else None
+    table = absolute(how.table) if how.table else ""
+    listing = list_crops(table) if table else None
+    folder = videos_dir if crops_of_others else work_dir or videos_dir
     if listing:
         crops = crops_in_table(videos, listing.rows, how.group_by)
     else:
         crops = find_crops(videos, folder, how.faces, how.group_by, crops_of_others)
     if not crops:
-        raise _no_crops(folder, videos_dir, how.faces, crops_of_others)
+        raise _no_crops(table or folder, videos_dir, how.faces, crops_of_others)
     official = how.split == "official" and any(video.split == "test" for video in videos)
     parts = parts_to_keep(videos_dir, videos, crops, how.group_by, official)
     _print_rule(official, "part" if parts else how.group_by or "source")
@@ -249,12 +251,12 @@ def prepare_dataset(
     try:
         sets = divide(crops, official, (REAL,) if how.real_only else LABELS, parts)
     except UserError as error:
-        raise UserError(f"{videos_dir}, {folder}: {error}") from None
+        raise UserError(f"{videos_dir}, {table or folder}: {error}") from None
     divided = _total(sets)
     if how.balanced and not how.real_only:
         sets = balance_sets(sets, keep_test=official)
     if listing:
-        entries = write_sets_of_table(sets, listing, folder, split_dir, quiet)
+        entries = write_sets_of_table(sets, listing, table, split_dir, quiet)
     else:
         images = [path for item in sets["train"] for path in item.paths] if crops_of_others else None
         entries = write_sets(sets, prepared_dir, split_dir, quiet, rule_by(how.faces, images, how.said))
