@@ -10,6 +10,7 @@ install requirements-dev.txt
 check_style() {
     "$PYTHON" -m ruff check
     "$PYTHON" -m ruff format --check
+    "$PYTHON" -m mypy
 }
 
 if [ "${1:-}" = --quick ]; then

@@ -7,6 +7,7 @@ import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -53,7 +54,7 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def add(self, operator: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes) -> list[str]:
+    def add(self, operator: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes: Any) -> list[str]:
         """Add a node to which names or constants go in; gives the names of what comes out."""
         names = [item if isinstance(item, str) else self.constant(item) for item in inputs]
         results = [f"value{len(self.nodes)}_{i}" for i in range(outputs)]

@@ -6,6 +6,7 @@ random numbers of -1 to 1, a row of B for each choice.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -201,7 +202,7 @@ def _chosen(draws: tf.Tensor, share: float) -> tf.Tensor:
 class Augment(keras.layers.Layer):
     """`augment` as a part of the training step, where the accelerator does it; changes nothing while evaluating."""
 
-    def __init__(self, level: Augmentation, **options) -> None:
+    def __init__(self, level: Augmentation, **options: Any) -> None:
         super().__init__(**options)
         self.level = level
 

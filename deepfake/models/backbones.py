@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from deepfake.models.runtime import keras  # isort: skip  (first, since it hushes what efficientnet imports)
 import efficientnet.tfkeras as efficientnet  # also registers what its saved models need to load
@@ -70,7 +71,7 @@ def efficient_net(number: int, image_size: int, weights: str | None) -> keras.Mo
     return build(include_top=False, weights=weights, pooling="max", input_shape=(image_size, image_size, 3))
 
 
-def keras_application(build: Callable, name: str, image_size: int, weights: str | None, **options) -> keras.Model:
+def keras_application(build: Callable, name: str, image_size: int, weights: str | None, **options: Any) -> keras.Model:
     """A network of keras.applications."""
     shape = (image_size, image_size, 3)
     return build(include_top=False, weights=weights, pooling="max", input_shape=shape, name=name, **options)
@@ -126,7 +127,7 @@ def _efficient_net(number: int, image_size: int) -> Backbone:
 
 
 def _keras_application(
-    build: Callable, name: str, image_size: int, file: str, scale: Callable, least_size: int = 32, **options
+    build: Callable, name: str, image_size: int, file: str, scale: Callable, least_size: int = 32, **options: Any
 ) -> Backbone:
     builder = partial(keras_application, build, name, **options)
     return Backbone(builder, image_size, scale, urls={"imagenet": KERAS_URL + file}, least_size=least_size)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from os import cpu_count
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,10 @@ def choose_fakes(plan: Plan) -> tuple[list[str], list[list[Fake]]]:
     return reals, fakes
 
 
-_stop = None  # in a worker process: set when the drawing has been given up
+_stop: Event | None = None  # in a worker process: set when the drawing has been given up
 
 
-def _start_worker(stop) -> None:
+def _start_worker(stop: Event) -> None:
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -127,7 +128,7 @@ def draw_original(plan: Plan, index: int, folder: Path, real: str, fakes: list[F
         write_video(folder / fake.name, _until_stopped(scene.frames(fake.place, swap)), plan.fps)
 
 
-def draw_all(plan: Plan, folder: Path, reals, fakes, workers: int, quiet: bool) -> None:
+def draw_all(plan: Plan, folder: Path, reals: list[str], fakes: list[list[Fake]], workers: int, quiet: bool) -> None:
     """Draw every original and its fakes, in `workers` processes."""
     jobs = [(plan, index, folder, reals[index], fakes[index]) for index in range(plan.originals)]
     bar: dict[str, Any] = {"quiet": quiet, "total": len(jobs), "desc": "drawing", "unit": "original"}

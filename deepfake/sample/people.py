@@ -104,7 +104,16 @@ def paint_person(traits: Traits, radius: float, light: np.ndarray, rng: np.rando
     return finish(traits, grid, image, solid, front, multiply, light, rng)
 
 
-def finish(traits, grid, image, solid, front, multiply, light, rng) -> Person:
+def finish(
+    traits: Traits,
+    grid: Grid,
+    image: np.ndarray,
+    solid: np.ndarray,
+    front: np.ndarray,
+    multiply: np.ndarray,
+    light: np.ndarray,
+    rng: np.random.Generator,
+) -> Person:
     """Add the states of eyes and mouth, back hair and body to a painted head."""
     eye_window = grid.window(-0.60, 0.60, EYE_V - 0.18, EYE_V + 0.18)
     mouth_window = grid.window(-0.42, 0.42, 0.40, 0.86)
