@@ -380,7 +380,7 @@ def _decoder_of_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
         return None
     context = av.CodecContext.create(DECODERS_OF_ALPHA[own.name], "r")
     context.extradata, context.thread_count, context.options = own.extradata, 1, own.options
-    return context  # type: ignore[return-value]  # PyAV knows the kinds of few decoders by their names
+    return context  # type: ignore[return-value]  # its type knows few decoders as video's
 
 
 def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream, start: int) -> float:

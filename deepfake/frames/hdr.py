@@ -19,10 +19,10 @@ ROWS = 128  # that are converted together, for the sake of memory
 
 # linear light to BT.709: of BT.2020 (BT.2087) and of Display P3; with others, BT.2020 is meant
 WIDE = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
-P3 = np.array([[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]], np.float32)
+DISPLAY_P3 = np.array([[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]], np.float32)
 TO_BT709: dict[int, np.ndarray] = {
     ColorPrimaries.BT709: np.eye(3, dtype=np.float32),
-    ColorPrimaries.SMPTE432: P3,
+    ColorPrimaries.SMPTE432: DISPLAY_P3,
 }
 
 

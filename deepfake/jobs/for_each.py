@@ -25,7 +25,7 @@ Through = Callable[[Run, Mapping[str, Any], Callable], Generator[tuple[str, Outc
 def run_of(step: str, what: str, args: argparse.Namespace) -> Run:
     """The run that a script's folders and its options of `cli` ask for."""
     work_dir, crops = args.work_dir or args.videos_dir, getattr(args, "crops", None)
-    master = getattr(args, "master", None)
+    master = getattr(args, "master", None) or None
     return Run(step, what, work_dir, args.workers, args.timeout, args.quiet, args.strict, args.shard, master, crops)
 
 

@@ -30,7 +30,7 @@ class Outcome:
 
 
 Rows = list[dict]
-Work = Callable[[Any], Outcome | tuple[Outcome, Rows]]  # with rows, what brings it to the processes takes them off
+Work = Callable[[Any], Outcome | tuple[Outcome, Rows]]  # the rows are for a crop table
 
 
 @dataclass(frozen=True)
