@@ -27,15 +27,17 @@ import sys
 from pathlib import Path
 from deepfake.split.manifest import read_manifest
 from deepfake.evaluation.evaluate import read_sets
-print(sum(len(entries) for entries in read_sets(Path(sys.argv[1])).values()))
+from deepfake.split.store import open_store
+print(sum(len(entries) for entries in read_sets(open_store(Path(sys.argv[1]))).values()))
 """
 READ = """
 import sys, time
 from pathlib import Path
 from deepfake.inputs.crop_set import cached, crop_set
 from deepfake.split.manifest import read_manifest
+from deepfake.split.store import open_store
 folder = Path(sys.argv[1])
-crops = crop_set(read_manifest(folder), folder, 128)
+crops = crop_set(read_manifest(folder), open_store(folder), 128)
 for _ in range(2):
     started = time.monotonic()
     with cached(crops, "memory", folder / "cache", quiet=True):
@@ -122,7 +124,7 @@ def large(folder: Path, videos: int) -> None:
 def speed(folder: Path, videos: int) -> None:
     """Crops a second into the cache, from files and from a table of the same, as large as those of real videos."""
     from deepfake.split.manifest import read_manifest
-    from deepfake.split.record import SplitRecord, write_record
+    from deepfake.split.store import TableStore, write_mark
 
     rng = np.random.default_rng(0)
     smooth = cv2.resize(rng.integers(0, 256, (24, 20, 3)).astype(np.uint8), (150, 180), interpolation=cv2.INTER_CUBIC)
@@ -139,7 +141,7 @@ def speed(folder: Path, videos: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png)
     (files / "manifest.csv").write_bytes((split / "manifest.csv").read_bytes())
-    write_record(split, SplitRecord(address=str(folder / "table")))
+    write_mark(TableStore(split, str(folder / "table")))
     for name, place in (("files", files), ("Parquet", split)):
         *_, peak, said = measure("-c", READ, place)
         print(f"crops of {len(png)} bytes from {name}: {said} a second, {peak:.1f} GB")

@@ -10,8 +10,9 @@ import clone  # noqa: F401
 
 from deepfake.core.files import read_json, write_json
 from deepfake.datasets.registry import read_dataset
-from deepfake.split.crops import Crops, find_crops
+from deepfake.split.crops import Crops
 from deepfake.split.prepare import write_sets
+from deepfake.split.sources import FolderSource, find_crops
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,12 +44,13 @@ def find_faces(videos_dir: Path) -> None:
 
 def crops_of(videos_dir: Path) -> list[Crops]:
     """The crops of a dataset that were made in its own folder."""
-    return find_crops(read_dataset(videos_dir), videos_dir, "faces", group_by="source")
+    return find_crops(read_dataset(videos_dir), FolderSource(videos_dir), group_by="source")
 
 
 def split_as_test(videos_dir: Path, split_dir: Path) -> None:
     """Make a split of a dataset's crops that is all test: nothing is balanced or left out."""
-    write_sets({"test": crops_of(videos_dir)}, split_dir.with_name("prepared_dataset"), split_dir, quiet=True)
+    sets, prepared_dir = {"test": crops_of(videos_dir)}, split_dir.with_name("prepared_dataset")
+    write_sets(sets, FolderSource(videos_dir), prepared_dir, split_dir, quiet=True)
 
 
 def is_drawn(split_dir: Path, arguments: Sequence[object]) -> bool:

@@ -28,6 +28,7 @@ from deepfake.inputs.batches import training_batches
 from deepfake.inputs.crop_set import CropSet, cached, crop_set
 from deepfake.models.model import build_model
 from deepfake.models.runtime import gpus, keras, tf
+from deepfake.split.store import open_store
 
 BATCH = 32
 # for about as many seconds of each way on two cores
@@ -110,7 +111,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         split_dir = args.split_dir or draw_crops(Path(folder))
-        crops = crop_set(read_sets(split_dir)["train"], split_dir, args.image_size)
+        store = open_store(split_dir)
+        crops = crop_set(read_sets(store)["train"], store, args.image_size)
         with cached(crops, "memory", Path(folder) / "unused") as crops:
             work = ways(split_dir, crops, args.image_size)
             speeds: dict[str, list[float]] = {way: [] for way in WAYS}

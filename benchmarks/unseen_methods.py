@@ -24,6 +24,7 @@ from deepfake.evaluation.metrics import measure
 from deepfake.sample.swaps import METHODS
 from deepfake.split.assign import divide
 from deepfake.split.prepare import write_sets
+from deepfake.split.sources import FolderSource
 
 SEEN = "seen"  # instead of a method that is left out
 
@@ -58,8 +59,9 @@ def prepare_seed(folder: Path, seed: int, originals: int, tested: int) -> tuple[
     drawn_with = ["--seed", seed, "--originals", originals, "--fakes", 2]
     if not is_drawn(train, drawn_with):
         draw(train.with_name("videos"), drawn_with)
-        sets = divide(crops_of(train.with_name("videos"))) | {"test": crops_of(test.with_name("videos"))}
-        write_sets(sets, train.with_name("prepared_dataset"), train, quiet=True)
+        videos = train.with_name("videos")
+        sets = divide(crops_of(videos)) | {"test": crops_of(test.with_name("videos"))}
+        write_sets(sets, FolderSource(videos), train.with_name("prepared_dataset"), train, quiet=True)
     return train, test
 
 

@@ -2,12 +2,11 @@
 
 import re
 import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Script
 
 PAGES = [
     *sorted(ROOT.glob("*.md")),
@@ -20,11 +19,10 @@ LINK = re.compile(r"""\]\(([^)\s]+)\)|\bsrc="([^"]+)\"""")
 # lines of code blocks, and code within a sentence
 CODE = re.compile(r"^```\w*\n(.*?)^```|^ {4,}(.+)$|`([^`]+)`", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(
-    r"(-m deepfake\.\w+|\b0\d[a-z]?-\w+\.py|\bbenchmarks/scale\.py \w+|\bbenchmarks/\w+\.py|\brun\.sh"
+    r"(-m deepfake\.\w+|\b0\d[a-z]?-\w+\.py|\bbenchmarks/\w+\.py|\brun\.sh"
     r"|\brecipes/\w+\.sh|\bcluster/\w+/submit\.sh)(?=\s|$)(.*)"
 )
 STOPS = re.compile(r"\s#|\s--\s|&&|[|;]")  # what follows them is no option of the command
-SLOW_TO_START = ("benchmarks/", "-m ")  # some of them load TensorFlow or matplotlib before their help
 README_LINES = 200
 
 
@@ -55,10 +53,10 @@ for page in PAGES:
         OPTIONS[command] |= options
 
 
-def call(command: str) -> list[str]:
+def help_of(command: str) -> subprocess.CompletedProcess:
     if command.split()[0].endswith(".sh"):
-        return ["bash", command]
-    return [sys.executable, *command.split()]
+        return subprocess.run(["bash", command, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return Script(*command.split(), "--help", cwd=ROOT).ended(timeout=120)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -74,14 +72,10 @@ def test_links_of_a_page_lead_somewhere(page):
 
 @pytest.mark.parametrize(
     "command",
-    [
-        pytest.param(command, marks=pytest.mark.slow if command.startswith(SLOW_TO_START) else ())
-        for command, options in sorted(OPTIONS.items())
-        if options
-    ],
+    [command for command, options in sorted(OPTIONS.items()) if options],
 )
 def test_options_that_pages_show_are_in_the_help_of_the_command(command):
-    shown = subprocess.run([*call(command), "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    shown = help_of(command)
     assert shown.returncode == 0, shown.stderr
     assert OPTIONS[command] <= set(re.findall(r"--[\w-]+", shown.stdout))
 

@@ -1,7 +1,6 @@
 """Crops that someone else made: a folder of images, or one, for each video, and tables that say what the videos are."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Container
 from dataclasses import replace
@@ -12,6 +11,7 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import read_json
 from deepfake.core.labels import LABEL_NAMES
 from deepfake.core.messages import log
+from deepfake.core.naming import is_crop
 from deepfake.datasets.listing import read_columns, walk
 from deepfake.datasets.tables import columns_of, metadata_records, read_csv_records
 from deepfake.datasets.video import (
@@ -45,8 +45,7 @@ def _is_table(name: str) -> bool:
 
 def _is_of_a_step(folder: Path, names: list[str]) -> bool:
     """Whether the images in a folder are the frames of step 00 or the crops of step 01a."""
-    crop = re.compile(rf"{re.escape(folder.parent.name)}-\d{{3,}}-\d{{2,}}\.png")
-    return "frames.json" in names or any(map(crop.fullmatch, names))
+    return "frames.json" in names or any(is_crop(name, folder.parent.name) for name in names)
 
 
 def read_face_folders(videos_dir: Path) -> list[Video]:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
 from deepfake.core.messages import log
+from deepfake.core.naming import is_crop, is_frame
 from deepfake.datasets.listing import find_images, find_videos, subfolders, walk
 from deepfake.datasets.name_ties import tie_by_names
 from deepfake.datasets.video import (
@@ -23,9 +24,6 @@ from deepfake.datasets.video import (
     to_videos,
 )
 
-# what step 01a calls its crops (as `faces.records`, which comes after this room), and step 00 its frames
-OUR_CROP = re.compile(r".+-\d{3,}-\d{2,}\.png")
-OUR_IMAGE = re.compile(r".+-\d{3,}(-\d{2,})?\.png")
 NOT_READ = (".heic", ".heif", ".hif", ".avif")  # images that a scan reads, and OpenCV does not
 
 # so few folders of real images are perhaps no videos
@@ -92,7 +90,7 @@ def read_folders(videos_dir: Path) -> list[Video]:
     """
     folders = find_label_folders(videos_dir)
     found = [path.name for folder in folders for path in find_images(folder.path)]
-    if images := [name for name in found if not OUR_IMAGE.fullmatch(name)]:  # but not the frames and crops of steps
+    if images := [name for name in found if not (is_frame(name) or is_crop(name))]:
         log.info(f"{videos_dir}: images beside the videos, left out: {len(images)}, such as {images[0]}")
     return _read_label_folders(videos_dir, folders, find_videos)
 
@@ -115,7 +113,7 @@ def read_images(videos_dir: Path) -> list[Video]:
 
     def find(folder: Path) -> list[Path]:
         images = find_images(folder)
-        if images and all(OUR_CROP.fullmatch(path.name) for path in images):
+        if images and all(is_crop(path.name) for path in images):
             if not _is_read(folder, folders):
                 return []
             raise UserError(f"{folder}: holds crops that step 02 has sorted; give step 03 that folder, as --split-dir")

@@ -164,7 +164,7 @@ def folders_and_name(file: str) -> tuple[str, ...]:
     return *PurePosixPath(file).parent.parts, bare_name(file)
 
 
-def to_videos(records: Iterable[Record], parts: Parts = folders_and_name) -> list[Video]:
+def to_videos(records: Iterable[Record]) -> list[Video]:
     """Give the videos of a dataset their ids, and their originals' ids; sorted by id.
 
     An original that is not listed is still one and the same for all its fakes: its name without folders and suffix.
@@ -173,18 +173,17 @@ def to_videos(records: Iterable[Record], parts: Parts = folders_and_name) -> lis
         UserError: two files would share an id, or an original can be one of several.
     """
     records = list(records)
-    ids = unique_ids([record.file for record in records], parts)
+    ids = unique_ids([record.file for record in records])
     by_name: dict[str, list[str]] = defaultdict(list)
     for file in ids:
-        names = {parts(file)[-1], parts(file)[-1].casefold()}
-        for name in names:
+        for name in {bare_name(file), bare_name(file).casefold()}:
             by_name[name].append(file)
 
     def original_id(record: Record) -> str | None:
         if not record.original:
             return None
         name = record.original.replace("\\", "/")
-        bare = parts(name)[-1]
+        bare = bare_name(name)
         exact = [file for file in (f"{record.part}/{name}", name) if file in ids]
         near = [file for file in by_name.get(bare, ()) if record.part and file.startswith(f"{record.part}/")]
         found = exact[:1] or near or by_name.get(bare, []) or by_name.get(bare.casefold(), [])

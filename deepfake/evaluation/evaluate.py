@@ -25,8 +25,7 @@ from deepfake.models.model import frames_of, predict
 from deepfake.models.runtime import keras
 from deepfake.split.assign import SHARES
 from deepfake.split.manifest import Entry, read_manifest
-from deepfake.split.record import read_address
-from deepfake.split.table_reader import find_places
+from deepfake.split.store import CropStore
 
 CROPS_AT_A_TIME = 64
 
@@ -43,7 +42,7 @@ class Calibration:
 
 
 def read_sets(
-    split_dir: Path,
+    store: CropStore,
     splits: tuple[str, ...] = tuple(SHARES),
     left_out: str | None = None,
     needed: tuple[int, ...] = (FAKE, REAL),
@@ -56,7 +55,7 @@ def read_sets(
     Raises:
         UserError: step 02 has not been run, a set lacks a label, no fake is of the method, or a crop is gone.
     """
-    manifest, listed = split_dir / "manifest.csv", read_manifest(split_dir)
+    manifest, listed = store.folder / "manifest.csv", read_manifest(store.folder)
     entries = listed
     if left_out is not None:
         methods = sorted({entry.method for entry in listed} - {""})
@@ -71,19 +70,8 @@ def read_sets(
         lacking = [LABEL_NAMES[label] for label in wanted if label not in {entry.label for entry in members}]
         if lacking:
             raise UserError(f"{manifest}: {split} has no {' and no '.join(lacking)} crops{_remedy(listed, left_out)}")
-    _check_there(sets, split_dir)
+    store.check(entry for members in sets.values() for entry in members)  # now rather than after hours of training
     return sets
-
-
-def _check_there(sets: dict[str, list[Entry]], split_dir: Path) -> None:
-    """Raise a UserError if a crop is gone: better known now than after hours of training."""
-    entries = [entry for members in sets.values() for entry in members]
-    if address := read_address(split_dir):
-        find_places(address, ((entry.video, entry.frame, entry.face) for entry in entries))
-        return
-    for entry in entries:
-        if not (file := split_dir / entry.split / entry.file).is_file():
-            raise UserError(f"{file}: listed in manifest.csv but not there; run step 02 again")
 
 
 def _remedy(listed: list[Entry], left_out: str | None) -> str:
@@ -105,7 +93,7 @@ def count_labels(entries: list[Entry]) -> dict[str, int]:
 def calibrate(
     model: keras.Model,
     entries: list[Entry],
-    split_dir: Path,
+    store: CropStore,
     info: ModelInfo,
     fitted_temperature: bool = True,
     fitted_threshold: bool = False,
@@ -117,7 +105,7 @@ def calibrate(
     Raises:
         UserError: a crop cannot be read.
     """
-    raw = raw_predictions(model, entries, split_dir, quiet=quiet, scratch=scratch)
+    raw = raw_predictions(model, entries, store, quiet=quiet, scratch=scratch)
     return fit_rules(judged(entries, frames_of(model)), raw, info, fitted_temperature, fitted_threshold)
 
 
@@ -144,27 +132,27 @@ def fit_rules(
 def raw_predictions(
     model: keras.Model,
     entries: list[Entry],
-    split_dir: Path,
+    store: CropStore,
     info: ModelInfo = UNKNOWN,
     quiet: bool = False,
     scratch: Path = Path(),
 ) -> np.ndarray:
     """p_real of N crops, or of their `judged` sequences, as the model gives it: N float64.
 
-    `info` says what the model takes and gives. `scratch` is a folder for what crops of a table take on the disk.
+    `info` says what the model takes and gives. `scratch` is a folder for a cache that is needed.
 
     Raises:
         UserError: a crop cannot be read.
     """
-    crops = crops_for(model, entries, split_dir)
-    kind = "auto" if crops.address else "none"  # files are read once anyway, as they are needed
-    with readable_crops(split_dir), cached(crops, kind, scratch / f".{entries[0].split}.cache", quiet) as crops:
+    crops = crops_for(model, entries, store)
+    kind = "none" if store.in_any_order else "auto"  # each crop is read once anyway
+    with readable_crops(store), cached(crops, kind, scratch / f".{entries[0].split}.cache", quiet) as crops:
         return judge(model, crops, info, quiet)
 
 
-def crops_for(model: keras.Model, entries: list[Entry], split_dir: Path) -> CropSet:
+def crops_for(model: keras.Model, entries: list[Entry], store: CropStore) -> CropSet:
     """The crops of some entries as a model takes them: at its size, and in sequences if it judges those."""
-    return crop_set(entries, split_dir, model.input_shape[-2] or IMAGE_SIZE, frames_of(model))
+    return crop_set(entries, store, model.input_shape[-2] or IMAGE_SIZE, frames_of(model))
 
 
 def judge(model: keras.Model, crops: CropSet, info: ModelInfo = UNKNOWN, quiet: bool = False) -> np.ndarray:
@@ -177,7 +165,7 @@ def report_test(
     step: str,
     model: keras.Model,
     entries: list[Entry],
-    split_dir: Path,
+    store: CropStore,
     out_dir: Path,
     info: ModelInfo,
     quiet: bool = False,
@@ -190,7 +178,7 @@ def report_test(
     Raises:
         UserError: a crop cannot be read.
     """
-    raw = raw_predictions(model, entries, split_dir, info, quiet, scratch=out_dir)
+    raw = raw_predictions(model, entries, store, info, quiet, scratch=out_dir)
     entries = judged(entries, frames_of(model))
     p_real = apply_temperature(raw, info.temperature)
     write_predictions(entries, p_real, out_dir, info, model_path)

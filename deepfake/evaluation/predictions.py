@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfake.core.files import digest_of, read_json, whole_file, write_json
+from deepfake.core.naming import file_in_set
 from deepfake.models.info import UNKNOWN, ModelInfo, as_model_info, read_model_info
 from deepfake.split.manifest import Entry
 
@@ -27,6 +28,24 @@ COLUMNS = {
     "face": pa.int32(),
     "person": pa.string(),
 }
+
+
+@dataclass(frozen=True)
+class JudgedCrop:
+    """A crop of a test video and the p_real that counts for it: its own, or that of the sequence that it is in."""
+
+    video: str
+    label: int
+    frame: int
+    face: int
+    person: str
+    p_real: float
+    split: str = "test"
+
+    @property
+    def file(self) -> str:
+        """Its path below the test set's folder."""
+        return file_in_set(self.label, self.video, self.frame, self.face)
 
 
 def write_predictions(

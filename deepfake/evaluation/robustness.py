@@ -24,6 +24,7 @@ from deepfake.models.info import IMAGE_SIZE, UNKNOWN, ModelInfo
 from deepfake.models.model import frames_of
 from deepfake.models.runtime import keras
 from deepfake.split.manifest import Entry
+from deepfake.split.store import CropStore
 
 # a test set is read into memory and judged for every level, so of a larger one whole videos are left out
 MOST_CROPS = 20_000
@@ -118,7 +119,7 @@ def measure_robustness(
 def report_robustness(
     model: keras.Model,
     entries: Sequence[Entry],
-    split_dir: Path,
+    store: CropStore,
     out_dir: Path,
     info: ModelInfo = UNKNOWN,
     quiet: bool = False,
@@ -135,8 +136,8 @@ def report_robustness(
     def p_real(crops: CropSet) -> np.ndarray:
         return apply_temperature(judge(model, crops, info, quiet=True), info.temperature)
 
-    crops, groups = crops_for(model, chosen, split_dir), [entry.group for entry in judged(chosen, frames_of(model))]
-    with readable_crops(split_dir), cached(crops, "memory", out_dir / ".robustness.cache", quiet) as crops:
+    crops, groups = crops_for(model, chosen, store), [entry.group for entry in judged(chosen, frames_of(model))]
+    with readable_crops(store), cached(crops, "memory", out_dir / ".robustness.cache", quiet) as crops:
         undamaged, results = measure_robustness(crops, groups, p_real, quiet=quiet)
     columns = ["kind", "level", "video_auc", "video_auc_low", "video_auc_high", "frame_auc"]
     write_csv(out_dir / "robustness.csv", columns, map(_row, [undamaged, *results]))

@@ -3,14 +3,14 @@
 import dataclasses
 from pathlib import Path
 
-from deepfake.core.crop_rule import difference
+from deepfake.core.crop_rule import CropRule, difference
 from deepfake.core.decision import THRESHOLD
 from deepfake.core.messages import log
 from deepfake.evaluation.evaluate import read_sets, report_test
 from deepfake.evaluation.robustness import report_robustness
-from deepfake.models.info import NOTHING, SAMPLE_ONLY, Given, ModelInfo, info_beside
+from deepfake.models.info import NOTHING, SAMPLE_ONLY, Given, info_beside
 from deepfake.models.model import knows_sample_only, load_model
-from deepfake.split.record import read_record
+from deepfake.split.store import open_store
 
 
 def load_and_predict(
@@ -29,27 +29,27 @@ def load_and_predict(
     Raises:
         UserError: the model cannot be loaded, step 02 has not been run, or a crop cannot be read.
     """
-    entries = read_sets(split_dir, ("test",))["test"]
+    store = open_store(split_dir)
+    entries = read_sets(store, ("test",))["test"]
     out_dir.mkdir(parents=True, exist_ok=True)
     model = load_model(model_path)
     info_path, info = model_path.with_suffix(".json"), info_beside(model_path, given)
     info = dataclasses.replace(info, sample_only=info.sample_only or knows_sample_only(model))
-    _tell_of_other_crops(info, split_dir)
+    _tell_of_other_crops(info.crop_rule, store.rule)
     if not calibrated:
         # threshold and bands were fitted on calibrated numbers
         info = dataclasses.replace(info, temperature=1.0, threshold=THRESHOLD, bands={})
     elif not info_path.is_file():
         log.info(f"03a: {info_path.name} is not beside the model, so its numbers are taken as they are")
-    report_test("03a", model, entries, split_dir, out_dir, info, quiet, model_path)
+    report_test("03a", model, entries, store, out_dir, info, quiet, model_path)
     if robustness:
-        report_robustness(model, entries, split_dir, out_dir, info, quiet)
+        report_robustness(model, entries, store, out_dir, info, quiet)
     if info.sample_only:
         log.info(f"03a: {SAMPLE_ONLY}")
     return 0
 
 
-def _tell_of_other_crops(info: ModelInfo, split_dir: Path) -> None:
+def _tell_of_other_crops(own: CropRule | None, given: CropRule | None) -> None:
     """Say where the crops of a split are cut otherwise than those that a model was trained on."""
-    own, given = info.crop_rule, read_record(split_dir).rule
     if own and given and own != given:
         log.warning(f"03a: warning: these crops are not cut as the model's: {difference(given, own)}")

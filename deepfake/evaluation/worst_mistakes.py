@@ -1,6 +1,6 @@
 """A picture of the worst mistakes: the videos that were judged most wrong, with crops and what each was taken for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from deepfake.core.decision import THRESHOLD, is_real
-from deepfake.core.errors import VideoError
+from deepfake.core.errors import UserError, VideoError
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.evaluation.plots import INK, LABEL_COLOURS, save
-from deepfake.faces.records import parse_crop_name
+from deepfake.evaluation.predictions import JudgedCrop
 from deepfake.frames.png import decode_png
-from deepfake.split.table_reader import read_crops
+from deepfake.split.store import CropStore
 
 MOST_VIDEOS = 12
 MOST_CROPS = 8  # of a video
 LONGEST_ID = 26
 TEXT_WIDTH, TILE, HEAD = 2.6, 1.1, 0.16  # inches
-
-Prediction = tuple[str, float]
 
 
 def most_wrong(verdicts: pd.DataFrame) -> list[str]:
@@ -48,22 +46,25 @@ def _wrong(verdicts: pd.DataFrame) -> pd.Series:
 
 def draw_errors(
     verdicts: pd.DataFrame,
-    predictions: Iterable[Prediction],
-    split_dir: Path,
+    judged: Sequence[JudgedCrop],
+    store: CropStore,
     path: Path,
     threshold: float = THRESHOLD,
 ) -> None:
     """Draw the videos of `most_wrong`, a row each: what is known of it, and some crops with the p_real of each below.
 
-    `verdicts` as there, with a column method, which may hold None; `predictions` are the crops of those videos, as
-    `real/<id>-FFF-NN.png` below `split_dir/test`, each with its p_real. A crop that is missing leaves its place empty.
+    `verdicts` as there, with a column method, which may hold None; `judged` are the crops of those videos, which are
+    in the `store`. A crop that is missing leaves its place empty.
+
+    Raises:
+        UserError: they cannot be read, or all are missing.
     """
     rows = _worst(verdicts)
-    crops: dict[str, list[Prediction]] = {video: [] for video in rows["video"]}
-    for file, p_real in sorted(predictions):
-        crops.get(parse_crop_name(Path(file).name)[0], []).append((file, p_real))
+    crops: dict[str, list[JudgedCrop]] = {video: [] for video in rows["video"]}
+    for crop in sorted(judged, key=lambda crop: crop.file):
+        crops.get(crop.video, []).append(crop)
     shown = [_spread(crops[video]) for video in rows["video"]]
-    images = _read_images(split_dir, [crop[0] for line in shown for crop in line if crop])
+    images = _read_images(store, [crop for line in shown for crop in line if crop])
     figure, axes = _grid(len(rows))
     above = 1 + HEAD / figure.get_figheight()
     figure.text(0, above, _title(verdicts), va="bottom", weight="bold", fontsize=13)
@@ -76,12 +77,14 @@ def draw_errors(
     save(figure, path)
 
 
-def _read_images(split_dir: Path, files: Sequence[str]) -> dict[str, np.ndarray]:
-    """The images among some files of the test set, H x W x 3 uint8 RGB each; without those that cannot be read."""
+def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCrop, np.ndarray]:
+    """The pixels of some crops, H x W x 3 uint8 RGB each; without those that cannot be read."""
     images = {}
-    for number, png in read_crops(split_dir, [f"test/{file}" for file in files]):
+    for number, png in store.read(crops):
         with suppress(VideoError):
-            images[files[number]] = decode_png(png, files[number], step="02")
+            images[crops[number]] = decode_png(png, crops[number].file)
+    if crops and not images:
+        raise UserError(f"{store}: holds none of the crops; give --manifest in the folder that does")
     return images
 
 
@@ -106,7 +109,7 @@ def _title(verdicts: pd.DataFrame) -> str:
     return f"{wrong} of {total} test videos judged wrong{shown}"
 
 
-def _spread(crops: Sequence[Prediction]) -> list[Prediction | None]:
+def _spread(crops: Sequence[JudgedCrop]) -> list[JudgedCrop | None]:
     """MOST_CROPS of a video's crops, evenly over its frames, or all and None for the rest."""
     numbers = np.linspace(0, len(crops) - 1, min(MOST_CROPS, len(crops))).round().astype(int)
     return [crops[number] for number in numbers] + [None] * (MOST_CROPS - len(numbers))
@@ -132,18 +135,17 @@ def _shortened(id: str) -> str:
     return id if len(id) <= LONGEST_ID else f"{id[:half]}…{id[-half:]}"
 
 
-def _draw_crop(axes: Axes, crop: Prediction | None, images: dict[str, np.ndarray], threshold: float) -> None:
+def _draw_crop(axes: Axes, crop: JudgedCrop | None, images: dict[JudgedCrop, np.ndarray], threshold: float) -> None:
     if crop is None:
         axes.axis("off")
         return
-    file, p_real = crop
-    colour = LABEL_COLOURS[int(is_real(p_real, threshold))]
-    if (image := images.get(file)) is not None:
+    colour = LABEL_COLOURS[int(is_real(crop.p_real, threshold))]
+    if (image := images.get(crop)) is not None:
         # all as high as wide, so that the rows are even
         axes.imshow(image, extent=_extent(*image.shape[:2]), interpolation="antialiased")
     axes.set(xticks=[], yticks=[], xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), box_aspect=1, facecolor="#f3f5f7")
     axes.grid(visible=False)
-    axes.set_xlabel(f"{p_real:.2f}", color=colour, fontsize=9, labelpad=3)
+    axes.set_xlabel(f"{crop.p_real:.2f}", color=colour, fontsize=9, labelpad=3)
     for side in axes.spines.values():
         side.set(edgecolor=colour, linewidth=2)
 

@@ -39,7 +39,7 @@ def read_tile(video: Video, work_dir: Path) -> Tile:
     """
     folder = work_dir / video.id
     recorded = read_faces_json(folder)
-    faces = [face for face in recorded.faces if face["file"].endswith("-00.png")]
+    faces = [face for face in recorded.faces if face["face"] == 0]
     if not faces:
         raise VideoError("no face")
     face = faces[len(faces) // 2]

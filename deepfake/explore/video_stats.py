@@ -23,7 +23,8 @@ from deepfake.faces.people import count_people
 from deepfake.faces.records import read_faces_json
 from deepfake.faces.table import hint_at_table
 from deepfake.frames.png import read_png
-from deepfake.split.crops import Crops, decode, find_crops
+from deepfake.split.crops import Crops, decode
+from deepfake.split.sources import ImageSource, find_crops
 
 # crops of a video that are opened, so that 10,000 videos take minutes; their number does not change a mean by much
 CROPS_READ = 4
@@ -172,7 +173,7 @@ def look_at_all(
     with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV decodes outside Python's lock
         looked: Iterable[Facts] = pool.map(partial(look_at, work_dir=work_dir), videos)
         if crops_of_others:  # one by one: `decode` turns the whole process's standard error away
-            looked = map(look_at_crops, find_crops(videos, work_dir, "faces", "source", crops_of_others))
+            looked = map(look_at_crops, find_crops(videos, ImageSource(work_dir), "source"))
         bar = cli.progress(looked, quiet, desc="looking", total=len(videos), unit="video", leave=False)
         rows = [asdict(facts) for facts in bar]
     facts = pd.DataFrame(rows, columns=[field.name for field in fields(Facts)])

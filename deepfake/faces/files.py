@@ -11,10 +11,11 @@ import numpy as np
 from deepfake.core.crop_rule import FRAMES_PER_VIDEO, CropRule, recorded_rule
 from deepfake.core.errors import UserError
 from deepfake.core.files import check_replaceable, whole_folder, write_json
+from deepfake.core.naming import is_crop
 from deepfake.datasets.registry import read_videos
 from deepfake.datasets.video import Video
 from deepfake.faces.crop import mark
-from deepfake.faces.records import add_people, content_of, is_crop, landmarks_in_crop, read_faces_json, why_no_crop
+from deepfake.faces.records import add_people, content_of, landmarks_in_crop, read_faces_json, why_no_crop
 from deepfake.frames.decoding import Frame
 from deepfake.frames.files import Taken, folder_of, read_done, read_frames_json, read_whole, remove_crops
 from deepfake.frames.png import png_of, read_png, write_png

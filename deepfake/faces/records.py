@@ -1,4 +1,4 @@
-"""What is known of the crops of a video on disk: their names, and faces.json, which step 01a writes beside them."""
+"""faces.json, which step 01a writes beside the crops of a video: what is known of each."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from deepfake.core.crop_rule import CropRule, as_json, recorded_rule
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import read_json
+from deepfake.core.naming import crop_name, parse_crop_name
 from deepfake.faces.crop import LANDMARKS, Point, points_in_crop
-from deepfake.frames.files import frame_name
 from deepfake.frames.read import VideoFile
 
 if TYPE_CHECKING:
@@ -27,29 +27,6 @@ class Recorded:
     turned: int
     faces: list[dict]
     left_out: list[dict]
-
-
-def crop_name(id: str, frame: int, face: int) -> str:
-    """What the crop of a face of a frame is called, `<id>-FFF-NN.png`."""
-    return f"{frame_name(id, frame)}-{face:02d}.png"
-
-
-def parse_crop_name(name: str) -> tuple[str, int, int]:
-    """Video id, frame and face of a crop called `<id>-FFF-NN.png`; an id may hold dashes.
-
-    Raises:
-        ValueError: the name is of another form.
-    """
-    id, frame, face = name.removesuffix(".png").rsplit("-", 2)
-    return id, int(frame), int(face)
-
-
-def is_crop(name: str) -> bool:
-    """Whether a file's name is that of a crop."""
-    try:
-        return name.endswith(".png") and "/" not in name and parse_crop_name(name) is not None
-    except ValueError:
-        return False
 
 
 def content_of(id: str, source: VideoFile, rule: CropRule, look: "Look") -> dict:
@@ -142,7 +119,7 @@ def add_people(records: Sequence[dict]) -> list[dict]:
     # imported here, since sorting and training need the rest of this module without scipy
     from deepfake.faces.people import join_people
 
-    numbers = [parse_crop_name(record["file"])[1] for record in records]
+    numbers = [_in_todays_form(record)["frame"] for record in records]
     frames = [
         [record for at, record in zip(numbers, records, strict=True) if at == number]
         for number in range(max(numbers, default=-1) + 1)

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from deepfake.core.crop_rule import recorded_rule
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import read_json, write_json
+from deepfake.core.naming import frame_name, is_crop, is_frame
 from deepfake.datasets.registry import read_videos
 from deepfake.datasets.video import Video
 from deepfake.frames.decoding import turn
@@ -86,11 +86,6 @@ def folder_of(id: str, work_dir: Path) -> Path:
     return folder
 
 
-def frame_name(id: str, number: int) -> str:
-    """The file name of a video's frame, without its suffix; `number` counts the frames that were taken."""
-    return f"{id}-{number:03d}"
-
-
 def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwrite: bool = False) -> Outcome:
     """Write k frames of a video and its frames.json into `work_dir/<id>/`, unless they are there.
 
@@ -114,7 +109,7 @@ def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwr
     source, frames = take_frames(video, videos_dir, k, keep_bytes=0)
     files = []
     for number, frame in enumerate(frames):
-        files.append(FrameFile(f"{frame_name(video.id, number)}.png", frame.index, frame.time, frame.scale))
+        files.append(FrameFile(frame_name(video.id, number), frame.index, frame.time, frame.scale))
         folder.mkdir(parents=True, exist_ok=True)
         write_png(folder / files[-1].file, frame.image)
     taken = [asdict(file) for file in files]
@@ -126,19 +121,16 @@ def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwr
 def remove_frames(id: str, folder: Path) -> None:
     """Remove a video's frames and frames.json; no file of another name."""
     (folder / "frames.json").unlink(missing_ok=True)
-    _remove_numbered(folder.glob("*.png"), rf"{re.escape(id)}-\d{{3,}}\.png")
+    for path in folder.glob("*.png"):
+        if is_frame(path.name, id):
+            path.unlink()
 
 
 def remove_crops(id: str, folder: Path) -> None:
     """Remove a video's crops and faces.json; no file of another name."""
     (folder / "faces.json").unlink(missing_ok=True)
-    crops = [*folder.glob("faces/*.png"), *folder.glob("marked_faces/*.png")]
-    _remove_numbered(crops, rf"{re.escape(id)}-\d{{3,}}-\d{{2,}}\.png")
-
-
-def _remove_numbered(paths: Iterable[Path], pattern: str) -> None:
-    for path in paths:
-        if re.fullmatch(pattern, path.name):
+    for path in (*folder.glob("faces/*.png"), *folder.glob("marked_faces/*.png")):
+        if is_crop(path.name, id):
             path.unlink()
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from deepfake.models.runtime import keras, tf
 
-GREY = tf.constant([0.299, 0.587, 0.114])  # ITU-R BT.601, as JPEG
+GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG
 # to brightness and two axes of colour, about which hue turns (the YIQ of NTSC)
-TO_YIQ = tf.constant([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float32)
 
 BLUR_RADIUS = 4  # pixels
 

@@ -67,7 +67,7 @@ def _crops_of(crops: CropSet, indices: tf.data.Dataset, batch_size: int) -> tf.d
 
 def features_of(encoder: keras.Model, crops: CropSet) -> CropSet:
     """The same items of what a model (B x S x S x 3 to B x F) makes of each of their crops, computed once."""
-    count = len(crops.paths)
+    count = len(crops.entries)
     single = replace(crops, labels=np.zeros((count, 1), np.float32), places=None)
     features = encoder.predict(crop_batches(single, batch_size=64), verbose=0)
     return replace(crops, pixels=features, points=np.zeros((count, 5, 2), np.float32))

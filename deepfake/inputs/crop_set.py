@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,11 @@ import numpy as np
 from deepfake.core.cli import progress
 from deepfake.core.errors import UserError
 from deepfake.faces.crop import TYPICAL_LANDMARKS
-from deepfake.faces.records import parse_crop_name
 from deepfake.inputs.sequences import join_sequences, places
 from deepfake.models.runtime import tf
 from deepfake.split.manifest import Entry
-from deepfake.split.record import read_address
-from deepfake.split.table_reader import READ_AT_ONCE, find_places, read_places
+from deepfake.split.store import CropStore, FolderStore
+from deepfake.split.table_reader import READ_AT_ONCE
 
 # decoded crops of a set are cached in memory up to this many bytes, and else on the disk while it keeps as much free
 MEMORY_BYTES = 4 << 30
@@ -29,14 +28,14 @@ MEMORY_BYTES = 4 << 30
 class CropSet:
     """N items with their labels (N x 1 float32) and video ids, made of M crops: a crop each, or a sequence.
 
-    Of the crops, the paths and the landmarks in pixels of the file (M x 5 x 2, nan: unknown). Where they are in a table
-    at `address`, the paths only name them, and they can be read once they are cached. `places` tells which crops a
-    sequence is made of (N x T, NO_CROP for none). Where they are cached, `pixels` holds the crops decoded (M x S x S x
-    3 uint8), or the features that a backbone gives for them (M x F float32), and `points` the landmarks in shares of
-    the crop's sides (M x 5 x 2 float32).
+    Of the crops, the entries, which are in the `store`, and the landmarks in pixels of the file (M x 5 x 2, nan:
+    unknown). `places` tells which crops a sequence is made of (N x T, NO_CROP for none). Where they are cached,
+    `pixels` holds the crops decoded (M x S x S x 3 uint8), or the features that a backbone gives for them (M x F
+    float32), and `points` the landmarks in shares of the crop's sides (M x 5 x 2 float32).
     """
 
-    paths: list[str]
+    store: CropStore
+    entries: list[Entry]
     labels: np.ndarray
     videos: np.ndarray
     landmarks: np.ndarray
@@ -44,7 +43,6 @@ class CropSet:
     pixels: np.ndarray | None = None
     points: np.ndarray | None = None
     places: np.ndarray | None = None
-    address: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -75,7 +73,7 @@ def _decode(data: tf.Tensor, landmarks: tf.Tensor, image_size: int) -> tuple[tf.
     return resize_crop(image, image_size), points
 
 
-def crop_set(entries: Sequence[Entry], split_dir: Path, image_size: int, frames: int | None = None) -> CropSet:
+def crop_set(entries: Sequence[Entry], store: CropStore, image_size: int, frames: int | None = None) -> CropSet:
     """The crops that manifest entries name, or sequences of `frames` of them; none is read yet.
 
     Raises:
@@ -84,23 +82,23 @@ def crop_set(entries: Sequence[Entry], split_dir: Path, image_size: int, frames:
     sequences = join_sequences(entries, frames) if frames else [[entry] for entry in entries]
     crops = [entry for sequence in sequences for entry in sequence]
     return CropSet(
-        paths=[str(split_dir / entry.split / entry.file) for entry in crops],
+        store=store,
+        entries=crops,
         labels=np.array([[sequence[0].label] for sequence in sequences], np.float32),
         videos=np.array([sequence[0].video for sequence in sequences]),
-        landmarks=np.array([_landmarks(entry, split_dir) for entry in crops]),
+        landmarks=np.array([_landmarks(entry, store) for entry in crops]),
         image_size=image_size,
         places=places(sequences, frames) if frames else None,
-        address=read_address(split_dir),
     )
 
 
-def _landmarks(entry: Entry, split_dir: Path) -> np.ndarray:
+def _landmarks(entry: Entry, store: CropStore) -> np.ndarray:
     if not entry.landmarks:
         return np.full((5, 2), np.nan, np.float32)
     try:
         return np.array(json.loads(entry.landmarks), np.float32).reshape(5, 2)
     except (ValueError, TypeError):
-        where = f"{split_dir / 'manifest.csv'}: the landmarks of {entry.split}/{entry.file}"
+        where = f"{store.folder / 'manifest.csv'}: the landmarks of {entry.split}/{entry.file}"
         raise UserError(f"{where} are not what step 02 writes; run it again") from None
 
 
@@ -116,14 +114,14 @@ def choose_cache(crops: int, image_size: int, folder: Path) -> str:
 def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterator[CropSet]:
     """Decode the crops once, into memory or into a file on the disk, which is removed at the end.
 
-    `kind` is auto, memory, disk or none; crops in a table, which can only be read in its own order, need a cache.
+    `kind` is auto, memory, disk or none; crops that cannot be read in any order need a cache.
 
     Raises:
-        UserError: a crop cannot be read, or there is no room for the cache of a table.
+        UserError: a crop cannot be read, or there is no room for a cache that is needed.
     """
-    count = len(crops.paths)
+    count = len(crops.entries)
     chosen = choose_cache(count, crops.image_size, file.parent) if kind == "auto" else kind
-    if chosen == "none" and crops.address:
+    if chosen == "none" and not crops.store.in_any_order:
         raise _no_cache(crops, kind, file.parent)
     if chosen == "none":
         yield crops
@@ -136,7 +134,7 @@ def cached(crops: CropSet, kind: str, file: Path, quiet: bool = False) -> Iterat
             for numbers, images, landmarks in _all_decoded(crops):
                 pixels[numbers], points[numbers] = images, landmarks
                 bar.update(len(numbers))
-        yield CropSet(**vars(crops) | {"pixels": pixels, "points": points})
+        yield replace(crops, pixels=pixels, points=points)
     finally:
         file.unlink(missing_ok=True)
 
@@ -150,10 +148,8 @@ def _on_disk(file: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 def _no_cache(crops: CropSet, kind: str, folder: Path) -> UserError:
     if kind == "none":
-        return UserError(
-            f"{crops.address}: crops in Parquet are read in one pass, into a cache; leave --cache none out"
-        )
-    needed = len(crops.paths) * crops.image_size**2 * 3 / 1e9
+        return UserError(f"{crops.store}: crops in Parquet are read in one pass, into a cache; leave --cache none out")
+    needed = len(crops.entries) * crops.image_size**2 * 3 / 1e9
     return UserError(
         f"{folder}: has no room for {needed:,.0f} GB of decoded crops, and as much left free; give another --out-dir"
     )
@@ -161,9 +157,9 @@ def _no_cache(crops: CropSet, kind: str, folder: Path) -> UserError:
 
 def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """All crops, some at a time: their numbers (B), pixels (B x S x S x 3), and landmarks in shares (B x 5 x 2)."""
-    address = crops.address
-    if not address:
-        numbers = tf.data.Dataset.range(len(crops.paths))
+    store = crops.store
+    if isinstance(store, FolderStore):  # TensorFlow itself reads files, several at once
+        numbers = tf.data.Dataset.range(len(crops.entries))
         yield from (
             tf.data.Dataset.zip((numbers, decoded(crops, numbers)))
             .map(lambda n, read: (n, *read))
@@ -172,11 +168,10 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
         )
         return
     landmarks, failures = tf.constant(crops.landmarks), []
-    places = find_places(address, (parse_crop_name(Path(path).name) for path in crops.paths))
 
     def read() -> Iterator[tuple[np.ndarray, list[bytes]]]:
         try:
-            yield from read_places(places, address)
+            yield from store.read_some_at_a_time(crops.entries)
         except UserError as error:  # TensorFlow would turn it into one of its own
             failures.append(error)
 
@@ -190,13 +185,16 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
 
 def decoded(crops: CropSet, indices: np.ndarray | tf.data.Dataset) -> tf.data.Dataset:
     """The crops of some indices, one by one, with their landmarks in shares, from their files."""
-    paths, landmarks = tf.constant(crops.paths), tf.constant(crops.landmarks)
+    if not isinstance(crops.store, FolderStore):
+        raise ValueError("crops in a table are no files")
+    paths = tf.constant([str(crops.store.path_of(entry)) for entry in crops.entries])
+    landmarks = tf.constant(crops.landmarks)
     indices = tf.data.Dataset.from_tensor_slices(indices) if isinstance(indices, np.ndarray) else indices
     return indices.map(lambda n: _decode(tf.io.read_file(paths[n]), landmarks[n], crops.image_size), tf.data.AUTOTUNE)
 
 
 @contextmanager
-def readable_crops(split_dir: Path) -> Iterator[None]:
+def readable_crops(store: CropStore) -> Iterator[None]:
     """Turn TensorFlow's error about an image into a UserError."""
     try:
         yield
@@ -204,8 +202,6 @@ def readable_crops(split_dir: Path) -> Iterator[None]:
         if "Decode" not in str(error) and "ReadFile" not in str(error):
             raise
         reason = next((line for line in error.message.splitlines() if "image" in line or "file" in line), "")
-        address = read_address(split_dir)
-        where, step = (address, "01a --crops") if address else (split_dir, "step 02")
         raise UserError(
-            f"{where}: holds a file that is not an image ({reason.strip()[:200]}); run {step} again"
+            f"{store}: holds a file that is not an image ({reason.strip()[:200]}); run {store.written_by} again"
         ) from None

@@ -13,34 +13,32 @@ from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
+from deepfake.core.naming import file_in_set
 from deepfake.faces.crop import find_landmarks
-from deepfake.faces.records import crop_name, parse_crop_name
 from deepfake.frames.png import decode_png, write_png
 from deepfake.inputs.crop_set import cached, crop_set, readable_crops
 from deepfake.inputs.self_blend import self_blend
-from deepfake.split.crops import link
 from deepfake.split.manifest import Entry, write_manifest
 from deepfake.split.prepare import is_prepared
-from deepfake.split.record import SplitRecord, read_address, read_record, write_record
-from deepfake.split.table_reader import read_crops
+from deepfake.split.store import CropStore, FolderStore, write_mark
 
 METHOD = "self-blend"
 FOLDER = "self_blended"
 
 
-def with_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = False) -> list[Entry]:
+def with_landmarks(entries: Sequence[Entry], store: CropStore, quiet: bool = False) -> list[Entry]:
     """The entries with landmarks, looked for in the crop where the manifest has none; without one, it is left out.
 
     Raises:
         UserError: as `look_for_landmarks`.
     """
-    known = [entry for entry in look_for_landmarks(entries, split_dir, quiet) if entry.landmarks]
+    known = [entry for entry in look_for_landmarks(entries, store, quiet) if entry.landmarks]
     if lost := len(entries) - len(known):
         log.info(f"03: {lost} of {len(entries)} real crops are left out: no face is found in them")
     return known
 
 
-def look_for_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = False) -> list[Entry]:
+def look_for_landmarks(entries: Sequence[Entry], store: CropStore, quiet: bool = False) -> list[Entry]:
     """The entries of real crops, with landmarks where the manifest has them or a face is found in the crop.
 
     Raises:
@@ -50,19 +48,22 @@ def look_for_landmarks(entries: Sequence[Entry], split_dir: Path, quiet: bool = 
     if not unknown:
         return list(entries)
     found = {}
-    pngs = read_crops(split_dir, _files(unknown))
-    for number, png in progress(pngs, quiet, total=len(unknown), desc="landmarks", unit="crop", leave=False):
+    for number, png in progress(
+        store.read(unknown), quiet, total=len(unknown), desc="landmarks", unit="crop", leave=False
+    ):
         file = unknown[number].file
-        found[file] = find_landmarks(_decode(png, file, split_dir))
+        found[file] = find_landmarks(_decode(png, file, store))
     lost = sum(points is None for points in found.values())
     if lost == len(entries):
-        raise UserError(f"{split_dir}: no face is found in any real crop, and self-blending needs to know where it is")
+        raise UserError(
+            f"{store.folder}: no face is found in any real crop, and self-blending needs to know where it is"
+        )
     return [
         replace(entry, landmarks=json.dumps(found[entry.file])) if found.get(entry.file) else entry for entry in entries
     ]
 
 
-def beside_fakes(entries: Sequence[Entry], split_dir: Path, quiet: bool = False) -> list[Entry]:
+def beside_fakes(entries: Sequence[Entry], store: CropStore, quiet: bool = False) -> list[Entry]:
     """A training set in which the landmarks of the real crops are known, as far as a face is found in them.
 
     The others have typical ones (`crop_set`) when a fake is made from them: left out, only reals would be fewer.
@@ -70,12 +71,12 @@ def beside_fakes(entries: Sequence[Entry], split_dir: Path, quiet: bool = False)
     Raises:
         UserError: as `look_for_landmarks`.
     """
-    real = look_for_landmarks([entry for entry in entries if entry.label == REAL], split_dir, quiet)
+    real = look_for_landmarks([entry for entry in entries if entry.label == REAL], store, quiet)
     return real + [entry for entry in entries if entry.label == FAKE]
 
 
 def blend_set(
-    entries: Sequence[Entry], split_dir: Path, folder: Path, image_size: int, seed: int, quiet: bool = False
+    entries: Sequence[Entry], store: CropStore, folder: Path, image_size: int, seed: int, quiet: bool = False
 ) -> list[Entry]:
     """Write a set of real crops, and of each a fake that is made from it, into a folder; gives its entries.
 
@@ -88,8 +89,8 @@ def blend_set(
     split, made = entries[0].split, []
     unused = folder / f".{split}.cache"
     with (
-        readable_crops(split_dir),
-        cached(crop_set(entries, split_dir, image_size), "memory", unused, quiet) as crops,
+        readable_crops(store),
+        cached(crop_set(entries, store, image_size), "memory", unused, quiet) as crops,
         whole_folder(folder / split, is_prepared) as part,
     ):
         for label in LABEL_NAMES:
@@ -99,42 +100,27 @@ def blend_set(
             fake, one = _fake_of(entry), slice(number, number + 1)
             write_png(part / fake.file, self_blend(pixels[one], points[one], (seed, number))[0])
             made += [entry, fake]
-        _copy(entries, split_dir, part)
+        store.copy(entries, part)
     return made
 
 
-def _copy(entries: Sequence[Entry], split_dir: Path, part: Path) -> None:
-    """Put crops into a set: as links where they are files, else as files."""
-    if read_address(split_dir) is None:
-        for entry in entries:
-            link(split_dir / entry.split / entry.file, part / entry.file)
-        return
-    for number, png in read_crops(split_dir, _files(entries)):
-        (part / entries[number].file).write_bytes(png)
-
-
-def _files(entries: Sequence[Entry]) -> list[str]:
-    return [f"{entry.split}/{entry.file}" for entry in entries]
-
-
 def _fake_of(entry: Entry) -> Entry:
-    _, frame, face = parse_crop_name(Path(entry.file).name)
     video = f"{entry.video}_{METHOD}"
-    file = f"{LABEL_NAMES[FAKE]}/{crop_name(video, frame, face)}"
+    file = file_in_set(FAKE, video, entry.frame, entry.face)
     return replace(entry, label=FAKE, file=file, video=video, original=entry.video, method=METHOD)
 
 
-def _decode(png: bytes, file: str, split_dir: Path) -> np.ndarray:
+def _decode(png: bytes, file: str, store: CropStore) -> np.ndarray:
     try:
         return decode_png(png, Path(file).name, step="02")
     except VideoError as error:
-        raise UserError(f"{split_dir}: {error}") from None
+        raise UserError(f"{store.folder}: {error}") from None
 
 
 def without_fakes(
-    sets: dict[str, list[Entry]], split_dir: Path, out_dir: Path, image_size: int, seed: int, quiet: bool = False
-) -> tuple[dict[str, list[Entry]], dict[str, Path]]:
-    """The sets for training on real crops alone, and the folder of each.
+    sets: dict[str, list[Entry]], store: CropStore, out_dir: Path, image_size: int, seed: int, quiet: bool = False
+) -> tuple[dict[str, list[Entry]], dict[str, CropStore]]:
+    """The sets for training on real crops alone, and where the crops of each are.
 
     Training has the real crops only; validation, and the test where there are no fakes to test on, have fakes that
     are made from theirs. Those are in `out_dir/self_blended`, with a manifest, for step 03a.
@@ -145,13 +131,13 @@ def without_fakes(
     real = {
         split: [entry for entry in entries if entry.label == REAL] for split, entries in sets.items() if split != "test"
     }
-    folders = dict.fromkeys(sets, split_dir)
+    stores, made = dict.fromkeys(sets, store), FolderStore(out_dir / FOLDER, store.rule)
     if all(entry.label == REAL for entry in sets["test"]):
         real["test"] = sets["test"]
-    real = {split: with_landmarks(entries, split_dir, quiet) for split, entries in real.items()}
+    real = {split: with_landmarks(entries, store, quiet) for split, entries in real.items()}
     for split in real.keys() - {"train"}:
-        real[split] = blend_set(real[split], split_dir, out_dir / FOLDER, image_size, seed, quiet)
-        folders[split] = out_dir / FOLDER
-    write_record(out_dir / FOLDER, SplitRecord(read_record(split_dir).rule))
-    write_manifest(out_dir / FOLDER, [entry for split in ("val", "test") for entry in real.get(split, ())])
-    return sets | real, folders
+        real[split] = blend_set(real[split], store, made.folder, image_size, seed, quiet)
+        stores[split] = made
+    write_mark(made)
+    write_manifest(made.folder, [entry for split in ("val", "test") for entry in real.get(split, ())])
+    return sets | real, stores

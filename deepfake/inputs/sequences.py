@@ -1,52 +1,57 @@
 """Sequences: the crops of one person of a video in the order of the frames, which a sequence model judges together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from deepfake.core.labels import LABEL_NAMES
+from deepfake.core.naming import file_in_set
 from deepfake.faces.people import least_frames
-from deepfake.faces.records import crop_name
 from deepfake.frames.choose import choose_frames
 from deepfake.split.manifest import Entry
 
 NO_CROP = -1  # the place of a crop that a sequence does not have
 
 
-def join_sequences(entries: Sequence[Entry], frames: int) -> list[list[Entry]]:
-    """The crops of each person of each video, by frame: `frames` of them, evenly chosen, or as many as there are.
-
-    In the order in which the people come first. Where no person is known, faces of the same rank are taken for one. A
-    person that is seen too seldom to count has no sequence, unless nobody of the video is seen more often.
-    """
-    videos: dict[str, dict[int, dict[int, Entry]]] = {}
+def join_sequences(entries: Iterable[Entry], frames: int) -> list[list[Entry]]:
+    """The sequences of each video (`sequences_of`), in the order in which the videos come first."""
+    videos: dict[str, list[Entry]] = {}
     for entry in entries:
+        videos.setdefault(entry.video, []).append(entry)
+    return [sequence for crops in videos.values() for sequence in sequences_of(crops, frames)]
+
+
+def sequences_of(crops: Iterable[Any], frames: int) -> list[list[Any]]:
+    """The crops of each person of a video, by frame: `frames` of them, evenly chosen, or as many as there are.
+
+    A crop is anything with frame, face and person. In the order in which the people come first. Where no person is
+    known, faces of the same rank are taken for one. A person that is seen too seldom to count has no sequence, unless
+    nobody of the video is seen more often.
+    """
+    people: dict[int, dict[int, Any]] = {}
+    for crop in crops:
         # of two faces of a frame that are taken for one person, the surer one counts
-        seen = videos.setdefault(entry.video, {}).setdefault(person_of(entry), {})
-        if entry.frame not in seen or entry.face < seen[entry.frame].face:
-            seen[entry.frame] = entry
-    ordered = [
-        [seen[frame] for frame in sorted(seen)] for people in videos.values() for seen in _those_who_count(people)
-    ]
+        seen = people.setdefault(person_of(crop), {})
+        if crop.frame not in seen or crop.face < seen[crop.frame].face:
+            seen[crop.frame] = crop
+    least = least_frames(len({frame for seen in people.values() for frame in seen}))
+    counted = [seen for seen in people.values() if len(seen) >= least] or people.values()
+    ordered = [[seen[frame] for frame in sorted(seen)] for seen in counted]
     return [[crops[number] for number in choose_frames(len(crops), frames)] for crops in ordered]
 
 
-def _those_who_count(people: dict[int, dict[int, Entry]]) -> list[dict[int, Entry]]:
-    least = least_frames(len({frame for seen in people.values() for frame in seen}))
-    return [seen for seen in people.values() if len(seen) >= least] or list(people.values())
-
-
-def person_of(entry: Entry) -> int:
+def person_of(crop: Any) -> int:
     """The number of a crop's person, or its rank among the faces of the frame where that is not known."""
-    return int(entry.person) if entry.person.isdecimal() else entry.face
+    return int(crop.person) if crop.person.isdecimal() else crop.face
 
 
 def row_of(sequence: Sequence[Entry]) -> Entry:
     """The manifest row of a sequence: frame 0, and the number of the person as its face."""
     first = sequence[0]
-    name = crop_name(first.video, 0, person_of(first))
-    return replace(first, file=f"{LABEL_NAMES[first.label]}/{name}", frame=0, face=person_of(first), landmarks="")
+    person = person_of(first)
+    file = file_in_set(first.label, first.video, 0, person)
+    return replace(first, file=file, frame=0, face=person, landmarks="")
 
 
 def judged(entries: Sequence[Entry], frames: int | None) -> list[Entry]:

@@ -15,8 +15,10 @@ from deepfake.core.decision import Bands, band_for
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import read_json
 from deepfake.core.labels import LABEL_NAMES
+from deepfake.core.naming import file_in_set
+from deepfake.evaluation.predictions import JudgedCrop
 from deepfake.faces.crop import own_box
-from deepfake.faces.records import Recorded, crop_name, read_faces_json
+from deepfake.faces.records import Recorded, read_faces_json
 from deepfake.frames.files import read_frame
 from deepfake.frames.png import read_png
 from deepfake.inputs.sequences import person_of
@@ -55,23 +57,6 @@ class Sources:
             check_model(self.model)
         if self.work_dir and not self.work_dir.is_dir():
             raise UserError(f"{self.work_dir}: no such folder; --work-dir is where steps 00 and 01a wrote to")
-
-
-@dataclass(frozen=True)
-class JudgedCrop:
-    """A crop of a test video and the p_real that counts for it: its own, or that of the sequence that it is in."""
-
-    video: str
-    label: int
-    frame: int
-    face: int
-    person: str
-    p_real: float
-
-    @property
-    def file(self) -> str:
-        """Its path below the test set's folder."""
-        return f"{LABEL_NAMES[self.label]}/{crop_name(self.video, self.frame, self.face)}"
 
 
 def judged_crops(rows: Iterable[Any], entries: Sequence[Entry]) -> list[JudgedCrop]:
@@ -156,8 +141,10 @@ def scans_of(
     for number, row in enumerate(progress(verdicts.itertuples(), sources.quiet, desc="report", total=len(verdicts))):
         own = by_video.get(row.video, [])
         recorded = _recorded(row.video, sources.work_dir) if own else None
-        records = {face["file"]: face for face in recorded.faces} if recorded else {}
-        scan = _scan(row, tuple(_face(crop, records.get(Path(crop.file).name)) for crop in own), recorded, judge.bands)
+        records = {(face["frame"], face["face"]): face for face in recorded.faces} if recorded else {}
+        scan = _scan(
+            row, tuple(_face(crop, records.get((crop.frame, crop.face))) for crop in own), recorded, judge.bands
+        )
         if number < WITH_PICTURES and own:
             scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, judge, paint))
         scans.append(scan)
@@ -225,7 +212,7 @@ def _face(crop: JudgedCrop, record: dict | None) -> FaceScore:
 
 def _pictures(
     scan: Scan,
-    records: dict[str, dict],
+    records: dict[tuple[int, int], dict],
     split_dir: Path | None,
     work_dir: Path | None,
     judge: Judge,
@@ -233,9 +220,7 @@ def _pictures(
 ) -> Pictures:
     least = min(scan.faces, key=lambda face: face.p_real)
     frame = _frame(scan, least, records, work_dir) if records and work_dir else None
-    crops: tuple[CropPicture, ...] = ()
-    if split_dir and scan.label is not None:
-        crops = _crops(scan, split_dir / "test" / LABEL_NAMES[scan.label], paint)
+    crops = _crops(scan, split_dir / "test", paint) if split_dir else ()
     if frame is None:
         return Pictures(crops=crops)
     boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], judge.threshold)
@@ -243,15 +228,17 @@ def _pictures(
 
 
 def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture, ...]:
+    if scan.label is None:
+        return ()
     faces = choose_faces(scan.faces, MOST_CROPS)
-    images = [_read(folder / crop_name(scan.name, face.frame, face.face)) for face in faces]
+    images = [_read(folder / file_in_set(scan.label, scan.name, face.frame, face.face)) for face in faces]
     found = [(face, image) for face, image in zip(faces, images, strict=True) if image is not None]
     return crop_pictures([face for face, _ in found], [image for _, image in found], paint)
 
 
-def _frame(scan: Scan, face: FaceScore, records: dict[str, dict], work_dir: Path) -> Small | None:
+def _frame(scan: Scan, face: FaceScore, records: dict[tuple[int, int], dict], work_dir: Path) -> Small | None:
     """The frame of a face, as step 00 has written it, made small."""
-    record = records.get(crop_name(scan.name, face.frame, face.face))
+    record = records.get((face.frame, face.face))
     if record is None:
         return None
     try:

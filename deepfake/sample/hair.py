@@ -6,10 +6,10 @@ from deepfake.sample.canvas import Grid, strokes
 from deepfake.sample.traits import Traits
 
 
-def skull(angle: np.ndarray, reach: np.ndarray, width: float = 0.76) -> np.ndarray:
+def skull(angle: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Points around the skull: `angle` in degrees from the crown to the right, `reach` 1 at the outline."""
     angle = np.radians(angle)
-    return np.stack([width * reach * np.sin(angle), -0.12 - 0.92 * reach * np.cos(angle)], -1)
+    return np.stack([0.76 * reach * np.sin(angle), -0.12 - 0.92 * reach * np.cos(angle)], -1)
 
 
 def hairline(angle: np.ndarray) -> np.ndarray:

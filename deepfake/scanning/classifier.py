@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from deepfake.models.runtime import keras
 
 
-RUNTIMES = ("keras", "onnx")
 AT_A_TIME = 64  # crops that go through a model together
 
 
@@ -162,22 +161,19 @@ def classify(
     if not classifier.frames:
         p_real = _predict(classifier, pixels)
         return float(p_real.mean()), p_real.tolist()
-    people = sequences_of(faces, classifier.frames)
+    people = _people_of(faces, classifier.frames)
     p_real = _predict(classifier, _stack_sequences(pixels, list(people.values()), classifier.frames))
     by_person = dict(zip(people, p_real.tolist(), strict=True))
     return float(p_real.mean()), [by_person.get(face.person) for face in faces]
 
 
-def sequences_of(faces: Sequence[Seen], frames: int) -> dict[str, list[int]]:
+def _people_of(faces: Sequence[Seen], frames: int) -> dict[str, list[int]]:
     """Which faces (by number) a sequence model of `frames` frames judges together: one sequence for each person."""
     # imported here, since models of single frames need nothing of how crops are split
-    from deepfake.inputs.sequences import join_sequences
-    from deepfake.split.manifest import Entry
+    from deepfake.inputs.sequences import sequences_of
 
-    nothing: dict[str, Any] = dict.fromkeys((field.name for field in dataclasses.fields(Entry)), "")
-    entries = [Entry(**nothing | {"frame": at.frame, "face": at.face, "person": at.person}) for at in faces]
     number = {(face.frame, face.face): i for i, face in enumerate(faces)}
-    sequences = join_sequences(entries, frames)
+    sequences = sequences_of(faces, frames)
     return {sequence[0].person: [number[at.frame, at.face] for at in sequence] for sequence in sequences}
 
 

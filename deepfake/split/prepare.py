@@ -1,32 +1,32 @@
 """Which crops train, which ones validate, which ones test: divided, balanced by whole videos, and written."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.core.cli import progress
 from deepfake.core.crop_rule import NOT_SAID, CropRule, Said
-from deepfake.core.errors import UserError, VideoError
+from deepfake.core.errors import UserError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
+from deepfake.core.naming import file_in_set, is_crop
 from deepfake.datasets.copies import keep_copies_together
 from deepfake.datasets.listing import read_columns, read_rows
 from deepfake.datasets.name_ties import warning_of_untied
 from deepfake.datasets.registry import OF_OTHERS, find_kind, read_dataset
 from deepfake.datasets.video import Video, bare_name
-from deepfake.faces.records import crop_name, is_crop, landmarks_in_crop, parse_crop_name, read_faces_json
-from deepfake.faces.table import absolute, hint_at_table
+from deepfake.faces.table import absolute
 from deepfake.split.assign import LABELS, SHARES, divide
 from deepfake.split.balance import balance_sets
-from deepfake.split.crops import Crops, crops_in_table, find_crops, link, put_crop
+from deepfake.split.crops import Crops, Found, link
 from deepfake.split.manifest import Entry, write_manifest
 from deepfake.split.parts import part_of, parts_to_keep
-from deepfake.split.record import MARK, SplitRecord, write_record
-from deepfake.split.rule import check_said, one_rule, rule_by, rule_of_folder
-from deepfake.split.table_reader import Listing, list_crops
+from deepfake.split.rule import check_said
+from deepfake.split.sources import FolderSource, ImageSource, Source, find_crops
+from deepfake.split.store import MARK, FolderStore, TableStore, write_mark
+from deepfake.split.table_reader import TableSource, list_crops
 
 
 def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
@@ -52,62 +52,26 @@ def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
     return kept
 
 
-Found = tuple[str, str, str]  # a crop's name, person and landmarks, as in an Entry
-
-
-def _found_in_files(item: Crops) -> tuple[list[Found], CropRule | None]:
-    """The crops of a video that are files, and their rule; None where nothing says it."""
-    try:
-        recorded = None if item.foreign else read_faces_json(_folder_of(item))
-    except VideoError:  # crops alone are enough; then there are no landmarks
-        recorded = None
-    records = {record["file"]: record for record in recorded.faces} if recorded else {}
-    found = []
-    for _, name in item.named():
-        record = records.get(name)
-        points = json.dumps(landmarks_in_crop(record, recorded.rule)) if record and recorded else ""
-        found.append((name, str(record.get("person", "")) if record else "", points))
-    return found, recorded.rule if recorded else None
-
-
-def _found_in_table(item: Crops, listing: Listing) -> list[Found]:
-    return sorted(  # as files are; frame 1000 comes before 200
-        (
-            crop_name(item.video.id, int(listing.frames[row]), int(listing.faces[row])),
-            listing.people[row],
-            json.dumps(listing.landmarks[row].tolist()),
-        )
-        for row in item.rows
-    )
-
-
 def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
     video = item.video
-    entries = []
-    for name, person, landmarks in found:
-        _, frame, face = parse_crop_name(name)
-        entries.append(
-            Entry(
-                split=split,
-                label=video.label,
-                file=f"{LABEL_NAMES[video.label]}/{name}",
-                video=video.id,
-                group=item.group,
-                original=video.original or "",
-                method=video.method or "",
-                frame=frame,
-                face=face,
-                person=person,
-                landmarks=landmarks,
-                sample=int(video.sample),
-                part=part_of(video.file) or "",
-            )
+    return [
+        Entry(
+            split=split,
+            label=video.label,
+            file=file_in_set(video.label, video.id, frame, face),
+            video=video.id,
+            group=item.group,
+            original=video.original or "",
+            method=video.method or "",
+            frame=frame,
+            face=face,
+            person=person,
+            landmarks=landmarks,
+            sample=int(video.sample),
+            part=part_of(video.file) or "",
         )
-    return entries
-
-
-def _folder_of(item: Crops) -> Path:
-    return item.paths[0].parent.parent
+        for frame, face, person, landmarks in found
+    ]
 
 
 def is_prepared(name: str) -> bool:
@@ -123,14 +87,12 @@ def _is_split(name: str) -> bool:
 
 def write_sets(
     sets: dict[str, list[Crops]],
+    source: FolderSource | ImageSource,
     prepared_dir: Path,
     split_dir: Path,
     quiet: bool = False,
-    rule: Callable[[CropRule | None], CropRule | None] = rule_of_folder,
 ) -> list[Entry]:
     """Write both folders, the manifest and crops.json, whole or not at all, in place of older ones.
-
-    `rule` gives the rule of all crops from the one that is recorded beside them, None where there is none.
 
     Raises:
         UserError: one of the folders holds files that are not step 02's, all crops of a label are unreadable, or
@@ -148,23 +110,22 @@ def write_sets(
             for split in SHARES:
                 (folder / split / label).mkdir(parents=True)
         for split, item in progress(items, quiet, desc="02", unit="video"):
-            found, recorded = _found_in_files(item)
-            if not item.foreign:
-                folders.setdefault(recorded, []).append(_folder_of(item))
+            found, recorded = source.look_up(item)
+            folders.setdefault(recorded, []).append(item.paths[0].parent.parent)
             for path, entry in zip(item.paths, _entries(split, item, found), strict=True):
-                if put_crop(path, prepared / entry.file, item.foreign):
+                if source.put(path, prepared / entry.file):
                     link(prepared / entry.file, folder / split / entry.file)
                     entries.append(entry)
                 else:
                     unreadable.append(path)
         _check_unreadable(unreadable, sets, entries)
         write_manifest(folder, entries)
-        write_record(folder, SplitRecord(rule(one_rule(folders))))
+        write_mark(FolderStore(folder, source.rule_of(folders, sets.get("train", ()))))
     return entries
 
 
 def write_sets_of_table(
-    sets: dict[str, list[Crops]], listing: Listing, address: str, split_dir: Path, quiet: bool = False
+    sets: dict[str, list[Crops]], source: TableSource, split_dir: Path, quiet: bool = False
 ) -> list[Entry]:
     """Write the manifest of crops that stay in their table, and where that is, in place of an older split folder.
 
@@ -174,9 +135,9 @@ def write_sets_of_table(
     items = [(split, item) for split, videos in sets.items() for item in videos]
     with whole_folder(split_dir, _is_split) as folder:
         bar = progress(items, quiet, desc="02", unit="video")
-        entries = [entry for split, item in bar for entry in _entries(split, item, _found_in_table(item, listing))]
+        entries = [entry for split, item in bar for entry in _entries(split, item, source.look_up(item)[0])]
         write_manifest(folder, entries)
-        write_record(folder, SplitRecord(listing.rule, address))
+        write_mark(TableStore(folder, source.place, source.rule))
     return entries
 
 
@@ -234,15 +195,11 @@ def prepare_dataset(
     check_said(how.said, crops_of_others)
     videos = keep_copies_together(read_dataset(videos_dir, kind), videos_dir, how.split)
     videos = _chosen(videos, how.exclude, how.real_only)
-    table = absolute(how.table) if how.table else ""
-    listing = list_crops(table) if table else None
-    folder = videos_dir if crops_of_others else work_dir or videos_dir
-    if listing:
-        crops = crops_in_table(videos, listing.rows, how.group_by)
-    else:
-        crops = find_crops(videos, folder, how.faces, how.group_by, crops_of_others)
+    source = _source_of(how, videos_dir, work_dir or videos_dir, crops_of_others)
+    crops = find_crops(videos, source, how.group_by)
     if not crops:
-        raise _no_crops(table or folder, videos_dir, how.faces, crops_of_others)
+        nothing, remedy = source.nothing
+        raise UserError(f"{source.place}: {nothing} of any video of {videos_dir}; {remedy}")
     official = how.split == "official" and any(video.split == "test" for video in videos)
     parts = parts_to_keep(videos_dir, videos, crops, how.group_by, official)
     _print_rule(official, "part" if parts else how.group_by or "source")
@@ -251,15 +208,14 @@ def prepare_dataset(
     try:
         sets = divide(crops, official, (REAL,) if how.real_only else LABELS, parts)
     except UserError as error:
-        raise UserError(f"{videos_dir}, {table or folder}: {error}") from None
+        raise UserError(f"{videos_dir}, {source.place}: {error}") from None
     divided = _total(sets)
     if how.balanced and not how.real_only:
         sets = balance_sets(sets, keep_test=official)
-    if listing:
-        entries = write_sets_of_table(sets, listing, table, split_dir, quiet)
+    if isinstance(source, TableSource):
+        entries = write_sets_of_table(sets, source, split_dir, quiet)
     else:
-        images = [path for item in sets["train"] for path in item.paths] if crops_of_others else None
-        entries = write_sets(sets, prepared_dir, split_dir, quiet, rule_by(how.faces, images, how.said))
+        entries = write_sets(sets, source, prepared_dir, split_dir, quiet)
     _print_counts(entries, parts)
     log.info(f"02: {len(entries)} crops in {split_dir}, {_left_out(divided - _total(sets), how)}")
     return 0
@@ -273,15 +229,10 @@ def _left_out(count: int, how: Splitting) -> str:
     return "none left out: train with --balance weights or equal"
 
 
-def _no_crops(folder: Path | str, videos_dir: Path, faces: str, crops_of_others: bool) -> UserError:
-    nothing, remedy = f"no crops in <id>/{faces}/", "run step 01a first"
-    if isinstance(folder, str):
-        nothing, remedy = "no crops", "give the address of theirs, as 01a --crops was given it"
-    elif crops_of_others:
-        nothing, remedy = "no images in the folder", "--videos-dir must hold a folder of images for each"
-    elif hint := hint_at_table(folder):
-        remedy = hint
-    return UserError(f"{folder}: {nothing} of any video of {videos_dir}; {remedy}")
+def _source_of(how: Splitting, videos_dir: Path, work_dir: Path, crops_of_others: bool) -> Source:
+    if how.table:
+        return list_crops(absolute(how.table))
+    return ImageSource(videos_dir, how.said) if crops_of_others else FolderSource(work_dir, how.faces)
 
 
 def _chosen(videos: list[Video], exclude: Path | None, real_only: bool) -> list[Video]:

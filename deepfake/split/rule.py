@@ -1,8 +1,7 @@
 """By which rule the crops of a split were cut, as far as step 02 can know: recorded, said, or estimated."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from deepfake.core.crop_rule import DEFAULT, CropRule, Said, difference
@@ -38,14 +37,6 @@ def one_rule(folders: Mapping[CropRule | None, Sequence[Path]]) -> CropRule | No
         count = f"{len(without)}, the first {without[0]}"
         log.info(f"02: videos without a faces.json that can be used, taken to be cut {cut}: {count}")
     return known[0] if known else None
-
-
-def rule_by(faces: str, of_others: Sequence[Path] | None, said: Said) -> Callable[[CropRule | None], CropRule | None]:
-    """How the rule of all crops follows from the recorded one: by the folders `faces`, or not at all `of_others`."""
-    if of_others is None:
-        return partial(rule_of_folder, faces=faces)
-    rule = rule_of_others(of_others, said)
-    return lambda recorded: rule
 
 
 def rule_of_folder(recorded: CropRule | None, faces: str = FACES) -> CropRule:

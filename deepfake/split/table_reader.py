@@ -1,9 +1,10 @@
 """The crops in a table of Parquet files: which there are, and their PNGs in the order in which they lie there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +13,11 @@ import pyarrow.dataset as ds
 
 from deepfake.core.crop_rule import CropRule, difference
 from deepfake.core.errors import UserError
+from deepfake.core.naming import crop_name
+from deepfake.datasets.video import Video
 from deepfake.faces.crop import points_in_crop
-from deepfake.faces.records import parse_crop_name
 from deepfake.faces.table import open_rows, rule_of_row, told
-from deepfake.split.record import read_address
+from deepfake.split.crops import Crops, Found
 
 KEY = ("video", "frame", "face")
 LISTED = (*KEY, "crop", "scale", "landmarks", "person")  # what step 02 reads: all but the pixels
@@ -25,19 +27,34 @@ KEYS_AT_ONCE = 16  # files whose keys are read at a time, for filesystems that t
 
 
 @dataclass(frozen=True)
-class Listing:
-    """The M crops of a table without their pixels, in the order of video, frame and face.
+class TableSource:
+    """The M crops of a table at an address, where they stay, without their pixels; by video, frame and face.
 
     `rows` says where those of each video are. `frames` and `faces` are M int32, `landmarks` M x 5 x 2 int32 in pixels
     of the crop, `people` M strings, empty where they are not known. `rule` is that of all of them.
     """
 
+    place: str
     rows: dict[str, range]
     frames: np.ndarray
     faces: np.ndarray
     landmarks: np.ndarray
     people: list[str]
     rule: CropRule
+    nothing: ClassVar = ("no crops", "give the address of theirs, as 01a --crops was given it")
+
+    def crops_of(self, video: Video, group: str) -> Crops:
+        """The crops of a video."""
+        return Crops(video, group, rows=self.rows.get(video.id, range(0)))
+
+    def look_up(self, item: Crops) -> tuple[list[Found], CropRule]:
+        """What is known of each crop of a video, and the rule of all."""
+        found = [
+            (int(self.frames[row]), int(self.faces[row]), self.people[row], json.dumps(self.landmarks[row].tolist()))
+            for row in item.rows
+        ]
+        # in the order of files: frame 1000 comes before 200
+        return sorted(found, key=lambda crop: crop_name(item.video.id, *crop[:2])), self.rule
 
 
 @dataclass(frozen=True)
@@ -52,7 +69,7 @@ class Place:
 # what is in a table
 
 
-def list_crops(address: str) -> Listing:
+def list_crops(address: str) -> TableSource:
     """All crops of a table, without reading their pixels.
 
     Crops that two runs have written alike count once.
@@ -82,7 +99,9 @@ def list_crops(address: str) -> Listing:
     places = {id: range(start, end) for id, start, end in zip(ids, [0, *ends], ends, strict=False)}
     rule = _check_whole(address, {id: len(place) for id, place in places.items()})
     inside = _in_crops(landmarks[kept], boxes[kept], table["scale"].to_numpy()[kept], rule)
-    return Listing(places, frames[kept], faces[kept], inside, people.filter(pa.array(kept)).to_pylist(), rule)
+    return TableSource(
+        address, places, frames[kept], faces[kept], inside, people.filter(pa.array(kept)).to_pylist(), rule
+    )
 
 
 def _in_crops(landmarks: np.ndarray, boxes: np.ndarray, scales: np.ndarray, rule: CropRule) -> np.ndarray:
@@ -196,22 +215,3 @@ def read_places(places: Iterable[Place], address: str) -> Iterator[tuple[np.ndar
                     chosen = batch.column(0).take(pa.array(place.rows[first:last] - at))
                     yield place.numbers[first:last], [png or b"" for png in chosen.to_pylist()]
                 at += len(batch)
-
-
-def read_crops(split_dir: Path, files: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-    """The bytes of some crops of a split folder, with the number of each among `files`; in any order.
-
-    `files` are paths below the folder, such as `test/real/<id>-FFF-NN.png`, whether they are there as files, where
-    nothing is given for one that is missing, or as rows of a table.
-
-    Raises:
-        UserError: one is not in the table, or that cannot be read.
-    """
-    address = read_address(split_dir)
-    if address is None:
-        paths = [split_dir / file for file in files]
-        yield from ((number, path.read_bytes() if path.is_file() else b"") for number, path in enumerate(paths))
-        return
-    keys = [parse_crop_name(Path(file).name) for file in files]
-    for numbers, pngs in read_places(find_places(address, keys), address):
-        yield from zip(numbers.tolist(), pngs, strict=True)

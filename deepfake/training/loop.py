@@ -35,7 +35,7 @@ from deepfake.models.info import SAMPLE_ONLY, ModelInfo, rule_in_words, write_mo
 from deepfake.models.model import backbone_of, build_model, knows_sample_only, load_model, on_features
 from deepfake.models.runtime import choose_precision, gpus, keras, set_precision, strategy_for, tf, warning_of_gpus
 from deepfake.split.manifest import Entry
-from deepfake.split.record import read_record
+from deepfake.split.store import CropStore, open_store
 from deepfake.training.augmentation_plot import draw_augmentation
 from deepfake.training.checkpoints import (
     Keeper,
@@ -69,17 +69,18 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
     started = time.monotonic()
     options = resolved(options)
     needed = (REAL,) if options.self_blend == "only" else (FAKE, REAL)
-    sets = read_sets(split_dir, left_out=options.leave_out_method, needed=needed)
+    store = open_store(split_dir)
+    sets = read_sets(store, left_out=options.leave_out_method, needed=needed)
     out_dir.mkdir(parents=True, exist_ok=True)
     made_with = asdict(options) | {"crops": digest(sets["train"] + sets["val"])}
     if resume and _is_complete(out_dir, made_with):
         log.info(f"03: {out_dir / 'run.json'} says that this run is complete; nothing to resume")
         return 0
-    folders = dict.fromkeys(sets, split_dir)
+    stores = dict.fromkeys(sets, store)
     if options.self_blend == "add":
-        sets["train"] = beside_fakes(sets["train"], split_dir, quiet)
+        sets["train"] = beside_fakes(sets["train"], store, quiet)
     if options.self_blend == "only":
-        sets, folders = without_fakes(sets, split_dir, out_dir, options.image_size, options.seed, quiet)
+        sets, stores = without_fakes(sets, store, out_dir, options.image_size, options.seed, quiet)
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
     device = ", ".join(gpus()) or "CPU"
@@ -100,7 +101,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         sequence=options.sequence,
         frames=options.frames,
         sample_only=knows_sample_only(model),
-        crop_rule=read_record(split_dir).rule,
+        crop_rule=store.rule,
     )
     keeper = Keeper(out_dir, info, options.patience, made_with)
     if resume:
@@ -118,8 +119,8 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         "precision": precision,
     }
     try:
-        fit(model, keeper, sets, folders, options, strategy, precision, quiet)
-        finish(keeper, sets, folders, out_dir, options, record, started, quiet)
+        fit(model, keeper, sets, stores, options, strategy, precision, quiet)
+        finish(keeper, sets, stores, out_dir, options, record, started, quiet)
     except KeyboardInterrupt as stopped:
         # the threads that make batches call Python, and must have ended before Python does
         traceback.clear_frames(stopped.__traceback__)
@@ -162,7 +163,7 @@ def fit(
     model: keras.Model,
     keeper: Keeper,
     sets: dict[str, list[Entry]],
-    folders: dict[str, Path],
+    stores: dict[str, CropStore],
     options: Options,
     strategy: tf.distribute.Strategy,
     precision: str = "float32",
@@ -175,11 +176,11 @@ def fit(
     """
     folder, level = keeper.out_dir, LEVELS[options.augment]
     with ExitStack() as stack:
-        stack.enter_context(readable_crops(folders["train"]))
+        stack.enter_context(readable_crops(stores["train"]))
         crops = {
             split: stack.enter_context(
                 cached(
-                    crop_set(sets[split], folders[split], options.image_size, options.frames),
+                    crop_set(sets[split], stores[split], options.image_size, options.frames),
                     options.cache,
                     folder / f".{split}.cache",
                     quiet,
@@ -313,7 +314,7 @@ def class_weights(crops: CropSet) -> dict[int, float]:
 def finish(
     keeper: Keeper,
     sets: dict[str, list[Entry]],
-    folders: dict[str, Path],
+    stores: dict[str, CropStore],
     out_dir: Path,
     options: Options,
     record: dict,
@@ -332,11 +333,11 @@ def finish(
             model.save(temporary)
     plot_progress(progress, out_dir)
     info, calibration = calibrate(
-        model, sets["val"], folders["val"], info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
+        model, sets["val"], stores["val"], info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
     )
     write_model_info(info, keeper.model_path.with_suffix(".json"))
     scores, before = report_test(
-        "03", model, sets["test"], folders["test"], out_dir, info, quiet=quiet, model_path=keeper.model_path
+        "03", model, sets["test"], stores["test"], out_dir, info, quiet=quiet, model_path=keeper.model_path
     )
     calibration = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
     if options.calibrate:

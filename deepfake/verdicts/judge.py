@@ -19,7 +19,7 @@ from deepfake.core.messages import log
 from deepfake.evaluation.metric_files import write_metrics
 from deepfake.evaluation.metrics import Scores, score
 from deepfake.evaluation.plots import plot_confusion
-from deepfake.evaluation.predictions import mark_of, model_behind
+from deepfake.evaluation.predictions import JudgedCrop, mark_of, model_behind
 from deepfake.evaluation.worst_mistakes import draw_errors, most_wrong
 from deepfake.jobs.spark_session import start_spark
 from deepfake.models.info import (
@@ -34,9 +34,9 @@ from deepfake.models.info import (
     rule_in_words,
 )
 from deepfake.report.page import MOST_VIDEOS, write_report
-from deepfake.report.test_set import JudgedCrop, Sources, errors_first, judge_of, judged_crops, scans_of
+from deepfake.report.test_set import Sources, errors_first, judge_of, judged_crops, scans_of
 from deepfake.split.manifest import Entry, read_entries
-from deepfake.split.record import read_address
+from deepfake.split.store import open_store
 from deepfake.verdicts.aggregates import ORIGINS, aggregate_videos
 from deepfake.verdicts.combining import AGGREGATES, said_of_aggregate
 from deepfake.verdicts.read_predictions import add_people, malformed_row, read_predictions, scratch_folder
@@ -284,9 +284,9 @@ def draw_worst(
 ) -> None:
     """Draw the worst mistakes from the folder of the crops; without it no old picture stays, and a line says why."""
     problem: object = "--manifest in the folder of the crops would give one"
-    if crops and ((crops / "test").is_dir() or read_address(crops)):
+    if crops:
         try:
-            draw_errors(verdicts, [(crop.file, crop.p_real) for crop in behind], crops, path, rule.threshold)
+            draw_errors(verdicts, behind, open_store(crops), path, rule.threshold)
             return
         except UserError as error:  # the verdicts stand, whether or not the crops can be read
             problem = error

@@ -8,7 +8,7 @@ import sys
 import termios
 
 import pytest
-from conftest import ROOT, make_video, refused_options, run_step, write_metadata
+from conftest import ROOT, make_video, refused_options, step_command, write_metadata
 
 from deepfake.core.cli import hushed, number, progress, whole_number
 from deepfake.jobs.options import SUBMITTED, add_spark_option
@@ -104,8 +104,9 @@ def test_a_reader_that_has_gone_costs_no_traceback(tmp_path, unbuffered):
     make_video(tmp_path / "a.mp4")
     read, write = os.pipe()
     os.close(read)
-    options = {"capture_output": False, "stdout": write, "stderr": subprocess.PIPE}
-    shown = run_step("00", "--videos-dir", tmp_path, env=os.environ | {"PYTHONUNBUFFERED": unbuffered}, **options)
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    command = step_command("00", "--videos-dir", tmp_path)
+    shown = subprocess.run(command, env=environment, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(write)
     assert shown.stderr == ""
     assert (tmp_path / "a" / "frames.json").exists()
@@ -136,7 +137,7 @@ def test_a_terminal_shows_a_bar_unless_it_is_to_be_quiet(tmp_path, quiet):
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     arguments = ["--videos-dir", tmp_path, *["--quiet"] * quiet]
-    shown = run_step("00", *arguments, capture_output=False, stdout=subprocess.PIPE, stderr=theirs)
+    shown = subprocess.run(step_command("00", *arguments), stdout=subprocess.PIPE, stderr=theirs, timeout=120)
     os.write(theirs, b".")
     written = os.read(ours, 65536)
     os.close(ours)

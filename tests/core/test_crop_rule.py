@@ -22,8 +22,8 @@ from deepfake.scanning.rule import rule_for
 from deepfake.scanning.scan import Options, scan_all
 from deepfake.split.manifest import read_manifest
 from deepfake.split.prepare import Splitting, prepare_dataset
-from deepfake.split.record import SplitRecord, read_record, write_record
 from deepfake.split.rule import rule_of_others
+from deepfake.split.store import FolderStore, open_store, write_mark
 
 SIDE = 24
 
@@ -134,7 +134,7 @@ def test_a_scan_cuts_as_the_models_crops_were_cut(name, videos, usual_scores, tm
         mark_all_landmarks(Run("01b", "marked faces", work, quiet=True))
     how = Splitting(faces="marked_faces" if rule.marked else "faces")
     prepare_dataset(videos, work, tmp_path / "prepared", split, how, quiet=True)
-    assert read_record(split).rule == rule
+    assert open_store(split).rule == rule
     test_videos = {entry.video for entry in read_manifest(split) if entry.split == "test"}
     for id in test_videos:  # the very pixels
         paths = sorted((split / "test").glob(f"*/{id}-*.png"))
@@ -161,7 +161,7 @@ def test_training_writes_the_rule_of_its_split_into_the_model(tmp_path):
 
     write_split(tmp_path / "split")
     rule = CropRule(frames=30, margin=0.1, square=True)
-    write_record(tmp_path / "split", SplitRecord(rule))
+    write_mark(FolderStore(tmp_path / "split", rule))
     train(tmp_path / "split", tmp_path, Training("meso4", image_size=SIZE, epochs=1, calibrate=False), quiet=True)
     assert read_model_info(tmp_path / "tmp_checkpoint" / "best_model.json").crop_rule == rule
 

@@ -8,7 +8,7 @@ from conftest import read_by_id, refused, run_step, touch, tree, write_metadata
 from deepfake.core.labels import FAKE, REAL
 from deepfake.datasets.registry import find_kind
 from deepfake.datasets.video import Video, source_groups
-from deepfake.split.crops import find_crops
+from deepfake.split.sources import ImageSource, find_crops
 
 
 def make_faces(folder: Path) -> Path:
@@ -95,9 +95,9 @@ def test_one_image_a_video_is_called_after_it(tmp_path, below, capsys):
         "bbb": Video("bbb", f"{below}bbb.jpg", REAL),
     }
     assert f"left out: 1, such as {below}strange.jpg" in capsys.readouterr().out
-    found = find_crops(videos.values(), tmp_path, "faces", "source", crops_of_others=True)
-    assert [list(item.named()) for item in found] == [
-        [(tmp_path / f"{below}{id}.jpg", f"{id}-000-00.png")] for id in ("aaa", "bbb")
+    found = find_crops(videos.values(), ImageSource(tmp_path), "source")
+    assert [(item.video.id, item.paths, item.numbers) for item in found] == [
+        (id, (tmp_path / f"{below}{id}.jpg",), ((0, 0),)) for id in ("aaa", "bbb")
     ]
 
 

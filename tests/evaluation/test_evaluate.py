@@ -16,6 +16,7 @@ from deepfake.models.info import Given, ModelInfo, write_model_info
 from deepfake.models.model import load_model
 from deepfake.models.runtime import keras
 from deepfake.split.manifest import Entry
+from deepfake.split.store import open_store
 
 INFO = ModelInfo("none", SIZE, temperature=2.0)
 
@@ -54,12 +55,12 @@ def predicted(out_dir):
 
 
 def test_each_set_has_its_crops_of_the_manifest(split_dir):
-    sets = read_sets(split_dir)
+    sets = read_sets(open_store(split_dir))
     assert list(sets) == ["train", "val", "test"]
     for split, entries in sets.items():
         assert {entry.split for entry in entries} == {split}
         assert count_labels(entries) == {"real": 8, "fake": 8}
-    assert list(read_sets(split_dir, ("test",))) == ["test"]
+    assert list(read_sets(open_store(split_dir), ("test",))) == ["test"]
 
 
 def test_a_crop_that_is_gone_is_named(tmp_path):
@@ -67,19 +68,19 @@ def test_a_crop_that_is_gone_is_named(tmp_path):
     gone = split_dir / "val" / "real" / "val-real-0-001-00.png"
     gone.unlink()
     with pytest.raises(UserError, match="run step 02 again") as error:
-        read_sets(split_dir)
+        read_sets(open_store(split_dir))
     assert str(gone) in str(error.value)
-    assert read_sets(split_dir, ("test",))
+    assert read_sets(open_store(split_dir), ("test",))
 
 
 def test_a_crop_that_is_gone_from_its_table_is_named_before_any_training(tmp_path):
     split_dir = write_split(tmp_path / "split")
-    assert read_sets(move_to_table(split_dir, tmp_path / "whole")) == read_sets(split_dir)
+    assert read_sets(open_store(move_to_table(split_dir, tmp_path / "whole"))) == read_sets(open_store(split_dir))
     (split_dir / "val" / "real" / "val-real-0-001-00.png").unlink()
     moved = move_to_table(split_dir, tmp_path / "moved")
     with pytest.raises(UserError, match=r"moved/table: has no crop val-real-0-1-0.*run step 02 again"):
-        read_sets(moved)
-    assert read_sets(moved, ("test",))
+        read_sets(open_store(moved))
+    assert read_sets(open_store(moved), ("test",))
 
 
 def test_a_set_without_one_of_the_labels_is_named(tmp_path):
@@ -88,15 +89,15 @@ def test_a_set_without_one_of_the_labels_is_named(tmp_path):
     lines = [line for line in manifest.read_text().splitlines() if not line.startswith("val,1")]
     manifest.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match="val has no real crops; run step 02 again"):
-        read_sets(split_dir)
+        read_sets(open_store(split_dir))
 
 
 def test_where_real_crops_are_enough_a_set_without_fakes_is_read(tmp_path):
     split_dir = write_split(tmp_path / "split", labels=("real",))
-    sets = read_sets(split_dir, needed=(REAL,))
+    sets = read_sets(open_store(split_dir), needed=(REAL,))
     assert [count_labels(entries) for entries in sets.values()] == [{"real": 8, "fake": 0}] * 3
     with pytest.raises(UserError, match="train has no fake crops; train with --self-blend, and give 03a"):
-        read_sets(split_dir)
+        read_sets(open_store(split_dir))
 
 
 METHODS = ("faceswap", "reenactment")
@@ -108,7 +109,7 @@ def methods_in(entries):
 
 def test_a_method_that_is_left_out_is_in_neither_train_nor_val_and_the_only_one_of_the_test(tmp_path):
     split_dir = write_split(tmp_path / "split", methods=METHODS)
-    sets = read_sets(split_dir, left_out="faceswap")
+    sets = read_sets(open_store(split_dir), left_out="faceswap")
     assert {split: methods_in(entries) for split, entries in sets.items()} == {
         "train": {"reenactment"},
         "val": {"reenactment"},
@@ -119,18 +120,18 @@ def test_a_method_that_is_left_out_is_in_neither_train_nor_val_and_the_only_one_
 
 def test_of_a_method_that_is_not_there_the_known_ones_are_named(tmp_path):
     with pytest.raises(UserError, match="no fake by the method lipsync; there are faceswap, reenactment"):
-        read_sets(write_split(tmp_path / "known", methods=METHODS), left_out="lipsync")
+        read_sets(open_store(write_split(tmp_path / "known", methods=METHODS)), left_out="lipsync")
     for number, labels in enumerate([("real", "fake"), ("real",)]):
         split_dir = write_split(tmp_path / f"{number}", labels=labels)
         with pytest.raises(UserError, match="no fake by the method faceswap; there are none"):
-            read_sets(split_dir, left_out="faceswap", needed=(REAL,))
+            read_sets(open_store(split_dir), left_out="faceswap", needed=(REAL,))
 
 
 def test_without_the_only_method_there_is_nothing_to_learn_from_and_it_is_said(tmp_path):
     split_dir = write_split(tmp_path / "split", methods=("faceswap",))
     with pytest.raises(UserError, match="train has no fake crops where faceswap is left out"):
-        read_sets(split_dir, left_out="faceswap")
-    sets = read_sets(split_dir, left_out="faceswap", needed=(REAL,))  # fakes for training are made
+        read_sets(open_store(split_dir), left_out="faceswap")
+    sets = read_sets(open_store(split_dir), left_out="faceswap", needed=(REAL,))  # fakes for training are made
     assert methods_in(sets["train"]) == set() and methods_in(sets["test"]) == {"faceswap"}
 
 
@@ -142,7 +143,7 @@ def test_a_method_that_the_test_set_lacks_cannot_be_tested(tmp_path, needed):
     manifest.write_text("".join(line for line in lines if not (line.startswith("test") and "faceswap" in line)))
     told = "test has no fake crops where faceswap is left out; the test has reenactment, and a larger .*--originals 100"
     with pytest.raises(UserError, match=told):
-        read_sets(split_dir, left_out="faceswap", needed=needed)
+        read_sets(open_store(split_dir), left_out="faceswap", needed=needed)
 
 
 def test_people_are_counted_by_video_where_all_are_known():
@@ -155,8 +156,8 @@ def test_people_are_counted_by_video_where_all_are_known():
 
 
 def test_raw_predictions_are_the_models_own_in_the_order_of_the_crops(split_dir):
-    entries = read_sets(split_dir)["test"]
-    forth, back = (raw_predictions(by_brightness(), part, split_dir) for part in (entries, entries[::-1]))
+    entries = read_sets(open_store(split_dir))["test"]
+    forth, back = (raw_predictions(by_brightness(), part, open_store(split_dir)) for part in (entries, entries[::-1]))
     assert forth.dtype == np.float64 and np.allclose(forth, back[::-1], atol=1e-6)
     assert ((forth > 0.5) == [entry.label == 1 for entry in entries]).all()
 
@@ -165,27 +166,27 @@ def test_raw_predictions_are_the_models_own_in_the_order_of_the_crops(split_dir)
 def test_crops_of_a_table_are_predicted_as_those_of_files_and_cached_where_they_fit(
     split_dir, tmp_path, monkeypatch, limit
 ):
-    moved, entries = move_to_table(split_dir, tmp_path / "moved"), read_sets(split_dir)["test"]
-    expected = raw_predictions(by_brightness(), entries[::-1], split_dir)
+    moved, entries = move_to_table(split_dir, tmp_path / "moved"), read_sets(open_store(split_dir))["test"]
+    expected = raw_predictions(by_brightness(), entries[::-1], open_store(split_dir))
     monkeypatch.setattr(crop_sets, "MEMORY_BYTES", limit or crop_sets.MEMORY_BYTES)
     (tmp_path / "scratch").mkdir()
-    found = raw_predictions(by_brightness(), entries[::-1], moved, scratch=tmp_path / "scratch")
+    found = raw_predictions(by_brightness(), entries[::-1], open_store(moved), scratch=tmp_path / "scratch")
     assert np.array_equal(found, expected) and not list((tmp_path / "scratch").iterdir())
 
 
 def test_the_crops_are_brought_to_the_models_size_and_pixels(split_dir):
-    entries = read_sets(split_dir)["test"]
-    expected = raw_predictions(by_brightness(), entries, split_dir)
+    entries = read_sets(open_store(split_dir))["test"]
+    expected = raw_predictions(by_brightness(), entries, open_store(split_dir))
     assert np.allclose(
-        raw_predictions(by_brightness(1), entries, split_dir, ModelInfo(pixel_max=1)), expected, atol=1e-5
+        raw_predictions(by_brightness(1), entries, open_store(split_dir), ModelInfo(pixel_max=1)), expected, atol=1e-5
     )
-    assert np.allclose(raw_predictions(by_brightness(outputs=2), entries, split_dir), expected, atol=1e-5)
+    assert np.allclose(raw_predictions(by_brightness(outputs=2), entries, open_store(split_dir)), expected, atol=1e-5)
 
 
 def test_the_reported_predictions_are_calibrated_and_what_they_were_before_is_told(split_dir, tmp_path, capsys):
-    entries = read_sets(split_dir)["test"]
-    raw = raw_predictions(by_brightness(), entries, split_dir)
-    scores, before = report_test("03", by_brightness(), entries, split_dir, tmp_path, INFO)
+    entries = read_sets(open_store(split_dir))["test"]
+    raw = raw_predictions(by_brightness(), entries, open_store(split_dir))
+    scores, before = report_test("03", by_brightness(), entries, open_store(split_dir), tmp_path, INFO)
     assert np.allclose(predicted(tmp_path), apply_temperature(raw, 2.0), atol=1e-6)
     metrics = json.loads((tmp_path / "metrics_frames.json").read_text())
     assert metrics["temperature"] == 2 and metrics["log_loss_before_calibration"] == pytest.approx(before)
@@ -202,7 +203,9 @@ def test_a_model_that_exaggerates_is_calibrated_on_validation(split_dir):
     model = by_brightness()
     last = model.get_layer("p_real")
     last.set_weights([last.get_weights()[0] * -8, last.get_weights()[1] * -8])  # sure, and always wrong
-    info, calibration = calibrate(model, read_sets(split_dir)["val"], split_dir, INFO, quiet=True)
+    info, calibration = calibrate(
+        model, read_sets(open_store(split_dir))["val"], open_store(split_dir), INFO, quiet=True
+    )
     assert info.temperature == calibration.temperature > 5
     assert calibration.val_log_loss_after < calibration.val_log_loss_before / 5
     assert info.threshold == 0.5 and all(low < 0.5 < high for low, high in info.bands.values())
@@ -214,9 +217,9 @@ def test_the_threshold_is_fitted_only_where_asked(split_dir):
     model = by_brightness()
     last = model.get_layer("p_real")
     last.set_weights([last.get_weights()[0], last.get_weights()[1] + 12])  # all look real
-    entries = read_sets(split_dir)["val"]
+    entries = read_sets(open_store(split_dir))["val"]
     thresholds = [
-        calibrate(model, entries, split_dir, INFO, fitted_threshold=fitted, quiet=True)[0].threshold
+        calibrate(model, entries, open_store(split_dir), INFO, fitted_threshold=fitted, quiet=True)[0].threshold
         for fitted in (True, False)
     ]
     assert thresholds[1] == 0.5 < thresholds[0] < 1
@@ -226,7 +229,14 @@ def test_without_a_temperature_threshold_and_band_are_fitted_all_the_same(split_
     model = by_brightness()
     last = model.get_layer("p_real")
     last.set_weights([last.get_weights()[0] * -8, last.get_weights()[1] * -8])
-    info, _ = calibrate(model, read_sets(split_dir)["val"], split_dir, INFO, fitted_temperature=False, quiet=True)
+    info, _ = calibrate(
+        model,
+        read_sets(open_store(split_dir))["val"],
+        open_store(split_dir),
+        INFO,
+        fitted_temperature=False,
+        quiet=True,
+    )
     assert info.temperature == 1 and info.bands
 
 
@@ -235,7 +245,7 @@ def test_without_a_temperature_threshold_and_band_are_fitted_all_the_same(split_
 
 def test_a_loaded_model_is_calibrated_by_the_file_beside_it(model_path, split_dir, tmp_path, capsys):
     write_model_info(INFO, model_path.with_suffix(".json"))
-    raw = raw_predictions(load_model(model_path), read_sets(split_dir)["test"], split_dir)
+    raw = raw_predictions(load_model(model_path), read_sets(open_store(split_dir))["test"], open_store(split_dir))
     assert load_and_predict(model_path, split_dir, tmp_path / "out") == 0
     assert np.allclose(predicted(tmp_path / "out"), apply_temperature(raw, 2.0), atol=1e-6)
     assert load_and_predict(model_path, split_dir, tmp_path / "raw", calibrated=False) == 0
@@ -245,7 +255,7 @@ def test_a_loaded_model_is_calibrated_by_the_file_beside_it(model_path, split_di
 
 def test_without_that_file_numbers_are_taken_as_they_are_and_it_is_said(model_path, split_dir, tmp_path, capsys):
     load_and_predict(model_path, split_dir, tmp_path / "out")
-    raw = raw_predictions(load_model(model_path), read_sets(split_dir)["test"], split_dir)
+    raw = raw_predictions(load_model(model_path), read_sets(open_store(split_dir))["test"], open_store(split_dir))
     assert np.allclose(predicted(tmp_path / "out"), raw, atol=1e-6)
     assert "03a: model.json is not beside the model, so its numbers are taken as they are" in capsys.readouterr().out
 

@@ -18,6 +18,7 @@ from deepfake.frames.png import write_png
 from deepfake.inputs.crop_set import MEMORY_BYTES, cached, crop_set
 from deepfake.models.info import ModelInfo, write_model_info
 from deepfake.split.manifest import Entry
+from deepfake.split.store import open_store
 
 SIZE = 32
 BY_KIND = {damage.kind: damage for damage in DAMAGES}
@@ -64,7 +65,10 @@ def split_dir(tmp_path_factory):
 @pytest.fixture
 def crops(split_dir, tmp_path):
     with cached(
-        crop_set(read_sets(split_dir, ("test",))["test"], split_dir, SIZE), "memory", tmp_path / "c", True
+        crop_set(read_sets(open_store(split_dir), ("test",))["test"], open_store(split_dir), SIZE),
+        "memory",
+        tmp_path / "c",
+        True,
     ) as c:
         yield c
 
@@ -110,7 +114,7 @@ def test_damage_is_what_its_level_says(crops):
 
 
 def test_a_model_that_looks_at_fine_stripes_loses_them_where_they_are_blurred_or_shrunk(crops, split_dir):
-    entries = read_sets(split_dir, ("test",))["test"]
+    entries = read_sets(open_store(split_dir), ("test",))["test"]
     groups = [entry.group for entry in entries]
     undamaged, results = measure_robustness(crops, groups, stripes_of, quiet=True)
     assert undamaged.video_auc.value == undamaged.frame_auc == 1
@@ -123,7 +127,7 @@ def test_a_model_that_looks_at_fine_stripes_loses_them_where_they_are_blurred_or
 
 
 def test_the_intervals_are_those_of_the_videos_and_their_groups(crops, split_dir):
-    entries = read_sets(split_dir, ("test",))["test"]
+    entries = read_sets(open_store(split_dir), ("test",))["test"]
     scores = dict(zip([entry.file for entry in entries], np.random.default_rng(1).random(len(entries)), strict=True))
     undamaged, _ = measure_robustness(
         crops, [entry.group for entry in entries], lambda _: np.array(list(scores.values())), quiet=True

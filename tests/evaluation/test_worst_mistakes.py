@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 from conftest import move_to_table
 
+from deepfake.evaluation.predictions import JudgedCrop
 from deepfake.evaluation.worst_mistakes import MOST_CROPS, MOST_VIDEOS, draw_errors, most_wrong
 from deepfake.frames.png import write_png
+from deepfake.split.store import FolderStore, open_store
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +49,11 @@ def test_there_are_not_too_many_and_equal_ones_are_in_order():
     assert most_wrong(table) == [f"{number:03d}" for number in range(MOST_VIDEOS)]
 
 
+def crops_of(video: str, count: int) -> list[JudgedCrop]:
+    """The first crops of a fake video, taken for real."""
+    return [JudgedCrop(video, 0, number, 0, "0", 0.8) for number in range(count)]
+
+
 @pytest.fixture
 def split_dir(tmp_path):
     """A test set with green crops of all shapes of a video a-b."""
@@ -61,14 +68,14 @@ def split_dir(tmp_path):
 @pytest.mark.parametrize("count", [0, 1, MOST_CROPS, 11])
 def test_crops_are_drawn_framed_by_what_they_were_taken_for(split_dir, tmp_path, count):
     table = verdicts_of([("a-b", 0, 0.8), ("other", 1, 0.9)])
-    predictions = [(f"fake/a-b-{number:03d}-00.png", 0.8) for number in range(count)]
-    draw_errors(table, predictions, split_dir, tmp_path / "Errors.png")
+    judged = crops_of("a-b", count)
+    draw_errors(table, judged, FolderStore(split_dir), tmp_path / "Errors.png")
     image = picture_of(tmp_path / "Errors.png")
     green = share_of(image, (0, 255, 0))
     assert (green > 0.03 * min(count, MOST_CROPS)) == (count > 0) and green < 0.6
     if count:
         assert share_of(image, BLUE) > 2 * share_of(image, ORANGE) > 0
-        draw_errors(table, predictions, split_dir, tmp_path / "strict.png", threshold=0.85)
+        draw_errors(table, judged, FolderStore(split_dir), tmp_path / "strict.png", threshold=0.85)
         strict = picture_of(tmp_path / "strict.png")
         assert share_of(strict, ORANGE) > share_of(image, ORANGE)
 
@@ -76,11 +83,11 @@ def test_crops_are_drawn_framed_by_what_they_were_taken_for(split_dir, tmp_path,
 @pytest.mark.filterwarnings("error")
 def test_crops_that_are_gone_leave_their_places_empty(split_dir, tmp_path):
     table = verdicts_of([("a-b", 0, 0.8), ("gone", 1, 0.1), ("n" * 200, 1, 0.2)])
-    predictions = [(f"fake/a-b-{number:03d}-00.png", 0.8) for number in range(8)]
-    draw_errors(table, predictions, split_dir, tmp_path / "all.png")
+    judged = crops_of("a-b", 8)
+    draw_errors(table, judged, FolderStore(split_dir), tmp_path / "all.png")
     (split_dir / "test" / "fake" / "a-b-003-00.png").unlink()
     (split_dir / "test" / "fake" / "a-b-004-00.png").write_bytes(b"damaged")
-    draw_errors(table, [*predictions, ("real/gone-000-00.png", 0.1)], split_dir, tmp_path / "some.png")
+    draw_errors(table, [*judged, JudgedCrop("gone", 1, 0, 0, "0", 0.1)], FolderStore(split_dir), tmp_path / "some.png")
     full, some = (share_of(picture_of(tmp_path / name), (0, 255, 0)) for name in ("all.png", "some.png"))
     assert 0.6 * full < some < 0.9 * full
     assert picture_of(tmp_path / "all.png").shape == picture_of(tmp_path / "some.png").shape
@@ -88,16 +95,16 @@ def test_crops_that_are_gone_leave_their_places_empty(split_dir, tmp_path):
 
 def test_crops_of_a_table_are_drawn_as_those_of_files(split_dir, tmp_path):
     table = verdicts_of([("a-b", 0, 0.8), ("other", 1, 0.2)])
-    predictions = [(f"fake/a-b-{number:03d}-00.png", 0.8) for number in range(11)]
+    judged = crops_of("a-b", 11)
     (split_dir / "manifest.csv").touch()
     moved = move_to_table(split_dir, tmp_path / "moved")
-    draw_errors(table, predictions, split_dir, tmp_path / "files.png")
-    draw_errors(table, predictions, moved, tmp_path / "table.png")
+    draw_errors(table, judged, FolderStore(split_dir), tmp_path / "files.png")
+    draw_errors(table, judged, open_store(moved), tmp_path / "table.png")
     assert (picture_of(tmp_path / "files.png") == picture_of(tmp_path / "table.png")).all()
 
 
 def test_the_largest_picture_has_a_row_for_each_video(split_dir, tmp_path):
     table = verdicts_of([(f"video-{number}", 1, number / 60) for number in range(30)])
-    draw_errors(table, [("fake/a-b-000-00.png", 0.1)], split_dir, tmp_path / "Errors.png")
+    draw_errors(table, crops_of("a-b", 1), FolderStore(split_dir), tmp_path / "Errors.png")
     height, width = picture_of(tmp_path / "Errors.png").shape[:2]
     assert 2000 < height < 3000 and 1000 < width < 2000

@@ -14,7 +14,7 @@ from conftest import make_faces, table_rows, write_metadata, write_table
 
 from deepfake.core.errors import UserError
 from deepfake.faces.table import absolute, hint_at_table, open_rows
-from deepfake.split.record import SplitRecord, read_address, write_record
+from deepfake.split.store import FolderStore, TableStore, open_store, write_mark
 from deepfake.split.table_reader import find_places, list_crops, read_places
 
 
@@ -79,13 +79,13 @@ def test_a_filesystem_that_cannot_be_had_is_one_line(monkeypatch):
 
 
 def test_the_address_of_a_split_folder_is_in_one_small_file(tmp_path, table):
-    assert read_address(tmp_path) is None
-    write_record(tmp_path, SplitRecord(address=str(table)))
-    assert read_address(tmp_path) == str(table)
+    assert open_store(tmp_path) == FolderStore(tmp_path)
+    write_mark(TableStore(tmp_path, str(table)))
+    assert open_store(tmp_path) == TableStore(tmp_path, str(table))
     for text in ("[", "[]", '{"crops": 5}', '{"crop_rule": {"margin": "wide"}}'):
         (tmp_path / "crops.json").write_text(text)
         with pytest.raises(UserError, match=r"crops\.json: .*run step 02 again"):
-            read_address(tmp_path)
+            open_store(tmp_path)
 
 
 def test_only_a_folder_with_a_table_is_said_to_hold_one(tmp_path, table):

@@ -11,9 +11,9 @@ from deepfake.evaluation.predictions import write_predictions
 from deepfake.faces.records import read_faces_json
 from deepfake.frames.png import read_png
 from deepfake.sample.dataset import draw_dataset
-from deepfake.split.crops import find_crops
 from deepfake.split.manifest import read_manifest
 from deepfake.split.prepare import write_sets
+from deepfake.split.sources import FolderSource, find_crops
 from deepfake.verdicts.judge import judge_videos
 
 
@@ -25,9 +25,8 @@ def predictions(tmp_path_factory):
     for step in ("00", "01a"):
         assert run_step(step, "--videos-dir", folder / "videos", "--quiet").returncode == 0
     videos = read_dataset(folder / "videos")
-    write_sets(
-        {"test": find_crops(videos, folder / "videos", "faces", "source")}, folder / "all", folder / "split", True
-    )
+    source = FolderSource(folder / "videos")
+    write_sets({"test": find_crops(videos, source, "source")}, source, folder / "all", folder / "split", True)
     entries, original_of = read_manifest(folder / "split"), {video.id: video.original for video in videos}
     boxes = {}
     for video in videos:

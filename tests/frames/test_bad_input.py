@@ -9,7 +9,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from conftest import make_video, run_step, tree
+from conftest import made_once, make_video, step_command, tree
 
 from deepfake.datasets.video import unique_ids
 from deepfake.sample.dataset import draw_dataset, write_video
@@ -199,7 +200,6 @@ ROWS: dict[str, Row] = {
     "mp4 10%.mp4": Row(part("fast", 0.1), (0, 3), (0, 3), "truncated"),
     "mp4 50%.mp4": Row(part("fast", 0.5), (5, 11), (5, 11), "truncated"),
     "mp4 90%.mp4": Row(part("fast", 0.9), (9, 11), (9, 11), "truncated"),
-    "mp4 50%, index last.mp4": Row(part("mp4", 0.5), NONE, NONE, "too damaged"),
     "mp4 90%, index last.mp4": Row(part("mp4", 0.9), NONE, NONE, "too damaged"),
     "mkv 10%.mkv": Row(part("mkv", 0.1), (0, 3), (0, 3), "truncated"),
     "mkv 50%.mkv": Row(part("mkv", 0.5), (5, 11), (5, 11), "truncated"),
@@ -209,11 +209,11 @@ ROWS: dict[str, Row] = {
     "ts 50%.ts": Row(part("ts", 0.5), (5, 11), (5, 11), UNTOLD),
     "ts 90%.ts": Row(part("ts", 0.9), (9, 11), (9, 11), UNTOLD),
     # damaged
-    **{f"header {seed}.mp4": Row(flip_header(seed), *ANY, UNTOLD) for seed in range(12)},
-    **{f"body {seed}.mp4": Row(flip("fast", seed, 0.2, 1, 8), *ANY, DAMAGE) for seed in range(5)},
-    **{f"spoilt {seed}.mp4": Row(flip("fast", seed, 0.2, 1, 500), *ANY, DAMAGE) for seed in range(3)},
-    **{f"damaged {seed}.mkv": Row(flip("mkv", seed, 0, 1, 20), *ANY, DAMAGE) for seed in range(3)},
-    **{f"damaged {seed}.ts": Row(flip("ts", seed, 0, 1, 20), *ANY, DAMAGE) for seed in range(3, 6)},
+    **{f"header {seed}.mp4": Row(flip_header(seed), *ANY, UNTOLD) for seed in range(6)},
+    **{f"body {seed}.mp4": Row(flip("fast", seed, 0.2, 1, 8), *ANY, DAMAGE) for seed in range(3)},
+    **{f"spoilt {seed}.mp4": Row(flip("fast", seed, 0.2, 1, 500), *ANY, DAMAGE) for seed in range(2)},
+    **{f"damaged {seed}.mkv": Row(flip("mkv", seed, 0, 1, 20), *ANY, DAMAGE) for seed in range(2)},
+    **{f"damaged {seed}.ts": Row(flip("ts", seed, 0, 1, 20), *ANY, DAMAGE) for seed in range(3, 5)},
     # odd
     "one frame.mp4": Row(some_frames(1), (1, 1), (1, 1)),
     "two frames.mp4": Row(some_frames(2), (2, 2), (2, 2)),
@@ -285,28 +285,38 @@ def obey_permissions() -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Iterator[tuple[Result, Result]]:
+def results(tmp_path_factory) -> tuple[Result, Result]:
     """The dataset gone through by steps 00 and 01a, and in one pass."""
-    videos_dir, sources = tmp_path_factory.mktemp("videos"), make_sources(tmp_path_factory.mktemp("sources"))
+    folder = made_once(tmp_path_factory, "bad-input", go_through)
+    found = [Result(folder / "videos", folder / way, json.loads((folder / f"{way}.json").read_text())) for way in WAYS]
+    if os.environ.get("BAD_INPUT_TABLE"):
+        Path(os.environ["BAD_INPUT_TABLE"]).write_text(as_markdown(*found), encoding="utf-8")
+    return found[0], found[1]
+
+
+WAYS = {"two-steps": ("00", "01a"), "one-pass": ("01a --from-videos",)}
+
+
+def go_through(folder: Path) -> None:
+    """Make the dataset, and take it both ways; what each step printed goes into a file beside its work folder."""
+    videos_dir = folder / "videos"
+    videos_dir.mkdir()
+    (folder / "sources").mkdir()
+    sources = make_sources(folder / "sources")
     for name, row in ROWS.items():
         (videos_dir / name).parent.mkdir(exist_ok=True)
         row.make(videos_dir / name, sources)
     lines = [f'{json.dumps(name)}: {{"label": "REAL"}}' for name in [*ROWS, "listed twice.mp4"]]
     (videos_dir / "metadata.json").write_text("{" + ",\n".join(lines) + "}")
-    done = []
-    for steps in ("00", "01a"), ("01a --from-videos",):
-        work_dir = tmp_path_factory.mktemp("work")
+    for way, steps in WAYS.items():
         outputs = []
         for step in steps:
-            command = [*step.split(), "--videos-dir", videos_dir, "--work-dir", work_dir, "--workers", 2]
-            run = run_step(*command, preexec_fn=obey_permissions)
+            where = ("--videos-dir", videos_dir, "--work-dir", folder / way)
+            command = step_command(*step.split(), *where, "--workers", 2)
+            run = subprocess.run(command, preexec_fn=obey_permissions, capture_output=True, text=True, timeout=300)
             assert (run.returncode, run.stderr) == (0, "")
             outputs.append(run.stdout)
-        done.append(Result(videos_dir, work_dir, outputs))
-    if os.environ.get("BAD_INPUT_TABLE"):
-        Path(os.environ["BAD_INPUT_TABLE"]).write_text(as_markdown(*done), encoding="utf-8")
-    yield done[0], done[1]
-    (videos_dir / "locked.mp4").chmod(0o600)
+        (folder / f"{way}.json").write_text(json.dumps(outputs))
 
 
 def make_sources(folder: Path) -> Sources:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from deepfake.inputs.crop_set import CropSet, cached, crop_set
 from deepfake.models.info import NO_FRAME
 from deepfake.models.runtime import keras, tf
 from deepfake.split.manifest import Entry
+from deepfake.split.store import FolderStore, open_store
 
 SIZE = 32
 CACHES = ("memory", "disk", "none")
@@ -51,7 +54,7 @@ def split(tmp_path):
 
 @pytest.fixture
 def crops(split):
-    return crop_set(split[1], split[0], SIZE)
+    return crop_set(split[1], open_store(split[0]), SIZE)
 
 
 def numbers_in(images):
@@ -135,7 +138,7 @@ def test_what_is_left_out_leaves_both_classes_to_every_part_of_an_epoch(sampling
     # 60 real crops of 60 videos and 600 fake ones of 60
     labels = np.repeat([[1.0], [0.0]], [60, 600], axis=0).astype(np.float32)
     videos = np.array([*map(str, range(60)), *(f"fake{number % 60}" for number in range(600))])
-    crops = CropSet([""] * 660, labels, videos, np.zeros((660, 5, 2)), 32)
+    crops = CropSet(FolderStore(Path()), [], labels, videos, np.zeros((660, 5, 2)), 32)
     orders = [epoch_order(crops, sampling, seed=0, epoch=epoch) for epoch in range(30)]
     shares = np.mean([[labels[part].mean() for part in np.split(order, 4)] for order in orders], axis=0)
     assert shares == pytest.approx([0.5] * 4, abs=0.05)
@@ -246,7 +249,7 @@ def test_landmarks_that_are_unknown_are_none_of_a_batch_of_the_accelerator(crops
 @pytest.fixture
 def sequences(split):
     """Sequences of 4 frames of a, c, d and b, from entries in no order."""
-    return crop_set(split[1][::-1], split[0], SIZE, frames=4)
+    return crop_set(split[1][::-1], open_store(split[0]), SIZE, frames=4)
 
 
 SEQUENCES = {"a": [2, 6, 10, 14], "c": [1, 5, 16, 18], "d": [7, 13, 17, NO_FRAME], "b": [3, 9, 15, NO_FRAME]}
@@ -259,7 +262,7 @@ def numbers_in_sequences(images):
 def test_a_set_of_sequences_has_a_label_and_a_video_for_each(sequences):
     assert len(sequences) == 4 and sequences.videos.tolist() == list(SEQUENCES)
     assert sequences.labels.tolist() == [[0], [1], [1], [0]]
-    assert len(sequences.paths) == len(sequences.landmarks) == 14
+    assert len(sequences.entries) == len(sequences.landmarks) == 14
 
 
 @pytest.mark.parametrize("kind", CACHES)
@@ -274,7 +277,7 @@ def test_the_crops_of_a_sequence_stand_in_order_of_the_frames_and_missing_ones_a
 
 
 def test_more_frames_than_a_person_has_are_all_missing(split):
-    crops = crop_set(split[1], split[0], SIZE, frames=12)
+    crops = crop_set(split[1], open_store(split[0]), SIZE, frames=12)
     images, _ = next(iter(crop_batches(crops, batch_size=4)))
     counts = dict(zip(crops.videos.tolist(), (images.numpy()[:, :, 0, 0, 0] != NO_FRAME).sum(axis=1), strict=True))
     assert counts == {"a": 9, "b": 3, "c": 5, "d": 3}
@@ -293,7 +296,7 @@ def test_all_frames_of_a_sequence_are_moved_alike_and_another_sequence_in_anothe
     pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
     for item in entries:
         cv2.imwrite(str(folder / "train" / item.file), pixels)
-    images, _ = take(training_batches(crop_set(entries, folder, SIZE, frames=3), 4, LEVELS["standard"]), 2)
+    images, _ = take(training_batches(crop_set(entries, open_store(folder), SIZE, frames=3), 4, LEVELS["standard"]), 2)
     assert (images == images[:, :1]).all() and (images != NO_FRAME).all()
     assert len({sequence.tobytes() for sequence in images}) == 8
 
@@ -316,7 +319,7 @@ def kind_of_items(request, split):
     entries = with_texture(split[0], split[1])
     frames = 4 if request.param == "sequences" else None
     sampling = Sampling(self_blend=request.param == "self-blended", add_blended=request.param == "add-blended")
-    return crop_set(entries, split[0], SIZE, frames), sampling
+    return crop_set(entries, open_store(split[0]), SIZE, frames), sampling
 
 
 def test_every_kind_of_items_comes_the_same_whatever_the_cache_and_for_a_same_seed(kind_of_items, tmp_path):
@@ -346,7 +349,7 @@ SELF_BLEND = Sampling(self_blend=True)
 
 @pytest.mark.parametrize("level", [None, LEVELS["standard"]])
 def test_each_real_crop_is_followed_by_a_fake_that_is_made_from_it(split, level):
-    crops = crop_set(with_texture(split[0], split[1]), split[0], SIZE)
+    crops = crop_set(with_texture(split[0], split[1]), open_store(split[0]), SIZE)
     images, labels = take(training_batches(crops, 16, level, SELF_BLEND), 2)
     assert images.shape == (32, SIZE, SIZE, 3) and labels[:, 0].tolist() == [1, 0] * 16
     if level:  # each is moved in its own way, so that there is no telling what was made from what
@@ -359,7 +362,7 @@ def test_each_real_crop_is_followed_by_a_fake_that_is_made_from_it(split, level)
 
 
 def test_each_epoch_makes_another_fake_of_a_crop(split):
-    crops = crop_set(with_texture(split[0], split[1]), split[0], SIZE)
+    crops = crop_set(with_texture(split[0], split[1]), open_store(split[0]), SIZE)
     images, _ = take(training_batches(crops, 16, None, SELF_BLEND), 3)
     assert len({image.tobytes() for image in images[1::2]}) == 24
     assert len({image.tobytes() for image in images[::2]}) == 8
@@ -375,7 +378,7 @@ def test_half_of_every_batch_is_fake_and_replicas_share_it_evenly(crops):
 
 
 def test_fakes_that_are_made_from_real_crops_are_added_to_those_of_a_batch(split):
-    crops = crop_set(with_texture(split[0], split[1]), split[0], SIZE)
+    crops = crop_set(with_texture(split[0], split[1]), open_store(split[0]), SIZE)
     own = next(iter(crop_batches(crops, 20)))[0].numpy()
     known = {image.tobytes(): label for image, label in zip(own, crops.labels[:, 0], strict=True)}
     images, labels = take(training_batches(crops, 10, None, Sampling(add_blended=True)), 40)
@@ -443,7 +446,7 @@ def test_the_picture_shows_real_and_fake_crops_as_they_are_and_changed(crops, le
 def test_the_picture_shows_fakes_that_are_made_from_real_crops_each_anew(split):
     folder, entries = split
     real = [item for item in with_texture(folder, entries) if item.label == 1]
-    crops = crop_set(real, folder, SIZE)
+    crops = crop_set(real, open_store(folder), SIZE)
     known = {image.astype(np.uint8).tobytes() for image in next(iter(crop_batches(crops, 8)))[0].numpy()}
     rows, labels = show_augmentation(crops, None, seed=0, examples=2, versions=4, self_blended=True)
     assert labels == [1, 1, 0, 0]

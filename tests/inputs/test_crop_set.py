@@ -15,6 +15,7 @@ from deepfake.faces.table import SCHEMA
 from deepfake.inputs import crop_set as crop_sets
 from deepfake.inputs.crop_set import cached, choose_cache, crop_set, decoded, readable_crops, resize_crop
 from deepfake.split.manifest import Entry, write_manifest
+from deepfake.split.store import open_store
 
 LANDMARKS = "[[10, 10], [30, 10], [20, 20], [12, 35], [25, 35]]"
 
@@ -26,7 +27,7 @@ def split(tmp_path):
 
 @pytest.fixture
 def crops(split):
-    return crop_set(split[1], split[0], SIZE)
+    return crop_set(split[1], open_store(split[0]), SIZE)
 
 
 # landmarks
@@ -36,7 +37,7 @@ def test_landmarks_are_shares_of_the_crop_and_typical_where_they_are_unknown(spl
     folder, entries = split
     known = json.dumps([[10, 10], [30, 10], [20, 20], [12.5, 40], [25, 40]])
     some = [entries[0], Entry(**vars(entries[1]) | {"landmarks": known})]  # 50 x 40 and 50 x 41 pixels
-    with cached(crop_set(some, folder, SIZE), "memory", tmp_path / "cache") as held:
+    with cached(crop_set(some, open_store(folder), SIZE), "memory", tmp_path / "cache") as held:
         assert np.allclose(held.points[0], TYPICAL_LANDMARKS)
         assert np.allclose(held.points[1] * [50, 41], json.loads(known), atol=1e-4)
 
@@ -45,7 +46,7 @@ def test_landmarks_are_shares_of_the_crop_and_typical_where_they_are_unknown(spl
 def test_landmarks_that_step_02_has_not_written_are_the_users_error(split, text):
     folder, entries = split
     with pytest.raises(UserError, match=r"manifest\.csv: the landmarks of train/fake/a-000-00\.png") as error:
-        crop_set([Entry(**vars(entries[0]) | {"landmarks": text})], folder, SIZE)
+        crop_set([Entry(**vars(entries[0]) | {"landmarks": text})], open_store(folder), SIZE)
     assert str(folder) in str(error.value)
 
 
@@ -65,7 +66,7 @@ def test_crops_in_parquet_have_the_pixels_and_landmarks_of_the_same_crops_as_fil
     held = []
     for folder, entries in (split, in_table):
         some = [Entry(**vars(entry) | {"landmarks": LANDMARKS}) for entry in entries[::-1][:13]]
-        with cached(crop_set(some, folder, SIZE, frames), kind, folder / ".cache") as crops:
+        with cached(crop_set(some, open_store(folder), SIZE, frames), kind, folder / ".cache") as crops:
             held.append([np.array(part) for part in (crops.pixels, crops.points, crops.labels)])
     assert all(np.array_equal(one, other) for one, other in zip(*held, strict=True))
     assert held[0][0].shape[1:] == (SIZE, SIZE, 3) and not (folder / ".cache").exists()
@@ -73,7 +74,7 @@ def test_crops_in_parquet_have_the_pixels_and_landmarks_of_the_same_crops_as_fil
 
 def test_crops_in_parquet_are_not_read_without_a_cache_which_is_said(in_table, monkeypatch):
     folder, entries = in_table
-    crops = crop_set(entries, folder, SIZE)
+    crops = crop_set(entries, open_store(folder), SIZE)
     with pytest.raises(UserError, match="leave --cache none out"), cached(crops, "none", folder / "cache"):
         pass
     monkeypatch.setattr(crop_sets, "choose_cache", lambda *_: "none")  # a full disk
@@ -86,16 +87,16 @@ def test_a_crop_in_parquet_that_is_no_image_is_the_users_error_with_the_address(
     (split[0] / "train" / split[1][3].file).write_bytes(png)
     write_manifest(*split)
     folder = move_to_table(split[0], tmp_path / "moved")
-    crops = crop_set(split[1], folder, SIZE)
+    crops = crop_set(split[1], open_store(folder), SIZE)
     refused = pytest.raises(UserError, match=r"moved/table: holds a file that is not an image.*run 01a --crops again")
-    with refused as error, readable_crops(folder), cached(crops, "memory", folder / "cache"):
+    with refused as error, readable_crops(open_store(folder)), cached(crops, "memory", folder / "cache"):
         pass
     assert "\n" not in str(error.value)
 
 
 def test_a_table_that_breaks_off_or_is_gone_is_one_line(in_table):
     folder, entries = in_table
-    crops = crop_set(entries, folder, SIZE)
+    crops = crop_set(entries, open_store(folder), SIZE)
     (file, *_) = sorted(folder.parent.glob("table/kind=crop/*.parquet"))
     chunk = pq.ParquetFile(file).metadata.row_group(0).column(SCHEMA.get_field_index("png") - 1)
     data, at = bytearray(file.read_bytes()), chunk.data_page_offset
@@ -140,7 +141,7 @@ def test_the_cache_file_is_gone_after_an_error_too(crops, split, tmp_path):
         raise RuntimeError
     assert not file.exists()
     (split[0] / "train" / split[1][3].file).write_text("not an image")
-    with pytest.raises(UserError), readable_crops(split[0]), cached(crops, "disk", file):
+    with pytest.raises(UserError), readable_crops(open_store(split[0])), cached(crops, "disk", file):
         pass
     assert not file.exists()
 
@@ -154,9 +155,9 @@ def test_a_file_that_is_no_image_is_named_as_the_users_error(split, tmp_path, ki
     folder, entries = split
     path = folder / "train" / entries[3].file
     path.unlink() if content is None else path.write_bytes(content)
-    crops = crop_set(entries, folder, SIZE)
+    crops = crop_set(entries, open_store(folder), SIZE)
     refused = pytest.raises(UserError, match="not an image")
-    with refused as error, readable_crops(folder), cached(crops, kind, tmp_path / "cache") as held:
+    with refused as error, readable_crops(open_store(folder)), cached(crops, kind, tmp_path / "cache") as held:
         list(decoded(held, np.arange(20)))
     assert str(folder) in str(error.value) and "\n" not in str(error.value)
 

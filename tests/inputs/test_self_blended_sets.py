@@ -18,10 +18,10 @@ from deepfake.evaluation.evaluate import read_sets
 from deepfake.faces.crop import crop_box, cut, find_faces
 from deepfake.frames.png import read_png
 from deepfake.frames.read import take_frames
-from deepfake.inputs import self_blended_sets as pseudo_fakes
 from deepfake.inputs.self_blended_sets import METHOD, beside_fakes, blend_set, with_landmarks, without_fakes
 from deepfake.models.info import read_model_info
 from deepfake.split.manifest import read_manifest
+from deepfake.split.store import FolderStore, open_store
 from deepfake.training.loop import train
 from deepfake.training.options import Options
 from deepfake.verdicts.judge import judge_videos
@@ -57,14 +57,14 @@ def real_only(tmp_path_factory):
 
 def test_landmarks_of_the_manifest_are_kept_and_no_crop_is_opened(split_dir, tmp_path):
     entries = entries_of(split_dir, "val")
-    assert with_landmarks(entries, tmp_path / "nowhere") == entries
+    assert with_landmarks(entries, open_store(tmp_path / "nowhere")) == entries
 
 
 def test_a_crop_in_which_no_face_is_found_is_left_out_and_it_is_said(tmp_path, capsys):
     split_dir = write_split(tmp_path / "split", landmarks=LANDMARKS)
     lose_landmarks(split_dir, "real/val-real-0-001-00.png", "real/val-real-1-003-00.png")
     entries = entries_of(split_dir, "val")
-    left = with_landmarks(entries, split_dir, quiet=True)
+    left = with_landmarks(entries, open_store(split_dir), quiet=True)
     assert [entry for entry in entries if entry.landmarks] == left and len(left) == 6
     assert capsys.readouterr().out == "03: 2 of 8 real crops are left out: no face is found in them\n"
 
@@ -72,7 +72,7 @@ def test_a_crop_in_which_no_face_is_found_is_left_out_and_it_is_said(tmp_path, c
 def test_beside_fakes_landmarks_are_looked_for_in_real_crops_alone_and_no_crop_is_left_out(tmp_path):
     split_dir = write_split(tmp_path / "split", landmarks=LANDMARKS)
     lose_landmarks(split_dir, "real/train-real-0-001-00.png", "fake/train-fake-0-001-00.png")
-    found = beside_fakes(read_sets(split_dir)["train"], split_dir, quiet=True)
+    found = beside_fakes(read_sets(open_store(split_dir))["train"], open_store(split_dir), quiet=True)
     unknown = [entry.label for entry in found if not entry.landmarks]
     assert len(found) == 16 and sorted(unknown) == [FAKE, REAL]
 
@@ -80,7 +80,7 @@ def test_beside_fakes_landmarks_are_looked_for_in_real_crops_alone_and_no_crop_i
 def test_without_a_face_in_any_crop_it_is_the_users_error(tmp_path):
     split_dir = write_split(tmp_path / "split", videos_a_set=1)
     with pytest.raises(UserError, match="no face is found in any real crop") as error:
-        with_landmarks(entries_of(split_dir, "val"), split_dir, quiet=True)
+        with_landmarks(entries_of(split_dir, "val"), open_store(split_dir), quiet=True)
     assert str(split_dir) in str(error.value)
 
 
@@ -88,7 +88,7 @@ def test_a_crop_that_cannot_be_read_is_named(tmp_path):
     split_dir = write_split(tmp_path / "split", videos_a_set=1)
     (split_dir / "val" / "real" / "val-real-0-000-00.png").write_text("not an image")
     with pytest.raises(UserError, match=r"val-real-0-000-00\.png .*not an image.* run step 02 again"):
-        with_landmarks(entries_of(split_dir, "val"), split_dir, quiet=True)
+        with_landmarks(entries_of(split_dir, "val"), open_store(split_dir), quiet=True)
 
 
 def test_the_landmarks_of_a_face_are_found_in_a_crop_that_has_none(real_clips, tmp_path):
@@ -100,7 +100,9 @@ def test_the_landmarks_of_a_face_are_found_in_a_crop_that_has_none(real_clips, t
     file = "real/val-real-0-001-00.png"
     cv2.imwrite(str(split_dir / "val" / file), cut(frame.image, (left, top, *sides))[:, :, ::-1])
     lose_landmarks(split_dir, file)
-    found = {entry.file: entry for entry in with_landmarks(entries_of(split_dir, "val"), split_dir, quiet=True)}
+    found = {
+        entry.file: entry for entry in with_landmarks(entries_of(split_dir, "val"), open_store(split_dir), quiet=True)
+    }
     expected = np.array(face.landmarks) - (left, top)
     assert len(found) == 4 and abs(np.array(json.loads(found[file].landmarks)) - expected).max() < 0.1 * sides[0]
 
@@ -110,7 +112,7 @@ def test_the_landmarks_of_a_face_are_found_in_a_crop_that_has_none(real_clips, t
 
 def test_a_blended_set_holds_each_real_crop_and_its_fake(split_dir, tmp_path):
     real = entries_of(split_dir, "val")
-    made = blend_set(real, split_dir, tmp_path / "blended", SIZE, seed=3, quiet=True)
+    made = blend_set(real, open_store(split_dir), tmp_path / "blended", SIZE, seed=3, quiet=True)
     assert made[::2] == real
     for own, fake in zip(real, made[1::2], strict=True):
         assert (fake.label, fake.method, fake.original) == (FAKE, METHOD, own.video) and METHOD == "self-blend"
@@ -131,7 +133,7 @@ def test_a_blended_set_is_the_same_for_a_same_seed_and_takes_the_place_of_an_ear
     real = entries_of(split_dir, "val")
 
     def made_with(seed, entries=real):
-        blend_set(entries, split_dir, tmp_path / "blended", SIZE, seed, quiet=True)
+        blend_set(entries, open_store(split_dir), tmp_path / "blended", SIZE, seed, quiet=True)
         return tree(tmp_path / "blended")
 
     first = made_with(1)
@@ -145,7 +147,7 @@ def test_other_files_in_the_folder_of_fakes_are_not_replaced(split_dir, tmp_path
     (tmp_path / "blended" / "val").mkdir(parents=True)
     (tmp_path / "blended" / "val" / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match=r"holds other files \(notes\.txt\)"):
-        blend_set(entries_of(split_dir, "val"), split_dir, tmp_path / "blended", SIZE, 0, quiet=True)
+        blend_set(entries_of(split_dir, "val"), open_store(split_dir), tmp_path / "blended", SIZE, 0, quiet=True)
     assert list(tree(tmp_path / "blended")) == ["val", "val/notes.txt"]
 
 
@@ -153,17 +155,18 @@ def test_ctrl_c_while_blending_leaves_no_half_set(split_dir, tmp_path, monkeypat
     def stopped(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pseudo_fakes, "link", stopped)
+    monkeypatch.setattr(FolderStore, "copy", stopped)
     with pytest.raises(KeyboardInterrupt):
-        blend_set(entries_of(split_dir, "val"), split_dir, tmp_path / "blended", SIZE, 0, quiet=True)
+        blend_set(entries_of(split_dir, "val"), open_store(split_dir), tmp_path / "blended", SIZE, 0, quiet=True)
     assert tree(tmp_path / "blended") == {}
 
 
 def test_with_fakes_to_test_on_only_validation_has_fakes_that_are_made(split_dir, tmp_path):
-    sets = read_sets(split_dir)
-    found, folders = without_fakes(sets, split_dir, tmp_path, SIZE, 0, quiet=True)
+    sets = read_sets(open_store(split_dir))
+    found, stores = without_fakes(sets, open_store(split_dir), tmp_path, SIZE, 0, quiet=True)
     blended = tmp_path / "self_blended"
-    assert folders == {"train": split_dir, "val": blended, "test": split_dir}
+    whole = FolderStore(split_dir)
+    assert stores == {"train": whole, "val": FolderStore(blended), "test": whole}
     assert found["train"] == entries_of(split_dir, "train") and found["test"] == sets["test"]
     assert {entry.method for entry in found["val"] if entry.label == FAKE} == {METHOD}
     assert sorted(path.name for path in blended.iterdir()) == ["crops.json", "manifest.csv", "val"]
@@ -171,12 +174,15 @@ def test_with_fakes_to_test_on_only_validation_has_fakes_that_are_made(split_dir
 
 
 def test_without_fakes_to_test_on_the_test_has_fakes_that_are_made_too(real_only, tmp_path):
-    found, folders = without_fakes(read_sets(real_only, needed=(REAL,)), real_only, tmp_path, SIZE, 0, quiet=True)
-    assert folders["test"] == folders["val"] == tmp_path / "self_blended" and folders["train"] == real_only
+    found, stores = without_fakes(
+        read_sets(open_store(real_only), needed=(REAL,)), open_store(real_only), tmp_path, SIZE, 0, quiet=True
+    )
+    assert stores["test"] == stores["val"] == FolderStore(tmp_path / "self_blended")
+    assert stores["train"] == FolderStore(real_only)
     for split in ("val", "test"):
         assert found[split][::2] == entries_of(real_only, split)
         assert [entry.label for entry in found[split]] == [REAL, FAKE] * 8
-    images = {(folders[split] / split / entry.file).read_bytes() for split in ("val", "test") for entry in found[split]}
+    images = {stores[split].path_of(entry).read_bytes() for split in ("val", "test") for entry in found[split]}
     assert len(images) == 32
 
 
@@ -185,9 +191,11 @@ def test_from_crops_in_parquet_come_the_same_sets_as_from_files(tmp_path):
     lose_landmarks(split_dir, "real/val-real-0-001-00.png")
     made = []
     for name, folder in (("files", split_dir), ("table", move_to_table(split_dir, tmp_path / "moved"))):
-        sets, folders = without_fakes(read_sets(folder, needed=(REAL,)), folder, tmp_path / name, SIZE, 3, quiet=True)
-        assert folders["val"] == tmp_path / name / "self_blended"
-        made.append((sets, tree(folders["val"])))
+        sets, stores = without_fakes(
+            read_sets(open_store(folder), needed=(REAL,)), open_store(folder), tmp_path / name, SIZE, 3, quiet=True
+        )
+        assert stores["val"] == FolderStore(tmp_path / name / "self_blended")
+        made.append((sets, tree(stores["val"].folder)))
     assert made[0] == made[1] and [len(made[1][0][split]) for split in ("train", "val", "test")] == [8, 14, 16]
     assert len([file for file in made[1][1] if file.endswith(".png")]) == 30
 

@@ -28,10 +28,10 @@ def step(folder, number, *options):
     return done.stdout
 
 
-def run_line(folder, *dataset, model="efficientnet-b0", steps=("00", "01a", "01b", "02")):
+def run_line(folder, *dataset, steps=("00", "01a", "01b", "02")):
     for number in steps:
         step(folder, number, *dataset)
-    step(folder, "03", "--model", model, "--weights", "none", "--epochs", 1, "--image-size", 32)
+    step(folder, "03", "--model", "small-cnn", "--weights", "none", "--epochs", 1, "--image-size", 32)
     files = ("--manifest", "split_dataset/manifest.csv", "--model-info", "tmp_checkpoint/best_model.json")
     return step(folder, "04", "--master", "local[1]", *files)
 
@@ -76,7 +76,7 @@ def test_real_clips_go_through_the_whole_line_from_a_folder_that_is_only_read(re
     before = sorted(path.name for path in real_clips.iterdir())
     shutil.copytree(real_work, tmp_path / "work")  # of steps 00 and 01a
     folders = ("--videos-dir", real_clips, "--work-dir", tmp_path / "work")
-    printed = run_line(tmp_path, *folders, model="small-cnn", steps=("01b", "02"))
+    printed = run_line(tmp_path, *folders, steps=("01b", "02"))
     check_results(tmp_path, sample_only="no")
     assert "never seen a real person" not in printed
     assert sorted(path.name for path in real_clips.iterdir()) == before

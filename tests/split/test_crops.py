@@ -8,17 +8,18 @@ import pytest
 from conftest import picture
 
 from deepfake.core.labels import REAL
+from deepfake.core.naming import crop_name, parse_crop_name
 from deepfake.datasets.listing import images_in
 from deepfake.datasets.video import Video
-from deepfake.faces.records import parse_crop_name
-from deepfake.split.crops import find_crops, number_images, put_crop
+from deepfake.split.sources import ImageSource, find_crops, number_images
 
 VIDEO = Video("v", "part/v", REAL)
 
 
 def names(files: list[str], video: Video = VIDEO) -> dict[str, str]:
     """What files are called in the sets, by their own names."""
-    return {path.name: name for name, path in number_images(video, [Path(file) for file in files]).items()}
+    images = number_images(video, [Path(file) for file in files])
+    return {path.name: crop_name(video.id, *numbers) for numbers, path in images.items()}
 
 
 @pytest.mark.parametrize(
@@ -81,15 +82,15 @@ def test_videos_are_found_by_their_folders_and_those_without_images_left_out(tmp
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / name).write_bytes(b"x")
     videos = [VIDEO, Video("w", "part/w", REAL), Video("gone", "gone", REAL)]
-    (found,) = find_crops(videos, tmp_path, "faces", "source", crops_of_others=True)
-    assert found.foreign and list(found.named()) == [(tmp_path / "part/v/3.jpg", "v-003-00.png")]
+    (found,) = find_crops(videos, ImageSource(tmp_path), "source")
+    assert (found.paths, found.numbers) == ((tmp_path / "part/v/3.jpg",), ((3, 0),))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
 def test_images_of_any_format_become_png_with_the_same_pixels(tmp_path, suffix):
     source, target = tmp_path / f"1{suffix}", tmp_path / "v-001-00.png"
     cv2.imwrite(str(source), picture(7, 40, 30))
-    assert put_crop(source, target, foreign=True)
+    assert ImageSource(tmp_path).put(source, target)
     assert target.read_bytes().startswith(b"\x89PNG")
     np.testing.assert_array_equal(cv2.imread(str(target)), cv2.imread(str(source)))
 
@@ -99,7 +100,7 @@ def test_a_png_is_linked_and_another_image_that_is_only_called_png_is_not(tmp_pa
     (tmp_path / "real.png").write_bytes(data)
     (tmp_path / "jpeg.png").write_bytes(cv2.imencode(".jpg", picture(7, 40, 30))[1].tobytes())
     for name in ("real.png", "jpeg.png"):
-        assert put_crop(tmp_path / name, tmp_path / f"in-set-{name}", foreign=True)
+        assert ImageSource(tmp_path).put(tmp_path / name, tmp_path / f"in-set-{name}")
         assert (tmp_path / f"in-set-{name}").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "in-set-real.png").samefile(tmp_path / "real.png")
 
@@ -115,6 +116,6 @@ def test_an_image_that_cannot_be_read_is_not_put_anywhere_and_says_nothing(tmp_p
         "huge": b"BM" + bytes(8) + b"\x36\0\0\0\x28\0\0\0" + b"\xff\xff\xff\x7f" * 2 + b"\1\0\x18\0" + bytes(24),
     }[damage]
     (tmp_path / "1.png").write_bytes(data)
-    assert not put_crop(tmp_path / "1.png", tmp_path / "v-001-00.png", foreign=True)
+    assert not ImageSource(tmp_path).put(tmp_path / "1.png", tmp_path / "v-001-00.png")
     assert [path.name for path in tmp_path.iterdir()] == ["1.png"]
     assert capfd.readouterr() == ("", "")

@@ -16,13 +16,13 @@ from deepfake.core.labels import FAKE, REAL
 from deepfake.datasets.registry import read_dataset
 from deepfake.datasets.video import Video, source_groups
 from deepfake.faces.crop import LANDMARKS
-from deepfake.faces.records import parse_crop_name
 from deepfake.split.assign import assign_groups, divide
 from deepfake.split.balance import balance, balance_sets, keep_order
-from deepfake.split.crops import Crops, find_crops
+from deepfake.split.crops import Crops
 from deepfake.split.manifest import read_manifest
 from deepfake.split.prepare import Splitting, prepare_dataset
-from deepfake.split.record import SplitRecord, read_record
+from deepfake.split.sources import FolderSource, find_crops
+from deepfake.split.store import FolderStore, TableStore, open_store
 
 SETS = ("train", "val", "test")
 
@@ -258,32 +258,13 @@ def prepare(videos_dir: Path, **options) -> Path:
     return out / "split"
 
 
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("a-000-00.png", ("a", 0, 0)),
-        ("a-b-c-010-01.png", ("a-b-c", 10, 1)),
-        ("a-000-00-005-12.png", ("a-000-00", 5, 12)),
-        ("é 🙂.x-1000-00.png", ("é 🙂.x", 1000, 0)),
-    ],
-)
-def test_a_crop_name_is_read_from_the_right(name, parts):
-    assert parse_crop_name(name) == parts
-
-
-@pytest.mark.parametrize("name", ["a.png", "a-000.png", "a-x-00.png", "notes.txt"])
-def test_a_name_of_another_form_is_no_crop(name):
-    with pytest.raises(ValueError):
-        parse_crop_name(name)
-
-
 def test_only_the_crops_of_the_video_itself_are_taken(tmp_path):
     write_metadata(tmp_path, {"a.mp4": "REAL", "a-000.mp4": "FAKE", "none.mp4": "FAKE"})
     own = make_crops(tmp_path, "a", frames=2)
     (tmp_path / "a" / "faces" / "a-000-000-00.png").write_bytes(own[0].read_bytes())
     (tmp_path / "a" / "faces" / "thumbnail.png").write_bytes(own[0].read_bytes())
     others = make_crops(tmp_path, "a-000", frames=3)
-    found = {item.video.id: item for item in find_crops(read_dataset(tmp_path), tmp_path, "faces", "source")}
+    found = {item.video.id: item for item in find_crops(read_dataset(tmp_path), FolderSource(tmp_path), "source")}
     assert {id: list(item.paths) for id, item in found.items()} == {"a": own, "a-000": others}
 
 
@@ -620,17 +601,18 @@ def test_crops_in_parquet_give_the_very_manifest_of_the_same_crops_as_files(with
     assert prepare(folder, table=address, **options) == split_dir  # in place of the one with files
     assert tree(split_dir).keys() == {"manifest.csv", "crops.json"}
     assert (split_dir / "manifest.csv").read_bytes() == expected and capsys.readouterr().out == said
-    assert read_record(split_dir) == SplitRecord(CropRule(), address)
+    assert open_store(split_dir) == TableStore(split_dir, address, CropRule())
     assert tree(folder.parent / "prepared") == prepared
     prepare(folder, **options)
-    assert read_record(split_dir) == SplitRecord(CropRule()) and (split_dir / "train/real").is_dir()
+    assert open_store(split_dir) == FolderStore(split_dir, CropRule()) and (split_dir / "train/real").is_dir()
 
 
 def test_the_script_takes_the_address_of_a_table_and_writes_the_whole_path(with_table, tmp_path):
     folder, address = with_table
     done = run_step("02", "--videos-dir", folder, "--crops", "table", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "") and "crops in split_dataset" in done.stdout
-    assert read_record(tmp_path / "split_dataset") == SplitRecord(CropRule(), address)
+    split_dir = tmp_path / "split_dataset"
+    assert open_store(split_dir) == TableStore(split_dir, address, CropRule())
     assert not (tmp_path / "prepared_dataset").exists()
     for option in ("--work-dir", "--faces"):
         done = run_step("02", "--videos-dir", folder, "--crops", "table", option, "x", cwd=tmp_path)

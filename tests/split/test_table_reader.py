@@ -6,9 +6,11 @@ from conftest import make_faces, table_rows, write_table
 
 from deepfake.core.crop_rule import CropRule
 from deepfake.core.errors import UserError
-from deepfake.faces.records import landmarks_in_crop, parse_crop_name, read_faces_json
-from deepfake.split.record import SplitRecord, write_record
-from deepfake.split.table_reader import find_places, list_crops, read_crops, read_places
+from deepfake.core.naming import parse_crop_name
+from deepfake.faces.records import landmarks_in_crop, read_faces_json
+from deepfake.split.manifest import Entry
+from deepfake.split.store import FolderStore, TableStore
+from deepfake.split.table_reader import find_places, list_crops, read_places
 
 
 @pytest.fixture
@@ -105,19 +107,46 @@ def test_only_row_groups_with_wanted_crops_are_read(address):
     assert sum(len(place.rows) for place in places) == 12 and all(place.group.num_row_groups == 1 for place in places)
 
 
-def test_crops_of_a_split_folder_are_read_from_the_table_or_from_files(address, work_dir, tmp_path):
+def entry_of(name):
+    video, frame, face = parse_crop_name(name)
+    return Entry("test", 1, f"real/{name}", video, video, "", "", frame, face, "", "", 0)
+
+
+@pytest.fixture
+def stores(address, work_dir, tmp_path):
+    """The crops as files and as rows."""
+    (tmp_path / "split/test/real").mkdir(parents=True)
+    for name, path in files_of(work_dir).items():
+        (tmp_path / "split/test/real" / name).write_bytes(path.read_bytes())
+    return FolderStore(tmp_path / "split"), TableStore(tmp_path / "split", address)
+
+
+def test_crops_of_a_split_folder_are_read_from_the_table_or_from_files(stores, work_dir):
     files = files_of(work_dir)
-    for folder in ("table_split", "file_split"):
-        (tmp_path / folder / "test/real").mkdir(parents=True)
-    write_record(tmp_path / "table_split", SplitRecord(address=address))
-    for name, path in files.items():
-        (tmp_path / "file_split/test/real" / name).write_bytes(path.read_bytes())
-    wanted = [f"test/real/{name}" for name in sorted(files, reverse=True)]
-    one, other = (dict(read_crops(tmp_path / folder, wanted)) for folder in ("table_split", "file_split"))
+    wanted = [entry_of(name) for name in sorted(files, reverse=True)]
+    one, other = (dict(store.read(wanted)) for store in stores)
     assert one == other == {n: files[name].read_bytes() for n, name in enumerate(sorted(files, reverse=True))}
-    assert dict(read_crops(tmp_path / "file_split", ["test/real/a-009-00.png"])) == {0: b""}
+    assert dict(stores[0].read([entry_of("a-009-00.png")])) == {0: b""}
     with pytest.raises(UserError, match=r"no crop a-9-0.*run step 02 again"):
-        list(read_crops(tmp_path / "table_split", ["test/real/a-009-00.png"]))
+        list(stores[1].read([entry_of("a-009-00.png")]))
+
+
+def test_a_crop_that_is_gone_is_named_whatever_the_store(stores, work_dir):
+    wanted = [entry_of(name) for name in files_of(work_dir)]
+    for store, named in zip(stores, ("split/test/real/a-009-00.png: ", "no crop a-9-0"), strict=True):
+        store.check(wanted)
+        with pytest.raises(UserError, match=f"{named}.*run step 02 again"):
+            store.check([*wanted, entry_of("a-009-00.png")])
+
+
+def test_crops_of_files_and_of_a_table_are_put_into_another_set_alike(stores, work_dir, tmp_path):
+    files = files_of(work_dir)
+    for name, store in zip(("links", "files"), stores, strict=True):
+        (tmp_path / name / "real").mkdir(parents=True)
+        store.copy([entry_of(file) for file in files], tmp_path / name)
+        assert {path.name: path.read_bytes() for path in (tmp_path / name / "real").iterdir()} == {
+            file: path.read_bytes() for file, path in files.items()
+        }
 
 
 def test_a_file_that_is_cut_off_is_one_line_with_the_address(address, tmp_path):

@@ -1,15 +1,14 @@
 """Step 03 stopped and killed at random moments: resumed, it ends where an undisturbed run ends."""
 
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, run_step
+from conftest import Script, run_step, step_command
 from test_training import read_history, write_split
 
 pytestmark = pytest.mark.slow
@@ -18,7 +17,7 @@ OPTIONS = [
     "--model",
     "small-cnn",
     "--epochs",
-    "12",
+    "8",
     "--batch-size",
     "4",
     "--image-size",
@@ -46,17 +45,15 @@ def undisturbed(split_dir, tmp_path_factory):
 
 def stop(split_dir, out_dir, condition, send, delay=0.0, resume=True):
     """Start step 03, and some time after a condition holds send it a signal: its exit code and what it printed."""
-    (script,) = ROOT.glob("03-*.py")
-    command = [sys.executable, script, "--split-dir", split_dir, "--out-dir", out_dir, *OPTIONS]
-    command += ["--resume"] if resume else []
-    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = ["--split-dir", split_dir, "--out-dir", out_dir, *OPTIONS, *["--resume"] * resume]
+    script = Script(*step_command("03", *command)[1:])
     end = time.monotonic() + START
-    while not condition() and process.poll() is None and time.monotonic() < end:
+    while not condition() and script.process.is_alive() and time.monotonic() < end:
         time.sleep(0.002)
     time.sleep(delay)
-    process.send_signal(send)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+    os.kill(script.process.pid, send)
+    done = script.ended(timeout=60)
+    return done.returncode, done.stdout, done.stderr
 
 
 def epochs_done(out_dir):

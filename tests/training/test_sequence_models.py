@@ -24,6 +24,7 @@ from deepfake.models.model import (
 )
 from deepfake.models.runtime import keras, set_precision
 from deepfake.split.manifest import read_manifest
+from deepfake.split.store import open_store
 from deepfake.training.checkpoints import Keeper
 from deepfake.training.loop import train
 from deepfake.training.options import Options
@@ -132,10 +133,12 @@ def frame_run(trained):
 
 def test_features_are_those_of_each_crop(split_dir):
     model = sequence_model("lstm")
-    crops = crop_set([entry for entry in read_manifest(split_dir) if entry.split == "val"], split_dir, SIZE, frames=4)
+    crops = crop_set(
+        [entry for entry in read_manifest(split_dir) if entry.split == "val"], open_store(split_dir), SIZE, frames=4
+    )
     encoder, _ = on_features(model)
     found = features_of(encoder, crops)
-    assert found.pixels.shape == (len(crops.paths), 16) and len(found) == len(crops) == 4
+    assert found.pixels.shape == (len(crops.entries), 16) and len(found) == len(crops) == 4
 
 
 @pytest.mark.parametrize("frozen", [True, False])

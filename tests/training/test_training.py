@@ -22,6 +22,7 @@ from deepfake.models.info import ModelInfo, read_model_info
 from deepfake.models.model import backbone_of, build_model, load_model
 from deepfake.models.runtime import keras, strategy_for
 from deepfake.split.manifest import Entry
+from deepfake.split.store import open_store
 from deepfake.training import checkpoints
 from deepfake.training.checkpoints import Keeper, Phase, read_progress
 from deepfake.training.loop import class_weights, fit, fit_phase, train
@@ -119,8 +120,8 @@ def test_a_phase_of_a_single_step_has_a_rate_too():
 
 
 def test_classes_weigh_the_same_in_all_and_a_crop_one_in_the_mean(tmp_path):
-    entries = read_sets(write_split(tmp_path / "split"))["train"]
-    crops = crop_set([entry for entry in entries if entry.label == 0 or entry.frame == 0], tmp_path, SIZE)
+    entries = read_sets(open_store(write_split(tmp_path / "split")))["train"]
+    crops = crop_set([entry for entry in entries if entry.label == 0 or entry.frame == 0], open_store(tmp_path), SIZE)
     weights = class_weights(crops)  # 8 fake and 2 real ones
     assert weights == pytest.approx({0: 10 / 16, 1: 10 / 4})
 
@@ -166,8 +167,8 @@ def fit_small(folder, split_dir, stop_after=0, resume=False, keeper_kind=Stopped
     if resume:
         keeper.progress = read_progress(keeper.state_path, {})
     try:
-        sets = read_sets(split_dir)
-        fit(model, keeper, sets, dict.fromkeys(sets, split_dir), options, strategy_for([]), quiet=True)
+        sets = read_sets(open_store(split_dir))
+        fit(model, keeper, sets, dict.fromkeys(sets, open_store(split_dir)), options, strategy_for([]), quiet=True)
     except KeyboardInterrupt:
         assert stop_after
     return model, keeper
@@ -264,7 +265,7 @@ def test_the_average_of_the_weights_is_validated_and_kept_and_training_goes_on_w
     model, keeper = fit_small(tmp_path / "ema", split_dir, ema=0.99999, **SHORT)
     kept = load_model(keeper.model_path)
     kept.compile(loss="binary_crossentropy")
-    crops = crop_set(read_sets(split_dir)["val"], split_dir, SIZE)
+    crops = crop_set(read_sets(open_store(split_dir))["val"], open_store(split_dir), SIZE)
     found = kept.evaluate(crop_batches(crops, 16), verbose=0)
     assert found == pytest.approx(keeper.progress.history["val_loss"][0], rel=1e-4)
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain, strict=True))
@@ -311,7 +312,7 @@ def test_patience_ends_a_training_that_gets_no_better(split_dir, tmp_path):
 @pytest.mark.slow
 def test_the_loss_is_against_smoothed_labels_where_asked(split_dir, tmp_path):
     model, _ = fit_small(tmp_path, split_dir, label_smoothing=0.1, **SHORT)
-    crops = crop_set(read_sets(split_dir)["val"], split_dir, SIZE)
+    crops = crop_set(read_sets(open_store(split_dir))["val"], open_store(split_dir), SIZE)
     p = np.clip(model.predict(crop_batches(crops, 16), verbose=0).astype(float), 1e-7, 1 - 1e-7)
     targets = np.where(crops.labels == 1, 0.95, 0.05)
     expected = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean()
@@ -431,7 +432,7 @@ def test_what_calibration_did_is_in_the_record_and_beside_the_model(run):
 @pytest.mark.slow
 def test_every_test_crop_gets_one_prediction_in_the_manifests_order(run):
     rows = predictions(run[1])
-    assert [name for name, _ in rows] == [entry.file for entry in read_sets(run[0])["test"]]
+    assert [name for name, _ in rows] == [entry.file for entry in read_sets(open_store(run[0]))["test"]]
     assert all(0 <= p_real <= 1 for _, p_real in rows)
 
 
@@ -503,8 +504,8 @@ def test_while_the_head_learns_nothing_of_the_backbone_changes_and_then_all_does
     options = Options(weights="file.h5", epochs=2, head_epochs=1, batch_size=8, image_size=SIZE)
     model = small_model()
     head = model.get_layer("p_real")
-    sets = read_sets(split_dir)
-    crops = {split: crop_set(sets[split], split_dir, SIZE) for split in ("train", "val")}
+    sets = read_sets(open_store(split_dir))
+    crops = {split: crop_set(sets[split], open_store(split_dir), SIZE) for split in ("train", "val")}
     keeper = Keeper(tmp_path, ModelInfo(), 9, {})
     before, head_before = backbone_of(model).get_weights(), head.get_weights()
     for phase, expected in zip(phases(options), (True, False), strict=True):

@@ -1,0 +1,73 @@
+"""Train small models on two devices that are made of the processor: RUN SPLIT_DIR FOLDER, into FOLDER/found.json.
+
+A process of its own, since devices have to be made before TensorFlow does anything.
+"""
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+from test_training import small_model
+
+from deepfake.evaluation.evaluate import raw_predictions, read_sets
+from deepfake.models.info import ModelInfo
+from deepfake.models.runtime import keras, strategy_for, tf
+from deepfake.split.store import open_store
+from deepfake.training.checkpoints import Keeper, read_progress
+from deepfake.training.loop import fit
+from deepfake.training.options import Options
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+def plain_model():
+    # batch norm and dropout would differ on two devices, each of which has a part of the batch
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((32, 32, 3), name="crop")
+    x = keras.layers.Rescaling(1 / 255, name="scaling")(inputs)
+    x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, strides=4, activation="relu")(x))
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="p_real")(x))
+
+
+class Warned(Keeper):
+    def on_train_batch_begin(self, batch, logs=None):
+        if not resumed and (self.progress.epochs, batch) == (1, 1):
+            signal.raise_signal(signal.SIGUSR1)
+
+
+def train(devices, build, kind=Keeper, **options):
+    options = Options(image_size=32, **options)
+    strategy = strategy_for(devices)
+    with strategy.scope():
+        model = build()
+    keeper = kind(folder, ModelInfo(), 99, {})
+    if resumed:
+        keeper.progress = read_progress(keeper.state_path, {})
+    store = open_store(split_dir)
+    sets = read_sets(store)
+    fit(model, keeper, sets, dict.fromkeys(sets, store), options, strategy, quiet=True)
+    kept = keras.saving.load_model(keeper.model_path)
+    p_real = raw_predictions(kept, sets["test"], store, quiet=True)
+    return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real.tolist()} | keeper.progress.history
+
+
+split_dir, folder = map(Path, sys.argv[2:])
+both = ["CPU:0", "CPU:1"]
+plain = {"weights": "none", "epochs": 3, "batch_size": 8, "augment": "none", "learning_rate": 1e-3}
+# a batch of 7, which two cannot share
+phased = {"weights": "file.h5", "epochs": 2, "head_epochs": 1, "batch_size": 7, "augment": "strong"}
+runs = {
+    "one": lambda: train(both[:1], plain_model, **plain),
+    "two": lambda: train(both, plain_model, **plain),
+    "warned": lambda: train(both, plain_model, Warned, **plain),
+    "phased": lambda: train(both, small_model, **phased),
+}
+resumed = False
+try:
+    found = runs[sys.argv[1]]()
+except KeyboardInterrupt:
+    resumed = True
+    found = runs[sys.argv[1]]()
+(folder / "found.json").write_text(json.dumps(found | {"resumed": resumed}))
