@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# Sets everything up, then checks the style and runs the tests; arguments go to pytest, such as -m "not slow".
-# With --quick first: the tests that take a minute in all and need no Java, browser or queue.
+# ./test.sh [--quick | --clusters] [PYTEST_OPTION...]: sets everything up, checks the style and runs the tests.
+#
+#   --quick     the tests that take a minute in all, and need no Java, browser or queue
+#   --clusters  the tests that start a Spark cluster, Slurm or Grid Engine, one after the other
+#
+# Without either: all tests but those of clusters, on two cores. Other options go to pytest, such as -k calibration.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -12,14 +16,6 @@ check_style() {
     "$PYTHON" -m ruff format --check
     "$PYTHON" -m mypy
 }
-
-if [ "${1:-}" = --quick ]; then
-    check_style
-    exec "$PYTHON" -m pytest -m quick -n 2 --dist worksteal -q "${@:2}"
-fi
-
-ensure_java
-ensure_chromium
 
 ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid Engine
     local queues=("slurmctld slurmd slurm-client munge" "gridengine-master gridengine-exec gridengine-client") packages
@@ -34,7 +30,25 @@ ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid
             echo "   cannot be installed; their tests are skipped"
     done
 }
-case "$*" in *"not slurm"*) ;; *) ensure_queues ;; esac
 
 check_style
-"$PYTHON" -m pytest "$@"
+PARALLEL=(-n 2 --dist worksteal)
+case "${1:-}" in
+    --quick)
+        CHOSEN=(-m quick) && shift
+        ;;
+    --clusters) # they take the machine for themselves; other files are not even imported
+        shift
+        ensure_java
+        ensure_queues
+        mapfile -t FILES < <(grep -rlE --include='test_*.py' 'mark\.(cluster|slurm)\b' tests)
+        CHOSEN=(-m "cluster or slurm" "${FILES[@]}") PARALLEL=()
+        ;;
+    *)
+        ensure_java
+        ensure_chromium
+        CHOSEN=(-m "not cluster and not slurm")
+        ;;
+esac
+[ ${#PARALLEL[@]} = 0 ] || export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 # of each of two tests at a time
+exec "$PYTHON" -m pytest ${PARALLEL[@]+"${PARALLEL[@]}"} "${CHOSEN[@]}" "$@"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Seconds of step 04 from frame predictions to the verdicts of all videos, against one RDD pass with Python lambdas.
+"""Time step 04, from frame predictions to video verdicts, against one RDD pass with Python lambdas.
 
-Predictions are drawn: ids of ten letters, 11 frames a video, two people in every sixth. Both ways read the same files
-and take turns; starting Spark is left out, and of each a first time. With --scale step 04 alone aggregates 1, 10 and
-100 million frames from Parquet, each in a process of its own, with 4 GB for Spark.
+Predictions are random: ids of ten letters, 11 frames per video, two people in every sixth. Both ways read the same
+files in turns; the start of Spark and a first round do not count. With --scale, only step 04 runs: on 1, 10 and 100
+million frames from Parquet, each in its own process, with 4 GB for Spark.
 """
 
 import argparse
@@ -43,15 +43,15 @@ MEMORY = "4g"
 
 
 def names(numbers: np.ndarray) -> np.ndarray:
-    """A name of ten letters for each number, no two alike."""
+    """Return a unique name of ten letters for each number."""
     places = 26 ** np.arange(10)
-    scattered = (numbers.astype(np.int64) * 100_000_000_003 + 7) % 26**10  # a factor that shares none with 26
+    scattered = (numbers.astype(np.int64) * 100_000_000_003 + 7) % 26**10  # the factor is coprime to 26
     letters = (scattered[:, None] // places % 26 + ord("a")).astype(np.uint8)
     return np.ascontiguousarray(letters).view("S10").ravel().astype(str)
 
 
 def draw_chunks(frames: int) -> Iterator[pa.Table]:
-    """Tables of frame predictions as step 03 writes them, `frames` rows or a video less."""
+    """Yield tables of frame predictions as step 03 writes them, with about `frames` rows."""
     rng = np.random.default_rng(0)
     videos = frames * TWO_PEOPLE_EVERY // (FRAMES_PER_VIDEO * (TWO_PEOPLE_EVERY + 1))
     for start in range(0, videos, CHUNK_VIDEOS):
@@ -75,7 +75,7 @@ def draw_chunks(frames: int) -> Iterator[pa.Table]:
 
 
 def write_parquet(path: Path, frames: int) -> int:
-    """Draw predictions into a Parquet file; gives the number of rows."""
+    """Write random predictions to a Parquet file; returns the number of rows."""
     count = 0
     with pq.ParquetWriter(path, pa.schema([*COLUMNS.items(), ("p_real", pa.float64())])) as writer:
         for table in draw_chunks(frames):
@@ -85,7 +85,7 @@ def write_parquet(path: Path, frames: int) -> int:
 
 
 def write_lines(path: Path, frames: int) -> None:
-    """Draw the same predictions into JSON, a row a line, as `write_json` does."""
+    """Write the same predictions as JSON, a row per line, like `write_json`."""
     start = "[\n  "
     with path.open("w", encoding="utf-8") as file:
         for table in draw_chunks(frames):
@@ -98,13 +98,13 @@ def write_lines(path: Path, frames: int) -> None:
 
 
 def step_04(spark: SparkSession, path: Path) -> int:
-    """What `judge_videos` does with Spark; gives the number of videos."""
+    """Run the Spark part of `judge_videos`; returns the number of videos."""
     with scratch_folder(MASTER, path) as scratch:
         return len(collect_verdicts(read_predictions(spark, path, scratch), path, Rule()))
 
 
 def plain_pass(spark: SparkSession, path: Path) -> int:
-    """The verdict of each video by one pass of an RDD with Python lambdas; gives the number of videos."""
+    """Compute the verdicts by one RDD pass with Python lambdas; returns the number of videos."""
     if path.suffix == ".parquet":
         pairs = spark.read.parquet(str(path)).rdd.map(lambda row: (row.video, (row.label, row.p_real, 1)))
     else:
@@ -124,7 +124,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def compare(folder: Path, frames: int) -> dict[str, dict]:
-    """The median seconds of both ways from both kinds of file, all taking turns."""
+    """Return the median seconds of both ways from both kinds of file, taking turns."""
     paths = {"Parquet": folder / "predictions.parquet", "JSON": folder / "predictions.json"}
     count = write_parquet(paths["Parquet"], frames)
     write_lines(paths["JSON"], frames)
@@ -152,13 +152,13 @@ def compare(folder: Path, frames: int) -> dict[str, dict]:
 
 
 def peak_gigabytes(process: int | str) -> float:
-    """The most memory that a process has held so far (Linux)."""
+    """Return the peak memory of a process so far (Linux only)."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
 
 
 def scale_once(path: Path) -> dict[str, float]:
-    """Seconds of step 04 with a cold session, and the most memory that Java and Python held."""
+    """Measure seconds of step 04 in a new session, and the peak memory of Java and Python."""
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory {MEMORY} pyspark-shell"
     spark = start_spark(MASTER)
     videos: list[int] = []
@@ -169,7 +169,7 @@ def scale_once(path: Path) -> dict[str, float]:
 
 
 def scale(folder: Path, sizes: list[int]) -> list[dict]:
-    """Step 04 on ever more frames."""
+    """Run step 04 on increasing numbers of frames."""
     results = []
     for size in sizes:
         path = folder / f"{size}.parquet"
@@ -189,8 +189,8 @@ def scale(folder: Path, sizes: list[int]) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=whole_number(1), default=1_300_000, help="predictions to draw")
-    parser.add_argument("--scale", action="store_true", help="step 04 alone on 1, 10 and 100 million frames")
+    parser.add_argument("--frames", type=whole_number(1), default=1_300_000, help="number of predictions")
+    parser.add_argument("--scale", action="store_true", help="only step 04, on 1, 10 and 100 million frames")
     parser.add_argument("--most", type=whole_number(1), default=SCALES[-1], help="the largest of --scale")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
     args = parser.parse_args()

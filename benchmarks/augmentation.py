@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""What training options are worth on the drawn sample where the test videos are worse than the training videos.
+"""Compare training options on the drawn sample when test videos have a lower quality than training videos.
 
-For each seed a sample is drawn and split, and its test videos are encoded again in three ways. For each variant of
-step 03 (none, standard and strong augmentation, or --variant) a model is trained from scratch and judged on the clean
-test videos and on the three worse ones, a video by the mean of its frames, real above 0.5. The shares are pooled over
-the seeds, the ROC AUC is their mean, and the seconds are those of the median epoch.
-Samples, tests and models that are there whole are not made again.
+For each seed a sample is drawn and split, and its test videos are re-encoded in three ways. For each variant of step 03
+(none, standard and strong augmentation, or --variant) a model is trained from scratch and tested on the clean and the
+three worse versions. A video is real if the mean of its frames is above 0.5. Accuracies are pooled over the seeds, the
+ROC AUC is the mean, and the seconds are those of the median epoch. Complete samples, tests and models are reused.
 """
 
 import argparse
@@ -35,7 +34,7 @@ CLEAN = "clean"
 
 @dataclass(frozen=True)
 class Damage:
-    """How a video is encoded again: x264's crf, and by what its sides are divided."""
+    """How to re-encode a video: x264's crf, and the divisor of its sides."""
 
     crf: int
     shrink: int = 1
@@ -46,7 +45,7 @@ HARDER = {"CRF 35": Damage(crf=35), "half size": Damage(crf=21, shrink=2), "both
 
 @dataclass(frozen=True)
 class Result:
-    """How a model did on a test: crops and videos that were right, of how many, and the ROC AUC by crop."""
+    """Result of a model on a test: right and total numbers of crops and videos, and the ROC AUC by crop."""
 
     frames_right: int
     frames: int
@@ -56,7 +55,7 @@ class Result:
 
 
 def encode_again(source: Path, target: Path, damage: Damage) -> None:
-    """Write a video once more as an H.264 mp4 of the same frames, whole or not at all."""
+    """Re-encode a video as an H.264 mp4 with the same frames, completely or not at all."""
     with (
         whole_file(target) as temporary,
         av.open(str(source)) as given,
@@ -74,7 +73,7 @@ def encode_again(source: Path, target: Path, damage: Damage) -> None:
 
 
 def damage_videos(videos_dir: Path, videos: set[str], damage: Damage, folder: Path) -> None:
-    """Make a dataset of some videos (ids), encoded again, with the same records."""
+    """Make a dataset of some videos (ids), re-encoded, with the same records."""
     records = read_json(videos_dir / "metadata.json", remedy="draw the sample again")
     chosen = {name: record for name, record in records.items() if Path(name).stem in videos}
     for name in chosen:
@@ -84,7 +83,7 @@ def damage_videos(videos_dir: Path, videos: set[str], damage: Damage, folder: Pa
 
 
 def prepare_seed(folder: Path, seed: int, sample: Sequence[str]) -> dict[str, Path]:
-    """Draw and split a seed's sample, and make the harder tests of it; gives the split folder of each test."""
+    """Draw and split a seed's sample and make the harder tests; returns the split folder of each test."""
     videos_dir, clean = folder / "train_sample_videos", folder / "split_dataset"
     run_step("-m deepfake.sample", "--videos-dir", videos_dir, "--seed", seed, *sample)
     if not (clean / "manifest.csv").exists():
@@ -103,7 +102,7 @@ def prepare_seed(folder: Path, seed: int, sample: Sequence[str]) -> dict[str, Pa
 
 
 def train_and_test(folder: Path, options: Sequence[str], tests: dict[str, Path]) -> None:
-    """Step 03 with some options, and 03a on each harder test, unless a whole run with the same options is there."""
+    """Run step 03 with some options and 03a on each harder test, unless a complete run with these options exists."""
     note = folder / "options.json"
     if note.exists() and read_json(note, remedy="delete it") == {"options": list(options)}:
         return
@@ -111,19 +110,19 @@ def train_and_test(folder: Path, options: Sequence[str], tests: dict[str, Path])
     printed = run_step("03-train_cnn.py", "--split-dir", tests[CLEAN], "--out-dir", folder, *options)
     model = folder / "tmp_checkpoint" / "best_model.keras"
     for name, split_dir in tests.items():
-        if name != CLEAN:  # which step 03 has predicted
+        if name != CLEAN:  # step 03 has predicted the clean one
             run_step("03a-load_cnn.py", "--model", model, "--split-dir", split_dir, "--out-dir", folder / name)
     (folder / "training.txt").write_text(printed)
     write_json(note, {"options": list(options)})
 
 
 def seconds_an_epoch(printed: str) -> float:
-    """The median of the seconds that step 03 prints for each epoch, such as `03: epoch 1 of 6: ...; 15 s, ...`."""
+    """Return the median seconds per epoch from step 03's output, such as `03: epoch 1 of 6: ...; 15 s, ...`."""
     return statistics.median(int(seconds) for seconds in re.findall(r"^03: epoch .*; (\d+) s, ", printed, re.MULTILINE))
 
 
 def judge(predictions: Path) -> Result:
-    """The figures of a test's frame predictions (Parquet), and of their means by video."""
+    """Return the result of frame predictions (Parquet), by frame and by video mean."""
     frames = pd.read_parquet(predictions)
     videos = frames.groupby("video").agg({"label": "first", "p_real": "mean"})
     right = [int((is_real(table["p_real"]) == (table["label"] == REAL)).sum()) for table in (frames, videos)]
@@ -154,13 +153,13 @@ def table(results: dict[str, dict[str, Result]], seconds: dict[str, float]) -> l
 
 
 def shown(result: Result) -> str:
-    """The accuracies by frame and by video, and the ROC AUC."""
+    """Format the accuracies by frame and by video, and the ROC AUC."""
     shares = result.frames_right / result.frames, result.videos_right / result.videos, result.roc_auc
     return "  ".join(f"{share:.3f}" for share in shares)
 
 
 def variant(text: str) -> tuple[str, str]:
-    """An argparse type: NAME=OPTIONS of step 03."""
+    """Parse NAME=OPTIONS of step 03 (an argparse type)."""
     name, equals, options = text.partition("=")
     if not (re.fullmatch(r"[\w.+-]+", name) and equals):
         raise argparse.ArgumentTypeError(f'{text!r} is not like long="--augment strong --epochs 12"')
@@ -171,13 +170,13 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=Path, default=Path("augmentation_runs"), help="a folder for each seed goes here")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--augment", nargs="*", choices=AUGMENTATIONS, help="which of them (default: all)")
+    parser.add_argument("--augment", nargs="*", choices=AUGMENTATIONS, help="augmentations to compare (default: all)")
     parser.add_argument(
-        "--variant", type=variant, action="append", default=[], metavar="NAME=OPTIONS", help="others, of step 03"
+        "--variant", type=variant, action="append", default=[], metavar="NAME=OPTIONS", help="others, by options of 03"
     )
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--image-size", type=int, default=128)
-    parser.add_argument("--originals", type=int, default=48, help="of the sample")
+    parser.add_argument("--originals", type=int, default=48, help="originals of the sample")
     parser.add_argument("--seconds", type=float, default=2, help="the length of its videos")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()

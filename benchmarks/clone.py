@@ -1,4 +1,4 @@
-"""Lets a benchmark find the package of its clone, whether that is installed or not: imported before the package."""
+"""Make benchmarks use the package of this clone, installed or not; import it before the package."""
 
 import sys
 from pathlib import Path

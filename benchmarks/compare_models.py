@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Models beside each other: the baselines, EfficientNetB0, and sequences of what EfficientNetB0 sees.
+"""Compare models: the baselines, EfficientNetB0, and an LSTM on the features of EfficientNetB0.
 
-A sample is drawn that is larger than the default one, since a test of five source groups tells no model from another;
-each model is trained on it from scratch, the sequence model on the features of the EfficientNetB0 that was trained, and
-`python -m deepfake.compare` puts them into one table. Samples and runs that are there whole are not made again.
+The sample is larger than the default one, since a test set of five source groups cannot distinguish models. Each model
+is trained from scratch, the LSTM on the features of the trained EfficientNetB0. `python -m deepfake.compare` makes the
+table. Complete samples and runs are reused.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from test_sets import find_faces, is_drawn, run_step
 
 from deepfake.core.files import digest_of, read_json, write_json
 
-# in order, since the last starts from the one before it; MODEL stands for that one's file
+# in this order, since the last one starts from the file of the one before it (MODEL)
 RUNS = {
     "meso4": "--model meso4 --image-size 128 --epochs 12",
     "small-cnn": "--model small-cnn --epochs 6",
@@ -24,7 +24,7 @@ RUNS = {
 
 
 def prepare(folder: Path, originals: int, seed: int) -> Path:
-    """Draw and split the sample; gives the split folder."""
+    """Draw and split the sample; returns the split folder."""
     videos_dir, split_dir = folder / "videos", folder / "split_dataset"
     arguments = ["--originals", originals, "--seed", seed]
     if not is_drawn(split_dir, arguments):
@@ -36,17 +36,17 @@ def prepare(folder: Path, originals: int, seed: int) -> Path:
 
 
 def train(name: str, out_dir: Path, split_dir: Path, seed: int) -> None:
-    """Step 03, unless a whole run with the same options is there, from the same start."""
+    """Run step 03, unless a complete run with the same options and start exists."""
     start = out_dir.with_name("efficientnet-b0") / "tmp_checkpoint" / "best_model.keras"
     options = [str(start) if word == "MODEL" else word for word in [*RUNS[name].split(), "--seed", str(seed)]]
     made_with = {"options": options}
     if str(start) in options and start.is_file():
         made_with["start"] = digest_of(start)
     note = out_dir / "options.json"
-    # an older note says nothing of the start
+    # an older note has no start
     if note.exists() and made_with | read_json(note, remedy="delete it") == made_with:
         return
-    note.unlink(missing_ok=True)  # what is there is no whole run from here on
+    note.unlink(missing_ok=True)  # without the note, the run counts as incomplete
     run_step("03-train_cnn.py", "--split-dir", split_dir, "--out-dir", out_dir, *options)
     write_json(note, made_with)
 
@@ -54,7 +54,7 @@ def train(name: str, out_dir: Path, split_dir: Path, seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=Path, default=Path("model_runs"), help="the sample and a folder for each model")
-    parser.add_argument("--originals", type=int, default=100, help="of the sample")
+    parser.add_argument("--originals", type=int, default=100, help="originals of the sample")
     parser.add_argument("--models", nargs="+", choices=RUNS, default=list(RUNS))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What step 02 estimates of crops whose rule is known: margins of 0, 0.1, 0.3 and 0.5, square and not.
+"""Test step 02's estimate of the crop rule on crops of a known rule: margins of 0, 0.1, 0.3 and 0.5, square or not.
 
-Faces of eleven frames of each video are cut by each rule and saved as JPEG, stretched to 224 x 224 pixels or with their
-longer side at 224. `off` is the largest error of a margin. Without --clips, people are drawn.
+The faces in eleven frames of each video are cut by each rule and saved as JPEG, stretched to 224 x 224 pixels or
+resized to a longer side of 224. `off` is the largest error of a margin. Without --clips, drawn people are used.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from deepfake.split.crops import decode
 MARGINS = (0.0, 0.1, 0.3, 0.5)
 SIDE = 224
 QUALITY = 92
-PEOPLE = 30  # that are drawn, in so many frames each
+PEOPLE = 30  # drawn people
 FRAMES_PER_PERSON = 4
 
 
@@ -39,27 +39,27 @@ class Rule:
 
 
 def drawn_frames(people: int, frames: int = FRAMES_PER_PERSON) -> Iterator[np.ndarray]:
-    """Frames of drawn people, a quarter of a second apart."""
+    """Yield frames of drawn people, a quarter of a second apart."""
     plan = Plan(people, seed=5, width=400, height=340, seconds=frames / 4, fps=4, people=1, fakes=1)
     for index in range(people):
         yield from Scene(plan, index).frames()
 
 
 def frames_of_clips(folder: Path) -> Iterator[np.ndarray]:
-    """The frames that step 00 takes of each video of a folder."""
+    """Yield the frames that step 00 takes of each video of a folder."""
     for path in sorted(folder.glob("*.mp4")):
         yield from (frame.image for frame in read_video(path, FRAMES_PER_VIDEO)[0])
 
 
 def with_faces(frames: Iterable[np.ndarray]) -> list[tuple[np.ndarray, Box]]:
-    """Each frame with the box of each sure face in it."""
+    """Return (frame, box) for each confident face in the frames."""
     frames = list(frames)
     kept = [keep_faces(faces, CropRule(rescue=False)) for faces in find_faces(frames)]
     return [(frame, face.box) for frame, faces in zip(frames, kept, strict=True) for face in faces]
 
 
 def moved(box: Box, noise: float, rng: np.random.Generator) -> Box:
-    """A box as another detector may put it: moved and resized, each by up to a share of its sides."""
+    """Move and resize a box at random, each by up to a share of its sides, as another detector might place it."""
     place, size = np.array(box[:2]), np.array(box[2:])
     new_size = size * (1 + rng.uniform(-noise, noise, 2))
     new_place = place + (size - new_size) / 2 + size * rng.uniform(-noise, noise, 2)
@@ -67,7 +67,7 @@ def moved(box: Box, noise: float, rng: np.random.Generator) -> Box:
 
 
 def cut_by(rule: Rule, frame: np.ndarray, box: Box) -> np.ndarray:
-    """The crop of a face as someone saves it, read again from its JPEG: RGB uint8."""
+    """Cut a face by a rule, save it as JPEG and read it again: RGB uint8."""
     cut_out = CropRule(margin=rule.margin, square=rule.square)
     crop = cut(frame, crop_box(box, cut_out, frame.shape[1], frame.shape[0]))
     scale = SIDE / max(crop.shape[:2])
@@ -78,7 +78,7 @@ def cut_by(rule: Rule, frame: np.ndarray, box: Box) -> np.ndarray:
 
 
 def error(estimate: Estimate, rule: Rule) -> float:
-    """The larger error of the two margins."""
+    """Return the larger error of the two margins."""
     return max(abs(estimate.margin - rule.margin), abs(estimate.margin_y - rule.margin))
 
 
@@ -99,7 +99,7 @@ def row(faces: list[tuple[np.ndarray, Box]], rule: Rule) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, help="a folder of mp4 files")
-    parser.add_argument("--noise", type=float, default=0.0, help="by what share boxes are moved and resized")
+    parser.add_argument("--noise", type=float, default=0.0, help="maximum share by which boxes are moved and resized")
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     faces = with_faces(frames_of_clips(args.clips) if args.clips else drawn_frames(PEOPLE))

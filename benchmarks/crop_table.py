@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Crops in Parquet at the size of DFDC: seconds and memory of step 02 and of finding them; crops a second, read."""
+"""Measure crop tables of DFDC's size: seconds and memory of step 02 and of listing crops; crops read per second."""
 
 import argparse
 import json
@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parent.parent
-REALS = 6  # one video of so many is real, as of DFDC's
-CROPS = 11  # a video, and in some a few more
+REALS = 6  # one in six videos is real, as in DFDC
+CROPS = 11  # per video; some videos have a few more
 FILES = 16
 
-# what runs by itself, for its memory to be its own
+# run in separate processes, to measure their memory
 FIND = """
 import sys
 from pathlib import Path
@@ -47,7 +47,7 @@ print(f"{len(crops) / seconds:.0f}")
 
 
 def draw_dataset(folder: Path, videos: int, png: bytes) -> None:
-    """A metadata.json in DFDC's form, and a table of crops of each video, all of one PNG."""
+    """Write a metadata.json like DFDC's and a crop table in which all crops are the same PNG."""
     records, rows = {}, np.random.default_rng(0)
     for number in range(videos):
         original = f"v{number - number % REALS:07d}.mp4"
@@ -62,7 +62,7 @@ def draw_dataset(folder: Path, videos: int, png: bytes) -> None:
 
 
 def write_part(address: Path, part: int, videos: np.ndarray, counts: np.ndarray, png: bytes) -> None:
-    """A file of each kind."""
+    """Write one file of each kind of a crop table."""
     from deepfake.faces.table import SCHEMA
 
     ids = pa.array([f"v{number:07d}" for number in videos])
@@ -92,7 +92,7 @@ def write_part(address: Path, part: int, videos: np.ndarray, counts: np.ndarray,
 
 
 def measure(*command: object) -> tuple[float, float, float, str]:
-    """Seconds, seconds of the processors, GB at the peak, and the last line of what a command printed."""
+    """Run a command; returns seconds, CPU seconds, peak memory in GB, and the last line of its output."""
     started, before = time.monotonic(), os.times()
     with tempfile.TemporaryFile("w+") as out:
         child = subprocess.Popen([sys.executable, *map(str, command)], stdout=out, cwd=ROOT, env=ENVIRONMENT)
@@ -110,7 +110,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"
 
 
 def large(folder: Path, videos: int) -> None:
-    """Step 02 and what step 03 does before training, on a table of so many videos with tiny crops."""
+    """Measure step 02, and listing crops in step 03, on a table of many videos with tiny crops."""
     draw_dataset(folder, videos, cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes())
     options = ["--videos-dir", folder / "videos", "--crops", folder / "table", "--prepared-dir", folder / "prepared"]
     for balance in ("drop", "none"):
@@ -122,7 +122,7 @@ def large(folder: Path, videos: int) -> None:
 
 
 def speed(folder: Path, videos: int) -> None:
-    """Crops a second into the cache, from files and from a table of the same, as large as those of real videos."""
+    """Measure crops per second read into the cache, from files and from a table, at the size of real crops."""
     from deepfake.split.manifest import read_manifest
     from deepfake.split.store import TableStore, write_mark
 
@@ -149,8 +149,10 @@ def speed(folder: Path, videos: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--videos", type=int, nargs="*", default=[11_500, 115_000], help="of the tables to split")
-    parser.add_argument("--read-videos", type=int, default=600, help="of the table to read; 0: none")
+    parser.add_argument(
+        "--videos", type=int, nargs="*", default=[11_500, 115_000], help="videos of the tables to split"
+    )
+    parser.add_argument("--read-videos", type=int, default=600, help="videos of the table to read; 0: none")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     for videos in args.videos:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The floor under preprocessing: only the decoding of the frames that are needed, in as many processes as cores."""
+"""Only decode the needed frames, in as many processes as cores: the lower bound of preprocessing time."""
 
 import argparse
 from functools import partial
@@ -17,7 +17,7 @@ from deepfake.jobs.work import Outcome, Run
 
 
 def decode(video: Video, videos_dir: Path) -> Outcome:
-    """Decode a video's frames, bring them to standard size, and forget them."""
+    """Decode a video's frames at standard size and discard them."""
     return Outcome(len(take_frames(video, videos_dir, FRAMES_PER_VIDEO)[1]))
 
 

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""What crops from full frames are worth: a sample drawn at 1080p, cut from frames of standard size and from full ones.
+"""Compare crops from full frames with crops from frames of standard size, on a sample drawn at 1080p.
 
-For each way the seconds a video of step 01a, the median shorter side of the crops in pixels, and, by a model that step
-03 trains on them, accuracy and ROC AUC of the test set by frame, with 95 % intervals over source groups. What is in
---dir already is not made again.
+For each: step 01a's seconds per video, the median shorter side of the crops in pixels, and the accuracy and ROC AUC by
+frame of a model trained on them, with 95 % intervals over source groups. Existing files in --dir are reused.
 """
 
 import argparse
@@ -22,7 +21,7 @@ FIGURES = {"accuracy": "accuracy", "roc_auc": "ROC AUC", "log_loss": "log loss"}
 
 
 def cut(videos: Path, work: Path, crops_from: str) -> float:
-    """Step 01a; the seconds a video that it takes."""
+    """Run step 01a; returns its seconds per video."""
     began = time.monotonic()
     options = ["--from-videos", "--videos-dir", videos, "--work-dir", work, "--crops-from", crops_from, "--overwrite"]
     run_step("01a-crop_faces_with_mtcnn.py", *options)
@@ -30,7 +29,7 @@ def cut(videos: Path, work: Path, crops_from: str) -> float:
 
 
 def train(videos: Path, work: Path, folder: Path, training: list[str]) -> None:
-    """Steps 02 and 03, unless they have been here."""
+    """Run steps 02 and 03, unless their files exist."""
     if (folder / "run.json").exists():
         return
     split = ["--split-dir", folder / "split_dataset"]
@@ -40,13 +39,13 @@ def train(videos: Path, work: Path, folder: Path, training: list[str]) -> None:
 
 
 def side_of_crops(folder: Path) -> float:
-    """The median shorter side of the test crops, in pixels."""
+    """Return the median shorter side of the test crops, in pixels."""
     paths = (folder / "split_dataset" / "test").rglob("*.png")
     return float(np.median([min(cv2.imread(str(path)).shape[:2]) for path in paths]))
 
 
 def in_words(value: float, low: float | None, high: float | None) -> str:
-    """A figure and its interval, which too few source groups do not give."""
+    """Format a metric and its interval, which is missing if there are too few source groups."""
     return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 

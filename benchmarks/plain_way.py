@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The plain way to crop faces, for comparison: read every frame, write PNGs, build an MTCNN for each, one at a time."""
+"""Crop faces the simple way, for comparison: read every frame, write PNGs, and build an MTCNN for each of them."""
 
 import argparse
 import json

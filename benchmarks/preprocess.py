@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""Seconds a clip of four ways from videos to face crops, taking turns on the same clips; the median of several rounds.
+"""Time four ways from videos to face crops on the same clips, in turns; prints median seconds per clip.
 
   a  the plain way: every frame read, PNGs, an MTCNN for each (plain_way.py)
   b  00-convert_video_to_image.py, then 01a-crop_faces_with_mtcnn.py
   c  01a-crop_faces_with_mtcnn.py --from-videos
-  d  only the decoding of the needed frames, on all cores (decode_only.py): the floor
+  d  only the decoding of the needed frames, on all cores (decode_only.py): the lower bound
 
-What a way takes on two videos of one frame is its start-up, and is taken off. Without --clips four 1080p clips are
-drawn.
-Memory is that of all processes of a way together, at its peak; pages that they share count for each.
+The start-up time, measured on two videos of one frame, is subtracted. Without --clips, four 1080p clips are drawn.
+Memory is the peak of all processes of a way together; shared pages count for each process.
 """
 
 import argparse
@@ -32,7 +31,7 @@ from deepfake.sample.dataset import draw_dataset, write_video
 
 ROOT = Path(__file__).resolve().parent.parent
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm")
-FULL_HD = 1900  # pixels of the longer side, from which on a clip counts as 1080p
+FULL_HD = 1900  # a clip with a longer side above this many pixels counts as 1080p
 
 WAYS = {
     "a": ("the plain way", ["benchmarks/plain_way.py"]),
@@ -43,7 +42,7 @@ WAYS = {
 
 
 def make_dataset(folder: Path, clips: list[Path]) -> Path:
-    """A dataset of links to clips."""
+    """Make a dataset of links to clips."""
     folder.mkdir(parents=True)
     for clip in clips:
         (folder / clip.name).symlink_to(clip.resolve())
@@ -58,7 +57,7 @@ def draw_clips(folder: Path) -> list[Path]:
 
 
 def draw_single_frames(folder: Path) -> list[Path]:
-    """Two videos of one small frame, with nothing to find."""
+    """Write two videos of one small frame without faces."""
     folder.mkdir()
     frame = np.full((64, 64, 3), 128, np.uint8)
     for name in ("one.mp4", "two.mp4"):
@@ -72,7 +71,7 @@ def longer_side(clip: Path) -> int:
 
 
 def measure(way: str, dataset: Path, scratch: Path) -> tuple[float, float]:
-    """Run a way on a dataset, in an empty work folder: seconds, and the most megabytes of memory on the way."""
+    """Run a way on a dataset in an empty work folder; returns seconds and peak memory in MB."""
     work_dir = scratch / "work"
     shutil.rmtree(work_dir, ignore_errors=True)
     seconds = peak = 0.0
@@ -83,7 +82,7 @@ def measure(way: str, dataset: Path, scratch: Path) -> tuple[float, float]:
             folders += ["--videos-dir", str(dataset)]
         command = [sys.executable, str(ROOT / name), *options, *folders]
         began = time.monotonic()
-        messages = (scratch / "messages").open("w")  # not a pipe, which could fill
+        messages = (scratch / "messages").open("w")  # not a pipe, which could fill up and block up and block
         process = subprocess.Popen(
             command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=messages
         )
@@ -97,7 +96,7 @@ def measure(way: str, dataset: Path, scratch: Path) -> tuple[float, float]:
 
 
 def memory_of(pid: int) -> float:
-    """Megabytes that a process and all its children hold."""
+    """Return the memory of a process and all its children in MB."""
     total = 0
     try:
         process = psutil.Process(pid)
@@ -130,7 +129,7 @@ def main() -> None:
 
 
 def compare(clips: list[Path], ways: str, repeat: int, scratch: Path) -> dict:
-    """For each group of clips and way: seconds a clip after start-up, and peak memory in MB."""
+    """Return seconds per clip after start-up and peak memory in MB, for each group of clips and way."""
     sides = {clip: longer_side(clip) for clip in clips}
     groups = {
         "1080p clips": [clip for clip in clips if sides[clip] > FULL_HD],

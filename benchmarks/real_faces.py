@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How well a model judges real faces that someone else cut: the test set of their dataset, beside published figures.
+"""Evaluate a model on the test set of external crops of real faces, beside published results.
 
-FACES_DIR is a folder of crops as `--dataset faces` reads it, with a test set of its own (the column split), such as the
-unpacked zips of DFDC faces. Step 02 prepares it in --work unless it is there, and step 03a judges the test set; each
-figure has a 95 % interval from a bootstrap over source groups. With --robustness the same ROC AUC of damaged crops, 25
-more passes; with --clips each video of a dataset by step 05, from the file to the verdict.
+FACES_DIR is a folder of crops for `--dataset faces` with its own test set (column split), such as the unpacked zips of
+DFDC faces. Step 02 prepares it in --work unless it exists, and step 03a predicts the test set. All metrics have 95 %
+intervals from a bootstrap over source groups. --robustness adds the ROC AUC of damaged crops, with 25 more passes.
+--clips scans each video of a dataset with step 05.
 """
 
 import argparse
@@ -46,7 +46,7 @@ DAMAGES = {"brightness": "darker or brighter", "scale": "smaller, and back", "JP
 
 @dataclass(frozen=True)
 class Published:
-    """Figures of others on DFDC: where they stand, and why they cannot be held against ours as they are."""
+    """Published results on DFDC, their source, and why they cannot be compared directly."""
 
     figures: str
     source: str
@@ -58,8 +58,8 @@ BENCH = "Yan et al. 2023, DeepfakeBench (NeurIPS, Datasets and Benchmarks)"
 PUBLISHED = (
     Published(
         "AUC 0.71, precision 0.96, recall 0.58, specificity 0.83",
-        "a student project whose page is not known any more",
-        "one frame a video; these figures mean seven fakes to a real one: at one to one, the precision would be 0.77",
+        "a student project (page no longer known)",
+        "one frame per video; the figures imply seven fakes per real one: at one to one, the precision would be 0.77",
     ),
     Published("AUC 0.556", f"Meso4: {BENCH}", OF_OTHERS),
     Published("AUC 0.623", "MesoInception: the same", OF_OTHERS),
@@ -80,15 +80,15 @@ PUBLISHED = (
 
 
 def prepare(faces_dir: Path, work: Path) -> Path:
-    """The split of crops by their own sets, made unless it is in `work`.
+    """Split the crops by the dataset's own sets in `work`, unless that exists; returns the split folder.
 
     Raises:
-        SystemExit: the dataset has no test set, or the split that is there is of another dataset.
+        SystemExit: the dataset has no test set, or the existing split is of another dataset.
         UserError: the dataset cannot be read.
     """
     tested = {video.id for video in read_dataset(faces_dir) if video.split == "test"}
     if not tested:
-        sys.exit(f"{faces_dir}: has no test set of its own (a column split that says test)")
+        sys.exit(f"{faces_dir}: has no test set of its own; mark it by test in a column split")
     split_dir = work / "split_dataset"
     if not (split_dir / "manifest.csv").exists():
         folders = ["--prepared-dir", work / "prepared_dataset", "--split-dir", split_dir]
@@ -97,25 +97,25 @@ def prepare(faces_dir: Path, work: Path) -> Path:
         )
         print(shown, end="", flush=True)
     if not {entry.video for entry in read_manifest(split_dir) if entry.split == "test"} <= tested:
-        sys.exit(f"{split_dir}: is not the own test set of {faces_dir}; give another --work")
+        sys.exit(f"{split_dir}: is a split of another dataset than {faces_dir}; give another --work")
     return split_dir
 
 
 def figure_lines(labels: np.ndarray, p_real: np.ndarray, groups: Sequence[str], info: ModelInfo) -> list[str]:
-    """A line for each of FIGURES with its interval, and what the uncertain band leaves: of N items, 1 being real."""
+    """Format each metric in FIGURES with its interval, and the effect of the uncertain band; 1 is real."""
     figures = measure_with_intervals(labels, p_real, groups, info.threshold)
     lines = [f"  {title:26}{shown(figures[name])}" for name, title in FIGURES.items()]
     return [*lines, *(f"  {line}" for line in band_lines(labels, p_real, info))]
 
 
 def shown(figure: Figure) -> str:
-    """A figure with its interval, where it has one."""
+    """Format a metric with its interval, if it has one."""
     interval = "" if np.isnan(figure.low) else f" ({figure.low:.3f} to {figure.high:.3f})"
     return f"{figure.value:.3f}{interval}"
 
 
 def band_lines(labels: np.ndarray, p_real: np.ndarray, info: ModelInfo) -> list[str]:
-    """What share of N single crops lies within the model's band for one, and how many of the others are right."""
+    """Say which share of N single crops is within the model's band for one, and how many of the others are right."""
     if not band_for(info.bands, 1):
         return ["the model has no uncertain band"]
     certain = is_certain(p_real, np.ones(len(p_real), int), info.bands)
@@ -138,7 +138,7 @@ def part_lines(table: pd.DataFrame, faces_dir: Path) -> list[str]:
 
 
 def robustness_lines(path: Path) -> list[str]:
-    """The ROC AUC by video of DAMAGES, from step 03a's robustness.csv, a line for each kind and level."""
+    """Format the ROC AUC by video for each kind and level of DAMAGES, from step 03a's robustness.csv."""
     lines = []
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -149,7 +149,7 @@ def robustness_lines(path: Path) -> list[str]:
 
 
 def scan_clips(clips: Path, model: Path, out_dir: Path) -> list[str]:
-    """A line for each video of a dataset, by all of step 05, and the ROC AUC by video."""
+    """Scan each video of a dataset with step 05; returns a line for each, and the ROC AUC by video."""
     videos = {str(clips / video.file): video for video in read_dataset(clips) if (clips / video.file).is_file()}
     frames = ["--frames", FRAMES_PER_VIDEO]
     run_step("05-scan_videos.py", *videos, "--model", model, "--out-dir", out_dir, *frames)
@@ -157,9 +157,9 @@ def scan_clips(clips: Path, model: Path, out_dir: Path) -> list[str]:
 
 
 def clip_lines(videos: dict[str, Video], rows: Sequence[dict]) -> list[str]:
-    """A line for each row of verdicts.csv, the truth first, and the ROC AUC of those that have a score.
+    """Format each row of verdicts.csv with its truth, and the ROC AUC of those with a score.
 
-    `videos` are all that were scanned, by the name that they have in `rows`.
+    `videos` maps the names in `rows` to the scanned videos.
     """
     lines, judged = [], []
     for row in rows:
@@ -177,15 +177,15 @@ def clip_lines(videos: dict[str, Video], rows: Sequence[dict]) -> list[str]:
 
 
 def published_lines() -> list[str]:
-    """What others publish, with the source of each and how it differs."""
+    """Format the published results with their sources and differences."""
     return [line for row in PUBLISHED for line in (f"  {row.figures}", f"      {row.source}", f"      {row.differs}")]
 
 
 def measure(args: argparse.Namespace, work: Path) -> None:
-    """Print all figures of a model; step 02's and 03a's files go to `work`."""
+    """Print all metrics of a model; the files of steps 02 and 03a go to `work`."""
     info = info_beside(args.model)
     if info.frames:
-        sys.exit(f"{args.model}: judges sequences; give a model of single frames")
+        sys.exit(f"{args.model}: is a sequence model; give a frame model")
     split_dir, out_dir = prepare(args.faces_dir, work), work / "judged"
     options = ["--robustness"] if args.robustness else []
     said = run_step("03a-load_cnn.py", "--model", args.model, "--split-dir", split_dir, "--out-dir", out_dir, *options)
@@ -208,11 +208,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faces_dir", type=Path, metavar="FACES_DIR")
     parser.add_argument("--model", type=Path, default=Path("models/starter.keras"), metavar="FILE")
-    parser.add_argument(
-        "--work", type=Path, metavar="DIR", help="where the split is or goes (default: a temporary one)"
-    )
-    parser.add_argument("--robustness", action="store_true", help="the test crops once more at 25 levels of damage")
-    parser.add_argument("--clips", type=Path, metavar="DIR", help="a dataset of videos, each judged by step 05")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="folder of the split (default: a temporary one)")
+    parser.add_argument("--robustness", action="store_true", help="also test at 25 levels of damage")
+    parser.add_argument("--clips", type=Path, metavar="DIR", help="also scan a dataset of videos with step 05")
     args = parser.parse_args()
     if not args.model.is_file():
         parser.error(f"{args.model}: not found; give a best_model.keras of step 03 as --model")

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Whether step 01a's detector finds the faces that the `mtcnn` package finds, frame by frame at standard size.
+"""Compare step 01a's detector with the `mtcnn` package, frame by frame at standard size.
 
 Each row counts faces by their shorter side, in pixels of the standard size, at a confidence of 0.95 or 0.80:
-package: faces that the package has at that confidence
-found:   those of them that the detector here has at that confidence too, with a box overlap (IoU) of at least 0.7
-kept:    those that step 01a keeps: at 0.95, and the surest face of a frame that has none at 0.95
-lost:    those that are neither found nor kept
-share:   of the package's faces, those that are not lost
-more:    faces that the detector here has at that confidence where the package has none, even at 0.80
-Without --videos-dir, 201 videos are drawn. With --sheet, eyes can decide what of the lost and the additional is a face.
+package: faces that the package finds at this confidence
+found:   those that this project's detector also finds at this confidence, with a box overlap (IoU) of at least 0.7
+kept:    those that step 01a keeps: at 0.95, and the most confident face of a frame without any at 0.95
+lost:    those neither found nor kept
+share:   share of the package's faces that are not lost
+more:    faces that this project's detector finds at this confidence, but the package does not, even at 0.80
+Without --videos-dir, 201 videos are drawn. --sheet draws the lost and the additional faces, to check them by eye.
 """
 
 import argparse
@@ -37,18 +37,18 @@ from deepfake.sample.dataset import draw_dataset
 
 CONFIDENCES = (DEFAULT.min_confidence, 0.8)
 SIDES = (0, 20, 40, 80, 160, float("inf"))  # pixels
-SAME, OTHER = 0.7, 0.3  # overlap of boxes of one face at least, of two faces less
+SAME, OTHER = 0.7, 0.3  # boxes are of the same face from SAME overlap on, of two faces below OTHER
 COLUMNS = ("package", "found", "kept", "lost", "more")
-ROWS_OF_TILES, TILES_A_ROW = 6, 4  # of a page
+ROWS_OF_TILES, TILES_A_ROW = 6, 4  # per page
 TILES = ROWS_OF_TILES * TILES_A_ROW
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A face that either detector has, with the confidences of both, and whether step 01a keeps it.
+    """A face found by either detector, with both confidences, and whether step 01a keeps it.
 
-    `theirs` is None where the package has no face, and `ours` where the detector here has none. `tile` is the frame,
-    H x W x 3 uint8, of those that can be lost or additional.
+    `theirs` (the package) or `ours` is None if that detector has not found it. `tile` is the frame (H x W x 3 uint8) of
+    a face that may be lost or additional.
     """
 
     where: str
@@ -60,7 +60,7 @@ class Seen:
     tile: np.ndarray | None
 
     def judge(self, confidence: float) -> set[str]:
-        """In which of COLUMNS the face counts at a confidence."""
+        """Return the COLUMNS in which the face counts at a confidence."""
         sure = self.ours is not None and self.ours >= confidence
         if self.theirs is None:
             return {"more"} if sure else set()
@@ -72,7 +72,7 @@ class Seen:
 
 @dataclass
 class Comparison:
-    """All faces of some videos, and the processor seconds that both detectors took."""
+    """All faces of some videos, and the CPU seconds of both detectors."""
 
     videos: int = 0
     faces: list[Seen] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Comparison:
 
 
 def see(where: str, frame: np.ndarray, theirs: Sequence[tuple[Box, float]], ours: Sequence[Face]) -> list[Seen]:
-    """The faces of a frame, of which the package has some boxes with their confidences and the detector here others."""
+    """Match the faces that the package (boxes and confidences) and this project's detector found in a frame."""
     kept = {face.box for face in keep_faces(ours, DEFAULT)}
     seen = []
     for box, confidence in theirs:
@@ -100,8 +100,8 @@ def see(where: str, frame: np.ndarray, theirs: Sequence[tuple[Box, float]], ours
 
 
 def compare(paths: Sequence[Path]) -> Comparison:
-    """Look for faces in the chosen frames of videos by both ways."""
-    from deepfake.models import runtime as devices  # isort: skip  # noqa: F401  (hushes TensorFlow)
+    """Find faces in the chosen frames of videos with both detectors."""
+    from deepfake.models import runtime as devices  # isort: skip  # noqa: F401  (silences TensorFlow)
     from mtcnn import MTCNN
 
     package, result = MTCNN(), Comparison(videos=len(paths))
@@ -119,7 +119,7 @@ def compare(paths: Sequence[Path]) -> Comparison:
 
 
 def table(comparison: Comparison) -> list[str]:
-    """A row for each confidence and size, and a line about all."""
+    """Format a row for each confidence and size, and a summary line."""
     lines = [" ".join(f"{name:>10}" for name in ("confidence", "side", *COLUMNS, "share"))]
     for confidence in CONFIDENCES:
         sizes = [*pairwise(SIDES), (0, float("inf"))]
@@ -140,7 +140,7 @@ def table(comparison: Comparison) -> list[str]:
 
 
 def draw_sheet(path: Path, faces: Sequence[Seen]) -> list[Path]:
-    """Draw the lost and the additional faces with their frames, a page of them in each file; gives the files."""
+    """Draw the lost and the additional faces with their frames, one file per page; returns the files."""
     marked = [
         (f"{what} at {confidence:.2f}", face)
         for confidence in CONFIDENCES
@@ -148,7 +148,7 @@ def draw_sheet(path: Path, faces: Sequence[Seen]) -> list[Path]:
         for face in faces
         if what in face.judge(confidence)
     ]
-    first = {id(face): (what, face) for what, face in reversed(marked)}  # a face once, at the higher confidence
+    first = {id(face): (what, face) for what, face in reversed(marked)}  # each face once, at the higher confidence
     tiles = [(what, face) for what, face in marked if first[id(face)][0] == what]
     pages = []
     for start in range(0, len(tiles), TILES):
@@ -165,7 +165,7 @@ def draw_sheet(path: Path, faces: Sequence[Seen]) -> list[Path]:
 
 
 def draw_tile(axes: tuple[Axes, Axes], what: str, face: Seen) -> None:
-    """The frame with the box, and what is about the box."""
+    """Draw the frame with the box, and the surroundings of the box."""
     height, width = face.tile.shape[:2]
     x, y, w, h = face.box
     axes[0].imshow(face.tile)
@@ -193,7 +193,7 @@ def main() -> None:
             draw_dataset(drawn, originals=67, seed=100)
         paths = find_videos(args.videos_dir or drawn)
         if not paths:
-            raise UserError(f"{args.videos_dir}: holds no video; give another --videos-dir")
+            raise UserError(f"{args.videos_dir}: holds no videos; give another --videos-dir")
         if args.variants:
             make_variants(paths, args.variants, args.seed, varied)
             paths = find_videos(varied)

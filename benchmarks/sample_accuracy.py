@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The accuracy on the drawn sample, pooled over several seeds: each drawn, split and trained anew by run.sh.
+"""Measure the accuracy on the drawn sample, pooled over seeds; run.sh draws, splits and trains for each seed.
 
-Runs that are already there are not repeated. Also prints the share of frames in which MTCNN is sure of a face, the
-figures by frame and by video with their 95 % intervals, a video by each way from frames to a verdict (step 04's
---aggregate), and the log loss by frame before and after calibration.
+Existing runs are reused. Also prints the share of frames with a confident face of MTCNN, the metrics by frame and by
+video with 95 % intervals (by video for each --aggregate of step 04), and the log loss by frame before and after
+calibration.
 """
 
 import argparse
@@ -26,19 +26,19 @@ FIGURES = {
     "log_loss": "log loss",
 }
 
-# of each figure: value, low, high
+# metric name to value, low, high
 Figures = dict[str, dict[str, float | None]]
 
 
 def run_seed(folder: Path, seed: int) -> None:
-    """Run the main job in a folder of its own, unless it holds a whole run."""
+    """Run run.sh in a folder, unless it holds a complete run."""
     if not (folder / "mapreduce_res.txt").exists():
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run([str(ROOT / "run.sh"), "--seed", str(seed)], cwd=folder, check=True)
 
 
 def read_run(folder: Path) -> dict[str, tuple[int, int]]:
-    """How many there were and how many were right or sure: frames, videos and faces of one run."""
+    """Count right frames and videos, and frames with a confident face, of one run: (count, total) each."""
     frames = json.loads((folder / "cnn_preds_values.json").read_text())
     right = sum((p_real > 0.5) == name.startswith("real/") for name, p_real in frames)
     videos = pd.read_csv(folder / "video_verdicts.csv")
@@ -55,7 +55,7 @@ def read_run(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def judge_videos(folder: Path, manifest: Path, model_info: Path) -> dict[str, Figures]:
-    """The figures by video for each aggregate: step 04, once each, on the predictions in a folder."""
+    """Run step 04 with each aggregate on the predictions in a folder; returns the metrics by video."""
     figures = {}
     for aggregate in AGGREGATES:
         out_dir = folder / f"aggregate_{aggregate}"
@@ -74,12 +74,12 @@ def judge_videos(folder: Path, manifest: Path, model_info: Path) -> dict[str, Fi
 
 
 def read_figures(path: Path) -> Figures:
-    """The figures in a metrics_frames.json or metrics_videos.json."""
+    """Read the metrics in a metrics_frames.json or metrics_videos.json."""
     return json.loads(path.read_text())["metrics"]
 
 
 def figure_lines(title: str, rows: dict[str, Figures], names: Sequence[str] = tuple(FIGURES)) -> list[str]:
-    """Lines of a table: a row for each key, a column for each name, such as `0.909 (0.85-0.95)`."""
+    """Format a table: a row for each key, a column for each name, such as `0.909 (0.85-0.95)`."""
     lines = [f"{title:20}" + "".join(f"{FIGURES[name]:20}" for name in names)]
     for head, figures in rows.items():
         lines.append(f"  {head:18}" + "".join(f"{shown(figures[name]):20}" for name in names))
@@ -87,7 +87,7 @@ def figure_lines(title: str, rows: dict[str, Figures], names: Sequence[str] = tu
 
 
 def shown(figure: dict[str, float | None]) -> str:
-    """A figure with its interval; a dash where it is not defined."""
+    """Format a metric with its interval; a dash if it is not defined."""
     value, low, high = (math.nan if figure[key] is None else figure[key] for key in ("value", "low", "high"))
     if math.isnan(value):
         return "-"
@@ -95,7 +95,7 @@ def shown(figure: dict[str, float | None]) -> str:
 
 
 def calibration_line(folder: Path) -> str:
-    """The log loss by frame before and after calibration, as step 03 has noted it in run.json."""
+    """Format the log loss by frame before and after calibration, from run.json."""
     found = json.loads((folder / "run.json").read_text())["calibration"]
     losses = (
         f"{name} {found[f'{name}_log_loss_before']:.3f} before, {found[f'{name}_log_loss_after']:.3f} after"

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Seconds a video of step 05, the model loaded, beside decoding alone and the plain way, in turns on the same clips.
+"""Time step 05 with a loaded model, against decoding alone and the plain way, in turns on the same clips.
 
   s  step 05 by TensorFlow                     o  step 05 by ONNX Runtime (after --export)
   d  only the decoding of the needed frames    p  every frame read, an MTCNN for each, the model crop by crop
 
-Beside the seconds on the clock those of all processors together, which other work on the machine changes less. Then the
-seconds of the whole script on one small image, by either runtime: what starting up takes. Medians of several
-rounds; what a way takes on two clips of one frame is taken off, so that processes that start are in no figure. Without
---clips four 1080p clips are drawn.
+Prints wall and CPU seconds per clip (CPU seconds depend less on other work on the machine), as medians of several
+rounds. The time for two clips of one frame is subtracted, so starting processes does not count. Then prints the
+seconds of the whole script on one small image with each runtime, i.e. its start-up. Without --clips, four 1080p clips
+are drawn.
 """
 
 import argparse
@@ -43,27 +43,27 @@ Way = Callable[[list[Path]], None]
 
 
 def scan(classifier: Classifier, clips: list[Path]) -> None:
-    """Step 05 with a model that is loaded."""
+    """Run step 05 with a loaded model."""
     sources = [Source(clip, clip.name) for clip in clips]
     verdicts = [item.verdict for item in scan_files(sources, lambda: classifier, Options(workers=cores()))]
     if "UNKNOWN" in verdicts:
-        sys.exit(f"a clip of {sources[0].path.parent} was not judged; give clips with faces")
+        sys.exit(f"{sources[0].path.parent}: a clip has no verdict; give clips with faces")
 
 
 def decode_one(clip: Path) -> int:
-    """Decode the frames of a clip that are needed, and forget them."""
+    """Decode the needed frames of a clip and discard them."""
     return len(read_video(clip, FRAMES_PER_VIDEO)[0])
 
 
 def decode(clips: list[Path]) -> None:
-    """Only the decoding, in as many processes as cores."""
+    """Only decode, in as many processes as cores."""
     with at_work(decode_one, clips, min(cores(), len(clips)), timeout=120) as results:
         for clip, count in results:
             assert count, clip
 
 
 def plain(model, clips: list[Path]) -> None:
-    """All frames read, their faces found and each crop judged, one after the other."""
+    """Read all frames, find their faces and predict each crop, one after the other."""
     side = model.input_shape[-2]
     with tempfile.TemporaryDirectory() as name:
         for number, clip in enumerate(clips):
@@ -76,7 +76,7 @@ def plain(model, clips: list[Path]) -> None:
 
 
 def seconds(work: Callable[[], object]) -> np.ndarray:
-    """How long some work takes: by the clock, and of this process' and its children's processor time."""
+    """Measure some work: wall seconds, and CPU seconds of this process and its children."""
     began = _now()
     work()
     return _now() - began
@@ -87,14 +87,14 @@ def _now() -> np.ndarray:
 
 
 def start_up(image: Path, model: Path, runtime: str, out_dir: Path) -> None:
-    """The script on one small image, as a user starts it."""
+    """Run the script on one small image, as a user does."""
     files = [image, "--model", model, "--runtime", runtime, "--out-dir", out_dir, "--quiet"]
     command = [sys.executable, ROOT / "05-scan_videos.py", *files]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 
 def measure(ways: dict[str, Way], groups: dict[str, list[Path]], small: list[Path], repeat: int) -> None:
-    """Print the seconds a clip of each way after start-up, and how they compare."""
+    """Print the seconds per clip of each way after start-up, and their ratios."""
     times: dict[tuple[str, str], list[np.ndarray]] = {}
     for _ in range(repeat):
         for name, way in ways.items():

@@ -1,4 +1,4 @@
-"""What the benchmarks share: running the steps as users do, and datasets of which every crop is tested."""
+"""Helpers of the benchmarks: run the steps as users do, and make splits that are all test set."""
 
 import os
 import subprocess
@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run_step(script: str, *arguments: object) -> str:
-    """Run a numbered script, or `-m deepfake.<module>`, quietly; gives what it printed.
+    """Run a numbered script or `-m deepfake.<module>` with --quiet; returns its output.
 
     Raises:
-        SystemExit: it failed; its last words are shown.
+        SystemExit: it failed; the message ends with its output.
     """
     program = script.split() if script.startswith("-m ") else [str(ROOT / script)]
     done = subprocess.run(
@@ -37,29 +37,29 @@ def run_step(script: str, *arguments: object) -> str:
 
 
 def find_faces(videos_dir: Path) -> None:
-    """Steps 00 and 01a on a dataset, in its own folder."""
+    """Run steps 00 and 01a on a dataset, in its own folder."""
     run_step("00-convert_video_to_image.py", "--videos-dir", videos_dir)
     run_step("01a-crop_faces_with_mtcnn.py", "--videos-dir", videos_dir)
 
 
 def crops_of(videos_dir: Path) -> list[Crops]:
-    """The crops of a dataset that were made in its own folder."""
+    """List the crops in a dataset's own folder."""
     return find_crops(read_dataset(videos_dir), FolderSource(videos_dir), group_by="source")
 
 
 def split_as_test(videos_dir: Path, split_dir: Path) -> None:
-    """Make a split of a dataset's crops that is all test: nothing is balanced or left out."""
+    """Make a split with all crops of a dataset in the test set, without balancing."""
     sets, prepared_dir = {"test": crops_of(videos_dir)}, split_dir.with_name("prepared_dataset")
     write_sets(sets, FolderSource(videos_dir), prepared_dir, split_dir, quiet=True)
 
 
 def is_drawn(split_dir: Path, arguments: Sequence[object]) -> bool:
-    """Whether a sample is there, split; one that is yet to be drawn is noted beside `split_dir` with its arguments.
+    """Whether a sample has been drawn and split; if not, note the arguments of the next one beside `split_dir`.
 
-    A sample without such a note is taken as it is.
+    A sample without a note is accepted.
 
     Raises:
-        SystemExit: the one that is there was drawn with other arguments.
+        SystemExit: the existing one was drawn with other arguments.
     """
     note, drawn_with = split_dir.with_name("sample.json"), [str(argument) for argument in arguments]
     if note.exists() and (before := read_json(note, remedy="give another --dir")["arguments"]) != drawn_with:

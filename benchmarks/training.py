@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How fast training is fed: images a second of four ways, on the crops of a drawn sample or on your own.
+"""Measure images per second of four ways to feed training, on the crops of a drawn sample or on your own.
 
 a: Keras' ImageDataGenerator, from the files, with the usual augmentation
-b: the project's pipeline alone, with the same augmentation, its cache warm
-c: fit on tensors that are in memory already, without augmentation
+b: only the project's pipeline, with the same augmentation and a warm cache
+c: fit on tensors in memory, without augmentation
 d: fit on the project's pipeline
 
-Each way is measured once a round, after a round that does not count; the figures are the medians of the rounds.
+Prints the median of several rounds; a first round does not count.
 """
 
 import argparse
@@ -31,13 +31,13 @@ from deepfake.models.runtime import gpus, keras, tf
 from deepfake.split.store import open_store
 
 BATCH = 32
-# for about as many seconds of each way on two cores
+# so that each way takes about the same time on two cores
 BATCHES = {"a": 30, "b": 150, "c": 12, "d": 12}
 WAYS = {"a": "ImageDataGenerator", "b": "our pipeline", "c": "fit on tensors", "d": "fit on our pipeline"}
 
 
 def draw_crops(folder: Path) -> Path:
-    """A split dataset of a small drawn sample."""
+    """Draw and split a small sample; returns the split folder."""
     videos_dir, split_dir = folder / "videos", folder / "split_dataset"
     run_step("-m deepfake.sample", "--videos-dir", videos_dir, "--originals", 16)
     find_faces(videos_dir)
@@ -47,7 +47,7 @@ def draw_crops(folder: Path) -> Path:
 
 
 def generator_flow(split_dir: Path, image_size: int, level: Augmentation):
-    """Keras' ImageDataGenerator with the changes of our standard augmentation."""
+    """Return Keras' ImageDataGenerator with the project's standard augmentation."""
     generator = tf.keras.preprocessing.image.ImageDataGenerator(
         rotation_range=math.degrees(level.rotation),
         width_shift_range=level.shift,
@@ -68,14 +68,14 @@ def generator_flow(split_dir: Path, image_size: int, level: Augmentation):
 
 
 def speed(work: Callable[[int], None], batches: int) -> float:
-    """Images a second of a way to go through so many batches."""
+    """Return the images per second of a way over a number of batches."""
     began = time.perf_counter()
     work(batches)
     return batches * BATCH / (time.perf_counter() - began)
 
 
 def ways(split_dir: Path, crops: CropSet, image_size: int) -> dict[str, Callable[[int], None]]:
-    """The four ways, each as a function that goes through so many batches."""
+    """Return the four ways, each a function of the number of batches."""
     level = LEVELS["standard"]
     flow = generator_flow(split_dir, image_size, level)
     ours = iter(training_batches(crops, BATCH, level))

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""How much of a test set is uncertain, and how often the rest is right: temperature and bands, fitted on validation.
+"""Measure how much of a test set is uncertain and how often the rest is right.
 
-A model of step 03 judges the validation crops, on which temperature and uncertain bands are fitted anew, and the test
-crops. For means of 1, 3, 6 and 11 crops a video, where at least half of the videos have as many, and of all crops: the
-share of uncertain videos, how often all and the certain ones are right, and calibration error and log loss before and
-after the temperature.
+Temperature and uncertain bands of a model of step 03 are fitted again on the validation crops. The table is for means
+of 1, 3, 6 and 11 crops per video (if at least half of the videos have as many) and of all crops: share of uncertain
+videos, accuracy of all and of the certain ones, and calibration error and log loss before and after the temperature.
 """
 
 import argparse
@@ -24,7 +23,7 @@ HEAD = ("set", "crops", "videos", "uncertain", "right", "of certain", "ECE", "af
 
 
 def rows_of(name: str, entries: Sequence[Entry], raw: np.ndarray, info: ModelInfo) -> Iterator[tuple[str, ...]]:
-    """Lines of a table for the N items of a set and their p_real (N) before the temperature: strings, as HEAD names."""
+    """Yield the rows of the table (columns HEAD) for N items of a set and their p_real (N) before the temperature."""
     videos, labels = np.array([entry.video for entry in entries]), np.array([entry.label for entry in entries])
     counts = np.unique(videos, return_counts=True)[1]
     for frames in (*FRAMES, None):
@@ -48,9 +47,11 @@ def rows_of(name: str, entries: Sequence[Entry], raw: np.ndarray, info: ModelInf
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), help="of step 03")
-    parser.add_argument("--split-dir", type=Path, default=Path("split_dataset"), help="of step 02")
-    parser.add_argument("--fit-threshold", action="store_true", help="as step 03's")
+    parser.add_argument(
+        "--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), help="a model of step 03"
+    )
+    parser.add_argument("--split-dir", type=Path, default=Path("split_dataset"), help="a split of step 02")
+    parser.add_argument("--fit-threshold", action="store_true", help="also fit the threshold, as in step 03")
     args = parser.parse_args()
 
     from deepfake.evaluation.evaluate import fit_rules, raw_predictions, read_sets

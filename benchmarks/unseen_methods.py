@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How well manipulations are found that training has never shown: each method of the drawn sample left out in turn.
+"""Test models on manipulation methods that are left out of training, one at a time, on the drawn sample.
 
-For each seed a sample is drawn to train on, and another one, of other people, to test on: every original of it has a
-fake by each method. For each way of training (plain: standard augmentation; strong augmentation; self-blending, which
-sees no fake at all) and each method a model is trained without the method, and tested on the originals and the fakes by
-that method: ROC AUC by video, the mean over the seeds. "seen" is the same model trained with all methods.
-Samples and runs that are there whole are not made again.
+For each seed, one sample is drawn for training, and one of other people for testing, in which every original has a fake
+by each method. For each way of training (plain: standard augmentation; strong augmentation; self-blending, which sees
+no fakes) and each method, a model is trained without the method and tested on the originals and the fakes by the
+method. Prints the ROC AUC by video, averaged over the seeds; "seen" is the model trained with all methods. Complete
+samples and runs are reused.
 """
 
 import argparse
@@ -26,16 +26,16 @@ from deepfake.split.assign import divide
 from deepfake.split.prepare import write_sets
 from deepfake.split.sources import FolderSource
 
-SEEN = "seen"  # instead of a method that is left out
+SEEN = "seen"  # no method is left out
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way of training: options of step 03, and whether it learns from fakes, so that leaving some out matters."""
+    """A way of training: options of step 03, and whether it learns from fakes (else leaving some out has no effect)."""
 
     options: str
     sees_fakes: bool = True
-    longer: int = 1  # times as many epochs: what is harder to learn takes longer
+    longer: int = 1  # factor of the epochs: harder tasks take longer
 
 
 WAYS = {
@@ -46,10 +46,9 @@ WAYS = {
 
 
 def prepare_seed(folder: Path, seed: int, originals: int, tested: int) -> tuple[Path, Path]:
-    """Draw a seed's sample and its test; gives a split folder to train on and one that is all test.
+    """Draw a seed's training and test samples; returns a split folder for training and one that is all test set.
 
-    The first has train and val as step 02 divides the sample, and the same test, for which not every method has a fake
-    among the sample's own.
+    The first has train and val from step 02, and the same test set.
     """
     train, test = folder / "train" / "split_dataset", folder / "test" / "split_dataset"
     drawn_with = ["--seed", 1000 + seed, "--originals", tested, "--fakes", len(METHODS)]
@@ -72,7 +71,7 @@ def draw(videos_dir: Path, arguments: list) -> None:
 
 
 def train_and_test(run: Path, way: Way, left_out: str, args: argparse.Namespace, seed: int, sets: tuple) -> Path:
-    """Train, and predict the test, unless a whole run with the same options is there; gives the predictions."""
+    """Train and predict the test set, unless a complete run with these options exists; returns the predictions."""
     size = ["--image-size", str(args.image_size)] if args.image_size else []
     epochs = args.epochs * way.longer
     options = ["--model", args.model, "--weights", "none", *size, "--seed", str(seed), "--epochs", str(epochs)]
@@ -80,7 +79,7 @@ def train_and_test(run: Path, way: Way, left_out: str, args: argparse.Namespace,
     options += ["--leave-out-method", left_out] if left_out != SEEN and way.sees_fakes else []
     note = run / "options.json"
     if not note.exists() or read_json(note, remedy="delete it") != {"options": options}:
-        note.unlink(missing_ok=True)  # what is there is no whole run from here on
+        note.unlink(missing_ok=True)  # without the note, the run counts as incomplete
         run_step("03-train_cnn.py", "--split-dir", sets[0], "--out-dir", run, *options)
         model = run / "tmp_checkpoint" / "best_model.keras"
         run_step("03a-load_cnn.py", "--model", model, "--split-dir", sets[1], "--out-dir", run / "test")
@@ -89,7 +88,7 @@ def train_and_test(run: Path, way: Way, left_out: str, args: argparse.Namespace,
 
 
 def auc_by_method(predictions: Path) -> dict[str, float]:
-    """The ROC AUC by video of the fakes by each method, against all real videos."""
+    """Return the ROC AUC by video of each method's fakes against all real videos."""
     frames = pd.read_parquet(predictions)
     videos = frames.groupby("video").agg({"label": "first", "method": "first", "p_real": "mean"})
     found = {}
@@ -105,11 +104,11 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="small-cnn")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--epochs", type=int, default=6, help="of plain training; the others take longer")
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of plain training; the others take longer")
     parser.add_argument("--image-size", type=int, help="pixels (default: the model's own)")
     parser.add_argument("--training", default="", help="further options of step 03, such as '--batch-size 8'")
-    parser.add_argument("--originals", type=int, default=48, help="to train on")
-    parser.add_argument("--tested", type=int, default=20, help="originals to test on, each with a fake by each method")
+    parser.add_argument("--originals", type=int, default=48, help="originals for training")
+    parser.add_argument("--tested", type=int, default=20, help="originals for testing, each with a fake by each method")
     return parser.parse_args()
 
 

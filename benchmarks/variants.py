@@ -1,4 +1,4 @@
-"""Short variants of videos, drawn by a seed: cropped, mirrored, resized, darker or brighter, turned, encoded again."""
+"""Make random short variants of videos: cropped, mirrored, resized, darker or brighter, rotated, re-encoded."""
 
 import math
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from deepfake.core.crop_rule import FRAMES_PER_VIDEO
 from deepfake.frames.read import read_video
 from deepfake.sample.dataset import ENCODER, write_video
 
-LEAST_KEPT = 0.7  # of each side of a frame
+LEAST_KEPT = 0.7  # minimum share of each side of a frame
 MOST_SCALE, MOST_GAMMA, MOST_DEGREES = 2, 2, 10
 CRF = (20, 38)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """How a video is changed, in this order; `crop` is x, y, width and height in shares of the frame."""
+    """Changes of a video, in this order; `crop` is x, y, width and height in shares of the frame."""
 
     crop: tuple[float, float, float, float]
     mirrored: bool
@@ -45,7 +45,7 @@ def draw_variant(rng: np.random.Generator) -> Variant:
 
 
 def vary(image: np.ndarray, variant: Variant) -> np.ndarray:
-    """An image (H x W x 3 uint8) as the variant shows it, of even sides."""
+    """Apply a variant to an image (H x W x 3 uint8); the result has even sides."""
     height, width = image.shape[:2]
     x, y, w, h = (round(share * side) for share, side in zip(variant.crop, (width, height) * 2, strict=True))
     image = image[y : y + h, x : x + w]
@@ -59,14 +59,14 @@ def vary(image: np.ndarray, variant: Variant) -> np.ndarray:
 
 
 def full_frames(path: Path, k: int) -> list[np.ndarray]:
-    """The frames that step 00 takes of a video, as large as they are: H x W x 3 uint8 RGB."""
+    """Return the frames that step 00 takes of a video, at full size, H x W x 3 uint8 RGB."""
     return [frame.full() for frame in read_video(path, k, keep_bytes=math.inf)[0]]
 
 
 def make_variants(paths: Sequence[Path], count: int, seed: int, folder: Path) -> None:
-    """Write `count` variants of videos into a folder, of the frames that step 00 takes, one after the other.
+    """Write `count` variants into a folder, made from the frames that step 00 takes.
 
-    Each is of a video drawn from `paths`, and has its name after the variant's number.
+    Each is of a random video in `paths`; its name is the variant's number and the video's name.
     """
     rngs = [np.random.default_rng([seed, number]) for number in range(count)]
     chosen = [int(rng.integers(len(paths))) for rng in rngs]

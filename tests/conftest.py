@@ -1,4 +1,4 @@
-"""What many tests use: the folder of real clips, small real videos, crops, and the scripts as users run them."""
+"""Shared fixtures: the folder of real clips, small generated videos, crops, and the scripts as users run them."""
 
 import atexit
 import fcntl
@@ -133,7 +133,7 @@ def real_clips() -> Path:
 
 @pytest.fixture(scope="session")
 def real_faces() -> Path:
-    """The folder of zips of real faces that someone else cut, named by the environment variable REAL_FACES."""
+    """The folder of zips of external crops of real faces, from the environment variable REAL_FACES."""
     if not os.environ.get("REAL_FACES"):
         pytest.skip("REAL_FACES does not name a folder of real faces")
     return Path(os.environ["REAL_FACES"])
@@ -171,7 +171,7 @@ def stops_spark() -> Iterator[None]:
 
 @pytest.fixture
 def spark(stops_spark):
-    """The Spark session of a file's tests; what stops it, as step 04 does, lets the next test start another."""
+    """The Spark session of a file's tests; if a test stops it, as step 04 does, the next test starts another."""
     from pyspark.sql import SparkSession
 
     from deepfake.jobs.spark_session import start_spark
@@ -434,7 +434,7 @@ def run_step(step: str, *arguments: object, timeout: float = 120, **where) -> su
 
 
 def run_main(step: str, *arguments: object) -> int:
-    """Do what the script of a step does, in this process: it raises what the script would tell its user."""
+    """Run a step's script in this process; raises the error that the script would print."""
     (script,) = ROOT.glob(f"{step}-*.py")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [script.name, *map(str, arguments)])
@@ -442,7 +442,7 @@ def run_main(step: str, *arguments: object) -> int:
 
 
 def refused_options(step: str, *arguments: object) -> str:
-    """What the script of a step says of options that it refuses."""
+    """Return the error of a step's script about refused options."""
     said = io.StringIO()
     with redirect_stderr(said), pytest.raises(SystemExit) as ended:
         run_main(step, *arguments)

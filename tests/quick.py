@@ -1,4 +1,4 @@
-"""Which tests are the quick ones, of `pytest -m quick`: told from what a test and its fixtures say in their source.
+"""Selects the tests of `pytest -m quick` from the source of a test and its fixtures.
 
 A quick test loads neither TensorFlow nor Spark, opens no browser, starts no process and draws no videos of people.
 """
@@ -26,7 +26,7 @@ SLOW_WORDS = re.compile(
 
 @cache
 def loads_a_framework(path: Path) -> bool:
-    """Whether a file that is imported loads TensorFlow, Spark or the driver of a browser, itself or by others."""
+    """Whether importing a file loads TensorFlow, Spark or a browser driver, directly or indirectly."""
     names = set(imported(ast.parse(path.read_bytes())))
     if any(name.partition(".")[0] in FRAMEWORKS for name in names):
         return True
@@ -34,7 +34,7 @@ def loads_a_framework(path: Path) -> bool:
 
 
 def imported(node: ast.AST) -> Iterator[str]:
-    """What is imported as soon as a file is, with each name that is taken from it: it may be a module too."""
+    """The modules imported with a file, including each imported name, which may be a module too."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

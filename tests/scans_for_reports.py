@@ -1,4 +1,4 @@
-"""Scans made by hand, for the tests of reports."""
+"""Hand-made scans for the tests of reports."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def scan_of(
     pictures: bool = True,
     **more,
 ) -> Scan:
-    """A scan whose faces all have the video's p_real, a second apart; the verdict is by JUDGE unless it is given."""
+    """A scan whose faces all have the video's p_real, one second apart; the verdict is JUDGE's unless given."""
     faces = tuple(
         FaceScore(frame, int(person), 25 * frame, float(frame), (10, 20, 30, 40), person, 0.99, p_real=p_real)
         for frame in range(frames if p_real is not None else 0)

@@ -1,4 +1,4 @@
-"""The local page, served for tests of it: all of it is real but the classifier, which needs no training."""
+"""Serves the local page for tests; everything is real except the classifier, which needs no training."""
 
 import http.client
 import json
@@ -72,12 +72,12 @@ class Served:
             connection.close()
 
     def send(self, content: bytes, name: str = "a.mp4", **headers: str) -> tuple[int, dict]:
-        """Upload: the status, and what is answered."""
+        """Upload a file; returns the status and the answer."""
         status, answer, _ = self.ask("POST", "/scans", content, file_name=quote(name), **headers)
         return status, json.loads(answer)
 
     def scans(self) -> dict[str, dict]:
-        """What is listed, by id."""
+        """Return the listed scans by id."""
         return {scan["id"]: scan for scan in json.loads(self.ask("GET", "/scans")[1])}
 
     def wait(self, id: str, until: str = "done") -> dict:

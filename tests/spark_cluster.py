@@ -39,7 +39,7 @@ class Cluster:
         self.workers.append(start(self.folder, "worker.Worker", *options, self.master))
 
     def complete(self, workers: int = 2) -> "Cluster":
-        """The cluster with so many living workers, whatever a test before has killed."""
+        """The cluster with this many living workers, restarting those that earlier tests killed."""
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) < workers:
             self.add_worker()
@@ -47,7 +47,7 @@ class Cluster:
         return self
 
     def state(self) -> dict:
-        """What the master tells of itself; no worker, before it answers."""
+        """The master's status; no workers before it answers."""
         try:
             with urllib.request.urlopen(f"{self.page}/json/", timeout=5) as answer:
                 return json.load(answer)

@@ -1,4 +1,4 @@
-"""What tests let the tasks of Spark do with a video, by its name; not of the package, so that it is sent by itself."""
+"""Work of Spark tasks in tests, chosen by the video's name; not in the package, so it is sent separately."""
 
 import errno
 import json
@@ -14,7 +14,7 @@ from deepfake.jobs.work import Outcome
 
 
 def work_by_name(name: str, folder: Path) -> Outcome:
-    """Write a file, or do to the process what the name says; a line of another tells each process that began it."""
+    """Write a file, or do to the process what the name says; another file gets a line for each attempt."""
     with (folder / f"{name} begun").open("a") as begun:
         begun.write(f"{os.getpid()}\n")
     with whole_file(folder / name / "a.png") as temporary:
@@ -54,7 +54,7 @@ def someone_at_work(folder: Path) -> int:
 
 @contextmanager
 def nodes_that_know_this_module(master: str):
-    """A Spark session that the runner goes on with, and whose nodes have this module."""
+    """A Spark session that the runner reuses, and whose nodes have this module."""
     from deepfake.jobs.spark_session import start_spark
     from deepfake.jobs.spark_tasks import ATTEMPTS, SETTINGS
 

@@ -1,1 +1,1 @@
-"""What predictions are worth: metrics, calibration, plots. Step 03a."""
+"""Evaluate predictions: metrics, calibration, plots. Step 03a."""

@@ -1,4 +1,4 @@
-"""From a model's raw numbers to ones that can be believed: temperature, threshold, and where it is not sure."""
+"""Calibrate a model's predictions: fit the temperature, the threshold and the uncertain bands."""
 
 from collections.abc import Sequence
 
@@ -13,23 +13,23 @@ from deepfake.frames.choose import choose_frames
 
 TEMPERATURES = (0.1, 20.0)
 
-# the share of right verdicts below which scores are uncertain
+# scores are uncertain if a smaller share of verdicts is right
 SURE = 0.8
 
-# of how many frames there are means with a band of their own
+# numbers of frames for which a band is fitted
 FRAMES = (1, 3, 6, 11)
 
-# as many videos as a model's own probabilities count for where the band is fitted, and the scores that they have
+# prior for the bands: BELIEF videos at these scores, right as often as the score says
 BELIEF = 30
 BELIEVED = (np.arange(100) + 0.5) / 100
 
 
 def fit_temperature(labels: np.ndarray, p_real: np.ndarray, groups: Sequence[str]) -> float:
-    """The temperature that gives N validation crops the least log loss (Guo et al. 2017), with their source groups.
+    """Fit the temperature with the lowest log loss on N validation crops (Guo et al. 2017); `groups` are source groups.
 
-    Below 1, which makes a model surer, only where that is more than chance: where a bootstrap over the groups gives a
-    95 % interval that ends below 1; else 1. No draw shows a mistake where there is none, so the labels are smoothed
-    first (Platt 1999) as far as the number of groups asks for: on a few groups that are all right nothing is certain.
+    A temperature below 1 makes a model more confident, so it is only used if the 95 % interval of a bootstrap over the
+    groups ends below 1; otherwise the result is 1. For this the labels are smoothed by the number of groups (Platt
+    1999), since a bootstrap of a few groups without mistakes would never show one.
     """
     real, logits = np.asarray(labels) == REAL, logit(np.clip(p_real, SMALLEST, 1 - SMALLEST))
     best = _least_loss(real.astype(float), logits)
@@ -37,7 +37,7 @@ def fit_temperature(labels: np.ndarray, p_real: np.ndarray, groups: Sequence[str
         return best
     reals, fakes = (len(set(np.asarray(groups)[which])) for which in (real, ~real))
     smoothed = np.where(real, (reals + 1) / (reals + 2), 1 / (fakes + 2))
-    # the loss is convex in 1 / T: the best T of a draw is below 1 where its slope at 1 falls
+    # the loss is convex in 1 / T, so the best T of a draw is below 1 if the slope at 1 is negative
     slopes = (expit(logits) - smoothed) * logits
     below = [weights @ slopes < 0 for weights in group_draws(groups)]
     return min(1.0, _least_loss(smoothed, logits)) if below and np.mean(below) > (1 + CONFIDENCE) / 2 else 1.0
@@ -46,34 +46,34 @@ def fit_temperature(labels: np.ndarray, p_real: np.ndarray, groups: Sequence[str
 def _least_loss(targets: np.ndarray, logits: np.ndarray) -> float:
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
-        # the log loss of expit(scaled), which stays finite where that rounds to 0 or 1
+        # log loss of expit(scaled) that stays finite if expit rounds to 0 or 1
         return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 
 
 def fit_threshold(labels: np.ndarray, p_real: np.ndarray) -> float:
-    """The threshold with the best balanced accuracy on N validation videos; of several the one nearest to 0.5."""
+    """Fit the threshold with the best balanced accuracy on N validation videos; ties go to the one nearest to 0.5."""
     scores, number = np.unique(p_real, return_inverse=True)
     real = np.asarray(labels) == REAL
-    # of each label, how many have at most each score
+    # per label, the number of videos with at most each score
     reals, fakes = (np.cumsum(np.bincount(number, which, len(scores))) for which in (real, ~real))
     candidates = np.append((scores[1:] + scores[:-1]) / 2, THRESHOLD)
     below = np.append(np.arange(len(scores) - 1), np.searchsorted(scores, THRESHOLD, "right") - 1)
     missed = np.where(below < 0, 0, reals[below]) / max(1, real.sum())
     found = np.where(below < 0, 0, fakes[below]) / max(1, (~real).sum())
-    best = found - missed  # twice the balanced accuracy, less one
+    best = found - missed  # 2 x balanced accuracy - 1
     return float(min(candidates[best > best.max() - 1e-12], key=lambda threshold: abs(threshold - THRESHOLD)))
 
 
 def uncertain_band(labels: np.ndarray, p_real: np.ndarray, threshold: float) -> Band | None:
-    """The scores around the threshold where fewer than 80 % of N videos are judged rightly; None if there are none.
+    """Fit the range of scores around the threshold where less than 80 % of N videos are right; None if there is none.
 
-    On either side of the threshold the rate of right verdicts is an isotonic regression that rises outwards (Zadrozny
-    and Elkan 2002), and the band ends at the last score with a rate below 80 %. A few videos cannot tell that rate, so
-    that the model's own probabilities count too: 30 more videos are fitted, evenly spread over the scores from 0 to 1,
-    that are right as often as their score says. So where no video was seen, the band is from 0.2 to 0.8; among
-    two thousand videos the 30 hardly count.
+    On each side of the threshold, the accuracy is estimated by an isotonic regression that rises outwards (Zadrozny and
+    Elkan 2002), and the band ends at the last score with an accuracy below 80 %. Few videos do not suffice for this, so
+    the model's own probabilities count as a prior: 30 videos are added, evenly spread over the scores from 0 to 1,
+    which are right as often as their score says. Without any video the band is 0.2 to 0.8; among two thousand, the 30
+    hardly matter.
     """
     labels, p_real = np.asarray(labels), np.asarray(p_real, np.float64)
     scores = np.append(p_real, BELIEVED)
@@ -83,7 +83,7 @@ def uncertain_band(labels: np.ndarray, p_real: np.ndarray, threshold: float) -> 
     right = np.where(real_side, reals, 1 - reals)
     ends = []
     for side, outwards in ((~real_side, -1), (real_side, 1)):
-        # videos of one score have one rate
+        # videos with the same score share one accuracy
         tied, number = np.unique(scores[side], return_inverse=True)
         total = np.bincount(number, weights[side])
         share = np.bincount(number, weights[side] * right[side]) / total
@@ -97,13 +97,13 @@ def _rising(share: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def fit_bands(videos: np.ndarray, labels: np.ndarray, p_real: np.ndarray, threshold: float) -> Bands:
-    """The uncertain bands for means of FRAMES, from N validation crops: their videos' ids, labels and p_real.
+    """Fit the uncertain bands for means of FRAMES frames, from N validation crops (video ids, labels, p_real).
 
-    Each is fitted on the videos that have as many crops, if that are at least half of them; for means of more frames
-    the one for the most frames holds. In theory it is wide enough: where the logits of a label's frames vary by V, and
-    those within a video correlate by rho, those of means of n frames vary by V (rho + (1 - rho) / n), which is V at
-    most. Scores that are as often right lie nearer together by that factor, if the logits are normally distributed. So
-    at one score a mean of more frames is at least as sure; how much surer, only several crops a video can tell.
+    Each band is fitted on the videos with enough crops, if these are at least half of all. For means of more frames,
+    the band of the most frames is used. It is wide enough in theory: if the logits of a label have variance V and
+    correlate by rho within a video, means of n frames have variance V (rho + (1 - rho) / n) <= V. With normal logits,
+    scores of equal accuracy move together by that factor, so a mean of more frames is at least as reliable at the same
+    score. How much more can only be measured with several crops per video.
     """
     count = len(np.unique(videos))
     bands = {}
@@ -115,13 +115,13 @@ def fit_bands(videos: np.ndarray, labels: np.ndarray, p_real: np.ndarray, thresh
 
 
 def said_of_bands(bands: Bands) -> str | None:
-    """A line on the means of frames for which no band could be fitted; None where there are none."""
+    """Return a note if bands for some numbers of frames could not be fitted; else None."""
     most = max(bands)
     if most == FRAMES[-1]:
         return None
     crops = "one crop" if most == 1 else f"{most} crops"
     return (
-        f"few validation videos have more than {crops}, so the band for {most} is used for means of more frames too: "
+        f"few validation videos have more than {crops}, so the band for {most} is also used for means of more frames; "
         "it may be wider than needed"
     )
 
@@ -129,9 +129,9 @@ def said_of_bands(bands: Bands) -> str | None:
 def video_means(
     videos: np.ndarray, labels: np.ndarray, p_real: np.ndarray, frames: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The label and the mean of each video, sorted by id, from N frames' video ids, labels and probabilities.
+    """Return the label and mean of each video, sorted by id, from the video ids, labels and probabilities of N frames.
 
-    With `frames`, of that many of a video, evenly chosen in their order; videos with fewer are left out.
+    With `frames`, only this many frames of a video are used, chosen evenly; videos with fewer are left out.
     """
     _, first, inverse, counts = np.unique(videos, return_index=True, return_inverse=True, return_counts=True)
     if frames is None:

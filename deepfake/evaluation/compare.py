@@ -1,6 +1,6 @@
-"""Runs side by side: what each was, how well it judged its test videos, and which differences are more than chance.
+"""Compare runs of step 03 on their test videos, and test which differences are more than chance.
 
-Intervals and p values cover the choice of the test videos, not the seed of the training.
+Intervals and p values cover the choice of the test videos, not the training seed.
 """
 
 from pathlib import Path
@@ -9,9 +9,9 @@ from deepfake.core import cli
 
 
 def main() -> None:
-    """Compare runs of step 03."""
+    """Parse the command line and compare runs of step 03."""
     parser = cli.parser(__doc__, "--out-dir")
-    parser.add_argument("runs", nargs="+", type=Path, metavar="run.json", help="of step 03, or the folder it is in")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="run.json", help="a run.json of step 03, or its folder")
     args = parser.parse_args()
 
     from deepfake.core.files import whole_file

@@ -1,4 +1,4 @@
-"""Comparison.png: how well each of some runs did, with intervals."""
+"""Draw Comparison.png: the metrics of some runs, with intervals."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from deepfake.evaluation.metrics import CONFIDENCE, Figure
 from deepfake.evaluation.plots import INK, MUTED, TRAIN, save
 
-# the panels: figure, title, which end is the better one, what a model that knows nothing gets, and how that is called
+# metric, title, which value is best, value of a model that knows nothing, and its name
 PANELS = (
     ("roc_auc", "ROC AUC", max, 0.5, "chance"),
     ("log_loss", "Log loss (less is better)", min, np.log(2), "0.5 for all"),
@@ -23,7 +23,7 @@ LONGEST_NAME = 32
 
 
 def plot_runs(figures: dict[str, dict[str, Figure]], path: Path) -> None:
-    """Draw a dot and its interval for each run and figure of PANELS; `figures` are by run and by name."""
+    """Draw a dot and its interval for each run and metric in PANELS; `figures` maps run, then metric."""
     names = list(figures)
     figure, axes = plt.subplots(
         1, len(PANELS), figsize=(13, 1.5 + 0.42 * len(names)), sharey=True, layout=ConstrainedLayoutEngine(w_pad=0.12)
@@ -40,7 +40,7 @@ def plot_runs(figures: dict[str, dict[str, Figure]], path: Path) -> None:
 
 
 def _draw_panel(axes: Axes, figures: list[Figure], better: Callable, chance: float, called: str) -> None:
-    """A row for each run, from the top; the best are blue, and dotted is what a model that knows nothing gets."""
+    """Draw a row for each run from the top; the best are blue, a dotted line marks a model that knows nothing."""
     best = better((figure.value for figure in figures if not np.isnan(figure.value)), default=np.nan)
     for row, figure in enumerate(figures):
         colour = TRAIN if figure.value == best else INK

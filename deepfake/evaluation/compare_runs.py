@@ -1,4 +1,4 @@
-"""Runs of step 03: what each was, how well it judged its test videos, and which differences are more than chance."""
+"""Read runs of step 03, compute their metrics on the test videos, and test which differences are more than chance."""
 
 import math
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ FIGURES = {"roc_auc": "ROC AUC", "log_loss": "log loss", "accuracy": "accuracy"}
 # with more runs than this, each is compared with the best one only
 MOST_IN_PAIRS = 4
 
-# below this, intervals from a bootstrap come out too narrow
+# with fewer source groups, bootstrap intervals are too narrow
 FEW_GROUPS = 20
-# with five, chance alone has one run ahead in all of them once in sixteen times, whatever a bootstrap says
+# with five, one run is ahead in all of them by chance once in sixteen times, whatever the bootstrap says
 LEAST_GROUPS = 6
 
 UNKNOWN = "-"
 
-# what is read of a run.json, and of the arguments in it
+# fields read from run.json, and from the arguments in it
 KINDS = {
     "model": str,
     "parameters": int,
@@ -41,10 +41,10 @@ ARGUMENTS = {"weights": str, "split_dir": str}
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its run.json tells of it, and its test videos; None where an older run.json does not.
+    """A run from its run.json, and its test videos; None for what an older run.json does not have.
 
     `videos` has a row for each test video, sorted by id: video, label (1 is real), group, p_real (the mean over its
-    frames). `figures` are those of FIGURES, by video.
+    frames). `figures` are the metrics in FIGURES, by video.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs on the test videos that both have predicted, the better one first; no difference where none can be."""
+    """Two runs compared on their common test videos, the better one first; `difference` is None if not possible."""
 
     better: Run
     other: Run
@@ -70,15 +70,15 @@ class Comparison:
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
-    """Read some run.json (or the folders that they are in), and the predictions beside each.
+    """Read run.json files (or their folders), and the predictions beside each.
 
     Raises:
-        UserError: one is missing, given twice, not what step 03 writes, or beside predictions that are not its own.
+        UserError: one is missing, given twice, not written by step 03, or beside predictions of another run.
     """
     folders = [(path if path.is_dir() else path.parent).resolve() for path in paths]
     if len(set(folders)) < len(folders):
         twice = next(folder for folder in folders if folders.count(folder) > 1)
-        raise UserError(f"{twice}: is given twice; give each run once")
+        raise UserError(f"{twice}: given twice; give each run once")
     files = [path / "run.json" if path.is_dir() else path for path in paths]
     contents = [_read_run_json(path) for path in files]
     names = short_names([str(folder) for folder in folders])
@@ -92,8 +92,8 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
 
 
 def _read_run_json(path: Path) -> dict[str, Any]:
-    """What a run.json tells of KINDS and ARGUMENTS."""
-    remedy = "give the run.json that step 03 has written"
+    """Read the fields KINDS and ARGUMENTS of a run.json."""
+    remedy = "give a run.json of step 03"
     content = read_json(path, remedy)
     if not isinstance(content, dict) or not isinstance(content.get("arguments"), dict):
         raise UserError(f"{path}: has no arguments of a run; {remedy}")
@@ -108,10 +108,9 @@ def _run(name: str, dataset: str | None, content: dict[str, Any], folder: Path) 
     threshold = content.get("threshold", THRESHOLD)
     predictions = folder / f"{NAME}.parquet"
     videos = read_videos(predictions)
-    if content.get("predictions") not in (None, digest_of(predictions)):  # an older run.json does not tell
+    if content.get("predictions") not in (None, digest_of(predictions)):  # an older run.json has no digest
         raise UserError(
-            f"{predictions}: not the predictions that run.json is of; "
-            "run step 03 again, or give 03a an --out-dir of its own"
+            f"{predictions}: not from the same run as run.json; run step 03 again, or give 03a a separate --out-dir"
         )
     figures = measure_with_intervals(videos["label"], videos["p_real"], videos["group"], threshold)
     return Run(
@@ -128,25 +127,25 @@ def _run(name: str, dataset: str | None, content: dict[str, Any], folder: Path) 
 
 
 def read_videos(path: Path) -> pd.DataFrame:
-    """The mean p_real of each video of some frame predictions, sorted by id, with its label and group.
+    """Read frame predictions and return the mean p_real, label and group of each video, sorted by id.
 
     Raises:
-        UserError: the file is missing, empty, or not what step 03 writes.
+        UserError: the file is missing, empty, or was not written by step 03.
     """
     try:
         frames = pd.read_parquet(path, columns=[*COLUMNS, "p_real"])
     except FileNotFoundError:
-        raise UserError(f"{path}: not found beside run.json; step 03a makes it from the model") from None
-    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
-        raise UserError(f"{path}: not predictions of step 03 ({error}); run step 03a for it") from None
+        raise UserError(f"{path}: not found beside run.json; run step 03a") from None
+    except (OSError, ValueError) as error:  # the types of pyarrow's errors
+        raise UserError(f"{path}: not predictions of step 03 ({error}); run step 03a") from None
     if frames.empty:
-        raise UserError(f"{path}: holds no prediction; run step 03a for it")
+        raise UserError(f"{path}: holds no prediction; run step 03a")
     by_video = frames.groupby("video", sort=True)
     return by_video.agg(label=("label", "first"), group=("group", "first"), p_real=("p_real", "mean")).reset_index()
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
-    """A short and unique name for each of some paths: those of its last parts in which they differ."""
+    """Return a short unique name for each path, made of those of its last parts that differ."""
     unique = list(dict.fromkeys(paths))
     parts = {path: Path(path).parts for path in unique}
 
@@ -160,7 +159,7 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def compare_all(runs: Sequence[Run]) -> list[Comparison]:
-    """Each pair of runs, or where there are many, each with the one of the highest ROC AUC."""
+    """Compare each pair of runs, or with more than MOST_IN_PAIRS runs, each with the one of the highest ROC AUC."""
     if len(runs) <= MOST_IN_PAIRS:
         pairs = list(combinations(runs, 2))
     else:
@@ -170,12 +169,12 @@ def compare_all(runs: Sequence[Run]) -> list[Comparison]:
 
 
 def best_of(runs: Sequence[Run]) -> Run:
-    """The run with the highest ROC AUC."""
+    """Return the run with the highest ROC AUC."""
     return max(runs, key=lambda run: np.nan_to_num(run.figures["roc_auc"].value, nan=-1))
 
 
 def compare(first: Run, second: Run) -> Comparison:
-    """Two runs, on the videos of the same id and label that both have predicted."""
+    """Compare two runs on the videos (by id and label) that both have predicted."""
     both = first.videos.merge(second.videos, on=["video", "label"], suffixes=("", "_other"))
     groups = both["group"].nunique()
     if both["label"].nunique() < 2:
@@ -189,7 +188,7 @@ def compare(first: Run, second: Run) -> Comparison:
 
 
 def in_words(comparison: Comparison) -> str:
-    """One line about two runs."""
+    """Describe a comparison in one line."""
     better, other, difference = comparison.better.name, comparison.other.name, comparison.difference
     shared = _shared(comparison)
     if difference is None:
@@ -200,7 +199,7 @@ def in_words(comparison: Comparison) -> str:
         if difference.value == 0
         else f"{better} is better than {other} by {difference.value:.3f}"
     )
-    if math.isnan(difference.p):  # of one source group there is no bootstrap
+    if math.isnan(difference.p):  # no bootstrap with one source group
         return f"{told}{shared}: one source group is too few to tell from chance"
     verdict = "more than chance" if difference.more_than_chance else "no more than chance"
     if comparison.groups < LEAST_GROUPS:
@@ -209,13 +208,13 @@ def in_words(comparison: Comparison) -> str:
 
 
 def _shared(comparison: Comparison) -> str:
-    """How many videos were compared, where a run has others too."""
+    """Say how many videos were compared, if a run has others too."""
     counts = {len(comparison.better.videos), len(comparison.other.videos), comparison.videos}
     return f", on the {comparison.videos} videos in common" if len(counts) > 1 and comparison.videos else ""
 
 
 def as_text(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
-    """The table, what is to be known about it, and a line for each comparison."""
+    """Format the table of runs, notes about it, and a line for each comparison."""
     head = ["run", "model", "weights", "dataset", "parameters", "s/step", "videos", "groups", *FIGURES.values()]
     rows = [head, *(_row(run) for run in runs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
@@ -223,14 +222,14 @@ def as_text(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
     lines += [
         "",
         f"by test video (the mean of its frames), {CONFIDENCE:.0%} intervals from a bootstrap over source groups",
-        "a step is a batch of the run's own; with a frozen backbone, of the head alone",
+        "a step is one batch of the run; with a frozen backbone, of the head only",
     ]
     tested = {tuple(zip(run.videos["video"], run.videos["label"], strict=True)) for run in runs}
     if len(tested) > 1:
-        lines.append("the runs were tested on different videos: their rows cannot be compared as they stand")
+        lines.append("the runs were tested on different videos, so their rows cannot be compared directly")
     fewest = min(run.videos["group"].nunique() for run in runs)
     if fewest < FEW_GROUPS:
-        lines.append(f"{fewest} source groups are few: the intervals are too narrow, and p values too small")
+        lines.append(f"only {fewest} source groups: the intervals are too narrow and p values too small")
     if comparisons:
         lines += ["", "difference in ROC AUC, a paired bootstrap over source groups:"]
         lines += [in_words(comparison) for comparison in comparisons]
@@ -260,7 +259,7 @@ def _shown(figure: Figure) -> str:
 
 
 def write_table(runs: Sequence[Run], path: Path) -> None:
-    """Write comparison.csv: a row for each run; empty where something is not known."""
+    """Write comparison.csv, a row for each run; unknown values are empty."""
     told = ["model", "weights", "dataset", "parameters", "seconds_per_step", "threshold"]
     ends = [name + end for name in FIGURES for end in ("", "_low", "_high")]
     rows = [

@@ -1,4 +1,4 @@
-"""Figures of merit on disk: metrics_frames and metrics_videos, as JSON for programs, as text and as a picture."""
+"""Write metrics_frames and metrics_videos, as JSON, text and a plot."""
 
 import math
 from collections.abc import Sequence
@@ -32,12 +32,11 @@ def write_metrics(
     band: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> dict[str, Figure]:
-    """Write metrics_<what>.json and .txt about N "frames" or "videos", and the picture in PICTURES; gives the figures.
+    """Write metrics_<what>.json and .txt about N "frames" or "videos" and the plot in PICTURES; returns the metrics.
 
-    `labels` (1 is real), `p_real`, `groups` (which the intervals are drawn over; `grouped_by` says what they are),
-    `methods` and `people` (how many are in the video) are of length N; None is unknown. Verdicts are by `threshold`,
-    uncertain within `band`; `extra` are further facts for the head, and `title` is the picture's, where it
-    is not the usual one.
+    `labels` (1 is real), `p_real`, `groups`, `methods` and `people` (number of people in the video) have length N; None
+    means unknown. Intervals come from a bootstrap over `groups`, which the files call `grouped_by`. Verdicts use
+    `threshold` and are uncertain within `band`. `extra` adds facts to the head; `title` replaces the plot's usual one.
     """
     figures = measure_with_intervals(labels, p_real, groups, threshold)
     parts = {
@@ -61,7 +60,7 @@ def write_metrics(
 
 
 def metrics_text(head: dict, figures: dict[str, Figure], parts: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The figures as a table, then those of each part."""
+    """Format the metrics as a table, then those of each part."""
     lines = [f"{key}: {value:.6g}" if isinstance(value, float) else f"{key}: {value}" for key, value in head.items()]
     lines += ["", f"{'':24}   value  interval"]
     for name, figure in figures.items():
@@ -76,7 +75,7 @@ def metrics_text(head: dict, figures: dict[str, Figure], parts: dict[str, dict[s
 
 
 def _without_nan(content: Any) -> Any:
-    """The content with null where a figure is not defined, since JSON has no nan."""
+    """Replace nan by None, since JSON has no nan."""
     if isinstance(content, dict):
         return {key: _without_nan(value) for key, value in content.items()}
     return None if isinstance(content, float) and math.isnan(content) else content

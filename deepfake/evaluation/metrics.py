@@ -1,4 +1,4 @@
-"""How good predictions are: the figures of papers and of Kaggle, each with an interval."""
+"""Compute metrics of predictions, with confidence intervals."""
 
 import math
 import warnings
@@ -11,22 +11,22 @@ from sklearn import metrics as sk
 from deepfake.core.decision import THRESHOLD, is_real
 from deepfake.core.labels import FAKE, REAL
 
-# Kaggle's DFDC score clips so that a sure mistake stays finite
+# as in Kaggle's DFDC score, so that a confident mistake has a finite loss
 LOG_LOSS_CLIP = 1e-15
 
 CALIBRATION_BINS = 10
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
-# of crops and resamples together, so that millions of crops do not take hours
+# limit of crops x resamples, so that millions of crops do not take hours
 MOST_DRAWS = 20_000_000
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How a set of predictions did; a share over no items is nan.
+    """Basic scores of a set of predictions; a share of no items is nan.
 
-    `confusion` is 2 x 2 counts, rows the truth and columns the verdict, in the order fake, real.
+    `confusion` has 2 x 2 counts; rows are the truth and columns the verdict, in the order fake, real.
     """
 
     confusion: np.ndarray
@@ -40,7 +40,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of merit and the ends of its interval; nan where it is not defined."""
+    """A metric and its confidence interval; nan if not defined."""
 
     value: float
     low: float = math.nan
@@ -48,7 +48,7 @@ class Figure:
 
 
 def score(labels: np.ndarray, p_real: np.ndarray, threshold: float = THRESHOLD) -> Scores:
-    """Compare N labels (1 is real) with N probabilities of real."""
+    """Compute the basic scores of N labels (1 is real) and N p_real."""
     labels, p_real = np.asarray(labels), np.asarray(p_real, np.float64)
     confusion = sk.confusion_matrix(labels, is_real(p_real, threshold), labels=[FAKE, REAL])
     return Scores(
@@ -67,7 +67,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def log_loss(labels: np.ndarray, p_real: np.ndarray) -> float:
-    """The mean negative logarithm of the probability that was given to the truth, clipped as Kaggle does."""
+    """Return the mean negative log of the probability of the true label, clipped as Kaggle does."""
     return float(_losses(labels, p_real).mean())
 
 
@@ -76,12 +76,12 @@ def _losses(labels: np.ndarray, p_real: np.ndarray) -> np.ndarray:
 
 
 def bin_of(p_real: np.ndarray) -> np.ndarray:
-    """Which of CALIBRATION_BINS equal bins each p_real is in."""
+    """Return the number of each p_real's bin among CALIBRATION_BINS equal ones."""
     return np.minimum((p_real * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
 
 
 def equal_error_rate(false_alarms: np.ndarray, found: np.ndarray) -> float:
-    """Where, along a ROC curve, as large a share of reals is taken for fake as of fakes for real."""
+    """Return the error rate at the point of a ROC curve where reals and fakes have the same error rate."""
     gaps = false_alarms - (1 - found)
     after = int(np.argmax(gaps >= 0))
     if after == 0:
@@ -91,27 +91,27 @@ def equal_error_rate(false_alarms: np.ndarray, found: np.ndarray) -> float:
 
 
 class Ranking:
-    """N items sorted once by p_real, the most fake first, to be measured many times with other weights."""
+    """N items sorted by p_real in ascending order, to compute metrics many times with different weights."""
 
     def __init__(self, labels: np.ndarray, p_real: np.ndarray):
         labels, p_real = np.asarray(labels), np.asarray(p_real, np.float64)
         self.order = np.argsort(p_real, kind="stable")
         self.labels, self.p_real = labels[self.order], p_real[self.order]
-        # items of one p_real cannot be told apart, so that a curve has no point between them
+        # a curve has no points between items of the same p_real
         self.ends = np.flatnonzero(np.append(np.diff(self.p_real) > 0, True))
         self.losses = _losses(self.labels, self.p_real)
         self.errors = self.p_real - self.labels
         self.bins = bin_of(self.p_real)
 
     def counts(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """How many fakes, and how many reals, are among the most fake items: from none to all (M + 1 numbers each)."""
+        """Count fakes and reals with at most each distinct p_real, starting with none (M + 1 numbers each)."""
         weights = np.ones(len(self.order)) if weights is None else weights[self.order]
         fakes = np.cumsum(weights * (self.labels == FAKE))[self.ends]
         reals = np.cumsum(weights * (self.labels == REAL))[self.ends]
         return np.append(0, fakes), np.append(0, reals)
 
     def measure(self, threshold: float, weights: np.ndarray | None = None) -> dict[str, float]:
-        """The figures of merit, as `measure` gives them; `weights` are in the order in which the items were given."""
+        """Compute the metrics of `measure`; `weights` are in the original order of the items."""
         fakes, reals = self.counts(weights)
         cut = np.searchsorted(self.p_real[self.ends], threshold, side="right")
         found, alarms = fakes[cut], reals[cut]
@@ -136,7 +136,7 @@ class Ranking:
 
 
 def _measure_curves(fakes: np.ndarray, reals: np.ndarray) -> dict[str, float]:
-    """What needs both labels, from the counts of a Ranking."""
+    """Compute the metrics that need both labels, from the counts of a Ranking."""
     if not fakes[-1] or not reals[-1]:
         return dict.fromkeys(("roc_auc", "fake_average_precision", "equal_error_rate"), math.nan)
     found, false_alarms = fakes / fakes[-1], reals / reals[-1]
@@ -151,11 +151,11 @@ def _measure_curves(fakes: np.ndarray, reals: np.ndarray) -> dict[str, float]:
 def measure(
     labels: np.ndarray, p_real: np.ndarray, threshold: float = THRESHOLD, weights: np.ndarray | None = None
 ) -> dict[str, float]:
-    """The figures of merit of N labels (1 is real) and probabilities of real; nan where one is not defined.
+    """Compute all metrics of N labels (1 is real) and p_real; nan if one is not defined.
 
-    A name that begins with fake_ says that a fake is what was looked for. Items can have weights (N). The calibration
-    error is by how much p_real differs from the share of reals, over ten equal bins (Naeini et al. 2015, Obtaining
-    Well Calibrated Probabilities Using Bayesian Binning).
+    In metrics that begin with fake_, fake is the positive class. Items can have weights (N). The calibration error is
+    the mean difference of p_real and the share of reals over ten equal bins (Naeini et al. 2015, Obtaining Well
+    Calibrated Probabilities Using Bayesian Binning).
     """
     return Ranking(labels, p_real).measure(threshold, weights)
 
@@ -168,9 +168,9 @@ def measure_with_intervals(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """The figures of `measure` with 95 % intervals from a bootstrap over groups.
+    """Compute the metrics of `measure` with 95 % intervals from a bootstrap over groups.
 
-    Whole groups are drawn with replacement, since the frames of a video, and the fakes of an original, are not
+    Whole groups are drawn with replacement, since the frames of a video and the fakes of an original are not
     independent (Efron and Tibshirani 1993, An Introduction to the Bootstrap, the percentile method).
     """
     ranking = Ranking(labels, p_real)
@@ -179,16 +179,16 @@ def measure_with_intervals(
     if not draws:
         return {name: Figure(value) for name, value in values.items()}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a figure that no draw defines has no interval
+        warnings.simplefilter("ignore", RuntimeWarning)  # a metric that is nan in all draws has no interval
         lows, highs = np.nanpercentile(draws, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)], axis=0)
     return {name: Figure(values[name], low, high) for name, low, high in zip(values, lows, highs, strict=True)}
 
 
 def group_draws(groups: Sequence[str] | np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
-    """How often each of N items is in a draw of whole groups with replacement; no draw where there is one group."""
+    """Yield bootstrap draws of whole groups, as counts of N items; nothing if there is only one group."""
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     count = members.max() + 1
-    if count < 2:  # one group alone would always be drawn, and seem certain
+    if count < 2:  # a single group would be in every draw and give an interval of width 0
         return
     rng = np.random.default_rng(seed)
     for _ in range(min(resamples, max(100, MOST_DRAWS // len(members)))):
@@ -198,7 +198,7 @@ def group_draws(groups: Sequence[str] | np.ndarray, resamples: int = RESAMPLES, 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference, the ends of its interval, and the p value of there being none; nan where it is not defined."""
+    """A difference, its confidence interval, and the p value of no difference; nan if not defined."""
 
     value: float
     low: float = math.nan
@@ -207,7 +207,7 @@ class Difference:
 
     @property
     def more_than_chance(self) -> bool:
-        """Whether chance alone would seldom give as large a difference."""
+        """Whether the difference is significant at 1 - CONFIDENCE."""
         return self.p < 1 - CONFIDENCE
 
 
@@ -219,17 +219,17 @@ def difference_in_auc(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Difference:
-    """By how much the ROC AUC of `p_real` is above that of `other`, which are of the same N items.
+    """Compare the ROC AUC of `p_real` and `other` on the same N items by a paired bootstrap over groups.
 
-    A paired bootstrap over groups: both are measured on each draw, so that what makes a draw easy for both cancels
-    out. The p value is twice the share of draws on the rarer side of no difference, the observed one counted among
-    them so that it is never 0 (Davison and Hinkley 1997, Bootstrap Methods and their Application).
+    Both are measured on each draw, so easy and hard draws cancel out. The p value is twice the share of draws on the
+    rarer side of no difference; the observed difference counts as a draw, so it is never 0 (Davison and Hinkley 1997,
+    Bootstrap Methods and their Application).
     """
     rankings = [Ranking(labels, values) for values in (p_real, other)]
 
     def difference(weights: np.ndarray | None = None) -> float:
         first, second = (_measure_curves(*ranking.counts(weights))["roc_auc"] for ranking in rankings)
-        return round(first - second, 12) + 0.0  # equal ones are, whatever the order of their sums; and no -0
+        return round(first - second, 12) + 0.0  # the order of sums must not make equal ones differ; no -0
 
     draws = np.array([difference(weights) for weights in group_draws(groups, resamples, seed)])
     draws = draws[~np.isnan(draws)]
@@ -243,9 +243,9 @@ def difference_in_auc(
 def measure_parts(
     labels: np.ndarray, p_real: np.ndarray, parts: Sequence[str | int | None], threshold: float = THRESHOLD
 ) -> dict[str, dict[str, float]]:
-    """Accuracy, mean p_real and count of each part, such as each method of manipulation, sorted by name or number.
+    """Compute count, accuracy, mean p_real and ROC AUC of each part (e.g. manipulation method), sorted by name.
 
-    Where a part holds one label only, as methods do, its `roc_auc` is against all items of the other label.
+    If a part has only one label, as methods do, its `roc_auc` is against all items of the other label.
     """
     labels, p_real, part_of = np.asarray(labels), np.asarray(p_real, np.float64), np.asarray(parts, object)
     right = is_real(p_real, threshold) == (labels == REAL)

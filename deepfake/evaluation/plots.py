@@ -1,4 +1,4 @@
-"""Pictures of a run: how training went, what was taken for what, and how far predictions can be trusted."""
+"""Draw the plots of a run: training history, confusion matrix, curves and calibration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ sns.set_theme(
     style="whitegrid",
     rc={
         "figure.dpi": 150,
-        "text.parse_math": False,  # a $ in a file's name is a $
+        "text.parse_math": False,  # a $ in a file name is not math
         "text.color": INK,
         "axes.labelcolor": INK,
         "axes.edgecolor": MUTED,
@@ -45,14 +45,14 @@ sns.set_theme(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all, and close it."""
+    """Write a figure, completely or not at all, and close it."""
     with whole_file(path) as temporary:
         figure.savefig(temporary, bbox_inches="tight")
     plt.close(figure)
 
 
 def plot_history(train: Sequence[float], validation: Sequence[float], best_epoch: int, name: str, path: Path) -> None:
-    """Draw a figure of merit by epoch for both sets, with the kept epoch (counted from 1) marked."""
+    """Draw a metric by epoch for both sets and mark the kept epoch (counted from 1)."""
     epochs = range(1, len(train) + 1)
     figure, axes = plt.subplots(figsize=(6.4, 4))
     axes.plot(epochs, train, color=TRAIN, marker="o", markersize=4, label="train")
@@ -78,7 +78,7 @@ def plot_history(train: Sequence[float], validation: Sequence[float], best_epoch
 
 
 def plot_confusion(confusion: np.ndarray, title: str, path: Path) -> None:
-    """Draw a 2 x 2 confusion matrix (rows the truth, columns the verdict; fake, real): counts and shares of rows."""
+    """Draw a 2 x 2 confusion matrix (rows truth, columns verdict; fake, real) with counts and shares of rows."""
     totals = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, totals, out=np.zeros(confusion.shape), where=totals > 0)
     texts = np.array(
@@ -118,9 +118,9 @@ def plot_curves(
     threshold: float = THRESHOLD,
     band: tuple[float, float] | None = None,
 ) -> None:
-    """Draw four panels about N labels (1 is real) and p_real: ROC, precision and recall, calibration, histograms.
+    """Draw four panels of N labels (1 is real) and p_real: ROC, precision and recall, calibration, histograms.
 
-    `figures` are those of `metrics.measure_with_intervals`; `band` is where a verdict is uncertain.
+    `figures` come from `metrics.measure_with_intervals`; within `band` a verdict is uncertain.
     """
     ranking = Ranking(labels, p_real)
     figure, axes = plt.subplots(2, 2, figsize=(9.4, 9.8), layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.14))
@@ -141,14 +141,14 @@ def _with_interval(name: str, figure: metrics.Figure) -> str:
 
 
 def _name(axes: Axes, title: str, subtitle: str, xlabel: str, ylabel: str) -> None:
-    """Give square axes a title with a line below it, and names; x goes from 0 to 1."""
+    """Make axes square and set title, subtitle and labels; x goes from 0 to 1."""
     axes.set_title(title, pad=24)
     axes.text(0, 1.03, subtitle, transform=axes.transAxes, fontsize=10.5).set_in_layout(False)
     axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.015, 1.015), box_aspect=1)
 
 
 def _not_defined(axes: Axes, labels: np.ndarray) -> bool:
-    """Whether there is one label only, which a curve cannot be drawn of; then the axes say so."""
+    """Whether there is only one label, so a curve is not defined; writes this into the axes."""
     if len(set(labels.tolist())) == 2:
         return False
     only = LABEL_NAMES[labels[0]]
@@ -157,7 +157,7 @@ def _not_defined(axes: Axes, labels: np.ndarray) -> bool:
 
 
 def _cut(ranking: Ranking, threshold: float) -> int:
-    """The point of a curve that belongs to a threshold."""
+    """Return the index of a threshold's point on a curve."""
     return int(np.searchsorted(ranking.p_real[ranking.ends], threshold, side="right"))
 
 
@@ -195,7 +195,7 @@ def _draw_precision_recall(axes: Axes, ranking: Ranking, figures: dict[str, metr
         found, precision = fakes / fakes[-1], fakes[1:] / (fakes + reals)[1:]
         share, cut = fakes[-1] / (fakes + reals)[-1], _cut(ranking, threshold)
         axes.axhline(share, color=MUTED, linestyle=":", linewidth=1, label=f"share of fakes {share:.3f}")
-        # average precision is the area below these steps (scikit-learn's definition, which does not interpolate)
+        # average precision is the area below these steps (scikit-learn's definition, without interpolation)
         edges = np.append(precision[0], precision)
         axes.plot(found, edges, drawstyle="steps-pre", color=CURVE, linewidth=2, clip_on=False)
         axes.fill_between(found, edges, alpha=0.07, linewidth=0, step="pre", color=CURVE)
@@ -231,7 +231,7 @@ def _draw_calibration(axes: Axes, ranking: Ranking, figures: dict[str, metrics.F
 
 
 def _short(count: int) -> str:
-    """A count in few characters: 950, 12k, 3.4M."""
+    """Format a count in few characters: 950, 12k, 3.4M."""
     for unit, name in ((1_000_000, "M"), (1_000, "k")):
         if count >= unit:
             return f"{count / unit:.2g}{name}" if count < 10 * unit else f"{count / unit:.0f}{name}"
@@ -248,7 +248,7 @@ def _draw_histograms(axes: Axes, ranking: Ranking, threshold: float, band: tuple
             colour = LABEL_COLOURS[label]
             shape: dict[str, Any] = {"facecolor": (colour, 0.4), "edgecolor": colour, "linewidth": 1.5}
             axes.stairs(heights / len(inside), edges, fill=True, label=LABEL_NAMES[label], **shape)
-    top = 0.8  # above it is the legend
+    top = 0.8  # the legend is above
     axes.axvline(threshold, ymax=top, color=INK, linestyle="--", linewidth=1.2, label=f"threshold {threshold:.3g}")
     if band:
         text = f"uncertain: {band[0]:.2f} to {band[1]:.2f}"
@@ -261,7 +261,7 @@ def _draw_histograms(axes: Axes, ranking: Ranking, threshold: float, band: tuple
 
 
 def frame_picture(ax: Axes, colour: str, width: float) -> None:
-    """Draw a line around a picture, in points, instead of ticks and grid."""
+    """Draw a frame around an image instead of ticks and grid; `width` is in points."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     for side in ax.spines.values():

@@ -1,4 +1,4 @@
-"""Frame predictions on disk: what steps 03 and 03a write and step 04 reads."""
+"""Write frame predictions (steps 03 and 03a), and find the model behind them (step 04)."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from deepfake.models.info import UNKNOWN, ModelInfo, as_model_info, read_model_i
 from deepfake.split.manifest import Entry
 
 NAME = "cnn_preds_values"
-MARKS = f"_{NAME}.json"  # Spark passes over names that start with _
+MARKS = f"_{NAME}.json"  # Spark ignores names that start with _
 MARK_KEY = b"made_by"  # in the Parquet file's own metadata
 OLD_MARK_KEY = b"sample_only"
 COLUMNS = {
@@ -55,10 +55,10 @@ def write_predictions(
     info: ModelInfo = UNKNOWN,
     model: Path | None = None,
 ) -> None:
-    """Write the p_real (N floats) of N crops as `cnn_preds_values.json` and `.parquet`, the same numbers in both.
+    """Write the p_real (N floats) of N crops as `cnn_preds_values.json` and `.parquet`, with the same numbers.
 
-    What is known of the model goes beside them, and into the Parquet file, for step 04: its `info`, as it was applied,
-    and what its file is known by.
+    The model's `info` as it was applied, and the digest of its file, are written beside them and into the Parquet file
+    for step 04.
     """
     values = [round(float(value), 10) for value in p_real]
     write_json(out_dir / f"{NAME}.json", [[entry.file, value] for entry, value in zip(entries, values, strict=True)])
@@ -71,10 +71,10 @@ def write_predictions(
 
 
 def model_behind(predictions: Path) -> tuple[ModelInfo | None, Path | None]:
-    """What is known of the model that made some predictions (a file or a folder), and the file that says so.
+    """Return the info of the model that made some predictions (a file or a folder), and the file that it comes from.
 
-    That is tmp_checkpoint/best_model.json of the same folder, unless it is known to be of another model, or else what
-    step 03 or 03a has written with the predictions. Two None where neither is there.
+    The file is tmp_checkpoint/best_model.json in the same folder, unless it belongs to another model, else the mark
+    that step 03 or 03a wrote with the predictions. Returns None, None if there is neither.
 
     Raises:
         UserError: one of these files is damaged.
@@ -91,7 +91,7 @@ def model_behind(predictions: Path) -> tuple[ModelInfo | None, Path | None]:
 
 
 def mark_of(predictions: Path) -> bool | None:
-    """Whether the model behind some predictions is marked as one that knows the sample only; None if not known.
+    """Whether the model behind some predictions was trained on the drawn sample only; None if unknown.
 
     Raises:
         UserError: as `model_behind`.
@@ -105,9 +105,9 @@ def _folder(predictions: Path) -> Path:
 
 
 def _mark(predictions: Path) -> tuple[dict[str, Any], Path]:
-    """What was written of the model with the predictions, and the file where it stands; empty if there is nothing.
+    """Read the mark of the model written with predictions; returns it (or an empty dict) and its file.
 
-    Older marks hold sample_only alone.
+    Older marks only have sample_only.
     """
     folder = _folder(predictions)
     mark, source = {}, folder / MARKS
@@ -115,7 +115,7 @@ def _mark(predictions: Path) -> tuple[dict[str, Any], Path]:
         try:
             metadata = pq.read_schema(predictions).metadata or {}
         except (OSError, pa.ArrowException):
-            metadata = {}  # Spark will say what is wrong with the file
+            metadata = {}  # Spark will report the error
         if MARK_KEY in metadata:
             return json.loads(metadata[MARK_KEY]), predictions
         if OLD_MARK_KEY in metadata:
@@ -127,9 +127,9 @@ def _mark(predictions: Path) -> tuple[dict[str, Any], Path]:
 
 
 def _is_of(info: ModelInfo, path: Path, mark: dict[str, Any]) -> bool:
-    """Whether a best_model.json is of the predictions that a mark is of, as far as can be known."""
+    """Whether a best_model.json belongs to the model of a mark, as far as can be known."""
     if mark.get("temperature", info.temperature) != info.temperature:
-        return False  # as of 03a --no-calibration: the threshold is one of calibrated numbers
+        return False  # e.g. 03a --no-calibration: the threshold is only valid for calibrated predictions
     if mark.get("model"):
         files = [path.with_suffix(suffix) for suffix in (".keras", ".h5")]
         return mark["model"] in [digest_of(file) for file in files if file.is_file()]

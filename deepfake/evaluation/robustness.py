@@ -1,4 +1,4 @@
-"""How a model's figures fall as test crops are damaged, in the ways in which videos are on their way to a viewer."""
+"""Measure a model's robustness: its metrics on test crops with compression, scaling, blur, noise and brightness."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -26,33 +26,33 @@ from deepfake.models.runtime import keras
 from deepfake.split.manifest import Entry
 from deepfake.split.store import CropStore
 
-# a test set is read into memory and judged for every level, so of a larger one whole videos are left out
+# the test set is kept in memory and predicted at every level, so videos of a larger one are left out
 MOST_CROPS = 20_000
 
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 
 def blur(image: np.ndarray, deviation: float, _: np.random.Generator) -> np.ndarray:
-    """Blur by a Gaussian of a standard deviation in pixels."""
+    """Apply a Gaussian blur with this standard deviation in pixels."""
     return cv2.GaussianBlur(image, (0, 0), deviation)
 
 
 def add_noise(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
-    """Add Gaussian noise of a standard deviation, of 255, to each value by itself."""
+    """Add Gaussian noise with this standard deviation (of 255) to each value."""
     noise = rng.standard_normal(image.shape, np.float32)
     return (image + deviation * noise).round().clip(0, 255).astype(np.uint8)
 
 
 def brighten(image: np.ndarray, factor: float, _: np.random.Generator) -> np.ndarray:
-    """Multiply all values by a factor; what is above white is white."""
+    """Multiply all values by a factor and clip them to 255."""
     return cv2.convertScaleAbs(image, alpha=factor)
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A way to damage a crop (S x S x 3 uint8 RGB) and five levels of it, `unit` being what they are counted in.
+    """A way to damage a crop (S x S x 3 uint8 RGB), with five levels in a `unit`.
 
-    The generator that `change` is given is the same for the same crop at every level.
+    `change` gets the same random generator for the same crop at every level.
     """
 
     kind: str
@@ -72,7 +72,7 @@ DAMAGES = (
 
 @dataclass(frozen=True)
 class Result:
-    """The ROC AUC of the videos, with its interval, and of the frames, at a level of a kind of damage."""
+    """The ROC AUC of videos (with interval) and of frames at one level of damage."""
 
     kind: str
     level: float
@@ -81,7 +81,7 @@ class Result:
 
 
 def damaged(crops: CropSet, damage: Damage, level: float, seed: int = 0) -> CropSet:
-    """Cached crops with their pixels damaged: the same for the same seed."""
+    """Damage the pixels of cached crops, deterministic given the seed."""
 
     cached, _ = crops.cached()
     pixels = np.empty_like(cached)
@@ -89,17 +89,17 @@ def damaged(crops: CropSet, damage: Damage, level: float, seed: int = 0) -> Crop
     def change(number: int) -> None:
         pixels[number] = damage.change(cached[number], level, np.random.default_rng((seed, number)))
 
-    with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV and numpy work outside Python's lock
-        list(pool.map(change, range(len(pixels))))  # the list raises what a thread has raised
+    with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV and numpy release the GIL
+        list(pool.map(change, range(len(pixels))))  # list() raises the errors of the threads
     return dataclasses.replace(crops, pixels=pixels)
 
 
 def measure_robustness(
     crops: CropSet, groups: Sequence[str], judge: Callable[[CropSet], np.ndarray], seed: int = 0, quiet: bool = False
 ) -> tuple[Result, list[Result]]:
-    """The figures of the crops as they are, and damaged in each way of DAMAGES at each level.
+    """Measure the metrics of undamaged crops, and of each level of each kind in DAMAGES.
 
-    `crops` are N cached ones, `groups` their source groups (N), and `judge` gives p_real (N floats) of such crops.
+    `crops` are N cached crops, `groups` their source groups (N), and `judge` predicts p_real (N floats) of such crops.
     """
     labels = crops.labels[:, 0].astype(int)
     _, first = np.unique(crops.videos, return_index=True)  # in the order of video_means
@@ -124,7 +124,7 @@ def report_robustness(
     info: ModelInfo = UNKNOWN,
     quiet: bool = False,
 ) -> None:
-    """Write robustness.csv and Robustness.png about some test crops, and print the worst level of each kind.
+    """Write robustness.csv and Robustness.png for some test crops, and log the worst level of each kind.
 
     Raises:
         UserError: a crop cannot be read.
@@ -162,12 +162,12 @@ def _row(result: Result) -> tuple:
 
 
 def most_crops(image_size: int) -> int:
-    """How many crops of S x S pixels are judged: as they are and damaged, both must fit into MEMORY_BYTES."""
+    """Return the maximum number of crops of S x S pixels; originals and damaged ones must fit into MEMORY_BYTES."""
     return min(MOST_CROPS, MEMORY_BYTES // (2 * 3 * image_size**2))
 
 
 def some_videos(entries: Sequence[Entry], most: int) -> list[Entry]:
-    """The crops of as many videos as `most` has room for, spread evenly over all of them in the order they are in."""
+    """Choose whole videos, spread evenly in order, so that they have about `most` crops; returns their crops."""
     videos = list(dict.fromkeys(entry.video for entry in entries))
     count = min(len(videos), max(1, len(videos) * most // len(entries)))
     kept = {videos[number] for number in np.linspace(0, len(videos) - 1, count).round().astype(int)}

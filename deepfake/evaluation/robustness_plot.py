@@ -1,4 +1,4 @@
-"""Robustness.png: ROC AUC by video against each kind of damage."""
+"""Draw Robustness.png: ROC AUC by video for each kind of damage."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from deepfake.evaluation.metrics import CONFIDENCE, Figure
 from deepfake.evaluation.plots import CURVE, MUTED, TRAIN, save
 
 CHANCE = 0.5
-LOWEST = 0.4  # of the axis, unless a value is lower
+LOWEST = 0.4  # lower end of the axis, unless a value is lower
 
 Curve = Sequence[tuple[str, Figure]]
 
 
 def plot_robustness(curves: Mapping[tuple[str, str], Curve], undamaged: Figure, path: Path) -> None:
-    """Draw a panel for each kind and unit of damage: its levels, each with the AUC and its interval."""
+    """Draw a panel for each kind of damage (with its unit), with the AUC and interval of each level."""
     figure, axes = plt.subplots(1, len(curves), figsize=(3.1 * len(curves), 3.7), sharey=True, layout="constrained")
     title = f"ROC AUC by video of damaged test crops, {CONFIDENCE:.0%} intervals"
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
@@ -34,7 +34,7 @@ def plot_robustness(curves: Mapping[tuple[str, str], Curve], undamaged: Figure, 
         ax.set_xlim(-0.3, len(curve) - 0.7)
         ax.grid(visible=False, axis="x")
     lowest = min(point.value for curve in curves.values() for _, point in curve)
-    axes[0].set_ylim(min(LOWEST, lowest - 0.02), 1.01)  # where few videos make intervals wide, these may go below
+    axes[0].set_ylim(min(LOWEST, lowest - 0.02), 1.01)  # wide intervals of few videos may be cut off
     figure.legend(*axes[0].get_legend_handles_labels(), loc="upper right", ncols=3, frameon=False)
     sns.despine(figure)
     save(figure, path)

@@ -1,4 +1,4 @@
-"""Step 03a: a saved model, ours or another project's, on the test set."""
+"""Step 03a: evaluate a saved model, of this or another project, on the test set."""
 
 import dataclasses
 from pathlib import Path
@@ -22,9 +22,9 @@ def load_and_predict(
     calibrated: bool = True,
     robustness: bool = False,
 ) -> int:
-    """Step 03a: the test set's predictions by a saved model, and how they bear damage; returns the exit code.
+    """Run step 03a: predict the test set with a saved model, optionally also damaged; returns the exit code.
 
-    `given` is what the user says of the model, in place of the .json beside it.
+    `given` are the user's options, which override the .json beside the model.
 
     Raises:
         UserError: the model cannot be loaded, step 02 has not been run, or a crop cannot be read.
@@ -37,10 +37,10 @@ def load_and_predict(
     info = dataclasses.replace(info, sample_only=info.sample_only or knows_sample_only(model))
     _tell_of_other_crops(info.crop_rule, store.rule)
     if not calibrated:
-        # threshold and bands were fitted on calibrated numbers
+        # threshold and bands were fitted on calibrated predictions
         info = dataclasses.replace(info, temperature=1.0, threshold=THRESHOLD, bands={})
     elif not info_path.is_file():
-        log.info(f"03a: {info_path.name} is not beside the model, so its numbers are taken as they are")
+        log.info(f"03a: no {info_path.name} beside the model, so its predictions are not calibrated")
     report_test("03a", model, entries, store, out_dir, info, quiet, model_path)
     if robustness:
         report_robustness(model, entries, store, out_dir, info, quiet)
@@ -50,6 +50,6 @@ def load_and_predict(
 
 
 def _tell_of_other_crops(own: CropRule | None, given: CropRule | None) -> None:
-    """Say where the crops of a split are cut otherwise than those that a model was trained on."""
+    """Warn if the crops of a split are cut differently from the model's training crops."""
     if own and given and own != given:
-        log.warning(f"03a: warning: these crops are not cut as the model's: {difference(given, own)}")
+        log.warning(f"03a: warning: these crops are cut differently from the model's: {difference(given, own)}")

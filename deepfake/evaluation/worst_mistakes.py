@@ -1,4 +1,4 @@
-"""A picture of the worst mistakes: the videos that were judged most wrong, with crops and what each was taken for."""
+"""Draw Errors.png: the videos with the worst mistakes, with the prediction of each crop."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,13 +21,13 @@ from deepfake.frames.png import decode_png
 from deepfake.split.store import CropStore
 
 MOST_VIDEOS = 12
-MOST_CROPS = 8  # of a video
+MOST_CROPS = 8  # per video
 LONGEST_ID = 26
 TEXT_WIDTH, TILE, HEAD = 2.6, 1.1, 0.16  # inches
 
 
 def most_wrong(verdicts: pd.DataFrame) -> list[str]:
-    """The ids of up to MOST_VIDEOS videos that were judged wrong, the worst first; if none was, of the least sure.
+    """Return the ids of up to MOST_VIDEOS videos with a wrong verdict, worst first; if none, the least confident ones.
 
     `verdicts` has a row for each video: video, label (1 is real), average (its p_real), is_real (the verdict).
     """
@@ -51,7 +51,7 @@ def draw_errors(
     path: Path,
     threshold: float = THRESHOLD,
 ) -> None:
-    """Draw the videos of `most_wrong`, a row each: what is known of it, and some crops with the p_real of each below.
+    """Draw a row for each video of `most_wrong`: its verdict, and some crops with their p_real.
 
     `verdicts` as there, with a column method, which may hold None; `judged` are the crops of those videos, which are
     in the `store`. A crop that is missing leaves its place empty.
@@ -89,7 +89,7 @@ def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCr
 
 
 def _grid(rows: int) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes, rows x (1 + MOST_CROPS), for texts and crops; placed by hand: a layout takes seconds."""
+    """Make a figure with rows x (1 + MOST_CROPS) axes for text and crops; by hand, since a layout takes seconds."""
     figure, axes = plt.subplots(
         rows,
         1 + MOST_CROPS,
@@ -110,13 +110,13 @@ def _title(verdicts: pd.DataFrame) -> str:
 
 
 def _spread(crops: Sequence[JudgedCrop]) -> list[JudgedCrop | None]:
-    """MOST_CROPS of a video's crops, evenly over its frames, or all and None for the rest."""
+    """Choose MOST_CROPS of a video's crops evenly; if there are fewer, fill up with None."""
     numbers = np.linspace(0, len(crops) - 1, min(MOST_CROPS, len(crops))).round().astype(int)
     return [crops[number] for number in numbers] + [None] * (MOST_CROPS - len(numbers))
 
 
 def _describe(axes: Axes, row: Any) -> None:
-    """Write a video's id, its truth, its verdict and its mean."""
+    """Write a video's id, truth, verdict and mean into axes."""
     truth, verdict = int(row.label), REAL if row.is_real else FAKE
     method = f" ({row.method})" if isinstance(row.method, str) and row.method else ""
     lines = [
@@ -141,7 +141,7 @@ def _draw_crop(axes: Axes, crop: JudgedCrop | None, images: dict[JudgedCrop, np.
         return
     colour = LABEL_COLOURS[int(is_real(crop.p_real, threshold))]
     if (image := images.get(crop)) is not None:
-        # all as high as wide, so that the rows are even
+        # square tiles, so that rows have the same height
         axes.imshow(image, extent=_extent(*image.shape[:2]), interpolation="antialiased")
     axes.set(xticks=[], yticks=[], xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), box_aspect=1, facecolor="#f3f5f7")
     axes.grid(visible=False)
@@ -151,6 +151,6 @@ def _draw_crop(axes: Axes, crop: JudgedCrop | None, images: dict[JudgedCrop, np.
 
 
 def _extent(height: int, width: int) -> tuple[float, float, float, float]:
-    """Where an image goes in a square of side 1 around 0, as large as it fits: left, right, bottom, top."""
+    """Fit an image into a square of side 1 around 0; returns left, right, bottom, top."""
     x, y = width / max(height, width) / 2, height / max(height, width) / 2
     return -x, x, -y, y

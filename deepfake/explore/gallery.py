@@ -8,11 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from deepfake.core import cli
 from deepfake.core.errors import UserError, VideoError
 from deepfake.core.labels import LABEL_NAMES, REAL
-from deepfake.core.messages import log
-from deepfake.datasets.registry import add_dataset_option, read_dataset
 from deepfake.datasets.video import Video, source_groups
 from deepfake.evaluation.plots import INK, LABEL_COLOURS, frame_picture, save
 from deepfake.faces.records import read_faces_json
@@ -103,17 +100,3 @@ def draw_gallery(lines: list[list[Tile]], path: Path) -> None:
         for column, tile in enumerate(tiles):
             draw_tile((row[2 * column], row[2 * column + 1]), tile)
     save(figure, path)
-
-
-def main() -> None:
-    """Draw a dataset that steps 00 and 01a have been through."""
-    parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
-    parser.add_argument("--rows", type=cli.whole_number(1), default=4, help="originals")
-    parser.add_argument("--columns", type=cli.whole_number(1), default=3, help="videos of each, the original included")
-    parser.add_argument("--picture", type=Path, default=Path("Gallery.png"), metavar="FILE", help="what to write")
-    add_dataset_option(parser)
-    args = parser.parse_args()
-    work_dir = args.work_dir or args.videos_dir
-    videos = read_dataset(args.videos_dir, args.dataset)
-    draw_gallery(choose_tiles(videos, work_dir, args.rows, args.columns), args.picture)
-    log.info(f"gallery: {args.picture}")

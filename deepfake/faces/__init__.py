@@ -1,1 +1,1 @@
-"""Steps 01a and 01b: from frames to crops of faces, and to people."""
+"""Steps 01a and 01b: find the faces in frames, join them to people, and cut crops."""

@@ -1,4 +1,4 @@
-"""The faces of a frame: found by MTCNN, kept or rescued by confidence, and cut out by the crop rule."""
+"""Find the faces of a frame with MTCNN, select them by confidence, and cut them out by the crop rule."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-# where those are in a crop whose landmarks are not known, in shares of it
+# default positions for crops without landmarks, as shares of the crop's width and height
 TYPICAL_LANDMARKS = ((0.38, 0.42), (0.62, 0.42), (0.5, 0.55), (0.4, 0.67), (0.6, 0.67))
-BORDER = 1 / 3  # around the crops of others, in shares of their sides
+BORDER = 1 / 3  # added around external crops, as a share of their longer side
 RED = (255, 0, 0)
 
-# a face below so many pixels of the standard frame is looked for again in the full one, where that is three times as
-# large: its frame is scaled by less than A_THIRD
+# Faces of fewer pixels in the standard frame are detected again in the full frame if that is about three times as
+# large, i.e. its scale is at most A_THIRD.
 SMALL_FACE, A_THIRD = 40, 0.4
-AROUND = (0.8, 1.0, 1.25)  # the squares about a small face, as multiples of its longer side
-SAME_FACE = 0.3  # least overlap (IoU) of a small face with what is found in its place
+AROUND = (0.8, 1.0, 1.25)  # sizes of the squares searched around a small face, as multiples of its longer side
+SAME_FACE = 0.3  # minimum IoU of a small face and its new detection
 
 Box = tuple[int, int, int, int]
 Point = tuple[int, int]
@@ -34,7 +34,7 @@ Point = tuple[int, int]
 
 @dataclass(frozen=True)
 class Face:
-    """A face found in a frame: box x, y, width, height and five landmarks (order of LANDMARKS), in pixels."""
+    """A detected face: box (x, y, width, height) and five landmarks (in the order of LANDMARKS), in pixels."""
 
     box: Box
     landmarks: tuple[Point, ...]
@@ -44,21 +44,22 @@ class Face:
 
 @cache
 def _mtcnn() -> "Mtcnn":
-    # imported here, since sorting and training need the rules of this module without the networks
+    # imported here, since splitting and training use this module without the networks
     from deepfake.faces.mtcnn import Mtcnn
 
     return Mtcnn()
 
 
 def find_faces(frames: Sequence[np.ndarray]) -> list[list[Face]]:
-    """Find the faces of H x W x 3 uint8 RGB frames; a list for each frame."""
+    """Find the faces in H x W x 3 uint8 RGB frames; returns a list for each frame."""
     return [_faces(detections) for detections in _mtcnn().detect(frames)]
 
 
 def find_landmarks(image: np.ndarray) -> list[Point] | None:
-    """The five landmarks, in pixels, of the surest face in a crop that another tool made, or None if there is none.
+    """Find the five landmarks of the most confident face in an external crop, in pixels; None if there is no face.
 
-    `image` is H x W x 3 uint8 RGB, of any size. A face that fills its crop is seldom found without some border.
+    `image` is H x W x 3 uint8 RGB of any size. If no face is found, a border is added, since MTCNN often misses faces
+    that fill the image.
     """
     for border in (0, round(BORDER * max(image.shape[:2]))):
         (faces,) = find_faces([cv2.copyMakeBorder(image, *[border] * 4, cv2.BORDER_REPLICATE)])
@@ -69,10 +70,10 @@ def find_landmarks(image: np.ndarray) -> list[Point] | None:
 
 
 def find_again(frame: Frame, faces: Sequence[Face]) -> list[Face] | None:
-    """The faces of a frame, of which the small ones are looked for again in the full frame, where that is much larger.
+    """Detect small faces again in the full frame if that is much larger; returns all faces of the frame.
 
-    Those are surer there or, where the detector had seen faces in specks, gone. None where the full frame is needed
-    and not to be had.
+    At full size real faces get more confident and false detections disappear. Returns None if the full frame is needed
+    but not available.
     """
     small = [face for face in faces if min(face.box[2:]) < SMALL_FACE and max(face.box[2:]) > 0]
     if frame.scale > A_THIRD or not small:
@@ -87,7 +88,7 @@ def find_again(frame: Frame, faces: Sequence[Face]) -> list[Face] | None:
 
 
 def _squares_around(boxes: Sequence[Box], scale: float) -> np.ndarray:
-    """Squares of several sizes about the centres of boxes x, y, width, height: n x 4 (left, top, right, bottom)."""
+    """Return squares of several sizes around the centres of boxes, as n x 4 (left, top, right, bottom)."""
     x, y, width, height = scale * np.array(boxes, float).T
     centres = np.stack([x + width / 2, y + height / 2], axis=1)
     halves = np.maximum(width, height)[:, None] / 2
@@ -100,7 +101,7 @@ def _surest_at(box: Box, faces: Iterable[Face]) -> Face | None:
 
 
 def overlap(one: Box, other: Box) -> float:
-    """What two boxes x, y, width, height have in common, as a share of what they cover together (IoU)."""
+    """Return the intersection over union (IoU) of two boxes (x, y, width, height)."""
     width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
     shared = max(0, width) * max(0, height)
@@ -108,7 +109,7 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def _faces(found: "Detections", scale: float = 1.0) -> list[Face]:
-    """Detections as faces, in whole pixels of a frame that is `scale` times as large."""
+    """Convert detections to faces in whole pixels of a frame scaled by `scale`."""
     lefts_and_tops = found.boxes[:, :2]
     boxes = np.concatenate([lefts_and_tops, found.boxes[:, 2:] - lefts_and_tops], axis=1)
     boxes, landmarks = ((scale * array).round().astype(int) for array in (boxes, found.landmarks))
@@ -120,10 +121,10 @@ def _faces(found: "Detections", scale: float = 1.0) -> list[Face]:
 
 
 def keep_faces(faces: Sequence[Face], rule: CropRule) -> list[Face]:
-    """The faces of one frame that are used, from all that were found, most confident first.
+    """Select the faces of a frame with at least the rule's `min_confidence`, most confident first.
 
-    Those of at least `min_confidence`; where there is none, the most confident one, marked as rescued (unless
-    `rescue` is off), since whole real clips stay below 0.95.
+    If there is none, the most confident face is kept and marked as rescued, unless `rescue` is off: in some real clips
+    no face reaches 0.95.
     """
     whole = [face for face in faces if face.box[2] > 0 and face.box[3] > 0]
     faces = sorted(whole, key=lambda face: -face.confidence)
@@ -134,7 +135,7 @@ def keep_faces(faces: Sequence[Face], rule: CropRule) -> list[Face]:
 
 
 def crop_box(box: Box, rule: CropRule, width: int, height: int) -> Box:
-    """What a rule cuts out for the box of a face, x, y, width, height, of a frame of that width and height."""
+    """Return the crop's box for a face's box (both x, y, width, height), limited to the frame's width and height."""
     x, y, w, h = box
     if rule.square:
         side = max(w, h)
@@ -142,27 +143,27 @@ def crop_box(box: Box, rule: CropRule, width: int, height: int) -> Box:
     margin_x, margin_y = rule.margins
     left, top = max(0, round(x - margin_x * w)), max(0, round(y - margin_y * h))
     right, bottom = min(width, round(x + w + margin_x * w)), min(height, round(y + h + margin_y * h))
-    left, top = min(left, width - 1), min(top, height - 1)  # of a face outside the frame a pixel is left
+    left, top = min(left, width - 1), min(top, height - 1)  # leave a pixel of a face outside the frame
     return left, top, max(1, right - left), max(1, bottom - top)
 
 
 def cut(frame: np.ndarray, box: Box) -> np.ndarray:
-    """The pixels of a frame (H x W x 3) inside a box."""
+    """Return the pixels of a frame (H x W x 3) inside a box."""
     x, y, w, h = box
     return frame[y : y + h, x : x + w]
 
 
 def cut_face(frame: Frame, face: Face, rule: CropRule) -> tuple[Box, np.ndarray]:
-    """What a rule cuts out for a face: its box in pixels of the standard frame, and H x W x 3 uint8 RGB.
+    """Cut out a face by a rule; returns the box in pixels of the standard frame, and the crop, H x W x 3 uint8 RGB.
 
     Raises:
-        VideoError: the rule wants the full frame, which is not to be had.
+        VideoError: the rule needs the full frame, but it is not available.
     """
     crop = crop_box(face.box, rule, frame.image.shape[1], frame.image.shape[0])
     if rule.crops_from == "full":
         full = frame.full()
         if full is None:
-            raise VideoError("its frames were kept at standard size only; crops from full frames need the video itself")
+            raise VideoError("crops from full frames need the video, but only frames of standard size are there")
         pixels = cut(full, in_full_frame(crop, frame.scale))
     else:
         pixels = cut(frame.image, crop)
@@ -173,19 +174,19 @@ def cut_face(frame: Frame, face: Face, rule: CropRule) -> tuple[Box, np.ndarray]
 
 
 def own_box(box: Box, scale: float) -> Box:
-    """A box of the standard frame in pixels of the video's own frames, each number rounded by itself, to be shown."""
+    """Convert a box of the standard frame to pixels of the full frame for display, rounding each number by itself."""
     x, y, width, height = (round(value / scale) for value in box)
     return x, y, width, height
 
 
 def in_full_frame(box: Box, scale: float) -> Box:
-    """A box of the standard frame, which is `scale` times as large as the full one, in pixels of the full frame."""
+    """Convert a box of the standard frame (`scale` x the full frame) to pixels of the full frame."""
     left, top, right, bottom = (round(value / scale) for value in (*box[:2], box[0] + box[2], box[1] + box[3]))
     return left, top, right - left, bottom - top
 
 
 def points_in_crop(points: Iterable[Sequence[int]], crop: Box, scale: float, crops_from: str) -> list[Point]:
-    """Points of the standard frame in pixels of a crop, of which `crop` is the box in the standard frame."""
+    """Convert points of the standard frame to pixels of a crop; `crop` is its box in the standard frame."""
     if crops_from == "full":
         points = [(round(x / scale), round(y / scale)) for x, y in points]
         crop = in_full_frame(crop, scale)
@@ -193,7 +194,7 @@ def points_in_crop(points: Iterable[Sequence[int]], crop: Box, scale: float, cro
 
 
 def mark(crop: np.ndarray, points: Iterable[Point]) -> None:
-    """Draw landmarks as red points into a crop, H x W x 3 uint8 RGB."""
+    """Draw landmarks as red points into a crop (H x W x 3 uint8 RGB), in place."""
     radius = max(1, round(crop.shape[1] / 60))
     for point in points:
         cv2.circle(crop, point, radius, RED, cv2.FILLED, cv2.LINE_AA)

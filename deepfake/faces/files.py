@@ -1,4 +1,4 @@
-"""Step 01a: the crops of each video, and faces.json, which says all about them; step 01b marks them."""
+"""Step 01a: write the crops of each video with faces.json beside them. Step 01b: mark the landmarks in crops."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from deepfake.faces.find_crops import Look
 
 
-CROP_BYTES = 40_000  # of a crop, in real and drawn videos
+CROP_BYTES = 40_000  # of a crop's PNG, measured on real and drawn videos
 
 
 def crop_frames(id: str, work_dir: Path, rule: CropRule, overwrite: bool = False) -> Outcome:
-    """Write the crops and faces.json of a video's frames on disk, unless they are there.
+    """Write the crops and faces.json for the frames of a video on disk, unless they exist already.
 
-    The rule's number of frames is that of the frames. The video itself is read where its frames are not enough.
+    The rule's number of frames is replaced by that of step 00. The video is read again if its frames are not enough.
 
     Raises:
         VideoError: the frames are missing or damaged.
@@ -44,10 +44,10 @@ def crop_frames(id: str, work_dir: Path, rule: CropRule, overwrite: bool = False
     read = partial(_read_again, taken.path) if taken.path and taken.is_there() else None
     done = None if overwrite else read_whole(folder / "faces.json")
     same = done and done["video"] == asdict(taken.video) and recorded_rule(done) == rule
-    if done and same and not (read and done.get("problem")):  # what the video was not there for can be done now
+    if done and same and not (read and done.get("problem")):  # the video was missing before and can be used now
         return _outcome(_with_people(folder, done), done_before=True)
     _clear(id, folder)
-    # imported here, since sorting and training need the rest of this module without the detector's helpers
+    # imported here, since splitting and training use this module without the detector
     from deepfake.faces.find_crops import NO_MORE, look_at
 
     look = look_at(_frames_on_disk(folder, taken, read), rule, read)
@@ -61,7 +61,7 @@ def _read_again(path: Path, k: int) -> list[Frame]:
 
 
 def _frames_on_disk(folder: Path, taken: Taken, read: Callable[[int], Sequence[Frame]] | None) -> list[Frame]:
-    """The frames that step 00 has written; at full size `read` gives them, where the video is there."""
+    """Load the frames that step 00 wrote; `read` gives full-size ones if the video is there."""
 
     @cache
     def in_video() -> dict[int, Frame]:
@@ -77,13 +77,13 @@ def _frames_on_disk(folder: Path, taken: Taken, read: Callable[[int], Sequence[F
 
 
 def crop_video(video: Video, videos_dir: Path, work_dir: Path, rule: CropRule, overwrite: bool = False) -> Outcome:
-    """Write the crops and faces.json of a video, unless they are there, and not its frames.
+    """Write the crops and faces.json of a video, without its frames, unless they exist already.
 
     Raises:
-        VideoError, av.FFmpegError, OSError: nothing could be read.
+        VideoError, av.FFmpegError, OSError: no frame could be read.
     """
     folder = folder_of(video.id, work_dir)
-    stat = check_file(videos_dir / video.file)  # nothing is removed where the video is only out of reach
+    stat = check_file(videos_dir / video.file)  # first, so that nothing is removed if the video is missing
     content = None if overwrite else read_done(folder / "faces.json", video, stat)
     if content is not None and recorded_rule(content) == rule:
         return outcome_of(_with_people(folder, content), done_before=True)
@@ -92,13 +92,13 @@ def crop_video(video: Video, videos_dir: Path, work_dir: Path, rule: CropRule, o
 
 
 def _clear(id: str, folder: Path) -> None:
-    # without faces.json, crops that a run leaves behind are known to be of another
+    # faces.json goes first: without it, crops of an interrupted run count as unfinished
     check_replaceable(folder / "faces", is_crop)
     remove_crops(id, folder)
 
 
 def _outcome(content: dict, done_before: bool = False) -> Outcome:
-    """What came out of a video, by its faces.json."""
+    """Return the outcome of a video by its faces.json."""
     problem = content.get("problem")
     if not content["faces"]:
         sides = [face["side"] for face in content.get("left_out", ())]
@@ -107,16 +107,16 @@ def _outcome(content: dict, done_before: bool = False) -> Outcome:
 
 
 def outcome_of(content: dict, done_before: bool = False) -> Outcome:
-    """As `_outcome`, where no other step has told of a problem of the video itself."""
+    """As `_outcome`, but report problems of the video file too, since step 00 has not run."""
     outcome = _outcome(content, done_before)
     return replace(outcome, problem=content["video"].get("problem") or outcome.problem)
 
 
 def crops_of_video(video: Video, videos_dir: Path, rule: CropRule) -> tuple[dict, list[bytes]]:
-    """What faces.json says of a video, and the PNG of each face's crop; nothing is written.
+    """Make the content of a video's faces.json and the PNG of each crop, without writing them.
 
     Raises:
-        VideoError, av.FFmpegError, OSError: nothing could be read.
+        VideoError, av.FFmpegError, OSError: no frame could be read.
     """
     from deepfake.faces.find_crops import look_at
 
@@ -126,12 +126,12 @@ def crops_of_video(video: Video, videos_dir: Path, rule: CropRule) -> tuple[dict
 
 
 def pngs_of(look: "Look") -> list[bytes]:
-    """The PNG of each crop."""
+    """Encode each crop as PNG."""
     return [png_of(crop.pixels) for crop in look.crops]
 
 
 def _write_crops(folder: Path, content: dict, pngs: Sequence[bytes]) -> dict:
-    """Write crops to `faces/` and, at the end, all about them to faces.json."""
+    """Write crops to `faces/`, and then faces.json."""
     with whole_folder(folder / "faces", is_crop) as crops:
         for face, png in zip(content["faces"], pngs, strict=True):
             (crops / face["file"]).write_bytes(png)
@@ -140,7 +140,7 @@ def _write_crops(folder: Path, content: dict, pngs: Sequence[bytes]) -> dict:
 
 
 def _with_people(folder: Path, content: dict) -> dict:
-    """The content of a faces.json, which an older version may have written without people; then they are added."""
+    """Return the content of a faces.json, with people added if an older version wrote none."""
     if all("person" in record for record in content["faces"]):
         return content
     content = {**content, "faces": add_people(content["faces"])}
@@ -149,7 +149,7 @@ def _with_people(folder: Path, content: dict) -> dict:
 
 
 def mark_landmarks(id: str, work_dir: Path) -> Outcome:
-    """Write a video's crops again, to `marked_faces/`, with the five landmarks as red points.
+    """Copy a video's crops to `marked_faces/`, with the five landmarks drawn as red points.
 
     Raises:
         VideoError: the crops or faces.json are missing or damaged.
@@ -172,12 +172,12 @@ def _folders_with(work_dir: Path, name: str, step: str) -> list[str]:
 
 
 def crop_all_frames(rule: CropRule, run: Run, overwrite: bool = False) -> int:
-    """Step 01a: the faces of every video that step 00 has been through; returns the exit code.
+    """Run step 01a: crop the faces of every video that step 00 processed; returns the exit code.
 
-    The rule's number of frames is that of step 00. Videos are read again where their frames are not enough.
+    The rule's number of frames is replaced by that of step 00. Videos are read again if their frames are not enough.
 
     Raises:
-        UserError: step 00 has not been run, or there is no face in any video.
+        UserError: step 00 has not been run, or no video has a face.
     """
     ids = _folders_with(run.work_dir, "frames.json", step="00")
     warn_of_full_disk(run, ids, "faces.json", FRAMES_PER_VIDEO * CROP_BYTES, overwrite)
@@ -186,21 +186,21 @@ def crop_all_frames(rule: CropRule, run: Run, overwrite: bool = False) -> int:
 
 
 def crop_all_videos(rule: CropRule, videos_dir: Path, run: Run, overwrite: bool = False, dataset: str = "auto") -> int:
-    """Steps 00 and 01a in one pass, without files of the frames: the faces of every video; returns the exit code.
+    """Run steps 00 and 01a in one pass, without writing frames; returns the exit code.
 
     Raises:
-        UserError: the dataset cannot be used, or there is no face in any video.
+        UserError: the dataset cannot be used, or no video has a face.
     """
     videos = read_videos(videos_dir, dataset, run.step)
     warn_of_full_disk(run, videos, "faces.json", rule.frames * CROP_BYTES, overwrite)
-    # absolute, for other machines of a cluster
+    # absolute, since other machines of a cluster use them
     videos_dir, work_dir = videos_dir.absolute(), run.work_dir.absolute()
     work = partial(crop_video, videos_dir=videos_dir, work_dir=work_dir, rule=rule, overwrite=overwrite)
     return for_each_video(replace(run, length=partial(length_of, videos_dir=videos_dir)), videos, work)
 
 
 def mark_all_landmarks(run: Run) -> int:
-    """Step 01b: the marked crops of every video that step 01a has been through; returns the exit code.
+    """Run step 01b: mark the crops of every video that step 01a processed; returns the exit code.
 
     Raises:
         UserError: step 01a has not been run.

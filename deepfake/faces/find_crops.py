@@ -1,4 +1,4 @@
-"""What there is to see in a video: its people's faces as crops, by the crop rule, in training and in scans alike."""
+"""Find and crop the faces of a video's people by the crop rule. Training and scans both use this module."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -22,23 +22,23 @@ from deepfake.faces.stills import find_stills
 from deepfake.faces.turning import degrees, quarter_turns
 from deepfake.frames.decoding import Frame
 
-# the overlap (IoU) from which on a face is in the place of a still one
+# a face with more IoU than this is in the same place as a still face
 SAME_PLACE = 0.3
 
 # if no frame has a face, this many times as many frames are searched
 MORE_FRAMES = 3
 
-NOT_AGAIN = "the video is not where step 00 found it, to look for its small faces in full frames; run step 00 again"
-NO_MORE = "the video is not where step 00 found it, to look at more of its frames; run step 00 again"
+NOT_AGAIN = "small faces were not checked in full frames, since the video has moved or changed; run step 00 again"
+NO_MORE = "no more frames were searched, since the video has moved or changed; run step 00 again"
 
 
 @dataclass(frozen=True)
 class FaceCrop:
     """A face that is used, and its crop.
 
-    `number` counts the frames that were taken, and `rank` the faces of one, the most confident first. `crop` is what
-    was cut, x, y, width, height in pixels of the standard frame, as are those of the face; `pixels` is H x W x 3 uint8
-    RGB. A `still` face seems to be a photograph, but nothing else was to be seen.
+    `number` counts the frames taken, `rank` the faces of a frame (0: most confident). `crop` is the crop's box (x, y,
+    width, height), in pixels of the standard frame like the face's box. `pixels` is H x W x 3 uint8 RGB. A `still`
+    face is probably a photograph; it is used only if nobody else is seen.
     """
 
     number: int
@@ -52,13 +52,13 @@ class FaceCrop:
 
     @property
     def side(self) -> int:
-        """The side of a square as large as the face, in pixels of the video's own frames."""
+        """The root of the face's area, in pixels of the full frame."""
         return own_side(self.face.box, self.frame)
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A face that is not used, and `why`: SMALL or STILL. Its box is in pixels of the standard frame."""
+    """A face that is not used, and `why` (SMALL or STILL). Its box is in pixels of the standard frame."""
 
     number: int
     frame: Frame
@@ -68,15 +68,16 @@ class LeftOut:
 
     @property
     def side(self) -> int:
-        """As of a FaceCrop."""
+        """As `FaceCrop.side`."""
         return own_side(self.box, self.frame)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen in the frames of a video, which were `turned` clockwise by this many degrees to be upright.
+    """The faces found in the frames of a video.
 
-    `problem` says what could not be looked at.
+    The frames were rotated clockwise by `turned` degrees to make them upright. `problem` says what could not be
+    searched.
     """
 
     frames: tuple[Frame, ...]
@@ -87,17 +88,17 @@ class Look:
 
 
 def own_side(box: Box, frame: Frame) -> int:
-    """The side of a square as large as a box of the standard frame, in pixels of the video's own frames."""
+    """Return the root of the area of a box of the standard frame, in pixels of the full frame."""
     return round(math.sqrt(max(0, box[2]) * max(0, box[3])) / frame.scale)
 
 
 def look_at(frames: Sequence[Frame], rule: CropRule, more: Callable[[int], Sequence[Frame]] | None = None) -> Look:
-    """The crops of the frames of a video; where none of them has any, those of three times as many frames.
+    """Crop the faces in the frames of a video; if there are none, search MORE_FRAMES times as many frames.
 
-    `more` gives a number of other frames of the same video.
+    `more` reads a number of frames of the same video.
 
     Raises:
-        VideoError, av.FFmpegError, OSError: it cannot give them.
+        VideoError, av.FFmpegError, OSError: `more` cannot read the video.
     """
     look = crop_faces(frames, rule)
     if look.crops or more is None:
@@ -107,7 +108,7 @@ def look_at(frames: Sequence[Frame], rule: CropRule, more: Callable[[int], Seque
 
 
 def crop_faces(frames: Sequence[Frame], rule: CropRule) -> Look:
-    """The crops of the faces in the frames of a video, by a rule; a function of the two alone."""
+    """Crop the faces in the frames of a video by a rule; the result depends on nothing else."""
     images = [frame.image for frame in frames]
     found = find_faces(images)
     quarters = quarter_turns(images, found, rule.min_confidence)
@@ -131,18 +132,18 @@ def crop_faces(frames: Sequence[Frame], rule: CropRule) -> Look:
 def _choose(
     frames: Sequence[Frame], found: Sequence[Sequence[Face]], rule: CropRule
 ) -> tuple[list[list[Face]], list[LeftOut], set[Face]]:
-    """The faces of each frame that are used, those that are left out, and which of the used are still all the same."""
+    """Return the used faces of each frame, the faces left out, and which of the used ones are still."""
     large, small = [], []
     for frame, faces in zip(frames, found, strict=True):
         large.append([face for face in faces if own_side(face.box, frame) >= rule.min_face_pixels])
         small.append([face for face in faces if own_side(face.box, frame) < rule.min_face_pixels])
     kept = [keep_faces(faces, rule) for faces in large]
-    too_small = [keep_faces(faces, replace(rule, rescue=False)) for faces in small]  # unsure specks are no faces
+    too_small = [keep_faces(faces, replace(rule, rescue=False)) for faces in small]  # others are false detections
     left_out = _left_out(frames, too_small, SMALL)
     still = _still_faces(frames, kept)
     if not any(still):
         return kept, left_out, set()
-    # beside a photograph a person may have been too unsure to be kept
+    # a person beside the photograph may have been dropped for low confidence; now the best one is rescued
     others = [
         keep_faces([face for face in faces if not _among(face, at_rest)], rule)
         for faces, at_rest in zip(large, still, strict=True)
@@ -153,7 +154,7 @@ def _choose(
 
 
 def _still_faces(frames: Sequence[Frame], kept: Sequence[Sequence[Face]]) -> list[list[Face]]:
-    """Those of the kept faces of each frame that are photographs, as far as can be told."""
+    """Return the kept faces of each frame that are probably photographs."""
     boxes = [[face.box for face in faces] for faces in kept]
     people = join_people(boxes)
     still = find_stills([frame.image for frame in frames], boxes, people)
@@ -168,7 +169,7 @@ def _among(face: Face, others: Iterable[Face]) -> bool:
 
 
 def _anyone_counts(faces: Sequence[Sequence[Face]]) -> bool:
-    """Whether any person is in more frames than a stray detection would be."""
+    """Whether any person is in enough frames to count, so that false detections do not."""
     people = [person for persons in join_people([[face.box for face in some] for some in faces]) for person in persons]
     return bool(people) and max(map(people.count, people)) >= least_frames(len(faces))
 

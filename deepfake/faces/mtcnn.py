@@ -1,4 +1,4 @@
-"""MTCNN: finds the faces of many frames as the `mtcnn` package does, with its weights, in a fraction of its time."""
+"""MTCNN face detector with the weights and results of the `mtcnn` package, in a fraction of its time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from onnxruntime import InferenceSession
 from deepfake.faces.mtcnn_networks import LAYOUTS, load_network
 
 MIN_FACE = 20  # pixels; the finest scale of the pyramid
-CELL = 12  # pixels that P-Net sees at a time, in steps of
-STRIDE = 2
+CELL = 12  # side of P-Net's input window in pixels
+STRIDE = 2  # of P-Net, in pixels
 SCALE_FACTOR = 0.709
 
-# least probability of a face, and the overlap at which the less probable of two boxes goes
+# minimum probability of a face, and the overlap above which the less probable of two boxes is dropped
 PNET_CONFIDENCE, RNET_CONFIDENCE, ONET_CONFIDENCE = 0.6, 0.7, 0.8
 OVERLAP_IN_SCALE, OVERLAP = 0.5, 0.7
 
-MOST_CANDIDATES = 1000  # of a frame and scale, for the memory that comparing all with all takes
-PATCHES = 64  # go through a network at a time, which keeps them in the processor's cache
+MOST_CANDIDATES = 1000  # per frame and scale; all pairs are compared, which takes memory
+PATCHES = 64  # batch size of R-Net and O-Net; larger ones do not fit the CPU cache
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in a frame: n x 4 boxes (left, top, right, bottom), n x 5 x 2 landmarks, n confidences."""
+    """The faces found in a frame: n x 4 boxes (left, top, right, bottom), n x 5 x 2 landmarks, n confidences."""
 
     boxes: np.ndarray
     landmarks: np.ndarray
@@ -32,7 +32,7 @@ class Detections:
 
 
 class Mtcnn:
-    """The three networks, loaded once."""
+    """The MTCNN detector; loads its three networks once."""
 
     def __init__(self) -> None:
         self._pnet, self._rnet, self._onet = (load_network(name) for name in LAYOUTS)
@@ -42,7 +42,7 @@ class Mtcnn:
         return self.detect_at(frames, [self._propose(frame) for frame in frames])
 
     def detect_at(self, frames: Sequence[np.ndarray], proposals: Sequence[np.ndarray]) -> list[Detections]:
-        """Find the faces at some places of frames: n x 4 square boxes (left, top, right, bottom) for each frame."""
+        """Find faces in given squares only; `proposals` has n x 4 boxes (left, top, right, bottom) for each frame."""
         owners = np.repeat(np.arange(len(frames)), [len(boxes) for boxes in proposals])
         boxes = np.concatenate([np.empty((0, 4)), *proposals])
         owners, boxes = self._refine(frames, owners, boxes)
@@ -60,13 +60,13 @@ class Mtcnn:
         ]
 
     def _propose(self, frame: np.ndarray) -> np.ndarray:
-        """P-Net over a pyramid of a frame: n x 4 square boxes."""
+        """Run P-Net over an image pyramid of a frame; returns n x 4 square boxes."""
         found = [np.empty((0, 5))]
         source = frame
         for scale in _pyramid(*frame.shape[:2]):
             height, width = int(frame.shape[0] * scale), int(frame.shape[1] * scale)
             small = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA)
-            if source is frame:  # the coarser levels come from the finest, which takes half of the time
+            if source is frame:  # make coarser levels from the finest one, which halves the time
                 source = small
             (heads,) = self._pnet.run(None, {"pixels": small[None]})
             found.append(_candidates(heads[0], scale))
@@ -77,7 +77,7 @@ class Mtcnn:
     def _refine(
         self, frames: Sequence[np.ndarray], owners: np.ndarray, boxes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """R-Net over the proposals: those that remain, moved, and the numbers of their frames."""
+        """Run R-Net over the proposals; returns the frame numbers and refined boxes of those that remain."""
         heads = self._run(self._rnet, frames, owners, boxes)
         confidences = _probability(heads[:, -1])
         likely = confidences > RNET_CONFIDENCE
@@ -98,19 +98,19 @@ class Mtcnn:
 
 
 def _pyramid(height: int, width: int) -> np.ndarray:
-    """The factors by which P-Net sees a frame; the coarsest leaves about CELL pixels of its shorter side."""
+    """Return the scales of the pyramid; at the coarsest, the frame's shorter side is about CELL pixels."""
     count = round(-(np.log(min(height, width) / CELL) / np.log(SCALE_FACTOR)) - 1)
     scales = CELL / MIN_FACE * SCALE_FACTOR ** np.arange(max(0, count))
     return scales[scales * min(height, width) >= CELL]
 
 
 def _candidates(heads: np.ndarray, scale: float) -> np.ndarray:
-    """P-Net's boxes in pixels of the frame, and their probabilities, of one scale: n x 5."""
+    """Convert P-Net's output at one scale to n x 5: boxes in pixels of the frame, and their probabilities."""
     rows, columns = np.nonzero(heads[4] > _logit(PNET_CONFIDENCE))
     values = heads[:, rows, columns].T
     corners = np.stack([columns, rows], axis=1) * STRIDE
     cells = np.concatenate([corners, corners + CELL], axis=1)
-    # the package starts its cells one pixel further in, though they are no smaller for it
+    # the `mtcnn` package starts its cells one pixel further in, but still scales offsets by sides of CELL - 1
     cells[:, :2] += 1
     sides = CELL - 1
     boxes = (cells + values[:, :4] * sides) / scale
@@ -123,10 +123,10 @@ def _candidates(heads: np.ndarray, scale: float) -> np.ndarray:
 def _suppress(
     owners: np.ndarray, boxes: np.ndarray, confidences: np.ndarray, most: float = OVERLAP, of_smaller: bool = False
 ) -> np.ndarray:
-    """The rows of boxes that do not overlap a more confident one of the same frame, the most confident first.
+    """Non-maximum suppression within each frame; returns the rows of the boxes that remain, most confident first.
 
-    Overlap is intersection over union, or over the smaller box. Unlike the usual greedy rule, a box goes even where
-    the one that it overlaps goes too, as in the `mtcnn` package.
+    Overlap is intersection over union, or over the smaller box. Unlike greedy suppression, a box is dropped even if the
+    box that it overlaps is dropped too, as in the `mtcnn` package.
     """
     order = np.argsort(-confidences, kind="stable")
     kept = [np.empty(0, int)]
@@ -148,14 +148,14 @@ def _adjust(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def _to_squares(boxes: np.ndarray) -> np.ndarray:
-    """The boxes widened or heightened to squares about their centres."""
+    """Extend boxes to squares around their centres."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     halves = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([centres - halves, centres + halves], axis=1)
 
 
 def _patch(frame: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
-    """A box of a frame as side x side x 3, grey beyond the frame's edges; corner pixels are the box's corners."""
+    """Resize a box of a frame to side x side x 3 with aligned corners; pixels outside the frame are grey."""
     height, width = frame.shape[:2]
     left, top, right, bottom = box * np.tile([(width - 1) / width, (height - 1) / height], 2)
     matrix = np.array([[(right - left) / (side - 1), 0, left], [0, (bottom - top) / (side - 1), top]])

@@ -1,4 +1,4 @@
-"""The three networks of MTCNN as ONNX graphs, made of the weights in the `mtcnn` package.
+"""Build the three networks of MTCNN as ONNX graphs from the weights in the `mtcnn` package.
 
 Zhang et al. 2016, Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks.
 """
@@ -14,13 +14,13 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-# channels that ONNX Runtime pools together; others it would have to reorder first
+# ONNX Runtime pools blocks of 16 channels; other numbers would have to be reordered first
 BLOCK = 16
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A max pooling with a stride of 2."""
+    """Max pooling with stride 2."""
 
     size: int
     padding: str = "SAME_UPPER"
@@ -28,11 +28,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class Layout:
-    """A network: what follows each of its convolutions, the side of its input, and how its heads end."""
+    """Layout of a network: the pooling after each convolution, the side of the input, and the type of the heads."""
 
     pools: tuple[Pool | None, ...]
-    side: int | None  # None: any
-    dense: bool  # a dense layer before the heads, which are dense too
+    side: int | None  # None: any size
+    dense: bool  # a dense layer and dense heads, else convolutional heads
 
 
 LAYOUTS = {
@@ -43,7 +43,7 @@ LAYOUTS = {
 
 
 class Graph:
-    """Nodes and constants of an ONNX graph in the making."""
+    """Builder of an ONNX graph: collects nodes and constants."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
@@ -55,7 +55,7 @@ class Graph:
         return name
 
     def add(self, operator: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes: Any) -> list[str]:
-        """Add a node to which names or constants go in; gives the names of what comes out."""
+        """Add a node whose inputs are names or constants; returns the names of its outputs."""
         names = [item if isinstance(item, str) else self.constant(item) for item in inputs]
         results = [f"value{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(operator, names, results, **attributes))
@@ -63,10 +63,10 @@ class Graph:
 
 
 def load_network(name: str) -> onnxruntime.InferenceSession:
-    """One of `LAYOUTS` on one CPU core: N x H x W x 3 uint8 RGB in, its heads side by side as float32 out.
+    """Load one of the networks in `LAYOUTS`, to run on one CPU core.
 
-    The heads are the box's offsets (4), for onet the landmarks (5 x, 5 y), and the logit of a face: N x 5 or N x 15,
-    for pnet N x 5 x h x w.
+    Input: N x H x W x 3 uint8 RGB. Output: float32, N x 5 x h x w for pnet, N x 5 for rnet, N x 15 for onet. It holds
+    the box's offsets (4), for onet the landmarks (5 x, 5 y), and the logit of a face.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -75,7 +75,7 @@ def load_network(name: str) -> onnxruntime.InferenceSession:
 
 
 def build_network(name: str) -> ModelProto:
-    """The graph of `load_network`."""
+    """Build the ONNX model of a network in `LAYOUTS`."""
     layout, graph, weights = LAYOUTS[name], Graph(), _read_weights(name)
     (x,) = graph.add("Transpose", "pixels", perm=[0, 3, 1, 2])
     (x,) = graph.add("Cast", x, to=TensorProto.FLOAT)
@@ -100,14 +100,14 @@ def build_network(name: str) -> ModelProto:
 
 
 def _read_weights(name: str) -> list[np.ndarray]:
-    # found without importing the package, which would load TensorFlow into every worker
+    # do not import the package: that would load TensorFlow in every worker
     (package,) = importlib.util.find_spec("mtcnn").submodule_search_locations  # type: ignore[union-attr, misc]
     weights = joblib.load(Path(package, "assets", "weights", f"{name}.lz4"))
     return [np.asarray(array, np.float32) for array in weights]
 
 
 def _layer(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np.ndarray, pool: Pool | None) -> str:
-    """Convolution, PReLU and pooling; PReLU as max(x, slope * x), in which ONNX Runtime is four times as fast."""
+    """Convolution, PReLU and pooling; PReLU is max(x, slope * x), which is four times as fast in ONNX Runtime."""
     (x,) = graph.add("Conv", x, kernel, bias)
     assert slope.max() <= 1
     (x,) = graph.add("Max", x, *graph.add("Mul", x, slope))
@@ -117,10 +117,10 @@ def _layer(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np
 def _first_layer(
     graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np.ndarray, pool: Pool | None
 ) -> str:
-    """As `_layer` on pixels of 0 to 255, with the maximum of both halves of PReLU taken after the pooling.
+    """As `_layer` for pixels from 0 to 255, but with PReLU's maximum after the pooling.
 
-    Here pictures are large and have three channels: to compute slope * x as channels of its own costs less than
-    PReLU over all pixels would.
+    The first layer has large images and few channels, so computing slope * x as extra channels is cheaper than PReLU
+    over all pixels.
     """
     kernel, bias = kernel / 128, bias - kernel.sum((1, 2, 3)) * 127.5 / 128  # (pixels - 127.5) / 128
     count, padding = len(bias), -2 * len(bias) % BLOCK
@@ -130,7 +130,7 @@ def _first_layer(
     x = _pool(graph, x, pool)
     first, second, _ = graph.add("Split", x, np.array([count, count, padding]), outputs=3, axis=1)
     (x,) = graph.add("Max", first, second)
-    if slope.max() > 1:  # there PReLU is the minimum; elsewhere this changes nothing
+    if slope.max() > 1:  # for slopes over 1 PReLU is the minimum; others are not affected
         (x,) = graph.add("Min", x, *graph.add("Mul", x, np.maximum(slope, 1)))
     return x
 
@@ -142,13 +142,13 @@ def _pool(graph: Graph, x: str, pool: Pool | None) -> str:
 
 
 def _channels_first(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """A dense layer's kernel for flattened channels x height x width, from one for width x height x channels."""
+    """Reorder a dense kernel for inputs of width x height x channels to channels x height x width."""
     side = math.isqrt(len(kernel) // channels)
     return kernel.reshape(side, side, channels, -1).transpose(2, 1, 0, 3).reshape(len(kernel), -1)
 
 
 def _join_heads(weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """All heads as one layer; of the softmax over no face and face remains the difference, the logit."""
+    """Join all heads into one layer; the softmax over (no face, face) becomes a logit, the difference of the two."""
     *heads, no_face_or_face = zip(weights[::2], weights[1::2], strict=True)
     heads.append(tuple(array[..., 1:] - array[..., :1] for array in no_face_or_face))
     kernels, biases = zip(*heads, strict=True)

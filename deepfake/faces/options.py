@@ -1,4 +1,4 @@
-"""Options that say how crops were cut."""
+"""Command-line options that say how crops were cut."""
 
 import argparse
 
@@ -7,29 +7,27 @@ from deepfake.core.crop_rule import LEAST_MARGIN, Said
 
 
 def add_crop_options(parser: argparse.ArgumentParser, what: str) -> None:
-    """How crops that another tool made were cut; `said_of_crops` gives what was said."""
+    """Add options that say how external crops were cut; read them with `said_of_crops`."""
     parser.add_argument(
         "--crop-margin",
         type=number(LEAST_MARGIN, 10),
         metavar="M",
-        help=f"on each side of the face's box, as a share of it, {what}",
+        help=f"margin on each side of the face's box, as a share of the box, {what}",
     )
-    parser.add_argument(
-        "--crop-square", choices=("yes", "no"), help="whether the box was made square first, with its longer side"
-    )
+    parser.add_argument("--crop-square", choices=("yes", "no"), help="whether the box was first extended to a square")
 
 
 def add_scan_rule_options(parser: argparse.ArgumentParser) -> None:
-    """What a scan may be told of its crops."""
-    add_crop_options(parser, "where a model does not say how its crops were cut")
+    """Add the options of a scan about its crops."""
+    add_crop_options(parser, "if the model does not say how its crops were cut")
     parser.add_argument(
         "--min-face-pixels",
         type=whole_number(0),
         metavar="N",
-        help="faces smaller than a square of N x N of the video's pixels are not judged (default: as the model's)",
+        help="ignore faces smaller than N x N pixels of the video (default: as the model's)",
     )
 
 
 def said_of_crops(args: argparse.Namespace) -> Said:
-    """What was said by the options of `add_crop_options`."""
+    """Return the values of the options of `add_crop_options`."""
     return Said(args.crop_margin, None if args.crop_square is None else args.crop_square == "yes")

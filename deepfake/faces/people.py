@@ -1,4 +1,4 @@
-"""Which faces of a video are the same person's, by where they are and how large, from frame to frame."""
+"""Join the faces of a video to people, by position and size from frame to frame."""
 
 import math
 from collections import Counter
@@ -10,21 +10,21 @@ from scipy.optimize import linear_sum_assignment
 
 Box = tuple[int, int, int, int]
 
-# in face sizes, between one frame and the next; people side by side are about two apart
+# maximum cost (in face sizes) from one frame to the next; people side by side are about two apart
 FARTHEST = 1.5
-# between the end of one track and the beginning of another, for both to be one person's
+# maximum cost from the end of one track to the start of another for joining them
 FARTHEST_APART = 3.0
-# over which a person's speed is taken
+# steps between frames over which a person's speed is measured
 MOVES = 3
 
-# a person counts from this number of frames or share of the frames on: a stray detection decides nothing
+# minimum number or share of frames for a person to count, so that false detections do not
 LEAST_FRAMES = 3
 LEAST_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a face is: the number of its frame, its centre and its size (the root of its area), in pixels."""
+    """Position of a face: the number of its frame, its centre, and its size (the root of its area), in pixels."""
 
     frame: int
     x: float
@@ -34,21 +34,21 @@ class Spot:
 
 @dataclass
 class Track:
-    """The spots of one person, by frame, and which face of its frame each of them is."""
+    """The spots of one person in order of frames, and the (frame, face) of each."""
 
     spots: list[Spot] = field(default_factory=list)
     faces: list[tuple[int, int]] = field(default_factory=list)
 
     def ahead(self, frame: int) -> Spot:
-        """Where the person will be at a frame, if it goes on as it went last."""
+        """Extrapolate the person's position to a frame at its latest speed."""
         first, last = self.spots[-1 - MOVES :][0], self.spots[-1]
         share = (frame - last.frame) / max(1, last.frame - first.frame)
         return Spot(frame, last.x + share * (last.x - first.x), last.y + share * (last.y - first.y), last.size)
 
     def cost(self, spot: Spot) -> float:
-        """How unlike the person a face is: its distance in face sizes, and by how many doublings it differs in size.
+        """Return the cost of adding a face: its distance in face sizes plus the size difference in doublings.
 
-        The nearer counts of where the person was and where it was going: some sit and some walk.
+        The cost is the lower one of those from the person's last and extrapolated position: some sit, some walk.
         """
         return min(_difference(self.spots[-1], spot), _difference(self.ahead(spot.frame), spot))
 
@@ -59,13 +59,13 @@ def _difference(one: Spot, other: Spot) -> float:
 
 
 def join_people(faces: Sequence[Sequence[Box]], shots: Sequence[int] | None = None) -> list[list[int]]:
-    """The number of each face's person, from the boxes x, y, width, height (pixels) in each of a video's frames.
+    """Return the person's number of each face, from the boxes (x, y, width, height) in each frame of a video.
 
-    `shots` are the numbers of the frames' shots, as `find_shots` gives them: nobody is the same in two of them.
+    `shots` are the numbers of the frames' shots from `find_shots`; people are not joined across shots.
 
-    0 is the person with most faces; of as many, the earliest, then the leftmost. No two faces of a frame are one
-    person's. Faces that were seen once are matched after the others (as tentative tracks in Wojke et al. 2017, Simple
-    Online and Realtime Tracking with a Deep Association Metric), so that a stray one never takes a person over.
+    Person 0 has the most faces; ties go to the earliest, then the leftmost. A person has at most one face per frame.
+    Faces seen once are matched last, so that a false detection never takes over a person (as tentative tracks in Wojke
+    et al. 2017, Simple Online and Realtime Tracking with a Deep Association Metric).
     """
     shots = shots or [0] * len(faces)
     tracks = [track for shot in sorted(set(shots)) for track in _tracks(faces, [at == shot for at in shots])]
@@ -75,25 +75,25 @@ def join_people(faces: Sequence[Sequence[Box]], shots: Sequence[int] | None = No
 
 
 def count_people(faces: Iterable[tuple[int, str]]) -> int | None:
-    """How many people of a video count, from the frame and the person of each of its faces; None if none is known."""
+    """Count the people in enough frames of a video, from each face's (frame, person); None if no person is known."""
     faces = set(faces)
     return len(people_who_count(faces)) if any(person for _, person in faces) else None
 
 
 def people_who_count(faces: Iterable[tuple[int, str]]) -> set[str]:
-    """Who of a video's people is in enough of its frames to count, from the frame and the person of each face."""
+    """Return the people in enough frames of a video to count, from the (frame, person) of each face."""
     faces = set(faces)
     least = least_frames(len({frame for frame, _ in faces}))
     return {person for person, count in Counter(person for _, person in faces if person).items() if count >= least}
 
 
 def least_frames(frames: int) -> float:
-    """In how many of a video's frames a person must be seen to count."""
+    """Return the minimum number of frames for a person to count, given the video's number of frames."""
     return min(LEAST_FRAMES, LEAST_SHARE * frames)
 
 
 def _tracks(faces: Sequence[Sequence[Box]], there: Sequence[bool]) -> list[Track]:
-    """The tracks through those frames that are `there`."""
+    """Return the tracks through the frames that are `there`."""
     tracks: list[Track] = []
     for frame, boxes in enumerate(faces):
         spots = {(frame, face): _spot(frame, box) for face, box in enumerate(boxes) if there[frame]}
@@ -110,7 +110,7 @@ def _spot(frame: int, box: Box) -> Spot:
 
 
 def _extend(tracks: list[Track], spots: dict[tuple[int, int], Spot]) -> dict[tuple[int, int], Spot]:
-    """Add to each track the spot of a frame that fits it, if any, at the least cost of all; gives those left over."""
+    """Assign the spots of a frame to tracks at the lowest total cost; returns the spots left over."""
     faces = list(spots)
     costs = [[min(track.cost(spots[face]), FARTHEST) for face in faces] for track in tracks]
     for row, column in zip(*linear_sum_assignment(costs), strict=True) if tracks and faces else ():
@@ -121,7 +121,7 @@ def _extend(tracks: list[Track], spots: dict[tuple[int, int], Spot]) -> dict[tup
 
 
 def _merge(tracks: list[Track]) -> list[Track]:
-    """Join tracks where one begins near the end of another, the nearest first, but no face that was seen once."""
+    """Join tracks that begin near the end of another, nearest first; faces seen once stay alone."""
     while True:
         often = [track for track in tracks if len(track.spots) > 1]
         pairs = [(a, b) for a, b in permutations(often, 2) if a.spots[-1].frame < b.spots[0].frame]

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A faces.json: the rule of the crops, by how many degrees clockwise the video was turned, and all that it says of
-    each face (`frame` and `face` are FFF and NN of its name, `index` is the number of its frame in the video), and of
-    those that were left out.
+    """The content of a faces.json: the crop rule, the rotation of the video (degrees clockwise), records of the faces.
+
+    In a record, `frame` and `face` are FFF and NN of the crop's name; `index` is the frame's number in the video.
+    `left_out` has the faces that are not used.
     """
 
     rule: CropRule
@@ -30,7 +31,7 @@ class Recorded:
 
 
 def content_of(id: str, source: VideoFile, rule: CropRule, look: "Look") -> dict:
-    """What faces.json says of what was seen in a video; the crops are those of the look, in their order."""
+    """Return the content of faces.json for a video; `faces` has the crops of the look in the same order."""
     return {
         "video": asdict(source),
         "crop_rule": as_json(rule),
@@ -74,7 +75,7 @@ def _record_left_out(face: "LeftOut") -> dict:
 
 
 def why_no_crop(sides: Sequence[int], frames: int | None) -> str:
-    """Why a video has no crop: its faces are too small (sides in pixels), or none of its `frames` has a face."""
+    """Say why a video has no crop: its faces are too small (`sides` in pixels), or none of its `frames` has a face."""
     if sides:
         least, most = min(sides), max(sides)
         return f"faces too small: {least} to {most} pixels" if least < most else f"face too small: {least} pixels"
@@ -84,16 +85,16 @@ def why_no_crop(sides: Sequence[int], frames: int | None) -> str:
 
 
 def landmarks_in_crop(record: dict, rule: CropRule) -> list[Point]:
-    """The five landmarks of a face of faces.json, in pixels of its crop, in the order of LANDMARKS."""
+    """Return the five landmarks of a face in faces.json, in pixels of its crop and the order of LANDMARKS."""
     points = [record["landmarks"][name] for name in LANDMARKS]
     return points_in_crop(points, record["crop"], record.get("scale", 1.0), rule.crops_from)
 
 
 def read_faces_json(folder: Path) -> Recorded:
-    """What step 01a recorded of the faces in a video's folder.
+    """Read the faces.json in a video's folder.
 
     Raises:
-        VideoError: faces.json is missing or not what step 01a writes.
+        VideoError: faces.json is missing or was not written by step 01a.
     """
     try:
         content = read_json(folder / "faces.json", remedy="step 01a writes it")
@@ -107,7 +108,7 @@ def read_faces_json(folder: Path) -> Recorded:
 
 
 def _in_todays_form(face: dict) -> dict:
-    """A face of faces.json; older versions called `frame` what is `index` now, and had the rest in the name."""
+    """Convert a face of an older faces.json, where `frame` was today's `index` and the rest stood in the file name."""
     if "index" in face:
         return face
     _, frame, rank = parse_crop_name(face["file"])
@@ -115,8 +116,8 @@ def _in_todays_form(face: dict) -> dict:
 
 
 def add_people(records: Sequence[dict]) -> list[dict]:
-    """The faces of a video, as faces.json has them, with the number of each one's `person`, as a string."""
-    # imported here, since sorting and training need the rest of this module without scipy
+    """Add `person`, a number as a string, to the records of a video's faces in faces.json."""
+    # imported here, since splitting and training use this module without scipy
     from deepfake.faces.people import join_people
 
     numbers = [_in_todays_form(record)["frame"] for record in records]

@@ -1,4 +1,4 @@
-"""Where a video cuts: frames in which neither the picture nor anybody in it is that of another frame."""
+"""Find the shots of a video: a cut is where neither the scene nor any person matches an earlier frame."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,26 +10,26 @@ import numpy as np
 
 from deepfake.faces.people import Box
 
-# A person, seen from the hair to the chest: the parts of a face's box around it that count (left and right, above,
-# below), halved into head and body, whose colours are compared. Rooms and light change around who walks with a camera.
+# People are compared by the colours of head and body, since background and light change when someone walks with a
+# camera. The compared area extends the face's box to both sides, above and below by these shares of it.
 BESIDE, ABOVE, BELOW = 0.2, 0.3, 1.2
-SIDE = 48  # pixels that a person is shrunk to
-BRIGHTNESSES = 4  # by rank, so that exposure changes nothing
-COLOURS, COLOUR_WIDTH = 16, 5.0  # along each axis of CIELAB's a and b
-ALIKE = 0.55  # of the colours in common; of different people up to 0.53, of the same 0.56 to 1 where the light stays
+SIDE = 48  # pixels to which a person is resized
+BRIGHTNESSES = 4  # bins by rank, so that exposure has no effect
+COLOURS, COLOUR_WIDTH = 16, 5.0  # bins along CIELAB's a and b, and their width
+ALIKE = 0.55  # shared colours: up to 0.53 for different people, 0.56 to 1 for the same person in the same light
 
-# A picture, by points that another has in the same arrangement, whatever its exposure is (SIFT, Lowe 2004)
+# Scenes are compared by matching keypoints, independent of exposure (SIFT, Lowe 2004).
 LONGER_SIDE = 480
 POINTS = 400
-SURE_MATCH = 0.75  # Lowe's ratio of the distances to the nearest and the next
-OFF = 6.0  # pixels from where a shift, turn and zoom of the whole would put it
-FEWEST_MATCHES = 16  # other pictures have up to 12 in common, those of one place 20 or more, whatever the light is
-EDGE = 4  # the lowest quarter of a picture, and its upper corners, hold what channels lay over all that they show
+SURE_MATCH = 0.75  # Lowe's ratio of the distances to the nearest and second nearest
+OFF = 6.0  # maximum distance in pixels from the position by a common shift, rotation and zoom
+FEWEST_MATCHES = 16  # different scenes have up to 12 matches, the same scene 20 or more in any light
+EDGE = 4  # 1/4: the lowest quarter and the upper corners are ignored, since broadcasters put their overlays there
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What is compared of a frame with faces: H x W x 3 uint8 RGB, and their boxes in pixels of it."""
+    """A frame with faces, to be compared: H x W x 3 uint8 RGB, and the faces' boxes in pixels."""
 
     image: np.ndarray
     boxes: Sequence[Box]
@@ -40,7 +40,7 @@ class _Look:
 
     @cached_property
     def points(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Where the points of the picture are, in pixels of it at LONGER_SIDE, and what they look like."""
+        """SIFT keypoints (n x 2, pixels of the image resized to LONGER_SIDE) and their descriptors."""
         grey = cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)
         scale = LONGER_SIDE / max(grey.shape)
         size = max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))
@@ -52,13 +52,13 @@ class _Look:
 
 
 def find_shots(images: Sequence[np.ndarray], faces: Sequence[Sequence[Box]]) -> list[int]:
-    """The number of the shot that each frame of a video belongs to, from 0; one that is cut back to keeps its number.
+    """Return the number of each frame's shot, from 0; a shot that returns keeps its number.
 
-    `images` are H x W x 3 uint8 RGB; `faces` has the boxes x, y, width, height (pixels) in each of them.
+    `images` are H x W x 3 uint8 RGB; `faces` has the boxes (x, y, width, height in pixels) in each of them.
 
-    In doubt there is no cut. Frames are of one shot where a person looks the same, or the pictures show the same place;
-    both are compared with all frames before, so that neither a camera that moves, nor light that changes, nor a flash
-    is one. A frame without faces, or a single one between two of the same shot, goes with the one before it.
+    If in doubt, there is no cut. Frames belong to one shot if a person looks the same or the scene is the same. Each
+    frame is compared with all earlier ones, so a moving camera, changing light or a flash is no cut. A frame without
+    faces, or a single frame between two of one shot, belongs to the shot before it.
     """
     looks = {
         number: _Look(image, boxes) for number, (image, boxes) in enumerate(zip(images, faces, strict=True)) if boxes
@@ -86,7 +86,7 @@ def _drop_single(shot_of: dict[int, int]) -> None:
 
 
 def _colours_of(image: np.ndarray, box: Box) -> np.ndarray:
-    """How often each colour is in a person's head and body: 2 x BRIGHTNESSES x COLOURS x COLOURS, each 1 in all."""
+    """Return colour histograms of a person's head and body: 2 x BRIGHTNESSES x COLOURS x COLOURS, each of sum 1."""
     x, y, width, height = box
     top, bottom = max(0, int(y - ABOVE * height)), int(y + (1 + BELOW) * height)
     left, right = max(0, int(x - BESIDE * width)), int(x + (1 + BESIDE) * width)
@@ -104,7 +104,7 @@ def _colours_of(image: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _smooth(counts: np.ndarray) -> np.ndarray:
-    """Counts in shares of them all, of which neighbours get a part: a little more light makes another colour."""
+    """Normalize a histogram and spread counts to neighbouring bins, since a little more light changes colours."""
     for axis in range(counts.ndim):
         padded = np.pad(counts, [(int(axis == other),) * 2 for other in range(counts.ndim)])
         before, after = (np.take(padded, np.arange(counts.shape[axis]) + start, axis) for start in (0, 2))
@@ -113,12 +113,12 @@ def _smooth(counts: np.ndarray) -> np.ndarray:
 
 
 def _likeness(one: _Look, other: _Look) -> float:
-    """The share of colours in common of those two people who are most alike."""
+    """Return the share of common colours of the two most similar people."""
     return max(float(np.minimum(a, b).sum()) / 2 for a in one.people for b in other.people)
 
 
 def _same_place(one: _Look, other: _Look) -> bool:
-    """Whether two pictures have points in the same arrangement."""
+    """Whether two frames show the same scene, i.e. have enough keypoints in the same arrangement."""
     (places, looks), (other_places, other_looks) = one.points, other.points
     if min(len(places), len(other_places)) < FEWEST_MATCHES:
         return False

@@ -1,4 +1,4 @@
-"""Which people of a video are pictures: a photograph on the wall, a poster, a frozen window of a broadcast."""
+"""Find faces that are still images: a photograph on the wall, a poster, a frozen window of a broadcast."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,40 +8,39 @@ import numpy as np
 
 from deepfake.faces.people import Box
 
-FEWEST_FRAMES = 4  # in which a still is seen
+FEWEST_FRAMES = 4  # minimum number of frames of a still
 
-# A still's box: MTCNN's box of a photograph jitters by up to this, in shares of its side and in pixels, and now and
-# then by a little more.
+# MTCNN's box of a photograph jitters by up to this share of its side or this many pixels, sometimes a little more.
 MOVES, MOVES_PIXELS = 0.02, 1.0
-STEADY = 0.8  # in this share of the frames
+STEADY = 0.8  # share of the frames in which the box must stay within this jitter
 
-# Its pixels: seen in cells of which a face has so many a side, unless they had fewer pixels than CELL_PIXELS.
+# Pixels are averaged in cells, CELLS per side of a face, but no smaller than CELL_PIXELS.
 CELLS = 24
 CELL_PIXELS = 2.0
-BUSIEST = 0.97  # of the cells change less than what is compared: eyes and mouth are a few of all
-CALM = 0.25  # of the background's cells change less than what it is compared with: people walk by, cameras shake
-NOISE = 3.0  # times as much as the calm background a still's busiest cells may change,
-MOST_CHANGE = 1.5  # but never more, in grey levels
-FROZEN = 0.05  # grey levels; where the background changes less, compression has frozen people as well
-SHIFT = 0.1  # and not as much as if it had moved by this share of a cell
-NEAR = 2.0  # background is what is this near to a still, in its sides,
-AROUND = 0.5  # but not what is this near to a face
+BUSIEST = 0.97  # quantile of change over a face's cells; high, since eyes and mouth are few of all cells
+CALM = 0.25  # quantile of change over background cells; low, since people walk by and cameras shake
+# limits of a still's BUSIEST change; all of them must hold
+NOISE = 3.0  # x the CALM change of the background
+MOST_CHANGE = 1.5  # grey levels
+FROZEN = 0.05  # grey levels; no stills if the background changes less: compression has frozen people too
+SHIFT = 0.1  # the change by a movement of this share of a cell
+NEAR = 2.0  # background is everything within this distance of the face, in sides of its box,
+AROUND = 0.5  # but not within this distance of any face
 LEAST_BACKGROUND = 100  # cells
 
 
 def find_stills(
     images: Sequence[np.ndarray], faces: Sequence[Sequence[Box]], people: Sequence[Sequence[int]]
 ) -> set[int]:
-    """The numbers of the people who are stills: neither their boxes nor their pixels change while they are seen.
+    """Return the numbers of the people who are still images: neither their boxes nor their pixels change over time.
 
-    `images` are frames of a video, H x W x 3 uint8 RGB; `faces` has the boxes x, y, width, height (pixels)
-    in each of them, and `people` the number of each face's person, as `join_people` gives them.
+    `images` are frames of a video, H x W x 3 uint8 RGB; `faces` has the boxes (x, y, width, height in pixels) in each
+    of them, and `people` the person's number of each face, from `join_people`.
 
-    In doubt a person is none: who is seen in fewer than FEWEST_FRAMES frames, or where there is no background to tell
-    noise from movement. Nor is a picture before a moving camera, in front of which somebody passes, or that noise and
-    compression change as much as a blink would. The frames must be spread over some seconds: in less, strong
-    compression can freeze a person. All people of a video can be stills; then nobody is left to be judged in their
-    stead, and the caller judges them. A video whose frames change their size has none.
+    If in doubt, a person is not a still: with fewer than FEWEST_FRAMES frames, or too little background to tell noise
+    from movement. A photograph is not found if the camera moves, somebody passes in front of it, or noise and
+    compression change it as much as a blink would. The frames must span some seconds, since strong compression can
+    freeze a person for less. If all people are stills, the caller keeps them. If the frame size varies, there are none.
     """
     if len({image.shape for image in images}) > 1:
         return set()
@@ -53,7 +52,7 @@ def find_stills(
 
 
 def _is_still(images: Sequence[np.ndarray], faces: Sequence[Sequence[Box]], boxes: dict[int, Box]) -> bool:
-    """Whether a person, seen in the frames and boxes of `boxes`, is a still."""
+    """Whether a person with these boxes (by frame) is a still."""
     places = np.array(list(boxes.values()))
     if len(places) < FEWEST_FRAMES or not _is_steady(places):
         return False
@@ -77,7 +76,7 @@ def _is_still(images: Sequence[np.ndarray], faces: Sequence[Sequence[Box]], boxe
 
 
 def _is_steady(boxes: np.ndarray) -> bool:
-    """Whether boxes x, y, width, height (n x 4) stay in their place, but for a detector's jitter."""
+    """Whether boxes (n x 4: x, y, width, height) stay in place except for the detector's jitter."""
     centres = boxes[:, :2] + boxes[:, 2:] / 2
     moves = np.abs(centres - np.median(centres, axis=0)).max(axis=1)
     side = np.sqrt(np.median(boxes[:, 2] * boxes[:, 3]))
@@ -85,7 +84,7 @@ def _is_steady(boxes: np.ndarray) -> bool:
 
 
 def _cells(image: np.ndarray, size: float) -> np.ndarray:
-    """The brightness of an image in cells of `size` pixels a side, float32: this averages noise away."""
+    """Average the brightness of an image over cells of `size` pixels a side (float32), which reduces noise."""
     height, width = image.shape[:2]
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (max(1, int(width / size)), max(1, int(height / size))), interpolation=cv2.INTER_AREA)
@@ -93,7 +92,7 @@ def _cells(image: np.ndarray, size: float) -> np.ndarray:
 
 
 def _part(box: Sequence[float], corner: np.ndarray, size: float, margin: float = 0.0) -> tuple[slice, slice]:
-    """The rows and columns of cells, counted from a corner of the frame, that a box with a margin covers."""
+    """Return the rows and columns of the cells that a box with a margin covers; cells start at `corner`."""
     sides = np.array(box[2:])
     start = (np.array(box[:2]) - margin * sides - corner) / size
     left, top = np.maximum(0, start.round()).astype(int)
@@ -102,10 +101,10 @@ def _part(box: Sequence[float], corner: np.ndarray, size: float, margin: float =
 
 
 def _change(cells: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How much each cell changes over n frames (n x h x w), and how much it differs from its neighbours (each h x w).
+    """Measure each cell's change over n frames (n x h x w) and its contrast with its neighbours; returns both, h x w.
 
-    Brightness and contrast that change for all cells `where` alike, as exposure does, or slowly over space, as a shadow
-    does, do not count. Change is the root mean square of the differences to the median over time, in grey levels.
+    Changes common to all cells `where` (exposure) or smooth over space (shadows) are removed. Change is the root mean
+    square of the differences to the median over time, in grey levels.
     """
     side = (CELLS // 2 + 1,) * 2
     detail = np.stack([frame - cv2.blur(frame, side, borderType=cv2.BORDER_REPLICATE) for frame in cells])
@@ -116,6 +115,6 @@ def _change(cells: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _noise(change: np.ndarray, contrast: np.ndarray, least: float) -> float:
-    """How much calm cells of the background change, where it can be those of at least so much contrast."""
-    alike = contrast >= least  # compression changes edges more than flat walls
+    """Return the change of the background's calm cells, if possible only of those with at least this contrast."""
+    alike = contrast >= least  # compression changes edges more than flat areas
     return np.quantile(change[alike] if alike.sum() >= LEAST_BACKGROUND else change, CALM)

@@ -1,7 +1,7 @@
-"""Steps 00 and 01a on Spark, with the crops as rows of a crop table (`table`) at any address that Spark writes to.
+"""Run steps 00 and 01a on Spark and write the crops to a crop table (`table`) at any address that Spark can write to.
 
-Videos are written in batches. Spark moves the files of a batch to their places when all are there; what a run that is
-killed in the very middle of that has moved is taken back by the next one.
+Videos are written in batches. Spark moves the files of a batch into place when all are complete. If a run is killed
+during the move, the next run removes the files of that batch.
 """
 
 import json
@@ -37,29 +37,28 @@ from deepfake.jobs.work import Outcome, Rows, Run, Work
 
 KINDS = ("kind=crop", "kind=video")
 HALF_WRITTEN = "_temporary"
-FILE_NAME = re.compile(r"part-\d+-([0-9a-f-]{36})\b.*")  # the same letters and digits in all files of a batch
+FILE_NAME = re.compile(r"part-\d+-([0-9a-f-]{36})\b.*")  # the UUID is the same in all files of a batch
 
-# a batch is two minutes of work for a few cores, and no more than this for many
+# videos per core make a batch of about two minutes; VIDEOS_A_BATCH limits it for many cores
 VIDEOS_A_CORE = 100
 VIDEOS_A_BATCH = 2000
 VIDEOS_A_FILE = 250  # of about 100 MB
 
 WRITING = {
-    # moves files at the end of a batch, not at the end of each task
+    # 1: move files at the end of the batch, not at the end of each task
     "mapreduce.fileoutputcommitter.algorithm.version": "1",
-    # what each core keeps in memory before it writes; Parquet's own 128 MB are much for an executor of 1 GB
+    # memory per core before writing; Parquet's default of 128 MB is too much for an executor with 1 GB
     "parquet.block.size": str(32 << 20),
 }
 
-STATS_AT_A_TIME = 16  # of a disk across a network
+STATS_AT_A_TIME = 16  # threads, since network disks are slow
 
 
 def crop_into_table(rule: CropRule, videos_dir: Path, run: Run, overwrite: bool = False, dataset: str = "auto") -> int:
-    """Steps 00 and 01a in one pass, into the folder `run.crops` of a crop table; returns the exit code.
+    """Run steps 00 and 01a in one pass and write the crop table `run.crops`; returns the exit code.
 
     Raises:
-        UserError: the dataset cannot be used, the folder is of something else, there is no face in any video, or Spark
-            does not start or gives up.
+        UserError: the dataset cannot be used, the folder holds other files, no video has a face, or Spark fails.
     """
     videos = read_videos(videos_dir, dataset, run.step)
     videos_dir = videos_dir.absolute()
@@ -69,10 +68,10 @@ def crop_into_table(rule: CropRule, videos_dir: Path, run: Run, overwrite: bool 
 
 
 def crop_rows(video: Video, videos_dir: Path, rule: CropRule) -> tuple[Outcome, Rows]:
-    """What came out of a video, and its rows of a crop table.
+    """Return the outcome of a video and its rows for a crop table.
 
     Raises:
-        VideoError, av.FFmpegError, OSError: nothing could be read.
+        VideoError, av.FFmpegError, OSError: no frame could be read.
     """
     content, pngs = crops_of_video(video, videos_dir, rule)
     outcome = outcome_of(content)
@@ -114,7 +113,7 @@ def _through_table(
 
 
 def write_batch(batch: list[tuple[DataFrame, int]], address: str) -> None:
-    """Write the rows of a crop table that are in a batch of DataFrames, each with its number of videos."""
+    """Append a batch to a crop table; it has DataFrames of rows, each with its number of videos."""
     if not batch:
         return
     files = math.ceil(sum(count for _, count in batch) / VIDEOS_A_FILE)
@@ -128,29 +127,29 @@ def write_batch(batch: list[tuple[DataFrame, int]], address: str) -> None:
 
 
 def full_address(text: str) -> str:
-    """An address that Spark knows, of one that has a scheme such as s3a:// or of a path of this machine."""
+    """Return an address for Spark: one with a scheme such as s3a:// is kept, a local path becomes file://."""
     return to_the_letter(text) if re.match(r"\w[\w+.-]*:/", text) else f"file://{Path(text).absolute()}"
 
 
 def make_ready(spark: SparkSession, address: str, overwrite: bool) -> None:
-    """Make sure that a folder can take a crop table, or another part of it; with `overwrite` remove what is there.
+    """Check that a crop table can be written or continued in a folder; with `overwrite`, delete the old table.
 
     Raises:
-        UserError: it is a file, holds something else, or cannot be written to.
+        UserError: the address is a file, holds other files, or is not writable.
     """
     folder = _java_path(spark, address)
     with _writing(address):
         disk = folder.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
         there = disk.exists(folder) or disk.mkdirs(folder)
     if not there:
-        raise UserError(f"{address}: cannot be made; give another --crops")
+        raise UserError(f"{address}: cannot be created; give another --crops")
     if disk.getFileStatus(folder).isFile():
         raise UserError(f"{address}: is a file; give another --crops")
     names = [status.getPath().getName() for status in disk.listStatus(folder)]
     unexpected = [name for name in names if name not in KINDS and not name.startswith((".", "_"))]
     if unexpected:
         raise UserError(f"{address}: holds other files ({min(unexpected)}); give another --crops")
-    with _writing(address):  # better found out before hours of work
+    with _writing(address):  # fail now rather than after hours of work
         tried = _java_path(spark, f"{address}/_tried")
         disk.create(tried).close()
         disk.delete(tried, False)
@@ -176,7 +175,7 @@ def _java_path(spark: SparkSession, address: str) -> JavaObject:
 
 
 def _take_back_half_a_batch(spark: SparkSession, disk: JavaObject, address: str) -> None:
-    """Remove the files of the batches of which others have not been moved to their places."""
+    """Delete the files of batches that were only partly moved into place."""
     unmoved = {_batch_of(path) for path in _files_below(spark, disk, f"{address}/{HALF_WRITTEN}")} - {None}
     for kind in KINDS:
         for path in _files_below(spark, disk, f"{address}/{kind}"):
@@ -200,32 +199,32 @@ def _files_below(spark: SparkSession, disk: JavaObject, address: str) -> Iterato
 def outcomes_before(
     spark: SparkSession, address: str, videos: Mapping[str, Video], videos_dir: Path, rule: CropRule
 ) -> dict[str, Outcome]:
-    """What is known of the videos that are in a crop table already.
+    """Return the outcomes of the videos that are already in a crop table.
 
     Raises:
-        UserError: it was made with other options, or of a video that has changed since: its crops would be there twice.
+        UserError: the table was made with other options, or a video has changed since (it would be in the table twice).
     """
     rows = _video_rows(spark, address)
-    remedy = "give another --crops, or --overwrite to make all of it anew"
+    remedy = "give another --crops, or --overwrite to make the whole table again"
     other = next((before for text in {row["options"] for row in rows} if (before := rule_of_row(text)) != rule), None)
     if other:
-        raise UserError(f"{address}: its crops were made by another rule: {difference(other, rule)}; {remedy}")
+        raise UserError(f"{address}: its crops were made by another crop rule: {difference(other, rule)}; {remedy}")
     known = [row for row in rows if row["video"] in videos]
     with ThreadPoolExecutor(STATS_AT_A_TIME) as threads:
         outcomes = list(threads.map(lambda row: _outcome_before(row, videos[row["video"]], videos_dir), known))
     found: dict[str, Outcome] = {}
     for row, outcome in zip(known, outcomes, strict=True):
         if outcome is None:
-            raise UserError(f"{address}: holds an earlier {row['file']}, which has changed since; {remedy}")
+            raise UserError(f"{address}: {row['file']} has changed since its crops were made; {remedy}")
         found[row["video"]] = outcome
     return found
 
 
 def _outcome_before(row: dict, video: Video, videos_dir: Path) -> Outcome | None:
-    """The outcome of a video that has not changed since it was put into a row; None if it has."""
+    """Return the outcome of a video from its row; None if the video has changed since."""
     try:
         stat = check_file(videos_dir / video.file)
-    except VideoError as error:  # nothing is removed where the video is only out of reach
+    except VideoError as error:  # keep the crops of a video that is only out of reach
         return Outcome(0, str(error))
     except OSError as error:
         return Outcome(0, error.strerror)

@@ -1,1 +1,1 @@
-"""Step 00: from a video's file to a few exact frames."""
+"""Step 00: take a few frames of each video, exactly as a full decode would give them."""

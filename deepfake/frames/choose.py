@@ -1,23 +1,23 @@
-"""Which frames of a video are taken: by number, or by time where the frame rate varies."""
+"""Choose which frames of a video to take: by number, or by time if the frame rate varies."""
 
 import bisect
 from collections.abc import Sequence
 
 import numpy as np
 
-UNEVEN = 4  # times the median gap between two frames: with a longer one, the frame rate varies
+UNEVEN = 4  # the frame rate varies if a gap between two frames is over 4 times the median gap
 
 
 def choose_frames(n: int, k: int) -> list[int]:
-    """The numbers of the k frames in the middle of k equal parts of n frames; all n where there are fewer."""
+    """Divide n frames into k equal parts and return the number of each part's middle frame; all n if n <= k."""
     return [(2 * i + 1) * n // (2 * k) for i in range(k)] if n > k else list(range(n))
 
 
 def choose_by_time(shown: Sequence[int], k: int) -> list[int] | None:
-    """The numbers of the k frames that are seen in the middle of k equal parts of a video's time, by its timestamps.
+    """Divide a video's time into k equal parts and return the number of the frame on screen in the middle of each.
 
-    Frames that are seen in none are added evenly where one is seen in several. None where the frame rate does not
-    vary: where no gap between two frames is over UNEVEN times the median.
+    `shown` holds the sorted timestamps. If one frame covers several middles, other frames are added evenly to make k.
+    Returns None if the frame rate does not vary, i.e. no gap between two frames is over UNEVEN times the median.
     """
     gaps = np.diff(shown)
     if len(gaps) < 2 or gaps.max() <= UNEVEN * np.median(gaps):
@@ -29,5 +29,5 @@ def choose_by_time(shown: Sequence[int], k: int) -> list[int] | None:
 
 
 def length_of_frames(shown: Sequence[int]) -> int:
-    """How long frames are seen, of which the last is as long as most."""
+    """Return how long the frames last in total, in ticks; the last frame counts as the median gap."""
     return shown[-1] - shown[0] + int(np.median(np.diff(shown)))

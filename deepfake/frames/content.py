@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: phones, messengers and users give files names that say something else."""
+"""Detect a file's type from its first bytes, since file names from phones and messengers are often wrong."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ from deepfake.core.errors import VideoError
 from deepfake.datasets.video import IMAGE_SUFFIXES, is_image
 from deepfake.frames.read import check_file
 
-HEAD = 4096  # bytes that tell what a file is; page.js sends as many
+HEAD = 4096  # bytes that suffice to detect the type; page.js sends the same number
 
-# of ISO's base media format, as FFmpeg takes them for the beginning of a video; others are those of live streams
+# ISO base media boxes that FFmpeg accepts at the start of a video; PIECES are those of live stream segments
 PIECES = (b"styp", b"moof", b"sidx", b"ssix", b"prft", b"emsg")
 BOXES = (
     *(b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"udta", b"uuid", b"junk", b"pict", b"prfl"),
     *PIECES,
 )
-# (place, bytes, the suffix of such files); the first that fits counts
+# (offset, signature, suffix); the first match counts
 SIGNATURES = (
     (0, b"\x89PNG\r\n\x1a\n", ".png"),
     (0, b"\xff\xd8\xff", ".jpg"),
@@ -39,23 +39,23 @@ SIGNATURES = (
     (0, b"\0\0\x80", ".h263"),
     *((0, mark, ".mpg") for mark in (b"\0\0\1", b"\0\0\0\1")),  # program streams, and bare ones of many codecs
 )
-# every packet of a transport stream begins with a G: of 188 bytes, of 192 on cameras' discs, of 204 off the air
+# Every packet of a transport stream begins with "G". Packets have 188 bytes, 192 on camera discs, 204 in broadcasts.
 TRANSPORT_PACKETS = (188, 192, 204)
 FEWEST_PACKETS = 3
 PROGRAM_PACK = b"\0\0\1\xba"
 
-# brands of ISO's image format, of AV1 and of other codecs; and of moving ones, which FFmpeg reads as videos
+# brands of ISO image files: AV1, other codecs, and image sequences, which FFmpeg reads as videos
 AVIF = {b"avif", b"avis"}
 HEIF = {b"heic", b"heix", b"heim", b"heis", b"heif", b"mif1", b"mif2", b"msf1", b"miaf", b"avci", b"jpeg"}
 HEIF_VIDEOS = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1", b"avcs"}
 
 HEIF_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
-PICTURES = (*IMAGE_SUFFIXES, *HEIF_SUFFIXES)  # that Pillow reads; other images, GIFs among them, FFmpeg does
-JPEG_STREAMS = (".mjpg", ".mjpeg")  # begin as JPEGs do
+PICTURES = (*IMAGE_SUFFIXES, *HEIF_SUFFIXES)  # read by Pillow; other images, including GIF, are read by FFmpeg
+JPEG_STREAMS = (".mjpg", ".mjpeg")  # same signature as a JPEG
 
 
 def suffix_of(head: bytes) -> str | None:
-    """The usual suffix of files that begin with these HEAD bytes (less, where there are no more); None for others."""
+    """Return the usual suffix of a file that begins with these bytes (up to HEAD); None if the type is unknown."""
     if head[4:8] == b"ftyp" and (suffix := _suffix_of_brands(head)):
         return suffix
     for place, signature, suffix in SIGNATURES:
@@ -63,11 +63,11 @@ def suffix_of(head: bytes) -> str | None:
             return suffix
     if any(_are_packets(head, size) for size in TRANSPORT_PACKETS):
         return ".ts"
-    return ".mpg" if PROGRAM_PACK in head else None  # a program stream that begins in the middle of a packet
+    return ".mpg" if PROGRAM_PACK in head else None  # a program stream may begin in the middle of a packet
 
 
 def _suffix_of_brands(head: bytes) -> str | None:
-    """The suffix of an image in ISO's format by its brands: its own, and those that it is compatible with."""
+    """Return the suffix of an ISO image file from its major and compatible brands; None if it is not one."""
     end = min(int.from_bytes(head[:4]), len(head))
     own, brands = head[8:12], {head[8:12], *(head[place : place + 4] for place in range(16, end - 3, 4))}
     if own not in AVIF | HEIF | HEIF_VIDEOS:
@@ -78,7 +78,7 @@ def _suffix_of_brands(head: bytes) -> str | None:
 
 
 def _are_packets(head: bytes, size: int) -> bool:
-    """Whether packets of this size (bytes) follow each other, wherever the file was cut."""
+    """Whether the bytes are packets of this size, wherever the file was cut."""
     return any(
         len(marks) >= FEWEST_PACKETS and marks.count(b"G") == len(marks)
         for marks in (head[start::size] for start in range(size))
@@ -86,10 +86,10 @@ def _are_packets(head: bytes, size: int) -> bool:
 
 
 def read_suffix(path: Path) -> str | None:
-    """The usual suffix of what a file holds, whatever it is called; None if that is not known.
+    """Return the usual suffix for a file's content, whatever its name; None if the type is unknown.
 
     Raises:
-        VideoError, OSError: it is empty, no file, or cannot be read.
+        VideoError, OSError: the file is empty, missing, not a regular file, or cannot be read.
     """
     if not check_file(path).st_size:
         raise VideoError("is empty: 0 bytes")
@@ -98,15 +98,16 @@ def read_suffix(path: Path) -> str | None:
 
 
 def is_piece(path: Path) -> bool:
-    """Whether a file begins as the pieces of a live stream do, whose first file tells how to decode them."""
+    """Whether a file is a segment of a live stream, which cannot be decoded without the stream's first file."""
     with path.open("rb") as file:
         return file.read(8)[4:] in PIECES
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is to be read as an image, rather than as a video; raises as `read_suffix`.
+    """Whether to read a file as an image rather than a video, by its content, or by its name if that is unknown.
 
-    That goes by what it holds, and only where that is not known by its name.
+    Raises:
+        VideoError, OSError: as `read_suffix`.
     """
     if path.name.lower().endswith(JPEG_STREAMS):
         return False

@@ -1,4 +1,4 @@
-"""Frames of a video by their numbers: the very pixels of a full decode, without decoding all of it."""
+"""Read single frames of a video by number, with the same pixels as a full decode but without decoding everything."""
 
 import bisect
 import itertools
@@ -19,21 +19,19 @@ from deepfake.frames.fields import second_fields_of, units_of
 from deepfake.frames.open_codecs import READERS, Contents, contents_of
 from deepfake.frames.streams import is_clocked, open_video, tick_of, video_stream
 
-# (the longer side is below this many pixels, the frame is resized by this)
+# (upper bound of the longer side in pixels, factor by which the frame is resized)
 STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
 
-# decoders that can leave out a frame that no other refers to
+# decoders that can skip frames that no other frame refers to
 CODECS_THAT_SKIP = ("h264", "hevc", "mpeg4", "mpeg2video")
 
-
-# what stands at the end of moving images, whose headers do not say how many frames there are
+# end marks of animated images, whose headers do not give the number of frames
 ENDINGS = {"gif": b";", "apng": b"IEND"}
 
-# decoders that read the opacity of a video, which FFmpeg's own leave out
+# decoders that read the alpha channel, which FFmpeg's native ones ignore
 DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
-# of the full frames of a video that are kept beside its standard ones, such as sixteen of 1080p; others are decoded
-# again where they are asked for
+# Limit for full-size frames kept in memory per video (16 frames of 1080p); others are decoded again on request.
 KEPT_BYTES = 100_000_000
 
 
@@ -41,9 +39,9 @@ KEPT_BYTES = 100_000_000
 class Frame:
     """A chosen frame: its number in the video, its time in seconds, and H x W x 3 uint8 RGB at standard size.
 
-    `scale` times its own size is the standard size. `make_full` gives the frame at its own size, or None where that is
-    not to be had; a frame without it never has it. Of an `interlaced` one it is one field.
-    `lasts` is the length of the video in seconds, where frames are chosen by time.
+    `scale` is the standard size divided by the original size. `make_full` returns the frame at its original size, or
+    None if that is unavailable. If `interlaced`, the image is one field of the frame. `lasts` is the length of the
+    video in seconds, set only if frames were chosen by time.
     """
 
     index: int
@@ -55,13 +53,13 @@ class Frame:
     lasts: float | None = None
 
     def full(self) -> np.ndarray | None:
-        """H x W x 3 uint8 RGB at the video's own size; None where that is not to be had."""
+        """Return the frame at the video's original size, H x W x 3 uint8 RGB; None if that is unavailable."""
         if self.scale == 1:
             return self.image
         return self.make_full() if self.make_full else None
 
     def turned(self, quarters: int) -> "Frame":
-        """The frame, turned by a number of quarter turns, counterclockwise as by np.rot90."""
+        """Return the frame rotated counterclockwise by a number of quarter turns, as np.rot90 does."""
 
         def make_full() -> np.ndarray | None:
             full = self.full()
@@ -71,18 +69,23 @@ class Frame:
 
 
 def turn(image: np.ndarray, quarters: int) -> np.ndarray:
-    """H x W x 3, turned by a number of quarter turns, counterclockwise as by np.rot90."""
+    """Rotate an H x W x 3 image counterclockwise by a number of quarter turns, as np.rot90 does."""
     return np.ascontiguousarray(np.rot90(image, quarters))
 
 
 @dataclass(frozen=True)
 class PacketTable:
-    """What a video's packets tell: how many frames can be decoded, what is missing, and when each is shown.
+    """What is known of a video from its packets: the number of frames, any damage, and the timestamps.
 
-    `shown` holds the timestamps in the order of the frames; None where packets lack them, or their order is not sure.
-    `packets` holds those of all packets as they come, and `entries` the numbers of the packets at which decoding can
-    begin, and `second_fields` of those that only hold the second field of a picture. All this is of the container's
-    `stream` of that number, whose timestamps count in ticks of this many seconds.
+    Attributes:
+        frames: how many frames can be decoded.
+        problem: what is missing or damaged; None if nothing.
+        shown: sorted presentation timestamps (pts) of the frames; None if some are missing or their order is uncertain.
+        packets: pts of all packets in file order.
+        entries: numbers of the packets at which decoding can begin.
+        stream: number of the video stream in the container.
+        second_fields: numbers of the packets that only hold the second field of a picture.
+        tick: unit of the timestamps in seconds.
     """
 
     frames: int
@@ -96,12 +99,12 @@ class PacketTable:
 
 
 def standard_scale(width: int, height: int) -> float:
-    """The factor that brings a frame of this many pixels to the standard size."""
+    """Return the factor that resizes a frame of this size to the standard size."""
     return next(scale for below, scale in STANDARD_SCALES if max(width, height) < below)
 
 
 def to_standard_size(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """Resize H x W x 3 uint8 to the standard size; gives the image and the factor."""
+    """Resize an H x W x 3 uint8 image to the standard size; returns the image and the factor."""
     height, width = image.shape[:2]
     scale = standard_scale(width, height)
     if scale == 1:
@@ -111,10 +114,10 @@ def to_standard_size(image: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def read_packets(path: Path) -> PacketTable:
-    """Read a video's packets, since headers lie about the number of frames; nothing is decoded.
+    """Read a video's packets without decoding them, since headers are often wrong about the number of frames.
 
     Raises:
-        VideoError: the file is of another format than `FORMATS`, has no video stream, or one of an unknown codec or of
+        VideoError: the format is not in `FORMATS`, there is no video stream, its codec is unknown, or its frames have
             more than MOST_PIXELS.
         av.FFmpegError, OSError: the file is not a video, or cannot be read.
     """
@@ -129,7 +132,7 @@ def read_packets(path: Path) -> PacketTable:
         completes = second_fields_of(stream.codec_context)
         try:
             for packet in container.demux(stream):
-                if not packet.size:  # AVI has such for frames that are like those before them
+                if not packet.size:  # in AVI, an empty packet repeats the frame before it
                     empty += packet.dts is not None
                     continue
                 contents = _contents_of(packet, stream.codec_context)
@@ -152,7 +155,7 @@ def read_packets(path: Path) -> PacketTable:
             problem = _what_is_missing(container, stream, len(packets) + empty, start or 0, end)
         except av.FFmpegError as error:
             problem = f"broken after {len(shown)} frames ({error.strerror})"
-        # a packet that the end of the file cuts off gives no frame; one that is damaged on the way does
+        # a packet that is cut off by the end of the file gives no frame; a damaged one before that does
         shown = shown[: len(shown) - cut_off]
         reorders, number, tick = stream.codec_context.has_b_frames, stream.index, tick_of(stream)
     times = [time for time in shown if time is not None]
@@ -168,10 +171,10 @@ def _contents_of(packet: av.Packet, context: av.VideoCodecContext) -> Contents |
 
 
 def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
-    """Whether a packet that its container calls a keyframe needs nothing before it.
+    """Whether decoding can begin at a packet that the container marks as a keyframe.
 
-    Containers call more than that a keyframe: mp4 without a table of them every frame, and others every intra picture
-    of H.264, of which only an IDR picture is sure to need nothing.
+    Containers mark too many: mp4 without a sync table marks every frame, others mark every intra picture of H.264,
+    where only an IDR picture is certain to depend on nothing before it.
     """
     data, extradata = bytes(packet), context.extradata or b""
     match context.name:
@@ -187,14 +190,14 @@ def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
 
 
 def _is_order_sure(first: int | None, shown: Sequence[int], sent: Sequence[int], reorders: bool) -> bool:
-    """Whether frames come out of a decoder by their timestamps, one for each packet; `first` is the first packet's."""
+    """Whether a decoder returns one frame per packet, in order of timestamps; `first` is the first packet's pts."""
     if not shown or len(set(shown)) < len(shown):
         return False
-    # a stream that was cut begins with frames that refer to lost ones; they do not come out
+    # a cut stream begins with frames that refer to lost ones, and the decoder drops them
     whole = first is not None and first <= min(shown)
-    # where recordings were joined, time starts again
+    # timestamps start again where recordings were joined
     joined = any(after < before for before, after in pairwise(sent))
-    # AVI has no timestamps for B-frames, and FFmpeg counts packets instead
+    # AVI has no timestamps for B-frames, so FFmpeg counts packets instead
     guessed = reorders and all(before < after for before, after in pairwise(shown))
     return whole and not joined and not guessed
 
@@ -207,11 +210,11 @@ def _what_is_missing(
             file.seek(-min(file.seek(0, 2), 64), 2)
             if ending not in file.read():
                 return "truncated: the end of the file is missing"
-    # not mp4's own count: an edit list can cut away whole groups of frames, which are not read then
+    # not mp4's own count: an edit list can remove whole groups of frames
     frames = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
     if frames > listed:
         return f"truncated: {listed} of {frames} frames are in the file"
-    # Matroska does not count its frames, but says when it ends (with sound, when that ends)
+    # Matroska has no frame count, only a duration (of the longest stream, which may be audio)
     seconds, claimed = float((end - min(start, 0)) * tick_of(stream)), (container.duration or 0) / av.time_base
     if is_clocked(container):
         before = float(start * tick_of(stream))
@@ -224,10 +227,10 @@ def _what_is_missing(
 def read_frames(
     path: Path, wanted: Sequence[int], table: PacketTable, threads: int = 1, keep_bytes: float = KEPT_BYTES
 ) -> list[Frame]:
-    """The frames of the wanted numbers, in their order, upright and at standard size; some also at their own.
+    """Read the frames of the wanted numbers in this order, upright and at standard size; damaged ones are left out.
 
-    Frames are numbered as they are shown. Damaged ones are left out. Pixels are those of `display.displayed`.
-    `threads` of the decoder change the time that it takes, not the result.
+    Frames are numbered in display order; pixels are those of `display.displayed`. Full-size frames are kept up to
+    `keep_bytes`. The number of decoder `threads` does not change the result.
 
     Raises:
         VideoError, av.FFmpegError, OSError: as `read_packets`.
@@ -237,16 +240,16 @@ def read_frames(
 
 
 def _read_full(path: Path, index: int) -> np.ndarray | None:
-    """A frame of a video by its number, upright, at its own size; None where it cannot be decoded."""
+    """Decode one frame of a video, upright and at its original size; None if it cannot be decoded."""
     frames = read_frames(path, [index], read_packets(path), keep_bytes=math.inf)
     return frames[0].full() if frames else None
 
 
 @dataclass
 class Keeper:
-    """Makes standard frames of a video, and keeps the full ones as long as there is `room` for their bytes.
+    """Converts decoded frames to `Frame`, keeping full-size images while there is `room` (bytes) for them.
 
-    Times count from `start`, the timestamp of the first frame.
+    Times are relative to `start`, the timestamp of the first frame.
     """
 
     path: Path
@@ -254,7 +257,7 @@ class Keeper:
     start: int = 0
 
     def standard(self, frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
-        """A decoded frame, upright and at standard size."""
+        """Convert a decoded frame to an upright one of standard size."""
         full = displayed(frame, pixel_aspect(stream))
         image, scale = to_standard_size(full)
         make_full = partial(_read_full, self.path, index)
@@ -271,7 +274,7 @@ def _same(full: np.ndarray) -> np.ndarray:
 def _decode_few(
     path: Path, wanted: Sequence[int], table: PacketTable, threads: int, keeper: Keeper | None = None
 ) -> list[Frame] | None:
-    """Decode the wanted frames and those that they build upon; None where that might differ from decoding all."""
+    """Decode only the wanted frames and those they depend on; None if the result might differ from a full decode."""
     keeper = keeper or Keeper(path, KEPT_BYTES)
     with open_video(path) as container:
         stream = video_stream(container, table.stream)
@@ -282,12 +285,12 @@ def _decode_few(
             return None
         keeper.start = table.shown[0]
         index_of = {table.shown[index]: index for index in wanted}
-        # damage that the decoder would paper over, it shall report
+        # make the decoder report damage instead of concealing it
         context.options |= {"err_detect": "explode"}
         context.thread_type, context.thread_count = "AUTO", threads
         frames: dict[int, Frame] = {}
         try:
-            # a field may be needed where the other is not
+            # one field of a picture may be a reference although the other is not
             needed = set(table.packets) if table.second_fields else index_of.keys()
             for frame in _decode_runs(container, stream, needed, _runs_of_packets(index_of, table)):
                 if frame.is_corrupt:
@@ -301,7 +304,10 @@ def _decode_few(
 
 
 def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
-    """The packets that frames shown at these times need: from an entry, that is shown no later, to their own."""
+    """Return the runs of packets needed for frames with these timestamps.
+
+    Each run goes from an entry that is shown no later than the frame to the packet of the frame itself.
+    """
     number_of = {time: number for number, time in enumerate(table.packets) if number not in table.second_fields}
     runs: list[range] = []
     for last, time in sorted((number_of[time], time) for time in wanted):
@@ -319,14 +325,14 @@ def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
 def _decode_runs(
     container: av.container.InputContainer, stream: av.VideoStream, wanted: Collection[int | None], runs: list[range]
 ) -> Iterator[av.VideoFrame]:
-    """Decode runs of packets, leaving out frames that are neither wanted nor referred to."""
+    """Decode runs of packets, skipping frames that are neither wanted nor needed as references."""
     context = stream.codec_context
     skips = context.name in CODECS_THAT_SKIP
     packets = (packet for packet in container.demux(stream) if packet.size)
     number = 0
     for run in runs:
         for packet in itertools.islice(packets, run.start - number, run.stop - number):
-            # with each packet: a decoder with threads looks at it when the packet goes in
+            # set for every packet, since a threaded decoder reads it when the packet is submitted
             context.skip_frame = "NONREF" if skips and packet.pts not in wanted else "DEFAULT"
             yield from context.decode(packet)
         number = run.stop
@@ -337,13 +343,13 @@ def _decode_runs(
 def _decode_all(
     path: Path, wanted: Sequence[int], keeper: Keeper | None = None, number: int | None = None
 ) -> list[Frame]:
-    """Decode from the first frame on to the last that is wanted, counting."""
+    """Decode and count every frame from the first to the last wanted one."""
     keeper = keeper or Keeper(path, KEPT_BYTES)
     remaining = set(wanted)
     frames = []
     with open_video(path) as container:
         stream = video_stream(container, number)
-        # with more, what becomes of a damaged frame can change from run to run
+        # with more threads, the result for a damaged frame can vary between runs
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(_decode(container, stream)):
             if index == 0:
@@ -374,7 +380,7 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
 
 
 def _decoder_of_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
-    """A decoder that reads the opacity that a WebM says it has; None where the stream's own decoder does."""
+    """Return a decoder that reads the alpha channel of a WebM; None if the stream's own decoder is right."""
     own = stream.codec_context
     if stream.metadata.get("alpha_mode") != "1" or own.name not in DECODERS_OF_ALPHA:
         return None
@@ -384,7 +390,7 @@ def _decoder_of_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
 
 
 def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream, start: int) -> float:
-    # not frame.time: PyAV gives NaN for the frames that the decoder holds back until the end
+    # not frame.time: PyAV gives NaN for frames that the decoder returns only at the end
     if frame.pts is not None:
         return round(float((frame.pts - start) * tick_of(stream)), 6)
     return round(index / float(stream.average_rate or 25), 6)

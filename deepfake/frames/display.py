@@ -1,4 +1,4 @@
-"""A decoded frame as a player displays it: interlaced, HDR, transparent, of oblong pixels, mirrored or turned."""
+"""Convert a decoded frame to what a player shows: deinterlaced, SDR, opaque, square pixels, mirrored and rotated."""
 
 from fractions import Fraction
 
@@ -10,16 +10,16 @@ from av.sidedata.sidedata import Type
 from deepfake.frames.hdr import is_hdr, to_sdr
 
 MID_GREY = 128
-NEARLY_SQUARE = 0.01  # encoders round: such a stretch is none
-MOST_STRETCHED = 4  # to 1; no real format has more than 3, broken headers have
+NEARLY_SQUARE = 0.01  # ignore smaller stretches: they come from rounding in encoders
+MOST_STRETCHED = 4  # to 1; real formats have at most 3, so more means a broken header
 
 
 def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1)) -> np.ndarray:
-    """H x W x 3 uint8 RGB of a decoded frame as it is meant to be seen; its pixels are `aspect` times as wide as high.
+    """Return a decoded frame as a player shows it, H x W x 3 uint8 RGB; `aspect` is the width / height of its pixels.
 
-    Of an interlaced frame, which shows two moments, the upper field is taken and its height doubled. HDR is brought to
-    SDR. What is transparent is laid over mid-grey. The width is scaled until the pixels are square. Then the picture is
-    mirrored and turned as its display matrix says. Without any of these it is PyAV's `to_ndarray(format="rgb24")`.
+    An interlaced frame shows two moments, so only its upper field is used, at double height. HDR becomes SDR.
+    Transparent pixels are blended with mid-grey. The width is scaled to square pixels. Finally the image is mirrored
+    and rotated by its display matrix. If none of these apply, the result is PyAV's `to_ndarray(format="rgb24")`.
     """
     field = upper_field(frame) if frame.interlaced_frame else frame
     image = to_sdr(field) if is_hdr(field) else field.to_ndarray(format="rgb24")
@@ -31,7 +31,7 @@ def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1)) -> np.ndarra
 
 
 def upper_field(frame: av.VideoFrame) -> av.VideoFrame:
-    """The even lines of a frame, brightness and colour each, as a frame of half the height."""
+    """Return the even lines of a frame (luma and chroma) as a frame of half the height."""
     graph = av.filter.Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
     graph.link_nodes(source, graph.add("field", "top"), graph.add("buffersink")).configure()
@@ -43,9 +43,9 @@ def upper_field(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def over_grey(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """H x W x 3 uint8 of an opacity of H x W uint8, laid over mid-grey; what is opaque stays as it is.
+    """Blend an H x W x 3 uint8 image with mid-grey by its H x W uint8 alpha channel.
 
-    So does a picture of which nothing would be seen: raw videos of 32 bits often leave the fourth byte at 0, unused.
+    A fully transparent image is returned unchanged, since raw 32-bit videos often leave the unused alpha byte at 0.
     """
     if not alpha.any():
         return image
@@ -58,7 +58,7 @@ def _can_be_transparent(format: av.VideoFormat) -> bool:
 
 
 def pixel_aspect(stream: av.VideoStream) -> Fraction:
-    """How many times as wide as high the pixels of a stream are; 1 where it is nearly so, or cannot be meant."""
+    """Return the width / height of a stream's pixels; 1 if it is nearly square or implausible."""
     aspect = stream.sample_aspect_ratio or Fraction(1)
     if abs(aspect - 1) < NEARLY_SQUARE or not 1 / MOST_STRETCHED <= aspect <= MOST_STRETCHED:
         return Fraction(1)
@@ -66,14 +66,14 @@ def pixel_aspect(stream: av.VideoStream) -> Fraction:
 
 
 def orientation(frame: av.VideoFrame) -> tuple[bool, int]:
-    """Whether a frame is to be mirrored left to right, and by how many quarters to be turned then, as np.rot90 turns.
+    """Return whether to mirror a frame left to right, and then by how many quarter turns to rotate it with np.rot90.
 
-    Of its display matrix (FFmpeg's libavutil/display.h), which moves the point x, y to a x + c y, b x + d y, the
-    nearest of these eight is taken.
+    The display matrix (FFmpeg's libavutil/display.h) maps the point x, y to a x + c y, b x + d y. The nearest of the
+    eight possible orientations is used.
     """
     try:
         data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV types it as a TypedDict
-    except ValueError:  # PyAV does not know the types of all side data, such as EXIF's
+    except ValueError:  # PyAV does not know all types of side data, e.g. EXIF
         return False, round(frame.rotation / 90) % 4
     if data is None:
         return False, 0

@@ -1,18 +1,21 @@
-"""Field-coded pictures of H.264 (PAFF): two packets that are one picture, told by their slices' headers."""
+"""Detect field-coded pictures of H.264 (PAFF), where two packets make one picture, from the slice headers."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import av
 
-SLICES, PARAMETERS = (1, 2, 5), 7  # types of units: of slices, and of a sequence's parameters
+SLICES, PARAMETERS = (1, 2, 5), 7  # NAL unit types: slices and sequence parameter set (SPS)
 PROFILES_WITH_CHROMA = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
-HEAD = 40  # bytes of a slice that hold the start of its header
-MOST = 1000  # bytes of a sequence's parameters
+HEAD = 40  # bytes of a slice that are enough for the start of its header
+MOST = 1000  # bytes of an SPS that are read
 
 
 def second_fields_of(context: av.VideoCodecContext) -> Callable[[av.Packet], bool] | None:
-    """What tells of each packet in turn whether it holds a second field only; None where no field has a packet."""
+    """Return a function that says of each packet in turn whether it only holds a second field.
+
+    Returns None if the stream has no field-coded pictures.
+    """
     if context.name != "h264":
         return None
     extradata, pairs = context.extradata or b"", FieldPairs()
@@ -23,14 +26,15 @@ def second_fields_of(context: av.VideoCodecContext) -> Callable[[av.Packet], boo
 
 
 def _first_unit(extradata: bytes) -> list[bytes]:
-    """The first sequence's parameters in mp4's extradata of H.264."""
+    """Return the first SPS in the extradata of H.264 in mp4."""
     return [extradata[8 : 8 + int.from_bytes(extradata[6:8])]] if len(extradata) > 8 else []
 
 
 def units_of(data: bytes, extradata: bytes, place: int) -> Iterator[bytes]:
-    """The units of a packet of H.264 or H.265, which are told apart by their lengths in mp4, elsewhere by a mark.
+    """Yield the NAL units of an H.264 or H.265 packet.
 
-    How many bytes a length has, the extradata tells at a place.
+    In mp4 each unit has its length before it; the byte of the extradata at `place` gives the size of the length field.
+    Elsewhere units are separated by start codes.
     """
     if extradata[:1] != b"\1":
         yield from filter(None, data.split(b"\0\0\1")[1:])
@@ -44,7 +48,7 @@ def units_of(data: bytes, extradata: bytes, place: int) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class Sequence:
-    """What ITU-T H.264, 7.3.2.1, tells of all pictures, as far as a slice's header cannot be read without it."""
+    """The fields of an SPS (ITU-T H.264, 7.3.2.1) that are needed to read slice headers."""
 
     bits_of_number: int
     separate_planes: bool
@@ -53,7 +57,7 @@ class Sequence:
 
 @dataclass
 class FieldPairs:
-    """Tells which packets of an H.264 stream only complete the picture before them; packets come in their order."""
+    """Finds the packets of an H.264 stream that only complete the picture before them; feed packets in file order."""
 
     sequence: Sequence | None = None
     _last: tuple[int, int] | None = field(default=None, init=False)
@@ -72,7 +76,7 @@ class FieldPairs:
         return completes and not begins
 
     def _is_second(self, found: tuple[int, int] | None) -> bool | None:
-        """Whether a slice is of a second field; None of one that has been seen, False where a picture begins."""
+        """Whether a slice belongs to a second field; None if a slice of the same field came just before it."""
         if found and found == self._last:
             return None
         second = bool(found and self._open and found == (self._open[0], 1 - self._open[1]))
@@ -81,7 +85,7 @@ class FieldPairs:
 
 
 def read_sequence(unit: bytes) -> Sequence | None:
-    """What a unit of a sequence's parameters tells; None where it is damaged."""
+    """Parse an SPS unit; None if it is damaged."""
     bits = _Bits(unit[4:MOST])
     try:
         bits.number()
@@ -109,10 +113,7 @@ def read_sequence(unit: bytes) -> Sequence | None:
 
 
 def read_field(unit: bytes, sequence: Sequence) -> tuple[int, int] | None:
-    """The number of a slice's frame and which field of it this is, 0 the upper and 1 the lower; None of a whole frame.
-
-    A slice that is damaged counts as one of a whole frame.
-    """
+    """Return a slice's frame number and field (0 upper, 1 lower); None if it belongs to a whole frame or is damaged."""
     bits = _Bits(unit[1:HEAD])
     try:
         bits.numbers(3)
@@ -136,27 +137,27 @@ def _skip_scaling(bits: "_Bits", lists: int) -> None:
 
 
 class _Bits:
-    """The bits of a unit, without the bytes that only keep marks from appearing in it."""
+    """Bit reader of a NAL unit that drops emulation prevention bytes."""
 
     def __init__(self, data: bytes) -> None:
         plain = data.replace(b"\0\0\3", b"\0\0")
         self._bits: Iterator[str] = iter(f"{int.from_bytes(plain):0{8 * len(plain)}b}")
 
     def take(self, count: int) -> int:
-        """The next bits as a number without sign."""
+        """Read this many bits as an unsigned number."""
         taken = "".join(bit for _, bit in zip(range(count), self._bits, strict=False))
         if len(taken) < count:
             raise IndexError("ends in the middle of a number")
         return int(taken or "0", 2)
 
     def number(self) -> int:
-        """The next number of the code of Exp-Golomb."""
+        """Read the next Exp-Golomb number."""
         zeros = 0
         while not self.take(1):
             zeros += 1
         return (1 << zeros) - 1 + self.take(zeros)
 
     def numbers(self, count: int) -> None:
-        """Skip this many of them."""
+        """Skip this many Exp-Golomb numbers."""
         for _ in range(count):
             self.number()

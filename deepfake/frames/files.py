@@ -1,4 +1,4 @@
-"""Step 00: which frames of a video are taken, and their files."""
+"""Step 00: write the frames of each video, with frames.json beside them."""
 
 import os
 import re
@@ -20,12 +20,12 @@ from deepfake.frames.read import VideoFile, check_file, length_of, take_frames
 from deepfake.jobs.for_each import for_each_video, warn_of_full_disk
 from deepfake.jobs.work import Outcome, Run
 
-FRAME_BYTES = 300_000  # of a PNG of standard size, about 640 x 360 pixels
+FRAME_BYTES = 300_000  # of a PNG at standard size, about 640 x 360 pixels
 
 
 @dataclass(frozen=True)
 class FrameFile:
-    """A frame on disk: a PNG beside frames.json, its number in the video, time in seconds, and scale."""
+    """A frame on disk: the name of its PNG, its number in the video, its time in seconds, and its scale."""
 
     file: str
     index: int
@@ -35,9 +35,7 @@ class FrameFile:
 
 @dataclass(frozen=True)
 class Taken:
-    """A frames.json: the video, the path of the file that it is (None: not known), how many frames were wanted, and
-    the frames.
-    """
+    """The content of a frames.json: the video, its path (None if unknown), how many frames were wanted, the frames."""
 
     video: "VideoFile"
     path: Path | None
@@ -45,7 +43,7 @@ class Taken:
     frames: list[FrameFile]
 
     def is_there(self) -> bool:
-        """Whether the file is there, and is still the one that the frames are of."""
+        """Whether the video file exists and has not changed since the frames were taken."""
         if self.path is None or not self.path.is_file():
             return False
         stat = self.path.stat()
@@ -53,18 +51,18 @@ class Taken:
 
 
 def read_done(record: Path, video: Video, stat: os.stat_result) -> dict | None:
-    """The content of a frames.json or faces.json, if it was made of this very file."""
+    """Return the content of a frames.json or faces.json if it was made from this version of the video, else None."""
     content = read_whole(record)
     source = content and [content["video"].get(key) for key in ("file", "size", "modified")]
     return content if source == [video.file, stat.st_size, stat.st_mtime_ns] else None
 
 
 def read_whole(record: Path) -> dict | None:
-    """The content of a frames.json or faces.json, if all that it lists is there."""
+    """Return the content of a frames.json or faces.json if all files that it lists exist, else None."""
     folder = record.with_name("faces") if record.name == "faces.json" else record.parent
     try:
         content = read_json(record, remedy="")
-        # a power cut can leave files without content
+        # a power cut can leave empty files
         there = all((folder / item["file"]).stat().st_size for item in content[record.stem])
         recorded_rule(content)
         return content if there and isinstance(content["video"], dict) else None
@@ -73,10 +71,10 @@ def read_whole(record: Path) -> dict | None:
 
 
 def folder_of(id: str, work_dir: Path) -> Path:
-    """Where a video's frames and crops go.
+    """Return the folder for a video's frames and crops.
 
     Raises:
-        VideoError: the video itself is there.
+        VideoError: the path is taken by the video itself, or the name by a list of failures.
     """
     folder = work_dir / id
     if re.fullmatch(r"failures(-\w+-\d+-of-\d+)?\.csv", id):
@@ -87,19 +85,18 @@ def folder_of(id: str, work_dir: Path) -> Path:
 
 
 def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwrite: bool = False) -> Outcome:
-    """Write k frames of a video and its frames.json into `work_dir/<id>/`, unless they are there.
+    """Write k frames of a video and its frames.json into `work_dir/<id>/`, unless they exist already.
 
-    Other frames there are removed, and the crops, unless they are of the same frames. Nothing is removed where the
-    video is only out of reach.
+    Old frames are removed first, and crops that were made of other frames. Nothing is removed if the video is missing.
 
     Raises:
-        VideoError, av.FFmpegError, OSError: nothing could be read.
+        VideoError, av.FFmpegError, OSError: no frame could be read.
     """
     folder = folder_of(video.id, work_dir)
     stat = check_file(videos_dir / video.file)
     done = None if overwrite else read_done(folder / "frames.json", video, stat)
     if done and recorded_rule(done).frames == k:
-        if done.get("folder") != str(videos_dir):  # of an older version, or the dataset has moved
+        if done.get("folder") != str(videos_dir):  # written by an older version, or the dataset has moved
             write_json(folder / "frames.json", done | {"folder": str(videos_dir)})
         return Outcome(len(done["frames"]), done["video"].get("problem"), done_before=True)
     remove_frames(video.id, folder)
@@ -119,7 +116,7 @@ def convert_video(video: Video, videos_dir: Path, work_dir: Path, k: int, overwr
 
 
 def remove_frames(id: str, folder: Path) -> None:
-    """Remove a video's frames and frames.json; no file of another name."""
+    """Remove a video's frames and frames.json, and no other files."""
     (folder / "frames.json").unlink(missing_ok=True)
     for path in folder.glob("*.png"):
         if is_frame(path.name, id):
@@ -127,7 +124,7 @@ def remove_frames(id: str, folder: Path) -> None:
 
 
 def remove_crops(id: str, folder: Path) -> None:
-    """Remove a video's crops and faces.json; no file of another name."""
+    """Remove a video's crops and faces.json, and no other files."""
     (folder / "faces.json").unlink(missing_ok=True)
     for path in (*folder.glob("faces/*.png"), *folder.glob("marked_faces/*.png")):
         if is_crop(path.name, id):
@@ -135,10 +132,10 @@ def remove_crops(id: str, folder: Path) -> None:
 
 
 def read_frames_json(folder: Path) -> Taken:
-    """Read what `convert_video` wrote about the frames in a folder.
+    """Read the frames.json of a video's folder.
 
     Raises:
-        VideoError: frames.json is missing or not what step 00 writes.
+        VideoError: frames.json is missing or was not written by step 00.
     """
     try:
         content = read_json(folder / "frames.json", remedy="step 00 writes it")
@@ -150,29 +147,29 @@ def read_frames_json(folder: Path) -> Taken:
 
 
 def read_frame(folder: Path, index: int, turned: int = 0) -> np.ndarray:
-    """The frame of that number in the video, as step 00 has written it, H x W x 3 uint8 RGB.
+    """Read a frame that step 00 wrote, by its number in the video, as H x W x 3 uint8 RGB.
 
-    It is turned clockwise by `turned` degrees.
+    It is rotated clockwise by `turned` degrees.
 
     Raises:
-        VideoError: step 00 has not taken it, or it is missing or damaged.
+        VideoError: step 00 did not take this frame, or its file is missing or damaged.
     """
     files = read_frames_json(folder).frames
     name = next((file.file for file in files if file.index == index), None)
     if name is None:
-        raise VideoError(f"frame {index} is not among those that step 00 has written")
+        raise VideoError(f"frame {index} was not written by step 00")
     return turn(read_png(folder / name), -turned // 90)
 
 
 def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False, dataset: str = "auto") -> int:
-    """Step 00: k frames of each video of a dataset; returns the exit code.
+    """Run step 00: write k frames of each video of a dataset; returns the exit code.
 
     Raises:
-        UserError: the dataset cannot be used, or no video of it can be read.
+        UserError: the dataset cannot be used, or none of its videos can be read.
     """
     videos = read_videos(videos_dir, dataset, run.step)
     warn_of_full_disk(run, videos, "frames.json", k * FRAME_BYTES, overwrite)
-    # absolute, for other machines of a cluster
+    # absolute, since other machines of a cluster use them
     videos_dir, work_dir = videos_dir.absolute(), run.work_dir.absolute()
     work = partial(convert_video, videos_dir=videos_dir, work_dir=work_dir, k=k, overwrite=overwrite)
     return for_each_video(replace(run, length=partial(length_of, videos_dir=videos_dir)), videos, work)

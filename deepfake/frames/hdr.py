@@ -1,7 +1,7 @@
-"""HDR videos, of phones above all, as SDR: faces keep their colours, and only what is brighter is compressed.
+"""Convert HDR frames (mostly from phones) to SDR; faces keep their colours, only brighter parts are compressed.
 
-Signals are those of ITU-R BT.2100. A white page has 203 cd/m2 in HDR (BT.2408), and is what SDR can show at most;
-what is brighter, up to 1000 cd/m2, is brought below it by the curve of BT.2390. Gamma is that of BT.1886.
+HDR signals are those of ITU-R BT.2100. Reference white has 203 cd/m2 in HDR (BT.2408) and is the maximum of SDR.
+Brighter light, up to 1000 cd/m2, is compressed below it by the tone curve of BT.2390. Gamma is that of BT.1886.
 """
 
 from functools import cache
@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
-WHITE, PEAK, MOST = 203.0, 1000.0, 10_000.0  # cd/m2: of a page, of what is kept apart, and of PQ
+WHITE, PEAK, MOST = 203.0, 1000.0, 10_000.0  # cd/m2: reference white, where light is clipped, maximum of PQ
 HLG, PQ = ColorTrc.ARIB_STD_B67, ColorTrc.SMPTE2084
-BT2020_MATRIX = 9  # of FFmpeg's colour spaces
+BT2020_MATRIX = 9  # number in FFmpeg's colour spaces
 LUMINANCE = np.array([[0.2627, 0.6780, 0.0593]], np.float32)
-ROWS = 128  # that are converted together, for the sake of memory
+ROWS = 128  # converted at once, to save memory
 
-# linear light to BT.709: of BT.2020 (BT.2087) and of Display P3; with others, BT.2020 is meant
+# matrices from linear light to BT.709: BT.2020 (BT.2087) and Display P3; other primaries count as BT.2020
 WIDE = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
 DISPLAY_P3 = np.array([[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]], np.float32)
 TO_BT709: dict[int, np.ndarray] = {
@@ -27,13 +27,13 @@ TO_BT709: dict[int, np.ndarray] = {
 
 
 def is_hdr(frame: av.VideoFrame) -> bool:
-    """Whether a decoded frame says that its transfer is HLG or PQ."""
+    """Whether a decoded frame is marked as HLG or PQ."""
     return frame.color_trc in (HLG, PQ)
 
 
 def to_sdr(frame: av.VideoFrame) -> np.ndarray:
-    """H x W x 3 uint8 RGB, of BT.709, of a decoded HDR frame."""
-    if frame.colorspace not in (BT2020_MATRIX, 0, 1):  # not told, where the transfer is: 0 is RGB, 1 BT.709
+    """Convert a decoded HDR frame to SDR (BT.709), H x W x 3 uint8 RGB."""
+    if frame.colorspace not in (BT2020_MATRIX, 0, 1):  # unmarked; 0 is RGB, 1 is BT.709
         frame.colorspace = BT2020_MATRIX
     signal, matrix = frame.to_ndarray(format="rgb48le"), TO_BT709.get(frame.color_primaries, WIDE)
     hlg = frame.color_trc == HLG
@@ -45,10 +45,10 @@ def to_sdr(frame: av.VideoFrame) -> np.ndarray:
 
 def _rows_to_sdr(signal: np.ndarray, matrix: np.ndarray, hlg: bool) -> np.ndarray:
     light = _light_table(hlg)[signal]
-    if hlg:  # the light of the scene, of which a screen makes its own
+    if hlg:  # from scene light to display light
         light *= PEAK / WHITE * cv2.transform(light, LUMINANCE)[..., None] ** np.float32(0.2)
     light = np.clip(cv2.transform(light, matrix), 0, None)
-    # all three channels by the same factor, so that colours stay
+    # the same factor for all channels keeps the colours
     brightest = np.maximum(np.maximum(light[..., 0], light[..., 1]), light[..., 2])
     curve = _curve()
     bright = brightest > curve[0][0]
@@ -58,7 +58,7 @@ def _rows_to_sdr(signal: np.ndarray, matrix: np.ndarray, hlg: bool) -> np.ndarra
 
 @cache
 def _light_table(hlg: bool) -> np.ndarray:
-    """For each signal of 16 bits: of HLG the scene's light, from 0 to 1; of PQ the screen's, as a multiple of WHITE."""
+    """Light of each 16-bit signal: for HLG scene light from 0 to 1; for PQ display light as a multiple of WHITE."""
     signal = np.arange(65536) / 65535
     if not hlg:
         return (pq_light(signal) / WHITE).astype(np.float32)
@@ -68,15 +68,15 @@ def _light_table(hlg: bool) -> np.ndarray:
 
 @cache
 def _sdr_table() -> np.ndarray:
-    """For each square root of light, of 16 bits, the uint8 of SDR: BT.1886."""
+    """SDR value (uint8, BT.1886) of each 16-bit square root of light."""
     return np.round(255 * (np.arange(65536) / 65535) ** (2 / 2.4)).astype(np.uint8)
 
 
 @cache
 def _curve() -> tuple[np.ndarray, np.ndarray]:
-    """Light from where the curve of BT.2390 bends, and what becomes of it; both as multiples of WHITE.
+    """The tone curve of BT.2390 above its knee: input and output light, both as multiples of WHITE.
 
-    In PQ's signal it is a line up to the knee, and from there a Hermite spline.
+    In the PQ signal the curve is a line up to the knee, then a Hermite spline.
     """
     peak = pq_signal(PEAK)
     most = pq_signal(WHITE) / peak
@@ -91,12 +91,12 @@ M1, M2, C1, C2, C3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 12
 
 
 def pq_light(signal: np.ndarray) -> np.ndarray:
-    """The light, in cd/m2, of a signal of PQ from 0 to 1."""
+    """Convert a PQ signal from 0 to 1 to light in cd/m2."""
     power = signal ** (1 / M2)
     return MOST * (np.maximum(power - C1, 0) / (C2 - C3 * power)) ** (1 / M1)
 
 
 def pq_signal(light: float) -> float:
-    """PQ's signal, from 0 to 1, of light in cd/m2."""
+    """Convert light in cd/m2 to a PQ signal from 0 to 1."""
     power = (light / MOST) ** M1
     return ((C1 + C2 * power) / (1 + C3 * power)) ** M2

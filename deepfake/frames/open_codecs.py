@@ -1,25 +1,25 @@
-"""VP8, VP9 and AV1: which packets hold a keyframe that needs nothing before it, and how many frames each one shows.
+"""Parse packets of VP8, VP9 and AV1: can decoding begin here, and how many frames does the packet show?
 
-Containers call more than those a keyframe, and some packets hold frames that are never shown. Formats: RFC 6386 (VP8),
-VP9 Bitstream & Decoding Process Specification 0.6, AV1 Bitstream & Decoding Process Specification 1.0.
+Containers mark too many packets as keyframes, and some packets hold frames that are never shown. Formats: RFC 6386
+(VP8), VP9 Bitstream & Decoding Process Specification 0.6, AV1 Bitstream & Decoding Process Specification 1.0.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SEQUENCE_HEADER, FRAME_HEADER, FRAME = 1, 3, 6  # kinds of AV1's units
+SEQUENCE_HEADER, FRAME_HEADER, FRAME = 1, 3, 6  # OBU types of AV1
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a packet holds: whether decoding can begin with it, and how many frames it shows."""
+    """Whether decoding can begin at a packet, and how many frames it shows."""
 
     begins: bool
     shows: int
 
 
 def contents_of(codec: str, data: bytes) -> Contents | None:
-    """What a packet of a decoder of that name holds, as far as can be told; None for other codecs."""
+    """Parse a packet of VP8, VP9 or AV1; None for other codecs."""
     return READERS[codec](data) if codec in READERS else None
 
 
@@ -34,7 +34,7 @@ def _vp9(data: bytes) -> Contents:
 
 
 def _vp9_frames(data: bytes) -> list[bytes]:
-    """The frames of a packet: one, or where an index is at its end several (a superframe)."""
+    """Return the frames of a packet: one, or several if it ends with a superframe index."""
     mark = data[-1]
     count, width = (mark & 7) + 1, (mark >> 3 & 3) + 1
     index = data[-2 - count * width :]
@@ -51,7 +51,7 @@ def _vp9_frames(data: bytes) -> list[bytes]:
 def _vp9_frame(frame: bytes) -> tuple[bool, bool]:
     """Whether a frame is a keyframe, and whether it is shown."""
     bits = int.from_bytes(frame[:2].ljust(2, b"\0"))
-    place = 11 if bits >> 12 & 3 == 3 else 12  # of the next bit; profile 3 has a reserved one
+    place = 11 if bits >> 12 & 3 == 3 else 12  # position of the next bit; profile 3 has a reserved bit
     existing, inter, shown = (bits >> place - 1 - number & 1 for number in range(3))
     return not existing and not inter, bool(existing or shown)
 
@@ -61,17 +61,17 @@ def _av1(data: bytes) -> Contents:
     if any(kind == SEQUENCE_HEADER and content[0] >> 3 & 1 for kind, content in units):  # a still picture
         return Contents(begins=True, shows=1)
     frames = [content[0] for kind, content in units if kind in (FRAME_HEADER, FRAME)]
-    key = bool(frames) and frames[0] >> 4 == 0b0001  # not one again, of the kind KEY_FRAME, and shown
+    key = bool(frames) and frames[0] >> 4 == 0b0001  # show_existing_frame 0, frame_type KEY_FRAME, show_frame 1
     begins = key and any(kind == SEQUENCE_HEADER for kind, _ in units)
     return Contents(begins, shows=sum(bool(first & 0b10010000) for first in frames))
 
 
 def _av1_units(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The kind and the content of each unit of a packet."""
+    """Yield the type and content of each OBU of a packet."""
     place = 0
     while place < len(data):
         header, place = data[place], place + 1
-        place += header >> 2 & 1  # the byte of layers
+        place += header >> 2 & 1  # the extension header
         size = len(data) - place
         if header >> 1 & 1:
             size, place = _leb128(data, place)
@@ -80,7 +80,7 @@ def _av1_units(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _leb128(data: bytes, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the lowest first, and the place after it."""
+    """Read a leb128 number (7 bits a byte, lowest first); returns it and the position after it."""
     value = 0
     for number, byte in enumerate(data[place : place + 8]):
         value |= (byte & 127) << 7 * number

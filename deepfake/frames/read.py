@@ -1,4 +1,4 @@
-"""The chosen frames of a video's file."""
+"""Choose and read frames of a video file."""
 
 import os
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ INTERLACED = "interlaced: one field of each frame is taken"
 
 @dataclass(frozen=True)
 class VideoFile:
-    """What is recorded of a video's file: name below the dataset, bytes, modification time (ns), frames, damage."""
+    """Record of a video file: path below the dataset, bytes, modification time (ns), number of frames, damage."""
 
     file: str
     size: int
@@ -25,10 +25,10 @@ class VideoFile:
 
 
 def check_file(path: Path) -> os.stat_result:
-    """The size and modification time of a video's file.
+    """Return the `stat` of a video file.
 
     Raises:
-        VideoError, OSError: it is not there, or is not a file.
+        VideoError, OSError: it is missing or not a regular file.
     """
     if not path.is_file():
         what = "a folder" if path.is_dir() else "a pipe or device"
@@ -39,7 +39,7 @@ def check_file(path: Path) -> os.stat_result:
 def take_frames(
     video: Video, videos_dir: Path, k: int, keep_bytes: float = KEPT_BYTES
 ) -> tuple[VideoFile, list[Frame]]:
-    """k frames of a video of a dataset, and what is recorded of its file; else as `read_video`."""
+    """Read k frames of a video of a dataset, and return the record of its file too; otherwise as `read_video`."""
     path = videos_dir / video.file
     stat = check_file(path)
     frames, total, problem = read_video(path, k, keep_bytes)
@@ -47,13 +47,13 @@ def take_frames(
 
 
 def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list[Frame], int, str | None]:
-    """k frames of a video, at standard size, how many it has, and what is wrong with it, if anything.
+    """Read k frames of a video at standard size; returns them, the video's number of frames, and its damage or None.
 
-    They are chosen by number, or by time where the timestamps are sure and say that the frame rate varies.
-    Full frames are kept in memory up to `keep_bytes`.
+    Frames are chosen by number, or by time if reliable timestamps show that the frame rate varies. Full-size frames
+    are kept in memory up to `keep_bytes`.
 
     Raises:
-        VideoError, av.FFmpegError, OSError: nothing could be read.
+        VideoError, av.FFmpegError, OSError: no frame could be read.
     """
     if not check_file(path).st_size:
         raise VideoError("is empty: 0 bytes")
@@ -74,5 +74,5 @@ def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list
 
 
 def length_of(video: Video, videos_dir: Path) -> float:
-    """The seconds that a video of a dataset lasts by its header: longer ones may take longer."""
+    """Return the length of a video in seconds by its header; it determines the time limit."""
     return length_by_header(videos_dir / video.file)

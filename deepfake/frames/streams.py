@@ -1,4 +1,4 @@
-"""Which files are opened as videos, and which of a file's streams is the video."""
+"""Open video files safely, and find the video stream in them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,8 +10,8 @@ import av
 from deepfake.core.errors import VideoError
 from deepfake.frames.display import pixel_aspect
 
-# What is read: containers and bare streams of video, and pictures. Not the many formats that name other files to be
-# opened in their stead (playlists, concat lists, SDP, numbered pictures, ...): a stranger's video opens nothing else.
+# Containers, raw video streams and images. Formats that refer to other files (playlists, concat lists, SDP, numbered
+# images, ...) are excluded, so that an untrusted video cannot open anything else.
 FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "rm", "mxf", "wtv", "dv", "nut", "gif", "apng"),
     *("h264", "hevc", "m4v", "mpegvideo", "h263", "vc1", "obu", "ivf", "mjpeg", "yuv4mpegpipe"),
@@ -19,53 +19,53 @@ FORMATS = (
 )
 LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
 
-# of a frame, four times those of 8K: headers of a few bytes can ask for all of the memory
+# per frame, 4 x 8K; a broken header could otherwise demand all memory
 MOST_PIXELS = 1 << 27
 
-# formats whose header says at what time a video ends, not how long it lasts
+# formats whose header gives the end time of a video, not its duration
 CLOCKED = ("matroska", "nut", "asf")
 
-# cover pictures and the like
+# cover images and thumbnails
 NO_VIDEO = (
     av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails | av.stream.Disposition.still_image
 )
-# of a video in a second: even a still picture takes more
+# minimum of a video per second: even a still image takes more
 LEAST_BYTES = 500
-FEW = 0.1  # a stream with so small a share of another's frames is a thumbnail
+FEW = 0.1  # a stream with less than this share of the longest stream's frames is a thumbnail
 
 
 def open_video(path: Path) -> av.container.InputContainer:
-    """Open a file, and nothing but it: its name is never taken for an address, nor is any text in it.
+    """Open a video file and nothing else: neither its name nor its content is treated as a URL.
 
-    Texts in it can be of any encoding.
+    Metadata may be in any encoding.
 
     Raises:
-        VideoError: it is of a format that is not among `FORMATS`.
-        av.FFmpegError, OSError: it is of no known format, or cannot be read.
+        VideoError: the format is not in `FORMATS`.
+        av.FFmpegError, OSError: the format is unknown, or the file cannot be read.
     """
     try:
         return av.open(f"file:{path}", metadata_errors="replace", container_options=LIMITS)
-    except av.ArgumentError:  # FFmpeg's word for a format that is not on the list
-        raise VideoError("is no video, but subtitles, a playlist, audio or the like") from None
+    except av.ArgumentError:  # raised by FFmpeg for a format that is not on the list
+        raise VideoError("has an unsupported format (subtitles, playlist, audio, ...)") from None
 
 
 def is_clocked(container: av.container.InputContainer) -> bool:
-    """Whether the header of a format like this says at what time a video ends, and not how long it lasts."""
+    """Whether the header of this format gives the end time of a video rather than its duration."""
     return any(name in container.format.name for name in CLOCKED)
 
 
 def video_stream(container: av.container.InputContainer, number: int | None = None) -> av.VideoStream:
-    """The stream of that number, made ready to be decoded; without one, that which is meant to be seen.
+    """Return the stream of this number, ready to be decoded; without a number, the main video stream.
 
     Raises:
-        VideoError: there is none, or one of an unknown codec or of more than MOST_PIXELS.
+        VideoError: there is no video stream, its codec is unknown, or its frames have more than MOST_PIXELS.
     """
     stream = _main_stream(container) if number is None else _stream_of(container, number)
     context = stream.codec_context
     most = int(MOST_PIXELS / max(Fraction(1), pixel_aspect(stream)))
     if context.width * context.height > most:
         raise VideoError(f"is too large: {context.width} x {context.height} pixels")
-    context.options = {"max_pixels": str(most)}  # for frames that are larger than the header says
+    context.options = {"max_pixels": str(most)}  # frames may be larger than the header says
     return stream
 
 
@@ -79,8 +79,7 @@ def _stream_of(container: av.container.InputContainer, number: int) -> av.VideoS
 
 
 def _main_stream(container: av.container.InputContainer) -> av.VideoStream:
-    """The video stream that is marked as default, else that of the most pixels times frames; no cover, no thumbnail."""
-    # the cover picture of a music file counts as a video stream
+    """Return the default video stream, else the one with most pixels x frames, ignoring cover images and thumbnails."""
     streams = [stream for stream in container.streams.video if not stream.disposition & NO_VIDEO]
     known = [stream for stream in streams if stream.codec_context]
     if not known:
@@ -94,7 +93,7 @@ def _main_stream(container: av.container.InputContainer) -> av.VideoStream:
 
 
 def _count_packets(container: av.container.InputContainer, streams: Sequence[av.VideoStream]) -> dict[int, int]:
-    """How many frames each stream has by its header; where one does not say, how many packets are in the file."""
+    """Count the frames of each stream by its header, or all packets in the file if a header gives no number."""
     counts = {stream.index: stream.frames for stream in streams}
     if all(counts.values()):
         return counts
@@ -110,13 +109,13 @@ def _claimed_seconds(path: Path) -> float:
         seconds = max(0, container.duration or 0) / av.time_base
         first = next(container.demux(), None) if is_clocked(container) else None
         before = float(first.pts * first.time_base) if first and first.pts is not None else 0.0
-        return seconds - before if before < seconds else seconds  # some writers have taken it off already
+        return seconds - before if before < seconds else seconds  # some writers have subtracted it already
 
 
 def length_by_header(path: Path) -> float:
-    """How many seconds a file lasts by its header, but no more than its bytes can be of; 0 of what cannot be read."""
-    with suppress(VideoError, av.FFmpegError, OSError):  # which whatever decodes it will say
-        if not path.is_file():  # a pipe would keep one waiting
+    """Return the length in seconds by the header, limited by the size of the file; 0 if it cannot be read."""
+    with suppress(VideoError, av.FFmpegError, OSError):  # the decoder will report these
+        if not path.is_file():  # opening a pipe would block
             return 0.0
         return min(_claimed_seconds(path), path.stat().st_size / LEAST_BYTES)
     return 0.0

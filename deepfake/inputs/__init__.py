@@ -1,1 +1,1 @@
-"""From the crops of a set to batches for a model."""
+"""Make batches for a model from the crops of a set."""

@@ -1,7 +1,7 @@
-"""Crops changed at random while training, so that the model learns faces and not what is easier.
+"""Augment crops at random during training, so that the model learns faces rather than simpler cues.
 
-All of it works on whole batches and is the same for a same seed. Images are B x S x S x 3, of 0 to 255; `draws` are
-random numbers of -1 to 1, a row of B for each choice.
+Everything works on batches and is deterministic given the seed. Images are B x S x S x 3 with pixels of 0 to 255;
+`draws` are random numbers of -1 to 1, one row of B for each choice.
 """
 
 import math
@@ -22,10 +22,10 @@ BLUR_RADIUS = 4  # pixels
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The widest changes, each drawn evenly up to its end, and how many of the images have those that not all have."""
+    """Strengths of the augmentations (uniform up to this maximum), and the shares of the images that get them."""
 
     rotation: float = math.radians(10)
-    shift: float = 0.08  # of the image's side
+    shift: float = 0.08  # share of the image's side
     shear: float = 0.1
     zoom: float = 0.1
     coloured: float = 0.0  # share of images
@@ -40,15 +40,15 @@ class Augmentation:
     shrink: float = 2.5  # times smaller, and back
     noisy: float = 0.0  # share of images
     noise: float = 12.0  # standard deviation, of 255
-    cut: float = 0.0  # share of images that lose a part of the face
+    cut: float = 0.0  # share of images in which a part of the face is blacked out
     compressed: float = 0.0  # share of images
-    quality: int = 40  # the lowest of JPEG
+    quality: int = 40  # lowest JPEG quality
 
 
 LEVELS: dict[str, Augmentation | None] = {
     "none": None,
     "standard": Augmentation(),
-    # of the kinds that the winner of the DFDC trained with (Seferbekov 2020)
+    # the kinds of augmentation that the DFDC's winner used (Seferbekov 2020)
     "strong": Augmentation(coloured=0.5, grey=0.1, blurred=0.2, shrunk=0.3, noisy=0.2, cut=0.2, compressed=0.5),
 }
 
@@ -56,10 +56,10 @@ LEVELS: dict[str, Augmentation | None] = {
 def distort(
     images: np.ndarray, landmarks: np.ndarray, seed: tuple[int, ...], level: Augmentation, alike: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Warp, shrink and compress uint8 images at random, in OpenCV: no accelerator is as fast as it is there.
+    """Warp, downscale and compress uint8 images at random with OpenCV (on the CPU, where this is fastest).
 
-    `landmarks` are B x 5 x 2 float32, in shares of the crop's sides; they move along. So many images in a row are
-    changed `alike`: the frames of a sequence.
+    `landmarks` are B x 5 x 2 float32 in shares of the crop's sides and are warped too. Each run of `alike` images (the
+    frames of a sequence) gets the same change.
     """
     rng = np.random.default_rng(seed)
     size, count = images.shape[1], len(images) // alike
@@ -80,20 +80,20 @@ def distort(
 
 
 def shrink(image: np.ndarray, factor: float) -> np.ndarray:
-    """An image (S x S x 3 uint8), shrunk by a factor and enlarged to its old size."""
+    """Downscale an image (S x S x 3 uint8) by a factor and upscale it back."""
     size = len(image)
     small = cv2.resize(image, (max(1, round(size / factor)),) * 2, interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def compress(image: np.ndarray, quality: int) -> np.ndarray:
-    """An image (H x W x 3 uint8 RGB) as it is after JPEG of a quality, 1 to 100."""
+    """Compress an image (H x W x 3 uint8 RGB) as JPEG with a quality of 1 to 100, and decode it."""
     _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1]
 
 
 def random_warps(rng: np.random.Generator, count: int, size: int, level: Augmentation) -> np.ndarray:
-    """Matrices B x 2 x 3 that flip, rotate, shift, shear and zoom about the centre: from new to old pixels."""
+    """Draw affine matrices (B x 2 x 3, from new to old pixels) that flip, rotate, shift, shear and zoom."""
     draws = rng.uniform(-1, 1, (7, count))
     flip = np.sign(draws[0])
     angle, shear = draws[1] * level.rotation, draws[2] * level.shear
@@ -108,7 +108,7 @@ def random_warps(rng: np.random.Generator, count: int, size: int, level: Augment
 
 
 def warp_points(points: np.ndarray, matrices: np.ndarray, size: int) -> np.ndarray:
-    """Where points (B x N x 2, in shares of the sides) are after warps (B x 2 x 3, from new to old pixels)."""
+    """Warp points (B x N x 2, in shares of the sides) by matrices (B x 2 x 3, from new to old pixels)."""
     pixels = points * size - 0.5 - matrices[:, None, :, 2]
     moved = np.linalg.solve(matrices[:, None, :, :2], pixels[..., None])[..., 0]
     return ((moved + 0.5) / size).astype(np.float32)
@@ -117,7 +117,7 @@ def warp_points(points: np.ndarray, matrices: np.ndarray, size: int) -> np.ndarr
 def augment(images: tf.Tensor, landmarks: tf.Tensor, seed: tf.Tensor, level: Augmentation, alike: int = 1) -> tf.Tensor:
     """Change the pixels of a distorted batch at random: uint8 in, float32 out; `seed` is two integers.
 
-    Batched, so that it can run on the accelerator, where there is one. So many images in a row are changed `alike`.
+    Runs on the GPU if there is one. Each run of `alike` images gets the same change.
     """
     images = tf.cast(images, tf.float32)
     seeds = tf.random.split(seed, 4)
@@ -133,13 +133,13 @@ def augment(images: tf.Tensor, landmarks: tf.Tensor, seed: tf.Tensor, level: Aug
 
 
 def _draw(count: int, images: tf.Tensor, seed: tf.Tensor, alike: int) -> tf.Tensor:
-    """So many numbers of -1 to 1 for each of B images: count x B."""
+    """Draw `count` random numbers of -1 to 1 for each of B images: count x B."""
     draws = tf.random.stateless_uniform((count, tf.shape(images)[0] // alike), seed, -1.0, 1.0)
     return tf.repeat(draws, alike, axis=1)
 
 
 def recolour(images: tf.Tensor, draws: tf.Tensor, level: Augmentation) -> tf.Tensor:
-    """Change brightness, contrast, saturation and hue of some images, and take the colour from a few."""
+    """Change brightness, contrast, saturation and hue of some images, and turn a few grey."""
     count = tf.shape(images)[0]
     some = _chosen(draws[0], level.coloured)
     contrast = 1 + some * draws[1] * level.contrast
@@ -158,12 +158,12 @@ def recolour(images: tf.Tensor, draws: tf.Tensor, level: Augmentation) -> tf.Ten
 
 
 def blur(images: tf.Tensor, draws: tf.Tensor, level: Augmentation) -> tf.Tensor:
-    """Blur some images, each by its own Gaussian."""
+    """Blur some images with Gaussians of different widths."""
     deviation = tf.where(_chosen(draws[0], level.blurred) > 0, level.blur * (draws[1] + 1.2) / 2.2, 1e-3)
     places = tf.range(-BLUR_RADIUS, BLUR_RADIUS + 1, dtype=tf.float32)
     weights = tf.nn.softmax(-(places**2) / (2 * deviation[:, None] ** 2))
     shape = tf.shape(images)
-    # images become channels, since a depthwise convolution has one kernel for each of those
+    # turn images into channels, since a depthwise convolution has one kernel per channel
     stacked = tf.reshape(tf.transpose(images, (1, 2, 0, 3)), (1, shape[1], shape[2], -1))
     kernel = tf.repeat(tf.transpose(weights), 3, axis=1)[:, None, :, None]
     for each in (kernel, tf.transpose(kernel, (1, 0, 2, 3))):
@@ -180,7 +180,7 @@ def add_noise(images: tf.Tensor, draws: tf.Tensor, seed: tf.Tensor, level: Augme
 
 
 def cut_out(images: tf.Tensor, landmarks: tf.Tensor, draws: tf.Tensor, level: Augmentation) -> tf.Tensor:
-    """Black out the eyes, the nose or the mouth of some faces, so that no single part decides (Seferbekov 2020)."""
+    """Black out eyes, nose or mouth of some faces, so that the model uses the whole face (Seferbekov 2020)."""
     left_eye, right_eye, nose, left_mouth, right_mouth = tf.unstack(landmarks, axis=1)
     unit = tf.norm(right_eye - left_eye, axis=1, keepdims=True)
     centres = tf.stack([(left_eye + right_eye) / 2, left_eye, right_eye, nose, (left_mouth + right_mouth) / 2], axis=1)
@@ -195,12 +195,12 @@ def cut_out(images: tf.Tensor, landmarks: tf.Tensor, draws: tf.Tensor, level: Au
 
 
 def _chosen(draws: tf.Tensor, share: float) -> tf.Tensor:
-    """1 for a share of draws of -1 to 1, else 0."""
+    """Return 1 for this share of draws of -1 to 1, else 0."""
     return tf.cast((draws + 1) / 2 < share, tf.float32)
 
 
 class Augment(keras.layers.Layer):
-    """`augment` as a part of the training step, where the accelerator does it; changes nothing while evaluating."""
+    """`augment` as a layer, so that it runs on the GPU within the training step; no effect in evaluation."""
 
     def __init__(self, level: Augmentation, **options: Any) -> None:
         super().__init__(**options)
@@ -208,17 +208,17 @@ class Augment(keras.layers.Layer):
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
         images, landmarks, seeds = inputs
-        # each replica has a part of the batch, and so a seed of its own
+        # each replica has its part of the batch and of the seeds
         return augment(images, landmarks, seeds[0], self.level) if training else tf.cast(images, tf.float32)
 
 
 def augmenting(model: keras.Model, level: Augmentation) -> keras.Model:
-    """A model that augments what it is trained on, with the same weights: takes crops, landmarks and seeds (B x 2)."""
+    """Wrap a model so that it augments its training input; takes crops, landmarks and seeds (B x 2), shares weights."""
     inputs = [
         keras.Input(model.input_shape[1:], dtype="uint8", name="crop"),
         keras.Input((5, 2), name="landmarks"),
         keras.Input((2,), dtype="int64", name="seed"),
     ]
     result = keras.Model(inputs, model(Augment(level)(inputs)))
-    result.dtype_policy = model.dtype_policy  # by which Keras scales the loss
+    result.dtype_policy = model.dtype_policy  # Keras scales the loss by it
     return result

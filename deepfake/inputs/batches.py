@@ -1,6 +1,6 @@
-"""Crops as batches for Keras: in order, or shuffled anew in every epoch and augmented.
+"""Make batches of crops for Keras: in order, or reshuffled in every epoch and augmented.
 
-An item is what a model judges: a crop, or a sequence of them.
+An item is one input of a model: a crop, or a sequence of crops.
 """
 
 import functools
@@ -18,19 +18,22 @@ from deepfake.inputs.sequences import NO_CROP
 from deepfake.models.info import NO_FRAME
 from deepfake.models.runtime import keras, tf
 
-# go into the seeds of what is drawn beside augmentation, so that each draws numbers of its own
+# added to seeds, so that each of these draws its own random numbers
 BLENDING, CHOOSING, MIXING = 1, 2, 3
 
-ADDED_SHARE = 0.25  # of the fakes, with `add_blended`
+ADDED_SHARE = 0.25  # share of the fakes that `add_blended` replaces
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which items an epoch takes, and what is made of them.
+    """Which items an epoch takes, and which fakes it makes.
 
-    All, or at most `per_video` of each video; with `equal`, as many real as fake ones. With `self_blend` the real ones
-    only, each of them with a fake that is made from it; with `add_blended` such fakes, of real crops of the same batch,
-    stand for a share of the batch's own. `mixup` is the alpha of `mixed`; None: off.
+    Attributes:
+        crops_per_video: maximum number of crops of each video; None for all.
+        equal: whether to take as many real as fake items.
+        self_blend: whether to take only real items, each with a self-blended fake made from it.
+        add_blended: whether to replace a share of a batch's fakes by self-blended ones of its real crops.
+        mixup: alpha of `mixed`; None turns it off.
     """
 
     crops_per_video: int | None = None
@@ -41,17 +44,17 @@ class Sampling:
 
 
 def crop_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
-    """All items in their order: B x S x S x 3 (float32, 0 to 255) or B x T x S x S x 3, and labels, B x 1."""
+    """Return batches of all items in order: B x S x S x 3 or B x T x S x S x 3 (float32, 0 to 255), labels B x 1."""
     images = _crops_of(crops, tf.data.Dataset.range(len(crops)).batch(batch_size), batch_size)
     labels = tf.data.Dataset.from_tensor_slices(crops.labels).batch(batch_size)
     batches = tf.data.Dataset.zip((images, labels))
     batches = batches.map(lambda read, labels: (joined(crops, read[0], read[2]), labels)).prefetch(tf.data.AUTOTUNE)
-    # crops that are read one by one come in batches whose number tf.data does not see
+    # tf.data cannot infer the number of batches if crops are read one by one
     return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(len(crops) / batch_size)))
 
 
 def _crops_of(crops: CropSet, indices: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    """For each batch of items the pixels of its crops, their landmarks in shares, and which crops (NO_CROP: none)."""
+    """Return for each batch of items the crops' pixels, landmarks in shares, and indices (NO_CROP: missing)."""
     rows = indices
     if crops.places is not None:
         all_places = tf.constant(crops.places)
@@ -66,7 +69,7 @@ def _crops_of(crops: CropSet, indices: tf.data.Dataset, batch_size: int) -> tf.d
 
 
 def features_of(encoder: keras.Model, crops: CropSet) -> CropSet:
-    """The same items of what a model (B x S x S x 3 to B x F) makes of each of their crops, computed once."""
+    """Replace the crops of a set by their features from an encoder (B x S x S x 3 to B x F), computed once."""
     count = len(crops.entries)
     single = replace(crops, labels=np.zeros((count, 1), np.float32), places=None)
     features = encoder.predict(crop_batches(single, batch_size=64), verbose=0)
@@ -74,7 +77,7 @@ def features_of(encoder: keras.Model, crops: CropSet) -> CropSet:
 
 
 def joined(crops: CropSet, pixels: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """The crops of a batch as float32, those of a sequence together; a frame that is not there is NO_FRAME, or 0."""
+    """Convert a batch of crops to float32 and group sequences; missing frames become NO_FRAME, missing features 0."""
     pixels = tf.cast(pixels, tf.float32)
     if crops.places is None:
         return pixels
@@ -85,9 +88,9 @@ def joined(crops: CropSet, pixels: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 
 def epoch_order(crops: CropSet, sampling: Sampling, seed: int, epoch: int) -> np.ndarray:
-    """The indices of the items of an epoch (counted from 0), shuffled: the same for the same seed and epoch.
+    """Return the shuffled indices of the items of an epoch (from 0), deterministic given seed and epoch.
 
-    Every epoch has as many. With `crops_per_video` K, a video with more than K crops gives K of them at random; with
+    All epochs have the same length. With `crops_per_video` K, a video with more than K crops gives K random ones. With
     `equal`, the larger class gives as many as the smaller one has.
     """
     rng = np.random.default_rng((seed, epoch))
@@ -99,12 +102,12 @@ def epoch_order(crops: CropSet, sampling: Sampling, seed: int, epoch: int) -> np
     if sampling.equal:
         labels = crops.labels[order, 0]
         order = order[_rank(labels) < min((labels == label).sum() for label in (FAKE, REAL))]
-    # the first of each class or video lie before the rest of it, so that an epoch would end with one class alone
+    # shuffle again: taking the first of each class or video has changed the mix over the epoch
     return rng.permutation(order) if sampling.equal or sampling.crops_per_video else order
 
 
 def _rank(keys: np.ndarray) -> np.ndarray:
-    """For each item, how many of its key come before it."""
+    """Return for each item the number of earlier items with the same key."""
     _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
     by_key = np.argsort(inverse, kind="stable")
     ranks = np.empty(len(keys), int)
@@ -113,9 +116,9 @@ def _rank(keys: np.ndarray) -> np.ndarray:
 
 
 def steps_of(crops: CropSet, sampling: Sampling, batch_size: int, replicas: int = 1) -> tuple[int, int]:
-    """How many batches an epoch has, and of how many items: whole batches only, so what is left over waits.
+    """Return the number of batches of an epoch and the batch size; items beyond the last whole batch are skipped.
 
-    Each replica gets as many items of a batch; a fake that is made from a real crop counts as one.
+    All replicas get the same number of items of a batch. Self-blended fakes count as items.
     """
     count = len(epoch_order(crops, sampling, seed=0, epoch=0)) * (1 + sampling.self_blend)
     size = shared_evenly(min(batch_size, count), math.lcm(replicas, 1 + sampling.self_blend))
@@ -123,7 +126,7 @@ def steps_of(crops: CropSet, sampling: Sampling, batch_size: int, replicas: int 
 
 
 def shared_evenly(batch_size: int, replicas: int) -> int:
-    """The batch size, or the next smaller one that replicas can share; Keras fails where a first batch cannot be."""
+    """Round the batch size down to a multiple of the replicas, since Keras fails if the first batch is not one."""
     return max(1, batch_size // replicas) * replicas
 
 
@@ -136,11 +139,10 @@ def training_batches(
     first_batch: int = 0,
     on_accelerator: bool = False,
 ) -> tf.data.Dataset:
-    """Batches of augmented items without end: B x S x S x 3 or B x T x S x S x 3 (float32, 0 to 255), labels B x 1.
+    """Return endless batches of augmented items: B x S x S x 3 or B x T x S x S x 3 (float32, 0 to 255), labels B x 1.
 
-    A batch depends on the seed and its number alone, which goes on from epoch to epoch, so that what continues from
-    `first_batch` is what would have followed. With `on_accelerator` crops come with landmarks and seeds, for a model
-    made by `augmenting`.
+    A batch depends only on the seed and its number, which counts on over epochs, so a run resumed at `first_batch` sees
+    the same batches. With `on_accelerator`, crops come with landmarks and seeds, for a model made by `augmenting`.
     """
     steps, size = steps_of(crops, sampling, batch_size)
     taken = size // (1 + sampling.self_blend)
@@ -163,7 +165,7 @@ def training_batches(
         if level:
             pixels, points = _distorted(pixels, points, seed, level, alike)
         if level and on_accelerator:
-            # a seed for each image, so that each replica's part of a batch has one of its own; the first is the batch's
+            # a seed per image, so that each replica's part of a batch starts with its own; the first is the batch's
             images_before = tf.range(size, dtype=tf.int64) * 2**32
             seeds = tf.stack([seed[0] + images_before, tf.repeat(seed[1], size)], axis=1)
             return (pixels, points, seeds), labels
@@ -175,7 +177,7 @@ def training_batches(
 
 
 def _with_fakes(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple:
-    """Real crops, each followed by a fake that is made from it."""
+    """Return real crops, each followed by a self-blended fake made from it."""
 
     def blend(images: np.ndarray, landmarks: np.ndarray, seed: np.ndarray) -> np.ndarray:
         return self_blend(images, landmarks, (*seed.tolist(), BLENDING))
@@ -190,7 +192,7 @@ def _with_fakes(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, seed: t
 
 
 def _with_some_blended(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple:
-    """The batch with fakes that are made from its real crops in the place of ADDED_SHARE of its fakes."""
+    """Replace ADDED_SHARE of a batch's fakes by self-blended fakes made from its real crops."""
 
     def blend(images: np.ndarray, landmarks: np.ndarray, labels: np.ndarray, seed: np.ndarray) -> tuple:
         rng = np.random.default_rng((*seed.tolist(), CHOOSING))
@@ -207,10 +209,10 @@ def _with_some_blended(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, 
 
 
 def mixed(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """A batch with each item mixed with one of the same batch, and the labels alike; float32.
+    """Apply mixup: mix each item and its label with another one of the batch; float32.
 
-    Each is lambda times itself and 1 - lambda times the other, and lambda is drawn for the batch from a beta
-    distribution of alpha and alpha (Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization).
+    The weights are lambda and 1 - lambda, with one lambda per batch from a beta distribution of alpha and alpha (Zhang
+    et al. 2018, mixup: Beyond Empirical Risk Minimization).
     """
 
     def draw(seed: np.ndarray) -> tuple[np.float32, np.ndarray]:
@@ -223,7 +225,7 @@ def mixed(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -
 
 
 def _indices(order: Callable[[int], np.ndarray], number: tf.Tensor, steps: int, size: int) -> tf.Tensor:
-    """The crops of a batch of a number that goes on from epoch to epoch."""
+    """Return the items of a batch, given its number counted over all epochs."""
 
     def take(number: int) -> np.ndarray:
         epoch, step = divmod(int(number), steps)
@@ -261,9 +263,10 @@ def show_augmentation(
     versions: int = 7,
     self_blended: bool = False,
 ) -> tuple[list[np.ndarray], list[int]]:
-    """Some real and fake crops, each as it is and then augmented in several versions, and the label of each.
+    """Return some real and fake crops, each followed by several augmented versions, and their labels.
 
-    For each crop 1 + versions x S x S x 3 uint8. Fakes that are `self_blended` are made of real crops, each anew.
+    Each crop gives 1 + versions x S x S x 3 uint8. With `self_blended`, every version of a fake is made from a real
+    crop.
     """
     shown, labels = [], []
     for label in (REAL, FAKE):
@@ -284,7 +287,7 @@ def show_augmentation(
 
 
 def _some(crops: CropSet, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A few crops and their landmarks in shares, from the cache where there is one."""
+    """Yield a few crops and their landmarks in shares, from the cache if there is one."""
     if crops.pixels is not None:
         pixels, points = crops.cached()
         return zip(pixels[rows], points[rows], strict=True)
@@ -292,7 +295,7 @@ def _some(crops: CropSet, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.nda
 
 
 def without_augmentation(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Batches of `crop_batches` for a model made by `augmenting`, which leaves them as they are."""
+    """Convert batches of `crop_batches` to the input of a model made by `augmenting`, for evaluation."""
 
     def extended(images: tf.Tensor, labels: tf.Tensor) -> tuple:
         count = tf.shape(images)[0]

@@ -1,13 +1,13 @@
-"""Crops at the size of a model without TensorFlow, the very pixels that it gives in training."""
+"""Resize crops to a model's input without TensorFlow, with exactly the same pixels as in training."""
 
 import numpy as np
 
 
 def resize(crop: np.ndarray, image_size: int) -> np.ndarray:
-    """Bring a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8, bit for bit as `crop_set.resize_crop` does.
+    """Resize a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8, bit for bit as `crop_set.resize_crop`.
 
-    That is linear interpolation, over more pixels where it shrinks (Turkowski 1990, Filters for Common Resampling
-    Tasks), rows first, summed from left to right in float32 as TensorFlow's ScaleAndTranslate sums.
+    This is linear interpolation with antialiasing when shrinking (Turkowski 1990, Filters for Common Resampling Tasks),
+    rows first, summed from left to right in float32 like TensorFlow's ScaleAndTranslate.
     """
     rows = _along_rows(crop.astype(np.float32), image_size)
     both = _along_rows(rows.transpose(1, 0, 2), image_size).transpose(1, 0, 2)
@@ -15,7 +15,7 @@ def resize(crop: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def _along_rows(image: np.ndarray, count: int) -> np.ndarray:
-    """H x W x 3 float32 as count x W x 3."""
+    """Resize H x W x 3 float32 to count x W x 3."""
     sources, weights = _weights(len(image), count)
     result = np.zeros((count, *image.shape[1:]), np.float32)
     for source, weight in zip(sources.T, weights.T, strict=True):
@@ -24,8 +24,8 @@ def _along_rows(image: np.ndarray, count: int) -> np.ndarray:
 
 
 def _weights(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of which places each new one is made, and with what weights: after x taps, integers and float32."""
-    # each step in float32, as TensorFlow takes it
+    """Return the source positions (int) and weights (float32) of each new position, both after x taps."""
+    # every step in float32, as in TensorFlow
     step = np.float32(1) / (np.float32(after) / np.float32(before))
     radius = max(step, np.float32(1))
     centres = (np.arange(after, dtype=np.float32) + np.float32(0.5)) * step

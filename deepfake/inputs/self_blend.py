@@ -1,8 +1,8 @@
-"""Self-blended images: a real face blended with a slightly changed copy of itself stands in for a fake.
+"""Make self-blended images: fakes made by blending a real face with a slightly changed copy of itself.
 
-Shiohara and Yamasaki, Detecting Deepfakes with Self-Blended Images, CVPR 2022: what fakes of all kinds have in common
-is a seam and two sides of it that do not quite fit. A pseudo-fake has those and little else, so that a model learns
-them, and not one method's own marks. The paper's masks are hulls of 68 or 81 landmarks; here they come from five.
+Shiohara and Yamasaki, Detecting Deepfakes with Self-Blended Images, CVPR 2022: all kinds of fakes have a seam whose two
+sides do not quite match. Self-blended images have little else, so a model learns this and not the artifacts of one
+method. The paper's masks are hulls of 68 or 81 landmarks; here they are drawn from five.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike
 
 from deepfake.faces.crop import TYPICAL_LANDMARKS
 
-# half of a face's width in distances between the eyes, by height: 0 at the eyes, 1 at the mouth
+# half of a face's width (in eye distances) by height (0 at the eyes, 1 at the mouth)
 HEIGHTS = (-0.9, -0.65, -0.4, 0.0, 0.6, 1.0, 1.4, 1.6, 1.7)
 HALF_WIDTHS = (0.5, 0.85, 1.0, 1.05, 0.98, 0.85, 0.55, 0.35, 0.2)
 NOSE_LEAD = 0.8  # the outline shifts away from the nose by this many times the nose's offset
-# what a mask covers, from a height to a height; the brows are at -0.4 and the chin is at 1.7
+# range of heights that a mask covers; the brows are at -0.4, the chin is at 1.7
 PARTS = {
     "from the brows to the chin": (-0.4, 1.7),
     "with the forehead": (-0.9, 1.7),
@@ -27,23 +27,23 @@ PARTS = {
 }
 WHOLE = PARTS["from the brows to the chin"]
 
-# of the crop, what eyes and mouth span: with less there is no mask, and with more there is nothing around it
+# share of the crop spanned by eyes and mouth: with less the mask is empty, with more nothing is left around it
 LEAST_SPAN, LARGEST_SPAN = 0.003, 0.15
-LEAST_COVERED = 0.02  # of the crop
+LEAST_COVERED = 0.02  # minimum share of the crop in a mask
 
 
 @dataclass(frozen=True)
 class Blending:
-    """The widest changes, or from where to where they go, each drawn evenly; a *unit* is from the eyes to the mouth."""
+    """Maxima or ranges of the random changes (uniform); a *unit* is the distance from the eyes to the mouth."""
 
-    ratios: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # of the source, inside the mask; as in the paper
-    size: tuple[float, float] = (0.85, 1.1)  # of the mask, about the middle of the face
+    ratios: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # opacity of the source in the mask; as in the paper
+    size: tuple[float, float] = (0.85, 1.1)  # scale of the mask around the middle of the face
     elastic: float = 0.12  # standard deviation of the mask's deformation, in units
-    growth: float = 0.12  # by which the mask is dilated or eroded, in units
+    growth: float = 0.12  # dilation or erosion of the mask, in units
     softness: tuple[float, float] = (0.02, 0.16)  # standard deviation of the mask's Gaussian blur, in units
-    zoom: float = 0.05  # of the source, each side on its own; as in the paper
+    zoom: float = 0.05  # of the source, width and height separately; as in the paper
     shift: tuple[float, float] = (0.015, 0.03)  # of the source, in shares of width and height; as in the paper
-    channels: float = 10.0  # added to red, green and blue, each on its own; of 255
+    channels: float = 10.0  # added to red, green and blue separately; of 255
     hue: float = 5.0  # degrees
     saturation: float = 0.15
     value: float = 0.08
@@ -56,11 +56,10 @@ class Blending:
 def self_blend(
     images: np.ndarray, landmarks: np.ndarray, seed: tuple[int, ...], ranges: Blending = Blending()
 ) -> np.ndarray:
-    """Make a pseudo-fake of each real crop, the same ones for the same seed.
+    """Make a self-blended fake of each real crop, deterministic given the seed.
 
-    `images` are B x S x S x 3 uint8 RGB, as is what comes out. `landmarks` are B x 5 x 2 float32 in shares of the
-    crop's sides (left eye, right eye, nose, left and right corner of the mouth); those that cannot be a face's are
-    taken for typical ones.
+    `images` and the result are B x S x S x 3 uint8 RGB. `landmarks` are B x 5 x 2 float32 in shares of the crop's sides
+    (left eye, right eye, nose, left and right corner of the mouth); implausible ones are replaced by typical ones.
     """
     rng = np.random.default_rng(seed)
     fakes = np.empty_like(images)
@@ -74,7 +73,7 @@ def self_blend(
 
 
 def usable_landmarks(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks (B x 5 x 2, in shares of the sides) with typical ones for those that are not known or no face's."""
+    """Replace unknown or implausible landmarks (B x 5 x 2, in shares of the sides) by typical ones."""
     points = np.where(np.isfinite(landmarks), landmarks, 0)
     across, down = points[:, 1] - points[:, 0], points[:, 3:].mean(axis=1) - points[:, :2].mean(axis=1)
     spans = abs(across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0])
@@ -85,12 +84,12 @@ def usable_landmarks(landmarks: np.ndarray) -> np.ndarray:
 
 
 def make_mask(points: np.ndarray, size: int, rng: np.random.Generator, ranges: Blending) -> np.ndarray:
-    """Where the source is blended in: size x size float32 of 0 to 1, of a face with landmarks 5 x 2 in shares."""
+    """Draw a random blending mask (size x size float32, 0 to 1) for a face with landmarks `points` (5 x 2, shares)."""
     pixels = points * size - 0.5
     unit = float(np.linalg.norm(pixels[3:].mean(axis=0) - pixels[:2].mean(axis=0)))
     scale = rng.uniform(*ranges.size)
     mask = draw_part(pixels, size, list(PARTS.values())[rng.integers(len(PARTS))], scale)
-    if mask.mean() < LEAST_COVERED:  # that part is beyond the crop's edge, and the fake would be the real crop
+    if mask.mean() < LEAST_COVERED:  # the part is outside the crop, so the fake would equal the real crop
         mask = draw_part(pixels, size, WHOLE, scale)
     mask = deform(mask, ranges.elastic * unit, rng)
     mask = grow(mask, round(rng.uniform(-1, 1) * ranges.growth * unit))
@@ -98,17 +97,17 @@ def make_mask(points: np.ndarray, size: int, rng: np.random.Generator, ranges: B
 
 
 def draw_part(pixels: np.ndarray, size: int, part: tuple[float, float], scale: float = 1.0) -> np.ndarray:
-    """A part of a face, from a height to a height, as 1 in size x size float32; usable landmarks, 5 x 2 in pixels."""
+    """Draw a part of a face (a range of heights) as 1 in size x size float32; landmarks are 5 x 2 in pixels."""
     eyes, mouth = pixels[:2].mean(axis=0), pixels[3:].mean(axis=0)
     across, down = pixels[1] - pixels[0], mouth - eyes
-    # the eyes of a face that is turned away come together, and its outline does less so
+    # if a face is turned away, the distance of its eyes shrinks more than its outline
     across = across * max(1, 0.75 * np.linalg.norm(down) / np.linalg.norm(across))
     heights = np.linspace(*part, 16)
     widths = np.interp(heights, HEIGHTS, HALF_WIDTHS)
     outline = np.concatenate([np.stack([widths, heights], 1), np.stack([-widths, heights], 1)[::-1]])
     centre = np.array([0, np.mean(part)])
     outline = (outline - centre) * scale + centre
-    # and its middle stays behind, on the side away from the nose
+    # and the middle of the outline shifts away from the nose
     turn = np.linalg.solve(np.stack([across, down], axis=1), pixels[2] - eyes)[0]
     corners = eyes - NOSE_LEAD * np.clip(turn, -0.5, 0.5) * across + outline @ np.stack([across, down])
     mask = np.zeros((size, size), np.float32)
@@ -117,7 +116,7 @@ def draw_part(pixels: np.ndarray, size: int, part: tuple[float, float], scale: f
 
 
 def deform(mask: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
-    """Deform a mask (S x S float32) elastically: smooth random displacements with a standard deviation in pixels."""
+    """Deform a mask (S x S float32) by smooth random displacements with this standard deviation in pixels."""
     size = len(mask)
     coarse = rng.standard_normal((5, 5, 2), np.float32) * deviation
     places = np.arange(size, dtype=np.float32)
@@ -141,7 +140,7 @@ def recolour(image: np.ndarray, rng: np.random.Generator, ranges: Blending) -> n
     shifted = scale_and_shift(image / np.float32(255), (1, 1, 1), draws[:3] * ranges.channels / 255).clip(0, 1)
     hsv = cv2.cvtColor(shifted, cv2.COLOR_RGB2HSV)
     scales = 1, 1 + draws[4] * ranges.saturation, 1 + draws[5] * ranges.value
-    # OpenCV takes a hue of 360 degrees and more for what it is, though not one below 0
+    # OpenCV handles hues above 360 degrees, but not below 0
     hsv = scale_and_shift(hsv, scales, (draws[3] * ranges.hue % 360, 0, 0))
     np.minimum(hsv[..., 1:], 1, out=hsv[..., 1:])
     changed = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
@@ -151,12 +150,12 @@ def recolour(image: np.ndarray, rng: np.random.Generator, ranges: Blending) -> n
 
 
 def scale_and_shift(image: np.ndarray, scales: ArrayLike, shifts: ArrayLike) -> np.ndarray:
-    """Each of the three channels of an image (S x S x 3 float32) times a number, and plus another."""
+    """Multiply each channel of an image (S x S x 3 float32) by its scale and add its shift."""
     return cv2.transform(image, np.column_stack([np.diag(scales), shifts]))
 
 
 def change_frequencies(image: np.ndarray, rng: np.random.Generator, ranges: Blending) -> np.ndarray:
-    """Take the finest detail from an image (S x S x 3 float32), or emphasise it."""
+    """Remove the finest detail of an image (S x S x 3 float32), or sharpen it."""
     size = len(image)
     if rng.random() < 0.5:
         side = max(1, round(size / rng.uniform(*ranges.shrink)))
@@ -167,7 +166,7 @@ def change_frequencies(image: np.ndarray, rng: np.random.Generator, ranges: Blen
 
 
 def move(image: np.ndarray, rng: np.random.Generator, ranges: Blending) -> np.ndarray:
-    """Zoom an image (S x S x 3) about its centre, each side on its own, and shift it."""
+    """Zoom an image (S x S x 3) around its centre, width and height separately, and shift it."""
     size = len(image)
     zoom = 1 + rng.uniform(-1, 1, 2) * ranges.zoom
     shift = rng.uniform(-1, 1, 2) * ranges.shift * size
@@ -177,6 +176,6 @@ def move(image: np.ndarray, rng: np.random.Generator, ranges: Blending) -> np.nd
 
 
 def blend(source: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The source where the mask (S x S) is 1 and the target where it is 0 (S x S x 3, 0 to 255), as uint8."""
+    """Blend source and target (S x S x 3, 0 to 255) by a mask (S x S): 1 is the source; returns uint8."""
     blended = target + mask[..., None] * (source - target)
     return blended.round().clip(0, 255).astype(np.uint8)

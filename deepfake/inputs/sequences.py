@@ -1,4 +1,4 @@
-"""Sequences: the crops of one person of a video in the order of the frames, which a sequence model judges together."""
+"""Join crops to sequences: the crops of one person of a video in the order of the frames, for sequence models."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from deepfake.faces.people import least_frames
 from deepfake.frames.choose import choose_frames
 from deepfake.split.manifest import Entry
 
-NO_CROP = -1  # the place of a crop that a sequence does not have
+NO_CROP = -1  # index of a missing crop in a sequence
 
 
 def join_sequences(entries: Iterable[Entry], frames: int) -> list[list[Entry]]:
@@ -31,7 +31,7 @@ def sequences_of(crops: Iterable[Any], frames: int) -> list[list[Any]]:
     """
     people: dict[int, dict[int, Any]] = {}
     for crop in crops:
-        # of two faces of a frame that are taken for one person, the surer one counts
+        # if a person has two faces in a frame, keep the more confident one
         seen = people.setdefault(person_of(crop), {})
         if crop.frame not in seen or crop.face < seen[crop.frame].face:
             seen[crop.frame] = crop
@@ -42,12 +42,12 @@ def sequences_of(crops: Iterable[Any], frames: int) -> list[list[Any]]:
 
 
 def person_of(crop: Any) -> int:
-    """The number of a crop's person, or its rank among the faces of the frame where that is not known."""
+    """Return the number of a crop's person; if unknown, its rank among the faces of the frame."""
     return int(crop.person) if crop.person.isdecimal() else crop.face
 
 
 def row_of(sequence: Sequence[Entry]) -> Entry:
-    """The manifest row of a sequence: frame 0, and the number of the person as its face."""
+    """Return the manifest row of a sequence: frame 0, face = number of the person."""
     first = sequence[0]
     person = person_of(first)
     file = file_in_set(first.label, first.video, 0, person)
@@ -55,12 +55,12 @@ def row_of(sequence: Sequence[Entry]) -> Entry:
 
 
 def judged(entries: Sequence[Entry], frames: int | None) -> list[Entry]:
-    """The entries that a model predicts: each crop, or one row for each sequence of `frames` frames."""
+    """Return the entries that a model predicts: all crops, or a row per sequence of `frames` frames."""
     return [row_of(sequence) for sequence in join_sequences(entries, frames)] if frames else list(entries)
 
 
 def places(sequences: Sequence[Sequence[Entry]], frames: int) -> np.ndarray:
-    """Where the crops of M sequences are among all of them, one after the other: M x frames, NO_CROP for none."""
+    """Return the indices of the crops of M sequences in their concatenation: M x frames, NO_CROP if missing."""
     lengths = np.array([len(sequence) for sequence in sequences])
     starts = np.cumsum(lengths) - lengths
     steps = np.arange(frames)

@@ -1,1 +1,1 @@
-"""Models: built, loaded safely, described, exported."""
+"""Build, load, describe and export models."""

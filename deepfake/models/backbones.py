@@ -1,6 +1,6 @@
-"""The convolutional parts of the models, each a line of BACKBONES: crops go in, a vector of features comes out.
+"""The backbones of the models: crops in, a feature vector out.
 
-A new one takes a function that builds it and a line in the table.
+To add one, write a function that builds it and add a line to BACKBONES.
 """
 
 import os
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deepfake.models.runtime import keras  # isort: skip  (first, since it hushes what efficientnet imports)
+from deepfake.models.runtime import keras  # isort: skip  (first, since it silences the imports of efficientnet)
 import efficientnet.tfkeras as efficientnet  # also registers what its saved models need to load
 import numpy as np
 from efficientnet.weights import IMAGENET_WEIGHTS_PATH, NS_WEIGHTS_PATH
@@ -20,76 +20,78 @@ from deepfake.models.torch_weights import SUFFIXES, load_torchvision
 
 layers = keras.layers
 
-# the pixel statistics that EfficientNet's published weights were trained with
+# pixel statistics of EfficientNet's published weights
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_STD = np.array([0.229, 0.224, 0.225])
-# those of ResNet50's, which come from Caffe: blue first, and 0 to 255
+# pixel means of ResNet50's published weights, which come from Caffe: BGR, 0 to 255
 CAFFE_MEAN = np.array([103.939, 116.779, 123.68])
 
-# Keras' 0.99 needs thousands of steps before validation means anything; a small dataset has hundreds
+# Keras' default of 0.99 needs thousands of steps before validation is meaningful; a small dataset has hundreds
 FROM_SCRATCH_MOMENTUM = 0.9
 
-# nor is there time to learn while blocks of an EfficientNet are dropped at random (0.2 in the published training)
+# and too few steps for stochastic depth (a drop rate of 0.2 in the published training)
 FROM_SCRATCH_DROP = 0.0
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
 def scale_as_imagenet(crops: keras.KerasTensor) -> keras.KerasTensor:
-    """Pixels as EfficientNet knows them: each channel with a mean of 0 and a standard deviation of 1."""
+    """Scale pixels from 0..255 as EfficientNet expects: each channel with mean 0 and standard deviation 1."""
     scale, offset = 1 / (255 * IMAGENET_STD), -IMAGENET_MEAN / IMAGENET_STD
     return layers.Rescaling(scale.tolist(), offset.tolist(), name="scaling")(crops)
 
 
 def scale_around_zero(crops: keras.KerasTensor) -> keras.KerasTensor:
-    """Pixels of -1 to 1, as Xception and MobileNet know them."""
+    """Scale pixels from 0..255 to -1..1, as Xception and MobileNet expect."""
     return layers.Rescaling(1 / 127.5, -1.0, name="scaling")(crops)
 
 
 def scale_to_one(crops: keras.KerasTensor) -> keras.KerasTensor:
-    """Pixels of 0 to 1."""
+    """Scale pixels from 0..255 to 0..1."""
     return layers.Rescaling(1 / 255, name="scaling")(crops)
 
 
 @keras.saving.register_keras_serializable("deepfake")
 class BlueFirst(keras.layers.Layer):
-    """Turns the channels of RGB images round."""
+    """Converts RGB images to BGR."""
 
     def call(self, crops: keras.KerasTensor) -> keras.KerasTensor:
         return keras.ops.flip(crops, axis=-1)
 
 
 def scale_as_caffe(crops: keras.KerasTensor) -> keras.KerasTensor:
-    """Pixels as ResNet50 knows them: blue first, around 0."""
+    """Convert RGB pixels as ResNet50 expects: BGR with mean 0."""
     return layers.Rescaling(1.0, (-CAFFE_MEAN).tolist(), name="scaling")(BlueFirst()(crops))
 
 
 def efficient_net(number: int, image_size: int, weights: str | None) -> keras.Model:
-    """EfficientNetB0 to B7 of the efficientnet package (Tan and Le 2019; noisy student: Xie et al. 2020)."""
+    """Build EfficientNetB0 to B7 of the efficientnet package (Tan and Le 2019; noisy student: Xie et al. 2020)."""
     build = getattr(efficientnet, f"EfficientNetB{number}")
-    # with input_tensor the package would reach into a part of TensorFlow that Keras 3 has left
+    # not input_tensor: for it, the package uses a part of TensorFlow that Keras 3 does not have
     return build(include_top=False, weights=weights, pooling="max", input_shape=(image_size, image_size, 3))
 
 
 def keras_application(build: Callable, name: str, image_size: int, weights: str | None, **options: Any) -> keras.Model:
-    """A network of keras.applications."""
+    """Build a network of keras.applications."""
     shape = (image_size, image_size, 3)
     return build(include_top=False, weights=weights, pooling="max", input_shape=shape, name=name, **options)
 
 
 def small_cnn(image_size: int, weights: str | None = None) -> keras.Model:
-    """Six convolutions, each with batch norm and pooling: the baseline that many begin with."""
+    """Build a simple baseline: six convolutions, each with batch norm and pooling."""
     inputs = x = keras.Input((image_size, image_size, 3))
     for channels in (16, 32, 64, 64, 128, 128):
         x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
         x = layers.MaxPooling2D(padding="same")(x)
-    # with the maxima of a few places some seeds never begin to learn
+    # average pooling: with max pooling over few positions, some seeds never start to learn
     return keras.Model(inputs, layers.GlobalAveragePooling2D()(x), name="small-cnn")
 
 
 def meso4(image_size: int, weights: str | None = None) -> keras.Model:
-    """Meso-4 with its own layer of 16 units (Afchar et al. 2018, MesoNet: a Compact Facial Video Forgery Detection)."""
+    """Build Meso-4 with its dense layer of 16 units (Afchar et al. 2018, MesoNet: a Compact Facial Video Forgery
+    Detection Network).
+    """
     inputs = x = keras.Input((image_size, image_size, 3))
     for channels, kernel, pool in ((8, 3, 2), (8, 5, 2), (16, 5, 2), (16, 5, 4)):
         x = layers.Conv2D(channels, kernel, padding="same", activation="relu")(x)
@@ -102,11 +104,15 @@ def meso4(image_size: int, weights: str | None = None) -> keras.Model:
 
 @dataclass(frozen=True)
 class Backbone:
-    """How a backbone is built and used.
+    """How to build and use a backbone.
 
-    `build` takes the image size (pixels) and the name of its weights, or None for random ones; `scale` brings pixels
-    of 0 to 255 to what it knows; `head` are the units of the dense layers that follow; `urls` is where its weights
-    are, by name. `image_size` is its own, and `least_size` the smallest that it can be built for.
+    Attributes:
+        build: builds it from the image size (pixels) and the name of its weights, or None for random ones.
+        image_size: default image size.
+        scale: converts pixels of 0 to 255 to what the backbone expects.
+        head: units of the dense layers on top.
+        urls: addresses of its weights, by name.
+        least_size: smallest image size.
     """
 
     build: Callable[[int, str | None], keras.Model]
@@ -133,7 +139,7 @@ def _keras_application(
     return Backbone(builder, image_size, scale, urls={"imagenet": KERAS_URL + file}, least_size=least_size)
 
 
-# B0 is trained at 128 pixels, where it learns as much from crops that are seldom larger, in a third of the time
+# B0 uses 128 pixels: crops are seldom larger, so it learns as much in a third of the time
 EFFICIENT_NET_SIZES = (128, 240, 260, 300, 380, 456, 528, 600)
 
 BACKBONES = {
@@ -167,14 +173,14 @@ BACKBONES = {
 
 
 def build_backbone(name: str, image_size: int, weights: str) -> keras.Model:
-    """A backbone of BACKBONES: B x S x S x 3 scaled pixels in, B x F features out.
+    """Build a backbone of BACKBONES: B x S x S x 3 scaled pixels in, B x F features out.
 
-    `weights` is none (random), a name in its `urls`, or a file of its weights: of Keras, or for an EfficientNet of
-    torchvision.
+    `weights` is "none" (random), a name in its `urls`, or a file of Keras weights (for EfficientNets also of
+    torchvision).
 
     Raises:
-        UserError: the weights cannot be downloaded or do not fit, the images are too small, or the Keras model has
-            another name, by which a trained one would not be known again.
+        UserError: the weights cannot be downloaded or do not fit, the images are too small, or the Keras model has a
+            different name (the name identifies the backbone of a saved model).
     """
     kind = BACKBONES[name]
     if image_size < kind.least_size:
@@ -189,37 +195,37 @@ def build_backbone(name: str, image_size: int, weights: str) -> keras.Model:
         for layer in backbone.layers:
             if isinstance(layer, layers.BatchNormalization):
                 layer.momentum = FROM_SCRATCH_MOMENTUM
-            elif isinstance(layer, layers.Dropout) and layer.noise_shape:  # which drops a whole block
+            elif isinstance(layer, layers.Dropout) and layer.noise_shape:  # stochastic depth
                 layer.rate = FROM_SCRATCH_DROP
         return backbone
     if not Path(weights).is_file():
         known = ", ".join([*kind.urls, "none"])
-        raise UserError(f"--weights {weights}: neither a file nor one of those of {name}: {known}")
+        raise UserError(f"--weights {weights}: neither a file nor weights of {name}; choose from {known}")
     if weights.endswith(SUFFIXES):
         if not name.startswith("efficientnet-"):
-            raise UserError(f"{weights}: of PyTorch's weights only those of EfficientNets can be taken, not of {name}")
+            raise UserError(f"{weights}: PyTorch weights can only be used for EfficientNets, not for {name}")
         load_torchvision(backbone, Path(weights))
         return backbone
     try:
         backbone.load_weights(weights)
-    except Exception as error:  # Keras raises nearly every kind for a file that it cannot use
+    except Exception as error:  # Keras raises many types for an unusable file
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{weights}: not the weights of {name} without its top ({reason})") from None
+        raise UserError(f"{weights}: not weights of {name} without its top ({reason})") from None
     return backbone
 
 
 def weights_cache() -> Path:
-    """The folder where Keras keeps downloaded weights."""
+    """Return the folder where Keras stores downloaded weights."""
     return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
 
 
 def _with_named_weights(name: str, image_size: int, weights: str) -> keras.Model:
     try:
         return BACKBONES[name].build(image_size, weights)
-    except Exception as error:  # Keras raises a bare Exception where a download fails
+    except Exception as error:  # Keras raises a bare Exception if a download fails
         url = BACKBONES[name].urls[weights]
         reason = " ".join(str(error).replace(url, "it").split())[:120]
         raise UserError(
-            f"{url}: no download ({reason}); put {url.rsplit('/', 1)[1]}, whole, "
+            f"{url}: download failed ({reason}); put {url.rsplit('/', 1)[1]} "
             f"into {weights_cache()}, or train from scratch with --weights none"
         ) from None

@@ -1,4 +1,4 @@
-"""A trained model for other programs: as ONNX and as TFLite (LiteRT), checked to give the same scores."""
+"""Export a trained model to ONNX and TFLite (LiteRT), and check that they give the same scores."""
 
 import json
 import logging
@@ -39,22 +39,22 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 
 def export_model(path: Path, given: Given = NOTHING) -> None:
-    """Write a saved model as .onnx and .tflite beside it, and print by how much their scores differ from its own.
+    """Export a saved model as .onnx and .tflite beside it, and log how much their scores differ from its own.
 
-    Both take what the model takes, B x S x S x 3 float32 RGB of 0 to 255, or to what it knows as white (of a sequence
-    model one sequence in TFLite), and give what it gives: temperature, threshold and what is positive stay in the
-    .json. A file whose scores differ by more than 1e-4 is not written.
+    Inputs and outputs are those of the model: B x S x S x 3 float32 RGB from 0 to the model's pixel_max; TFLite takes a
+    single sequence of a sequence model. Temperature, threshold and the positive class stay in the .json. A file whose
+    scores differ by more than 1e-4 is not written.
 
     Raises:
-        UserError: the model cannot be loaded, its folder takes no files, or it has a layer that cannot be written so.
+        UserError: the model cannot be loaded, its folder is not writable, or one of its layers cannot be exported.
     """
     model = load_model(path)
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise UserError(
-            f"{path.parent}: {error.strerror}; --export writes beside the model: copy {path.name} and its .json to a "
-            "folder of your own, and give --model"
+            f"{path.parent}: {error.strerror}; --export writes beside the model, so copy {path.name} and its .json to "
+            "a folder of yours and give --model"
         ) from None
     info = info_beside(path, given)
     pictures = scaled(try_out(model), info.pixel_max)
@@ -75,7 +75,7 @@ def export_model(path: Path, given: Given = NOTHING) -> None:
 
 
 def try_out(model: keras.Model) -> np.ndarray:
-    """Pictures of blurred noise from fine to coarse and dark to bright, as a model takes them; sequences end early."""
+    """Make test inputs for a model: noise images of various blur and brightness; sequences have different lengths."""
     side, frames = model.input_shape[-2] or IMAGE_SIZE, frames_of(model)
     rng = np.random.default_rng(0)
     noise = rng.uniform(0, 255, (PICTURES * (frames or 1), side, side, 3))
@@ -103,7 +103,7 @@ def _write_onnx(model: keras.Model, path: Path, target: Path) -> None:
 
 
 def _without_erfc(graph: onnx.GraphProto) -> None:
-    """Put 1 - erf(x) in place of erfc(x), of which TensorFlow makes gelu, and which ONNX does not have."""
+    """Replace erfc(x) by 1 - erf(x): TensorFlow uses erfc for gelu, but ONNX does not have it."""
     nodes = []
     for node in graph.node:
         if node.op_type != "Erfc":
@@ -124,7 +124,7 @@ def _open_onnx(path: Path) -> Run:
 
 
 def _write_tflite(model: keras.Model, path: Path, target: Path) -> None:
-    # a recurrent layer can be written for one sequence at a time only, without parts that TFLite itself lacks
+    # recurrent layers can only be exported for one sequence at a time with TFLite's own operations
     one = [keras.InputSpec(shape=(1, *model.input_shape[1:]), dtype="float32", name="crops")]
     model.export(target, format="litert", verbose=False, input_signature=one if frames_of(model) else None)
 
@@ -147,7 +147,7 @@ FORMATS = {".onnx": (_write_onnx, _open_onnx), ".tflite": (_write_tflite, _open_
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the converters' talk of what they do, and of what is to change in them."""
+    """Suppress the progress messages and deprecation warnings of the converters."""
     level = logging.getLogger("tf2onnx").level
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     try:
@@ -163,6 +163,8 @@ def _export_errors(target: Path) -> Iterator[None]:
         yield
     except OSError:
         raise
-    except Exception as error:  # the converters raise every kind for a layer that they do not know
+    except Exception as error:  # the converters raise many types for an unknown layer
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{target}: the model cannot be written so ({type(error).__name__}: {reason})") from None
+        raise UserError(
+            f"{target}: the model cannot be exported to this format ({type(error).__name__}: {reason})"
+        ) from None

@@ -1,4 +1,4 @@
-"""best_model.json: what using a model needs, beside the model."""
+"""Read and write best_model.json, the description of a model beside its file."""
 
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -11,26 +11,34 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import read_json, write_json
 from deepfake.core.labels import LABEL_NAMES
 
-# to be said with every verdict of a model that is marked so
-SAMPLE_ONLY = "note: by a model trained on the drawn sample only, which has never seen a real person"
+# shown with every verdict of a model marked as sample_only
+SAMPLE_ONLY = "note: this model was trained on the drawn sample only and has never seen a real person"
 SAMPLE_ONLY_IN_SHORT = "drawn sample only, never saw a real person"
-SAMPLE_ONLY_NAME = "deepfake_sample_only"  # what such a Keras model is called, wherever its file has gone
+SAMPLE_ONLY_NAME = "deepfake_sample_only"  # name of such a Keras model, which stays if its file is copied
 
-PIXEL_MAXIMA = (255, 1)  # what a model can know as white
+PIXEL_MAXIMA = (255, 1)  # possible values of white in a model's input
 
 REMEDY = "give the best_model.json of step 03, or run step 03 again"
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is, and how its numbers become verdicts.
+    """Description of a model: its input, and how its outputs become verdicts.
 
-    `sequence` names the head of a model that judges `frames` crops together. The logits of its predictions are divided
-    by `temperature`. A video is real where the mean of its frames is above `threshold`; it is uncertain where the mean
-    lies within the one of `bands` for as many frames (`decision.band_for`). A model of others may know white as 1
-    (`pixel_max`), and may give the probability of what it takes for `positive`, fake; see `decision.scaled` and
-    `decision.as_p_real`. Its crops were cut by `crop_rule`; None if that is not known. A model that is passed on has a
-    `name`, and says what it was `trained_on`.
+    Attributes:
+        backbone: name in BACKBONES.
+        image_size: side of the input in pixels.
+        sequence: name of the head of a sequence model; None for a frame model.
+        frames: number of crops that a sequence model takes.
+        sample_only: whether it was trained on the drawn sample only.
+        temperature: its logits are divided by this.
+        threshold: a video is real if the mean p_real of its frames is above this.
+        bands: a video is uncertain if the mean is within the band for its number of frames (`decision.band_for`).
+        crop_rule: how its crops were cut; None if unknown.
+        pixel_max: value of white in its input, 255 or 1 (`decision.scaled`).
+        positive: the class of which it gives the probability, real or fake (`decision.as_p_real`).
+        name: name of a published model.
+        trained_on: dataset of a published model.
     """
 
     backbone: str = ""
@@ -48,15 +56,15 @@ class ModelInfo:
     trained_on: str = ""
 
 
-UNKNOWN = ModelInfo()  # of which nothing stands anywhere
+UNKNOWN = ModelInfo()  # for a model without a .json
 
 
 @dataclass(frozen=True)
 class Given:
-    """What the user says of a model, whatever its .json says, and of a scan by it; None: nothing.
+    """Options of the user that override a model's .json, and options of a scan; None means not given.
 
-    What is `said` of its crops counts only where the .json does not know. `frames` a video, and the least pixels of a
-    face, are those of the model's crops if they are not given.
+    `said`, about the crops, only counts for what the .json does not have. `frames` (per video) and `min_face_pixels`
+    default to those of the model's crops.
     """
 
     threshold: float | None = None
@@ -71,10 +79,7 @@ NOTHING = Given()
 
 
 def as_given(info: ModelInfo, given: Given) -> ModelInfo:
-    """What is known of a model, with what the user says of it.
-
-    The bands were fitted for the model's own threshold: another one has none.
-    """
+    """Apply the user's options to a model's info; with another threshold the bands are dropped, as they do not fit."""
     info = replace(info, pixel_max=given.pixel_max or info.pixel_max, positive=given.positive or info.positive)
     if given.threshold in (None, info.threshold):
         return info
@@ -82,19 +87,19 @@ def as_given(info: ModelInfo, given: Given) -> ModelInfo:
 
 
 def origin(name: str, trained_on: str) -> str:
-    """Who a model is and what it was trained on, such as `starter: trained on DFDC`; "" where that is not told."""
+    """Return a model's name and training data, such as `starter: trained on DFDC`; "" if both are empty."""
     return ": ".join(filter(None, [name, trained_on and f"trained on {trained_on}"]))
 
 
 def rule_in_words(threshold: float, bands: Bands) -> str:
-    """A threshold and its bands as text, for a line that says which ones count."""
+    """Format a threshold and its bands."""
     return f"threshold {threshold:.4g}, {bands_in_words(bands)}"
 
 
 def bands_in_words(bands: Bands, form: str = ".4g") -> str:
-    """Bands as text: `band 0.2 to 0.8`, or of each number of frames `0.2 to 0.8 (1 frame), 0.3 to 0.7 (3 frames)`.
+    """Format bands as `band 0.2 to 0.8`, or by number of frames as `bands 0.2 to 0.8 (1 frame), 0.3 to 0.7 (3 frames)`.
 
-    `form` is that of the numbers.
+    `form` is the format of the numbers.
     """
     if not any(bands.values()):
         return "no band"
@@ -105,7 +110,7 @@ def bands_in_words(bands: Bands, form: str = ".4g") -> str:
 
 
 def said_of_threshold(model: Path, given: Given) -> list[str]:
-    """A line on the threshold that the user gives in place of a model's own; none without it."""
+    """Return a line about the user's --threshold if it is given; else an empty list."""
     own, info = info_beside(model), info_beside(model, given)
     if given.threshold is None:
         return []
@@ -119,16 +124,16 @@ def write_model_info(info: ModelInfo, path: Path) -> None:
 
 
 def read_model_info(path: Path) -> ModelInfo:
-    """Read best_model.json; what an older one does not hold has its default.
+    """Read best_model.json; fields missing from an older file get their defaults.
 
     Raises:
-        UserError: the file is missing, or is not what step 03 writes.
+        UserError: the file is missing or was not written by step 03.
     """
     return as_model_info(read_json(path, REMEDY), path)
 
 
 def info_beside(model: Path, given: Given = NOTHING) -> ModelInfo:
-    """What is known of a model by the .json beside it, if there is one, and by the user.
+    """Read the .json beside a model, if there is one, and apply the user's options.
 
     Raises:
         UserError: as `read_model_info`.
@@ -138,7 +143,7 @@ def info_beside(model: Path, given: Given = NOTHING) -> ModelInfo:
 
 
 def as_model_info(content: Any, path: Path) -> ModelInfo:
-    """A model's info from the content of a JSON file; errors name its `path`.
+    """Convert the content of a JSON file to a model's info; errors name its `path`.
 
     Raises:
         UserError: as `read_model_info`.
@@ -155,7 +160,7 @@ def as_model_info(content: Any, path: Path) -> ModelInfo:
 
 
 def _bands_of(content: dict[str, Any]) -> Bands:
-    """The bands, in the order of their frames; an older file has one `band`, for any number of them."""
+    """Return the bands sorted by number of frames; an older file has one `band` for any number of frames."""
     given = content.get("bands") or ({1: content["band"]} if content.get("band") else {})
     bands: dict[int, Any] = {
         int(count): tuple(map(float, band)) if band else None for count, band in dict(given).items()
@@ -187,11 +192,11 @@ def _is_around(band: Band, threshold: float) -> bool:
     return len(band) == 2 and 0 <= band[0] <= threshold <= band[1] <= 1
 
 
-NO_FRAME = -1.0  # the value of its pixels; others are 0 to 255
+NO_FRAME = -1.0  # pixel value that marks a missing frame; others are 0 to 255
 
 
 IMAGE_SIZE = 128
 
 
-# what an exported model carries along
+# metadata keys in an exported ONNX model
 SOURCE_KEY, SAMPLE_ONLY_KEY, RULE_KEY = "source", "sample_only", "crop_rule"

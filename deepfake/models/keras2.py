@@ -1,4 +1,4 @@
-"""Models that Keras 2 saved as .h5: what Keras 3 no longer reads in their description is mended before it is read."""
+"""Load .h5 models of Keras 2: adapt their configuration to what Keras 3 accepts."""
 
 import json
 import shutil
@@ -12,10 +12,10 @@ from deepfake.core.errors import UserError
 from deepfake.models.runtime import keras
 from deepfake.models.safe_load import read_config
 
-# names of layers that are no longer known
+# old names of layers
 RENAMED = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
 
-# arguments that Keras 2 wrote though they say nothing: with the value that says nothing, or whatever it is
+# arguments that Keras 2 wrote and Keras 3 rejects, with the value (or ANY) that has no effect
 ANY = object()
 SEPARABLE = {"groups": 1, "kernel_initializer": ANY, "kernel_regularizer": ANY, "kernel_constraint": ANY}
 NEEDLESS: dict[str, dict[str, Any]] = {
@@ -33,16 +33,16 @@ NEEDLESS: dict[str, dict[str, Any]] = {
 POLICIES = ("Policy", "PolicyV1")
 MODELS = ("Sequential", "Functional", "Model")
 
-# operations of TensorFlow in the place of layers
+# TensorFlow operations wrapped as layers
 OPERATIONS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 
 
 def load_h5(path: Path) -> keras.Model:
-    """Load a model from an .h5 file that holds no code, whether Keras 2 or Keras 3 wrote it.
+    """Load an .h5 model of Keras 2 or 3; the caller must have checked that it contains no code.
 
     Raises:
-        UserError: it is no model, or has operations of TensorFlow as layers.
-        Exception: of nearly any kind, by Keras, for what it cannot use.
+        UserError: the file is not a model, or has TensorFlow operations as layers.
+        Exception: many types, raised by Keras for an unusable file.
     """
     config = read_config(path)
     wanted = mended(config, path)
@@ -57,15 +57,15 @@ def load_h5(path: Path) -> keras.Model:
 
 
 def mended(config: Any, path: Path) -> Any:
-    """The description of a model as Keras 3 reads it; what it reads already comes out as it went in.
+    """Convert a model's configuration to Keras 3; one that Keras 3 accepts already is returned unchanged.
 
     Raises:
-        UserError: it has operations of TensorFlow as layers; the line names the `path` and them.
+        UserError: it has TensorFlow operations as layers; the message names the `path` and the operations.
     """
     if found := sorted(set(_operations(config))):
         raise UserError(
-            f"{path}: has operations of TensorFlow among its layers ({', '.join(found)}), which Keras 3 cannot load; "
-            "ask its author to build it of Keras' own layers"
+            f"{path}: has TensorFlow operations as layers ({', '.join(found)}), which Keras 3 cannot load; "
+            "ask its author to build it from Keras layers"
         )
     return _mended(config)
 
@@ -96,7 +96,7 @@ def _needless(item: dict) -> dict:
 
 
 def _sequential(item: dict) -> dict:
-    """The oldest list their layers without a name; and the shape that goes in could be said of the first layer."""
+    """Add a missing name (oldest files), and turn an input shape in the first layer into an InputLayer."""
     config = item.get("config")
     if item.get("class_name") != "Sequential":
         return item
@@ -116,7 +116,7 @@ def _sequential(item: dict) -> dict:
 
 
 def _dtype(item: dict) -> dict:
-    """A policy by its name. Of a mixed one the weights are float32, and so is the rest here: that runs anywhere."""
+    """Replace a dtype policy by its name; mixed policies become float32, which runs anywhere."""
     policy = item.get("dtype")
     if not isinstance(policy, dict) or policy.get("class_name") not in POLICIES:
         return item
@@ -125,7 +125,7 @@ def _dtype(item: dict) -> dict:
 
 
 def _initializers(item: dict) -> dict:
-    """Without the type of the numbers that they draw, which is the layer's."""
+    """Remove the dtype of initializers; that of the layer counts."""
 
     def without_dtype(key: str, value: Any) -> Any:
         if not key.endswith("_initializer") or not isinstance(value, dict) or not isinstance(value.get("config"), dict):
@@ -136,7 +136,7 @@ def _initializers(item: dict) -> dict:
 
 
 def _wrapped(item: dict) -> dict:
-    """A model within a wrapper, such as TimeDistributed, said to be one of Keras' own."""
+    """Mark a model within a wrapper, such as TimeDistributed, as a Keras class."""
     layer = item.get("layer")
     if not isinstance(layer, dict) or layer.get("class_name") not in MODELS or layer.get("module"):
         return item
@@ -145,7 +145,7 @@ def _wrapped(item: dict) -> dict:
 
 
 def _operations(config: Any) -> list[str]:
-    """The operations among the layers of a description, by the names that it has for them."""
+    """Return the names of the TensorFlow operations among the layers of a configuration."""
     if isinstance(config, list):
         return [name for each in config for name in _operations(each)]
     if not isinstance(config, dict):

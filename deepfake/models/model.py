@@ -1,6 +1,6 @@
-"""The classifiers: a backbone and a small head; raw crops go in, the probability of real comes out.
+"""Build, load and run the classifiers: a backbone and a small head; crops in, the probability of real (p_real) out.
 
-A frame model takes one crop, a sequence model the crops of one person in the order of the frames.
+A frame model takes one crop; a sequence model takes the crops of one person in the order of the frames.
 """
 
 import sys
@@ -27,7 +27,7 @@ DEFAULT = "efficientnet-b0"
 
 @dataclass(frozen=True)
 class SequenceKind:
-    """Which head of SEQUENCE_HEADS looks at how many `frames` of a person; shorter sequences are masked."""
+    """A head in SEQUENCE_HEADS and its number of `frames` per person; shorter sequences are masked."""
 
     head: str
     frames: int
@@ -41,11 +41,11 @@ def build_model(
     sequence: SequenceKind | None = None,
     new_head: bool = False,
 ) -> keras.Model:
-    """A model of BACKBONES with its head: B x S x S x 3 RGB of 0 to 255 in, B x 1 p_real out.
+    """Build a backbone of BACKBONES with a head: B x S x S x 3 RGB of 0 to 255 in, B x 1 p_real out.
 
-    `weights` is none, one of the backbone's own, or a file: a backbone's weights or a whole model of ours, of which
-    the head is left out with `new_head`. A sequence model takes B x T x S x S x 3. A model that is to learn the drawn
-    sample only bears that in its name, unless it starts from one that has learnt more.
+    A sequence model takes B x T x S x S x 3. `weights` is "none", a name of the backbone's weights, or a file: weights
+    of the backbone, or a whole model of this project (with `new_head`, without its head). The name of the model marks
+    it as trained on the drawn sample only (`sample_only`), unless it starts from a model that is not.
 
     Raises:
         UserError: the weights cannot be downloaded or do not fit.
@@ -65,7 +65,8 @@ def build_model(
         x = SEQUENCE_HEADS[sequence.head](layers.Masking(0.0)(each_frame(inputs)))
     else:
         inputs, x = crop, dense_head(features, BACKBONES[name].head)
-    # max pooling gives large features: a random last layer starts with sure errors, which take epochs to unlearn
+    # zeros: with the large features of max pooling, a random last layer starts with confident errors and needs epochs
+    # to unlearn them
     outputs = layers.Dense(1, activation="sigmoid", kernel_initializer="zeros", name="p_real")(x)
     return keras.Model(inputs, outputs, name=NAMES[sample_only])
 
@@ -79,20 +80,20 @@ def dense_head(x: keras.KerasTensor, units: tuple[int, ...]) -> keras.KerasTenso
     return x
 
 
-FEATURES = "each_frame"  # the layer of a sequence model that gives the features of its frames
+FEATURES = "each_frame"  # name of the layer of a sequence model that computes the features of the frames
 
 
 @keras.saving.register_keras_serializable("deepfake")
 class EachFrame(keras.layers.Wrapper):
-    """A model of frames, applied to each frame of B x T x ...: as TimeDistributed, but in one large batch.
+    """Applies a frame model to each frame of B x T x ... in one large batch (TimeDistributed uses a loop).
 
-    Frames of NO_FRAME give zeros, which Masking leaves out.
+    Missing frames (NO_FRAME) give zeros, which Masking skips.
     """
 
     def call(self, sequences: tf.Tensor, training: bool = False) -> tf.Tensor:
         shape = keras.ops.shape(sequences)
         is_there = keras.ops.any(sequences != NO_FRAME, axis=(2, 3, 4))
-        # the first frame, which is always there, in place of those that are not: batch norm sees real pixels only
+        # replace missing frames by the first one, which always exists, so that batch norm sees only real pixels
         filled = keras.ops.where(is_there[:, :, None, None, None], sequences, sequences[:, :1])
         features = self.layer(keras.ops.reshape(filled, (-1, *shape[2:])), training=training)
         features = keras.ops.reshape(keras.ops.cast(features, "float32"), (-1, shape[1], features.shape[-1]))
@@ -104,7 +105,7 @@ class EachFrame(keras.layers.Wrapper):
 
 @keras.saving.register_keras_serializable("deepfake")
 class Positions(keras.layers.Layer):
-    """Adds to each place of a sequence, B x T x F, a vector that is learnt for it."""
+    """Adds a learned vector to each position of a sequence (B x T x F)."""
 
     supports_masking = True
 
@@ -119,17 +120,17 @@ class Positions(keras.layers.Layer):
 
 
 def lstm_head(x: keras.KerasTensor) -> keras.KerasTensor:
-    """A long short-term memory over the frames: B x T x F features in, B x 128 out."""
+    """LSTM over the frames: B x T x F features in, B x 128 out."""
     return layers.Dropout(0.5)(layers.LSTM(128)(layers.LayerNormalization()(x)))
 
 
 def gru_head(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Gated recurrent units over the frames: B x T x F features in, B x 128 out."""
+    """GRU over the frames: B x T x F features in, B x 128 out."""
     return layers.Dropout(0.5)(layers.GRU(128)(layers.LayerNormalization()(x)))
 
 
 def transformer_head(x: keras.KerasTensor) -> keras.KerasTensor:
-    """One block of attention between the frames (Vaswani et al. 2017), and their mean: B x T x F in, B x 128 out."""
+    """One transformer block over the frames (Vaswani et al. 2017), then their mean: B x T x F in, B x 128 out."""
     x = Positions()(layers.Dense(128)(layers.LayerNormalization()(x)))
     normed = layers.LayerNormalization()(x)
     x = layers.Add()([x, layers.MultiHeadAttention(4, 32, dropout=0.1)(normed, normed)])
@@ -146,33 +147,33 @@ SEQUENCE_HEADS: dict[str, Callable[[keras.KerasTensor], keras.KerasTensor]] = {
 
 
 def backbone_of(model: keras.Model) -> keras.Model | None:
-    """The part of a model that comes pretrained."""
+    """Return the backbone of a model; None if there is none."""
     inner = [getattr(layer, "layer", layer) for layer in model.layers]
     found = next((layer for layer in inner if isinstance(layer, keras.Model)), None)
     return backbone_of(found) if found is not None and found.name == "encoder" else found
 
 
 def on_features(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The two parts of a sequence model: of crops to features, and of the features (B x T x F) to p_real."""
+    """Split a sequence model into two: from a crop to features, and from features (B x T x F) to p_real."""
     each_frame = model.get_layer(FEATURES)
     return each_frame.layer, keras.Model(each_frame.output, model.output)
 
 
 def frames_of(model: keras.Model) -> int | None:
-    """How many frames a sequence model takes; None for a frame model."""
+    """Return the number of frames of a sequence model; None for a frame model."""
     return model.input_shape[1] if len(model.input_shape) == 5 else None
 
 
 def knows_sample_only(model: keras.Model) -> bool:
-    """Whether a model, wherever its file has gone, was trained on the drawn sample only."""
+    """Whether a model was trained on the drawn sample only, by its name."""
     return model.name == NAMES[True]
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a saved model (.keras or .h5, ours or another's, also of Keras 2 or built on the `efficientnet` package).
+    """Load a saved model (.keras or .h5) of this or another project, also of Keras 2 or the `efficientnet` package.
 
     Raises:
-        UserError: the file is missing, holds code, or is not a Keras model for square RGB images with one or two
+        UserError: the file is missing, contains code, or is not a Keras model for square RGB images with one or two
             outputs.
     """
     check_model(path)
@@ -180,26 +181,26 @@ def load_model(path: Path) -> keras.Model:
         model = load_h5(path) if path.suffix in HDF5 else keras.saving.load_model(path, compile=False, safe_mode=True)
     except UserError:
         raise
-    except Exception as error:  # Keras raises nearly every kind for a file that it cannot use
+    except Exception as error:  # Keras raises many types for an unusable file
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a Keras model that can be loaded ({type(error).__name__}: {reason})") from None
     shape = model.inputs[0].shape
     if len(model.inputs) != 1 or len(shape) not in (4, 5) or shape[-1] != 3 or shape[-2] != shape[-3]:
         raise UserError(f"{path}: takes {model.input_shape}, not batches of square RGB images")
     if len(model.outputs) != 1 or model.outputs[0].shape[1:] not in ((1,), (2,)):
-        raise UserError(f"{path}: gives {model.output_shape}, not one probability (or fake and real) an image")
+        raise UserError(f"{path}: gives {model.output_shape}, not one probability (or fake and real) per image")
     return model
 
 
 def predict(model: keras.Model, batches: tf.data.Dataset, quiet: bool = False, info: ModelInfo = UNKNOWN) -> np.ndarray:
-    """p_real of each crop, of 0 to 255, as the model gives it: N float64; else as `as_p_real`."""
+    """Predict p_real of crops with pixels of 0 to 255, without temperature; returns N float64 (see `as_p_real`)."""
     bar = sys.stdout.isatty() and not quiet
     batches = batches.map(lambda images, labels: (scaled(images, info.pixel_max), labels))
     return as_p_real(model.predict(batches, verbose=int(bar)), model.name, info.positive)
 
 
 def is_whole_model(weights: str) -> bool:
-    """Whether a file holds a model with our head, rather than a backbone's weights."""
+    """Whether a file holds a whole model of this project rather than weights of a backbone."""
     path = Path(weights)
     if path.suffix == ".keras" or not h5py.is_hdf5(path):
         return path.suffix == ".keras" and path.is_file()
@@ -215,7 +216,7 @@ def _own_model(path: Path, image_size: int, name: str) -> tuple[keras.Model, ker
     model = load_model(path)
     backbone = backbone_of(model)
     if model.layers[-1].name != "p_real" or frames_of(model) or backbone is None:
-        raise UserError(f"{path}: not a frame model of this project; --weights takes those, or the weights of {name}")
+        raise UserError(f"{path}: not a frame model of this project; give --weights one, or weights of {name}")
     if backbone.name != name:
         raise UserError(f"{path}: a model of {backbone.name}; give --model {backbone.name}")
     if model.input_shape[1] != image_size:

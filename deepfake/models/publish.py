@@ -1,10 +1,9 @@
-"""Writes a trained model as a small file to pass on: weights in half precision, and what it was trained on.
+"""Write a trained model as a small file for others: half-precision weights, and what it was trained on.
 
-Beside it goes a .json with all that using the model needs. Scans and trainings take both as they take best_model.keras
-and best_model.json: the weights become single precision again when they are loaded.
+A .json with everything needed to use the model goes beside it. Scans and training accept both like best_model.keras and
+best_model.json; the weights are converted back to single precision on loading.
 """
 
-import argparse
 import io
 import zipfile
 from dataclasses import replace
@@ -13,7 +12,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from deepfake.core import cli
 from deepfake.core.decision import apply_temperature, as_p_real, scaled
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_file
@@ -23,24 +21,24 @@ from deepfake.models.info import ModelInfo, read_model_info, write_model_info
 from deepfake.models.model import backbone_of, knows_sample_only, load_model
 from deepfake.models.runtime import keras
 
-TOLERANCE = 0.005  # of p_real, as verdicts have it
+TOLERANCE = 0.005  # maximum difference of p_real, after the temperature
 PLAIN = (0, 32, 64, 96, 128, 160, 192, 224, 255)  # greys
 MOST = np.finfo(np.float16).max
 WEIGHTS = "model.weights.h5"  # in a .keras, which is a zip
 
 
 def publish_model(path: Path, target: Path, name: str, trained_on: str) -> None:
-    """Write a model of step 03 (.keras or .h5) with its .json in small, and print by how much its scores differ.
+    """Write a small copy of a model of step 03 (.keras or .h5) and its .json, and log how much the scores differ.
 
-    The scores are those of random and of plain crops. A model whose scores differ by more than 0.005 is not written.
+    Scores are compared on random and on plain crops. A copy whose scores differ by more than 0.005 is not written.
 
     Raises:
-        UserError: the model or its .json cannot be used, or half precision is not enough for it.
+        UserError: the model or its .json cannot be used, or half precision is not accurate enough.
     """
     if target.suffix != ".keras":
-        raise UserError(f"{target}: give --to a name that ends in .keras")
-    if target.resolve().with_suffix("") == path.resolve().with_suffix(""):  # its .h5 has the same .json
-        raise UserError(f"{target}: is the model itself, which would lose precision; give another --to")
+        raise UserError(f"{target}: give --to a file name that ends in .keras")
+    if target.resolve().with_suffix("") == path.resolve().with_suffix(""):  # an .h5 of the same name shares the .json
+        raise UserError(f"{target}: would overwrite the model itself; give another --to")
     model, info = load_model(path), read_model_info(path.with_suffix(".json"))
     backbone = backbone_of(model)
     info = replace(
@@ -62,7 +60,7 @@ def publish_model(path: Path, target: Path, name: str, trained_on: str) -> None:
         before, after = (scores_of(each, crops, info) for each in (model, load_model(temporary)))
         difference = float(np.abs(after - before).max())
         if not difference <= TOLERANCE:  # nan as well
-            raise UserError(f"{target}: in half precision its scores differ by {difference:.2g}; not written")
+            raise UserError(f"{target}: not written, since its scores in half precision differ by {difference:.2g}")
     write_model_info(info, target.with_suffix(".json"))
     scores = f"{before.min():.3f} to {before.max():.3f}"
     log.info(f"publish: {len(before)} scores ({scores}) differ by at most {difference:.1g}")
@@ -72,10 +70,10 @@ def publish_model(path: Path, target: Path, name: str, trained_on: str) -> None:
 
 
 def halve_weights(path: Path, target: Path) -> None:
-    """Copy a .keras file with its matrices of weights in half precision, compressed.
+    """Copy a .keras file, with its weight matrices in half precision and compressed.
 
-    Vectors stay as they are: they are few, and among them are batch norm's variances, which can be too small or too
-    large for half precision. So does a matrix with a number that is too large for it.
+    Vectors keep their precision: they are small, and batch norm's variances may not fit half precision. So do matrices
+    with values too large for half precision.
     """
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as halved:
         for file in source.namelist():
@@ -92,7 +90,7 @@ def _halved(content: bytes) -> bytes:
                 made = target.require_group(name)
             elif item.ndim > 1 and item.dtype == np.float32 and np.abs(item[()]).max(initial=0) <= MOST:
                 half = item[()].astype(np.float16)
-                made = target.create_dataset(name, data=half, shuffle=True, chunks=half.shape)  # to be zipped
+                made = target.create_dataset(name, data=half, shuffle=True, chunks=half.shape)  # easier to compress
             else:
                 made = target.create_dataset(name, data=item[()])
             made.attrs.update(item.attrs)
@@ -103,7 +101,7 @@ def _halved(content: bytes) -> bytes:
 
 
 def crops_to_try(model: keras.Model) -> np.ndarray:
-    """Crops of random and of plain pixels, 0 to 255, as a model takes them."""
+    """Make random and plain test crops of 0 to 255 in the model's input shape."""
     drawn = try_out(model)
     plain = np.broadcast_to(
         np.array(PLAIN, np.float32).reshape(-1, *[1] * (drawn.ndim - 1)), (len(PLAIN), *drawn.shape[1:])
@@ -112,26 +110,6 @@ def crops_to_try(model: keras.Model) -> np.ndarray:
 
 
 def scores_of(model: keras.Model, crops: np.ndarray, info: ModelInfo) -> np.ndarray:
-    """p_real of each crop, N, as verdicts have it."""
+    """Return p_real of each crop (N), after the temperature."""
     outputs = model.predict(scaled(crops, info.pixel_max), verbose=0)
     return apply_temperature(as_p_real(outputs, model.name, info.positive), info.temperature)
-
-
-def words(text: str) -> str:
-    """An argparse type: some text on one line."""
-    if not text.strip() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is not text on one line")
-    return text.strip()
-
-
-def main() -> None:
-    """Read the command line and write the small file."""
-    parser = cli.parser(__doc__)
-    parser.add_argument("model", type=Path, metavar="BEST_MODEL", help="a model of step 03, with its .json beside it")
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the file to write, such as mine.keras")
-    parser.add_argument("--name", type=words, help="what every verdict calls it (default: the name of --to)")
-    parser.add_argument(
-        "--trained-on", type=words, required=True, metavar="TEXT", help="the dataset, which every verdict names"
-    )
-    args = parser.parse_args()
-    publish_model(args.model, args.to, args.name or args.to.stem, args.trained_on)

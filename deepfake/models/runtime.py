@@ -1,4 +1,4 @@
-"""TensorFlow without its start-up chatter, and the accelerators that it sees."""
+"""Import TensorFlow and Keras quietly; find GPUs and set the precision."""
 
 import functools
 import logging
@@ -9,21 +9,21 @@ from collections.abc import Sequence
 
 from deepfake.core.cli import hushed
 
-# Keras advises against .h5 at each one that it saves
+# Keras warns about .h5 at every save
 logging.getLogger("absl").setLevel(logging.ERROR)
-# TensorFlow 2.21 prints its first messages whatever the level is; the others heed it
+# TensorFlow 2.21 ignores the level for its first messages, so `hushed` is needed too
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with hushed():
     import keras
     import tensorflow as tf
 
-# the first compute capability of NVIDIA's with units for float16
+# the lowest compute capability of NVIDIA GPUs with float16 tensor cores
 TENSOR_CORES = (7, 0)
 
 
 @functools.cache
 def gpus() -> tuple[str, ...]:
-    """The names of the GPUs, set to take memory as they need it rather than all of it at once."""
+    """Return the names of the GPUs, and make TensorFlow allocate their memory on demand."""
     devices = tf.config.list_physical_devices("GPU")
     for device in devices:
         tf.config.experimental.set_memory_growth(device, True)
@@ -31,9 +31,9 @@ def gpus() -> tuple[str, ...]:
 
 
 def warning_of_gpus() -> str | None:
-    """A line where NVIDIA's driver lists a GPU that TensorFlow does not see; None where there is nothing to say.
+    """Return a warning if NVIDIA's driver lists a GPU that TensorFlow does not see; else None.
 
-    Who has hidden it by CUDA_VISIBLE_DEVICES knows.
+    No warning if CUDA_VISIBLE_DEVICES is set, since then the user may have hidden the GPU.
     """
     smi = shutil.which("nvidia-smi")
     if gpus() or not smi or os.environ.get("CUDA_VISIBLE_DEVICES") is not None:
@@ -46,18 +46,18 @@ def warning_of_gpus() -> str | None:
     if not found:
         return None
     return (
-        f"nvidia-smi lists {found[0].partition(' (')[0]}, and TensorFlow sees no GPU, so all runs on the processor; "
-        "usually its CUDA libraries are missing: pip install -r requirements-gpu.txt"
+        f"nvidia-smi lists {found[0].partition(' (')[0]}, but TensorFlow sees no GPU and uses the CPU; "
+        "usually the CUDA libraries are missing: pip install -r requirements-gpu.txt"
     )
 
 
 def strategy_for(devices: Sequence[str]) -> tf.distribute.Strategy:
-    """How to train on some devices: mirrored on all of them where there are several."""
+    """Return the distribution strategy for devices: MirroredStrategy for several, else the default."""
     return tf.distribute.MirroredStrategy(list(devices)) if len(devices) > 1 else tf.distribute.get_strategy()
 
 
 def choose_precision(wanted: str) -> str:
-    """The precision to train in; `auto` is half precision where all GPUs have the units for it, else float32."""
+    """Return the precision for training; `auto` is mixed_float16 if all GPUs have tensor cores, else float32."""
     if wanted != "auto":
         return wanted
     devices = tf.config.list_physical_devices("GPU")
@@ -67,9 +67,9 @@ def choose_precision(wanted: str) -> str:
 
 
 def set_precision(model: keras.Model, precision: str) -> None:
-    """Let a model compute in another precision; its weights, its scaling of pixels and its p_real stay float32.
+    """Set the compute precision of a model in place; weights, pixel scaling and p_real stay float32.
 
-    So does what a sequence model does with the features of its frames: it is small, and its memory is long.
+    The head of a sequence model stays float32 too: it is small, and rounding errors add up over a sequence.
     """
     model.dtype_policy = keras.dtype_policies.get(precision)
     for layer in model.layers:

@@ -1,4 +1,4 @@
-"""Untrusted model files: a saved Keras model can hold code that runs when it is loaded, so it is checked first."""
+"""Check untrusted model files before loading, since a saved Keras model can contain code that runs on loading."""
 
 import json
 import zipfile
@@ -10,17 +10,17 @@ import h5py
 
 from deepfake.core.errors import UserError
 
-# layers and functions that hold Python code, or a pickle, in the file itself
+# layers and functions that store Python code or a pickle in the file
 CODE = ("Lambda", "__lambda__", "TorchModuleWrapper")
 HDF5 = (".h5", ".hdf5")
-MOST_BYTES = 64 << 20  # of a description: zip files can claim to hold very little and unpack to fill the memory
+MOST_BYTES = 64 << 20  # of a configuration, against zip bombs
 
 
 def check_model(path: Path) -> None:
-    """Make sure that a model file, .keras or .h5, brings no Python code along; nothing of it is run to find out.
+    """Check that a model file (.keras or .h5) contains no Python code, without running any of it.
 
     Raises:
-        UserError: it does, or it is neither, or it is not there.
+        UserError: it contains code, is not a model, or is missing.
     """
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "not found"
@@ -28,35 +28,35 @@ def check_model(path: Path) -> None:
     found = sorted({name for name in _class_names(read_config(path)) if name in CODE})
     if found:
         raise UserError(
-            f"{path}: holds Python code ({', '.join(found)}), which would run on this machine when the model is loaded;"
-            " only models without it are loaded: ask its author to build it of Keras' own layers"
+            f"{path}: holds Python code ({', '.join(found)}), which would run on this machine when loaded, so it is "
+            "refused; ask its author to build it from Keras layers"
         )
 
 
 def read_config(path: Path) -> Any:
-    """What a model file says of the model's layers.
+    """Read the configuration of a model file, which describes its layers.
 
     Raises:
         UserError: it is not a Keras model.
     """
     try:
-        if path.suffix in HDF5:  # as Keras goes by the name too: a file can be both
+        if path.suffix in HDF5:  # by name, as Keras does: a file can be valid as both
             with h5py.File(path) as file:
                 config = file.attrs["model_config"]
                 return json.loads(config if isinstance(config, str) else bytes(config))
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > MOST_BYTES:
-                raise ValueError("its description is too large")
+                raise ValueError("its configuration is too large")
             return json.loads(archive.read("config.json"))
     except KeyError:
-        what = "holds weights or data, but no model"
+        what = "it contains weights or data, but no model"
     except (OSError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
-        what = f"neither of Keras' kinds of file ({' '.join(str(error).split())[:200]})"
+        what = f"neither .keras nor .h5 ({' '.join(str(error).split())[:200]})"
     raise UserError(f"{path}: not a Keras model: {what}; give a .keras or .h5 of step 03")
 
 
 def _class_names(config: Any) -> Iterator[str]:
-    """The names of all classes in a description, however deep."""
+    """Yield the names of all classes in a configuration, at any depth."""
     remaining = [config]
     while remaining:
         item = remaining.pop()

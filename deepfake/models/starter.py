@@ -1,4 +1,4 @@
-"""The starter, a trained model that comes with the project, and when a scan takes it."""
+"""Choose the model of a scan: the user's own, or the starter, a trained model that comes with the project."""
 
 from pathlib import Path
 
@@ -17,26 +17,26 @@ OWN = Path("tmp_checkpoint/best_model.keras")
 
 
 def find_model(named: str) -> Path:
-    """The file of a model that is named by its path, or as `starter`.
+    """Return the file of a model given by its path or as `starter`.
 
     Raises:
-        UserError: the starter is not there.
+        UserError: the starter is missing.
     """
     if named != NAME:
         return Path(named)
     for file in (STARTER, STARTER.with_suffix(".json")):
         if not file.is_file():
-            raise UserError(f"{file}: not found; it comes with the project's files, or give the file of another model")
+            raise UserError(f"{file}: not found; restore it from the project, or give another model")
     return STARTER
 
 
 def choose_model(named: str | None, step: str) -> Path:
-    """The model to scan by: the one that is named, or else the user's own if it has seen real people, or the starter.
+    """Choose the model of a scan: the named one, else the user's own if it has seen real people, else the starter.
 
-    Which one was chosen is printed, and why.
+    Logs the choice and the reason.
 
     Raises:
-        UserError: there is none, or the user's own cannot be read.
+        UserError: there is no model, or the user's own cannot be read.
     """
     if named is not None:
         return find_model(named)
@@ -57,7 +57,7 @@ def choose_model(named: str | None, step: str) -> Path:
 
 
 def _knows_sample_only(path: Path) -> bool:
-    """As `model.knows_sample_only`, by what the file and the .json beside it say: TensorFlow is not loaded for it."""
+    """As `model.knows_sample_only`, but from the file and the .json beside it, without loading TensorFlow."""
     config = read_config(path)
     inner = config.get("config") if isinstance(config, dict) else None
     marked = isinstance(inner, dict) and inner.get("name") == SAMPLE_ONLY_NAME

@@ -1,7 +1,7 @@
-"""Weights of PyTorch's EfficientNets, read without PyTorch: a .pth of torchvision fills the same network of Keras.
+"""Load torchvision's EfficientNet weights (.pth) into the same Keras network, without PyTorch.
 
-Such a file is a pickle, which can run any code when it is read. Here a pickle may build dictionaries, and tensors that
-are described and not yet read, and nothing else.
+A .pth is a pickle, which could run any code when it is read. Here it may only build dictionaries and descriptions of
+tensors.
 """
 
 import math
@@ -21,7 +21,7 @@ from deepfake.models.runtime import keras
 
 SUFFIXES = (".pth", ".pt")
 
-# what begins the older form, of PyTorch before 1.6, which is several pickles and then the numbers
+# start of the format before PyTorch 1.6: several pickles, then the numbers
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 DTYPES: dict[str, np.dtype] = {
@@ -32,16 +32,16 @@ DTYPES: dict[str, np.dtype] = {
     "IntStorage": np.dtype("<i4"),
 }
 
-MOST_REMEMBERED = 1_000_000  # objects of a pickle; ten bytes can ask for memory for two thousand million
+MOST_REMEMBERED = 1_000_000  # limit of a pickle's memo; ten bytes can request memory for two billion objects
 
-# torchvision's epsilon of batch norm for B0 to B4; B5 to B7 have that of Keras
+# torchvision's batch norm epsilon for B0 to B4; B5 to B7 use that of Keras
 TORCH_EPSILON = 1e-5
 SAME_EPSILON = ("efficientnet-b5", "efficientnet-b6", "efficientnet-b7")
 
 
 @dataclass(frozen=True)
 class Storage:
-    """The numbers that one or more tensors are views of, by their key in the file."""
+    """A block of numbers in the file, identified by its key; tensors are views of it."""
 
     kind: str
     key: str
@@ -49,7 +49,7 @@ class Storage:
 
 
 class TensorPlace(NamedTuple):
-    """Where in a storage a tensor is; offset and strides in numbers."""
+    """The position of a tensor in a storage; offset and strides count numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -58,14 +58,14 @@ class TensorPlace(NamedTuple):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds dictionaries and the places of tensors, and refuses all else; `storages` are those that it came by."""
+    """Unpickler that only builds dictionaries and tensor places; it collects all `storages`."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file)
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        # functions that are made anew each time: a file could leave attributes on those of a module
+        # new functions every time, since a file could set attributes on shared ones
         builders = {
             "collections.OrderedDict": lambda: OrderedDict(),
             "torch._utils._rebuild_tensor_v2": lambda *values: TensorPlace(*values[:4]),
@@ -87,10 +87,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a .pth by their names, in the order of the file.
+    """Read the tensors of a .pth by name, in the order of the file.
 
     Raises:
-        UserError: the file is missing, damaged, or holds anything else than a state dict of plain tensors.
+        UserError: the file is missing or damaged, or is not a state dict of plain tensors.
     """
     try:
         with path.open("rb") as file:
@@ -98,16 +98,16 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
             return _tensors(_state_dict_in(places), read, path.stat().st_size)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # a damaged pickle raises nearly every kind
+    except Exception as error:  # a damaged pickle raises many types
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path}: not a state dict of PyTorch that can be read ({type(error).__name__}: {reason}); save one with "
+            f"{path}: not a readable PyTorch state dict ({type(error).__name__}: {reason}); save one with "
             "torch.save(model.state_dict(), FILE)"
         ) from None
 
 
 def _load(file: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
-    """The next pickle of a file, and its storages."""
+    """Read the next pickle of a file; returns its content and its storages."""
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):
         if "PUT" in opcode.name and (argument or 0) > MOST_REMEMBERED:
@@ -119,7 +119,7 @@ def _load(file: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
 
 def _read_zip(file: IO[bytes]) -> tuple[Any, Callable[[Storage], bytes]]:
     archive = zipfile.ZipFile(file)
-    # PyTorch compresses nothing, so that no file can grow while it is read
+    # PyTorch does not compress, so refuse compressed files: they could be zip bombs
     if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
         raise ValueError("compressed, which PyTorch does not do")
     (index,) = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
@@ -134,11 +134,11 @@ def _read_zip(file: IO[bytes]) -> tuple[Any, Callable[[Storage], bytes]]:
 def _read_legacy(file: IO[bytes]) -> tuple[Any, Callable[[Storage], bytes]]:
     file.seek(0)
     if _load(file)[0] != LEGACY_MAGIC:
-        raise ValueError("neither form of PyTorch's files")
+        raise ValueError("not a PyTorch file")
     _protocol, _system = _load(file), _load(file)
     (places, storages), (keys, _) = _load(file), _load(file)
     starts = {}
-    for key in keys:  # which stand behind each other, each after its count
+    for key in keys:  # storages follow one another, each after its count
         if int.from_bytes(file.read(8), "little") != storages[key].count:
             raise ValueError(f"storage {key} has another size")
         starts[key] = file.tell()
@@ -156,7 +156,7 @@ def _bytes_of(storage: Storage) -> int:
 
 
 def _state_dict_in(places: Any) -> dict[str, TensorPlace]:
-    """A state dict's tensors, also where they are one entry of a checkpoint, as training scripts save them."""
+    """Return the tensors of a state dict, or of one inside a checkpoint of a training script."""
     if isinstance(places, dict):
         inner = next((places[key] for key in ("state_dict", "model") if isinstance(places.get(key), dict)), places)
         found = {str(name): place for name, place in inner.items() if isinstance(place, TensorPlace)}
@@ -166,7 +166,7 @@ def _state_dict_in(places: Any) -> dict[str, TensorPlace]:
 
 
 def _tensors(places: dict[str, TensorPlace], read: Callable[[Storage], bytes], file_size: int) -> dict[str, np.ndarray]:
-    """The tensors at some places of a file of `file_size` bytes, each as an array of its own."""
+    """Read the tensors at these places of a file of `file_size` bytes, each into its own array."""
     result, storages, size_read, size_made = {}, {}, 0, 0
     for name, (storage, offset, shape, strides) in places.items():
         if any(type(number) is not int or number < 0 for number in (offset, *shape, *strides)):
@@ -176,7 +176,7 @@ def _tensors(places: dict[str, TensorPlace], read: Callable[[Storage], bytes], f
         if 0 not in shape and last >= storage.count:
             raise ValueError(f"{name} leaves its storage")
         dtype = DTYPES[storage.kind]
-        # a stride of 0 makes as large a tensor as one likes of one number, and members of a zip can overlap
+        # limit the total: a stride of 0 makes a huge tensor from one number, and members of a zip can overlap
         size_made += math.prod(shape) * dtype.itemsize
         size_read += 0 if storage in storages else _bytes_of(storage)
         if max(size_made, size_read) > file_size:
@@ -191,13 +191,13 @@ def _tensors(places: dict[str, TensorPlace], read: Callable[[Storage], bytes], f
 
 
 def load_torchvision(backbone: keras.Model, path: Path) -> None:
-    """Fill an EfficientNet (without its top, of the `efficientnet` package) with the weights of torchvision's.
+    """Load torchvision's weights into an EfficientNet of the `efficientnet` package (without its top).
 
-    Both have the same layers in the same order. The features are not quite the same: where a convolution steps by
-    two, PyTorch pads both sides and TensorFlow the far one, which training makes up for.
+    Both have the same layers in the same order. The features differ slightly, since for stride 2 PyTorch pads both
+    sides and TensorFlow only the far one; training compensates for this.
 
     Raises:
-        UserError: as `read_state_dict`, or the file is of another network.
+        UserError: as `read_state_dict`, or the weights are of another network.
     """
     modules: dict[str, dict[str, np.ndarray]] = {}
     for name, value in read_state_dict(path).items():
@@ -218,9 +218,9 @@ def _as_keras(layer: keras.Layer, values: dict[str, np.ndarray], network: str) -
     if isinstance(layer, keras.layers.BatchNormalization):
         epsilon = layer.epsilon if network in SAME_EPSILON else TORCH_EPSILON
         variance = values["running_var"]
-        # the same result where the statistics are these, with Keras' epsilon
+        # rescale gamma so that Keras' epsilon gives the same result
         gamma = values["weight"] * np.sqrt((variance + layer.epsilon) / (variance + epsilon))
         return [gamma, values["bias"], values["running_mean"], variance]
-    # a depthwise kernel is C x 1 x H x W there, and H x W x C x 1 here
+    # a depthwise kernel is C x 1 x H x W in PyTorch, H x W x C x 1 in Keras
     axes = (2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (2, 3, 1, 0)
     return [np.transpose(values["weight"], axes), *(values[kind] for kind in ("bias",) if kind in values)]

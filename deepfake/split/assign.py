@@ -1,4 +1,4 @@
-"""Which set each video goes to: the dataset's own where it has one, else by source group, by part, or by identity."""
+"""Assign videos to train, val and test: by the dataset's own sets, or by source group, part or identity."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,9 +12,9 @@ from deepfake.split.crops import Crops
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 LABELS = (REAL, FAKE)
 HINT = "a source group is an original and the fakes made from it"
-LARGE = 0.2  # the share of the crops above which a source group is taken apart by identities
+LARGE = 0.2  # a source group with a larger share of the crops is divided by identities
 
-Identities = Mapping[str, tuple[str, ...]]  # of each video in a group that is taken apart, the first one its target's
+Identities = Mapping[str, tuple[str, ...]]  # identities of each video in a divided group, the target's first
 
 
 def divide(
@@ -23,12 +23,11 @@ def divide(
     labels: Sequence[int] = LABELS,
     parts: Mapping[str, str] | None = None,
 ) -> dict[str, list[Crops]]:
-    """The videos of train, val and test; prints what it leaves out, and what the dataset itself leaks.
+    """Divide videos into train, val and test; logs which videos are left out, and leaks of the dataset's own split.
 
-    With `official` the dataset's own test set is the test set, and its val set, where it has one, the val set; the
-    other videos are ours to divide. We divide by source group, or by identities where one source group is too large.
-    With `parts`, the part of each video's id, we divide by these instead. Each set gets all `labels`. The same crops
-    give the same sets.
+    With `official`, the dataset's own test set is used, and its own val set if there is one; only the other videos are
+    divided. Videos are divided by source group, and by identity within a source group that is too large. `parts` (the
+    part of each video id) replaces the source groups. Each set gets all `labels`. The same crops give the same sets.
 
     Raises:
         UserError: a set would lack a label.
@@ -64,7 +63,7 @@ def _id(item: Crops) -> str:
 
 
 def _count(items: Iterable[Crops]) -> Counter:
-    """The number of crops of each label."""
+    """Count the crops of each label."""
     counts: Counter = Counter()
     for item in items:
         counts[item.video.label] += len(item)
@@ -75,15 +74,15 @@ def _count(items: Iterable[Crops]) -> Counter:
 
 
 def _given_sets(crops: Iterable[Crops], labels: Sequence[int]) -> dict[str, list[Crops]]:
-    """The dataset's own test set, and its val set where it has one."""
+    """Return the dataset's own test set, and its own val set if there is one."""
     members = {split: [item for item in crops if item.video.split == split] for split in ("val", "test")}
     given = {split: items for split, items in members.items() if items or split == "test"}
     for split, items in given.items():
         for label in labels:
             if not _count(items)[label]:
                 raise UserError(
-                    f"the dataset's own {split} set has no {LABEL_NAMES[label]} crops; step 01a on its videos makes "
-                    "them, or --split own divides the dataset anew"
+                    f"the dataset's own {split} set has no {LABEL_NAMES[label]} crops; run step 01a on its videos, "
+                    "or ignore the dataset's sets with --split own"
                 )
     return given
 
@@ -94,7 +93,7 @@ def _shares_without(given: Iterable[str]) -> dict[str, float]:
 
 
 def _report_leaks(crops: Iterable[Crops], unit: str) -> None:
-    """Print how many groups, of a `unit`, and identities stand in two of the dataset's own sets: its leak, not ours."""
+    """Log how many groups (called `unit`) and identities are in more than one of the dataset's own sets."""
     groups, ties = defaultdict(set), defaultdict(set)
     for item in crops:
         if item.video.split:
@@ -105,8 +104,8 @@ def _report_leaks(crops: Iterable[Crops], unit: str) -> None:
     if of_groups or of_ties:
         example, sets = (of_ties[0], ties[of_ties[0]]) if of_ties else (of_groups[0], groups[of_groups[0]])
         log.info(
-            f"02: the dataset's own leak, kept as it is: {_number(len(of_groups), unit)} and "
-            f"{_number(len(of_ties), 'identity', 'identities')} in more than one of its sets, "
+            f"02: the dataset's own sets leak and are kept: {_number(len(of_groups), unit)} and "
+            f"{_number(len(of_ties), 'identity', 'identities')} in more than one set, "
             f"such as {example} in {' and '.join(split for split in SHARES if split in sets)}"
         )
 
@@ -114,19 +113,19 @@ def _report_leaks(crops: Iterable[Crops], unit: str) -> None:
 def _without_leaks(
     ours: list[Crops], given: Mapping[str, list[Crops]], identities: Identities, unit: str
 ) -> list[Crops]:
-    """Leave out what the dataset puts into no set, but is tied to its val or test videos: that leak would be ours."""
+    """Drop videos that are in none of the dataset's own sets but are tied to its val or test videos."""
     known = {key for items in given.values() for item in items for key in _keys(item, identities)}
     kept = [item for item in ours if item.video.split or known.isdisjoint(_keys(item, identities))]
     if len(kept) < len(ours):
         log.info(
-            f"02: {_number(len(ours) - len(kept), 'video')} left out of training: in no set of the dataset's own, "
-            f"but of the same {unit} as some of its val or test videos"
+            f"02: {_number(len(ours) - len(kept), 'video')} left out of training: in none of the dataset's own sets, "
+            f"but in one {unit} with its val or test videos"
         )
     return kept
 
 
 def _keys(item: Crops, identities: Identities) -> tuple[tuple[str, str], ...]:
-    """What must not be in two sets: the group, or where that is taken apart the identities."""
+    """Return what must not be in two sets: the video's group, or its identities if the group is divided."""
     names = identities.get(item.video.id)
     return tuple(("identity", name) for name in names) if names else (("group", item.group),)
 
@@ -145,14 +144,14 @@ def assign_groups(
     placed: Mapping[str, Counter] | None = None,
     unit: str = "source group",
 ) -> dict[str, str]:
-    """Assign each group, called `unit` in errors, to a set of `shares`, so that each set gets all `labels`.
+    """Assign each group to one of the sets in `shares`, so that each set gets all `labels`.
 
-    The sets get about their shares of the crops of either label; `placed` are the crops by label that they already
-    have. First every set gets the group that fits its share best; the others follow, the largest first, each to the
-    set that lacks most.
+    Each set gets about its share of the crops of each label; `placed` counts the crops that it has already. First,
+    every set gets the group that fits its share best. Then the other groups follow, largest first, each to the set that
+    lacks most. Errors call a group `unit`.
 
     Raises:
-        UserError: fewer groups than sets have real crops, or fake crops.
+        UserError: there are fewer groups with real crops, or with fake crops, than sets.
     """
     sizes: dict[str, Counter] = {}
     for item in crops:
@@ -166,11 +165,11 @@ def assign_groups(
         have[split] += sizes[group]
 
     def missing(split: str, group: str) -> float:
-        """How much of its share the set lacks, by the labels that the group has."""
+        """How much of its share a set lacks, over the labels of the group."""
         return min(1 - have[split][label] / (shares[split] * totals[label]) for label in sizes[group])
 
     for label in labels:
-        # the small sets choose first: they can take a group that is too large less well than train
+        # small sets choose first, since a group that is too large harms them more than train
         for split in sorted(shares, key=shares.__getitem__):
             if not have[split][label]:
                 target = shares[split] * totals[label]
@@ -188,7 +187,7 @@ def _too_few(
 ) -> UserError:
     *others, last = shares
     listed = f"{', '.join(others)} and {last} need one each" if others else f"{last} needs one"
-    beside = " beside the one that was taken apart by identities" if placed and any(placed.values()) else ""
+    beside = " besides the one divided by identities" if placed and any(placed.values()) else ""
     hint = "--group-by source divides parts" if unit == "part" else HINT
     return UserError(
         f"{groups or 'no'} {unit}{'s' * (groups != 1)} with {LABEL_NAMES[label]} crops{beside}; {listed}, so at least "
@@ -200,12 +199,11 @@ def _too_few(
 
 
 def take_apart(crops: Sequence[Crops], ours: Sequence[Crops], sets: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The identities of the videos of each source group that holds too much of `ours` to be shared out among `sets`.
+    """Return the identities of the videos in source groups that are too large to be assigned to one of `sets`.
 
-    The videos of the other groups are not in the result. Celeb-DF's fakes put nearly every identity into the place of
-    nearly every other, so that all its celebrities are one source group. A group stays whole, which is printed, where
-    its videos have no ties, or too few for each set to get a target and a source. With one set there is nothing to
-    share out.
+    Videos of other groups are not in the result. Celeb-DF swaps nearly all pairs of identities, so all its celebrities
+    form one source group. A large group stays whole, with a message, if its videos have no ties or too few for each set
+    to get a target and a source. With one set nothing needs to be divided.
     """
     least = 2 * len(list(sets))
     if least <= 2:
@@ -227,7 +225,7 @@ def take_apart(crops: Sequence[Crops], ours: Sequence[Crops], sets: Iterable[str
 
 
 def _identities(members: Iterable[Crops]) -> dict[str, tuple[str, ...]]:
-    """The ties of each video and of its original; a video without any goes by its original's id, or its own."""
+    """Return the ties of each video and of its original; without any, the original's id or the video's own."""
     videos = [item.video for item in members]
     known = {video.id: video.ties or (video.original or video.id,) for video in videos}
     both = {video.id: (*video.ties, *known.get(video.original or "", ())) for video in videos}
@@ -235,7 +233,7 @@ def _identities(members: Iterable[Crops]) -> dict[str, tuple[str, ...]]:
 
 
 def _by_identity(apart: Sequence[Crops], identities: Identities, shares: Mapping[str, float]) -> dict[str, list[Crops]]:
-    """The videos of each set whose identities are all in it; prints how many are left out."""
+    """Assign the videos whose identities are all in one set; logs how many are left out."""
     place = assign_identities(apart, identities, shares)
     sets: dict[str, list[Crops]] = {split: [] for split in shares}
     for item in apart:
@@ -246,9 +244,8 @@ def _by_identity(apart: Sequence[Crops], identities: Identities, shares: Mapping
     if apart:
         groups = len({item.group for item in apart})
         log.info(
-            f"02: {_number(groups, 'source group ties', 'source groups tie')} {len(place)} identities together; "
-            "each identity is assigned to a set by itself, "
-            f"and {left_out} of {len(apart)} videos are left out: fakes whose identities fall into different sets"
+            f"02: {_number(groups, 'source group')} divided by {len(place)} identities; "
+            f"{left_out} of {len(apart)} videos are left out: fakes whose identities fall into different sets"
         )
     return sets
 
@@ -256,12 +253,12 @@ def _by_identity(apart: Sequence[Crops], identities: Identities, shares: Mapping
 def assign_identities(
     crops: Sequence[Crops], identities: Identities, shares: Mapping[str, float] = SHARES
 ) -> dict[str, str]:
-    """Assign identities to the sets of `shares`, about so much of the real crops to each.
+    """Assign identities to the sets in `shares`; each set gets about its share of the real crops.
 
-    A fake stays only where all its identities are in one set. So a tenth of the identities has a hundredth of the
-    fakes, and drawn at random perhaps none: each set starts from identities with many fakes among them, no two sets
-    from the same one, and the small sets then take whoever brings most fakes with those that they have. The largest
-    set gets the rest.
+    A fake is kept only if all its identities are in one set, so a random tenth of the identities has about a hundredth
+    of the fakes, or none. Therefore each set starts with identities that have many fakes with each other, and no two
+    sets with the same identity. The small sets then add the identities that bring most fakes with those they have. The
+    largest set gets the rest.
     """
     real: Counter[str] = Counter()
     fakes: Counter[frozenset[str]] = Counter()
@@ -283,7 +280,7 @@ def assign_identities(
         target = shares[split] * real.total()
         while True:
             lacks = target - sum(real[name] for name in members[split])
-            # who brings the set nearer to its share, not beyond it
+            # up to twice what is missing: these bring the set nearer to its share
             fitting = sorted(name for name in free if 0 < real[name] <= 2 * lacks)
             if not fitting:
                 break
@@ -295,7 +292,7 @@ def assign_identities(
 
 
 def _gain_of(fakes: Mapping[frozenset[str], int]) -> Callable[[str, set[str]], int]:
-    """A function that tells how many fake crops an identity has with those of a set, and with nobody else."""
+    """Return a function that counts the fake crops that an identity adds to a set of identities."""
     having = defaultdict(list)
     for names in fakes:
         for name in names:
@@ -309,9 +306,9 @@ def _gain_of(fakes: Mapping[frozenset[str], int]) -> Callable[[str, set[str]], i
 
 
 def _few_of_each(sets: list[frozenset[str]], most: int) -> list[frozenset[str]]:
-    """The first sets of each member, at most `most`."""
-    # `_disjoint` takes long where one identity is in thousands of pairs, and finds the same without most of them: the
-    # other pairs that it takes can only be in the way of so many of an identity's
+    """Return the sets in order, but at most the first `most` of each member."""
+    # `_disjoint` is slow if one identity is in thousands of pairs. Each chosen set can block only as many pairs of an
+    # identity as it has members, so a few pairs of each identity give the same result.
     times: Counter = Counter()
     kept = []
     for names in sets:
@@ -322,7 +319,7 @@ def _few_of_each(sets: list[frozenset[str]], most: int) -> list[frozenset[str]]:
 
 
 def _disjoint(sets: list[frozenset[str]], count: int) -> list[frozenset[str]] | None:
-    """The first `count` sets, in their order, that share no member; None if there are none."""
+    """Return the first `count` sets in order that share no member; None if there are none."""
     if not count:
         return []
     for place, first in enumerate(sets):

@@ -1,4 +1,4 @@
-"""As many fake crops as real ones in each set, by leaving out whole videos."""
+"""Balance real and fake crops in each set by dropping whole videos."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,7 @@ from deepfake.split.crops import Crops
 
 
 def balance(crops: Sequence[Crops]) -> list[Crops]:
-    """Drop whole videos of the larger class, as long as it stays the larger one; sorted by video id.
-
-    Real crops are only dropped where there are fewer fake ones.
-    """
+    """Drop whole videos of the larger class while it stays the larger one; returns the rest sorted by video id."""
     by_label = {label: [item for item in crops if item.video.label == label] for label in (FAKE, REAL)}
     larger, smaller = sorted(by_label.values(), key=lambda items: -sum(map(len, items)))
     excess = sum(map(len, larger)) - sum(map(len, smaller))
@@ -23,18 +20,18 @@ def balance(crops: Sequence[Crops]) -> list[Crops]:
 
 
 def balance_sets(sets: dict[str, list[Crops]], keep_test: bool = False) -> dict[str, list[Crops]]:
-    """Balance each set; with `keep_test` all but the test set.
+    """Balance each set, except the test set with `keep_test`.
 
-    A figure on a part of a dataset's own test set could not be held against those that others publish.
+    Results on a part of a dataset's own test set could not be compared with published ones.
     """
     return {split: items if keep_test and split == "test" else balance(items) for split, items in sets.items()}
 
 
 def keep_order(crops: Iterable[Crops]) -> list[Crops]:
-    """The order in which videos are kept: the first fake of each original (by name), then the others by name.
+    """Return videos in the order in which they are kept: the first fake of each original by name, then the others.
 
-    Of fakes of one name, as FaceForensics++ has one of each method, the first is as good as drawn: in the order of the
-    methods, all that are kept would be by one.
+    Fakes of one name (FaceForensics++ has one per method) are ordered by a hash of their id: in alphabetical order, all
+    kept fakes would be of one method.
     """
     ordered = sorted(crops, key=lambda item: (PurePosixPath(item.video.file).stem, _drawn(item.video.id)))
     seen: set[str] = set()

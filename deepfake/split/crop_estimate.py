@@ -1,4 +1,4 @@
-"""The rule by which someone else cut crops, estimated from them: their margin, and whether they are squares."""
+"""Estimate from external crops how they were cut: their margin, and whether as squares."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,25 +15,25 @@ from deepfake.split.crops import decode
 
 MOST_CROPS = 300
 LEAST_FACES = 30  # with fewer, nothing is estimated
-SIDE = 128  # pixels of a crop's longer side when its face is looked for
+SIDE = 128  # pixels of a crop's longer side when its face is detected
 
-# Width by height of the detector's boxes, medians over many faces. In frames of ten real clips it is SHAPE. In crops
-# that are squares on disk, of these and of thirty drawn people, it is 0.74 to 0.80 where they were cut as squares, and
-# 0.86 to 0.89 where the boxes were cut as they are and stretched. One person alone has up to 0.85 in the former and
-# down to 0.82 in the latter. The landmarks tell nothing more.
+# Width / height of the detector's boxes, as medians over many faces. In frames of ten real clips it is SHAPE. In square
+# crops of these clips and of thirty drawn people it is 0.74 to 0.80 if squares were cut, and 0.86 to 0.89 if boxes were
+# cut and then stretched. A single person has up to 0.85 in the former and down to 0.82 in the latter. Landmarks give no
+# further information.
 SHAPE = 0.756
-STRETCHED_SHAPE = 0.82  # the least
-UNSURE = 0.015  # on either side of it
+STRETCHED_SHAPE = 0.82  # minimum for stretched boxes
+UNSURE = 0.015  # the result is uncertain within this distance of STRETCHED_SHAPE
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The rule of some crops, by the `faces` that were found in them; what is not known is None.
+    """The estimated rule of some crops, from the `faces` found in them; unknown values are None.
 
-    `margin` (left and right) and `margin_y` (top and bottom) are medians, in shares of the sides of the box that MTCNN
-    finds, or of the square about it where `square`; below 0 where crops are tighter than that. `spread` and `spread_y`
-    are their lower and upper quartiles. `shape` is the median width by height of the boxes in crops of one square size,
-    by which `square` was told; None for others, whose own shape tells it.
+    `margin` (left and right) and `margin_y` (top and bottom) are medians, as shares of the sides of MTCNN's box, or of
+    the square around it if `square`; negative if crops are tighter. `spread` and `spread_y` are their lower and upper
+    quartiles. `shape` is the median width / height of the boxes, if all crops have one square size and `square` was
+    derived from it; otherwise None, and `square` was derived from the shapes of the crops.
     """
 
     crops: int
@@ -52,7 +52,7 @@ class Estimate:
 
 
 def sample_crops(paths: Sequence[Path], most: int = MOST_CROPS) -> Iterator[np.ndarray]:
-    """Read `count` images, evenly chosen from all, as H x W x 3 uint8 RGB; those that cannot be read are left out."""
+    """Yield up to `most` images, chosen evenly, as H x W x 3 uint8 RGB; unreadable ones are skipped."""
     for number in choose_frames(len(paths), most):
         try:
             image = decode(np.fromfile(paths[number], np.uint8))
@@ -63,10 +63,10 @@ def sample_crops(paths: Sequence[Path], most: int = MOST_CROPS) -> Iterator[np.n
 
 
 def estimate_rule(images: Iterable[np.ndarray], square: bool | None = None) -> Estimate:
-    """Estimate how crops were cut, from H x W x 3 uint8 RGB images of any size; whether `square`, if that is not known.
+    """Estimate how crops were cut, from H x W x 3 uint8 RGB images of any size; pass `square` if it is known.
 
-    Images of one square size may have been cut as squares, or stretched to squares from boxes that are higher than
-    wide: the shape of the faces tells which. Others are taken to have kept the shape in which they were cut.
+    Images of one square size were either cut as squares or stretched from boxes that are higher than wide; the shape of
+    the faces decides. Other images are assumed to have kept the shape in which they were cut.
     """
     sizes, crops = [], []
     for image in images:
@@ -82,7 +82,7 @@ def estimate_rule(images: Iterable[np.ndarray], square: bool | None = None) -> E
     if square is None:
         square = _nearer_to_squares(faces)
     if one_size and not square:
-        # made narrow again, since the detector widens its box by less than the face was widened
+        # undo the stretching, since the detector's box gets wider by less than the face
         narrow = [cv2.resize(crop, (round(SHAPE * SIDE), SIDE), interpolation=cv2.INTER_AREA) for crop in crops]
         faces = _measure(narrow)
         if len(faces) < LEAST_FACES:
@@ -94,7 +94,7 @@ def estimate_rule(images: Iterable[np.ndarray], square: bool | None = None) -> E
 
 
 def in_words(estimate: Estimate) -> str:
-    """What was estimated, or why nothing was, in a line."""
+    """Describe the estimate, or why there is none, in one line."""
     found = f"a face was found in {estimate.faces} of {estimate.crops} crops"
     if not (estimate.known and estimate.spread and estimate.spread_y):
         return f"rule of the crops: unknown ({found}; {LEAST_FACES} are needed)"
@@ -103,7 +103,7 @@ def in_words(estimate: Estimate) -> str:
         margin += f" left and right, {estimate.margin_y:z.2f} ({_between(estimate.spread_y)}) at the top and bottom"
     square = "square" if estimate.square else "not square"
     unsure = estimate.shape and abs(estimate.shape - STRETCHED_SHAPE) < UNSURE
-    doubt = ", of which the faces leave doubt" if unsure else ""
+    doubt = " (uncertain)" if unsure else ""
     return f"rule of the crops, estimated: {margin}, {square}{doubt} ({found})"
 
 
@@ -112,19 +112,19 @@ def _between(spread: tuple[float, float]) -> str:
 
 
 def _nearer_to_squares(faces: np.ndarray) -> bool:
-    """Whether crops have the shape of squares rather than that of the boxes in them; a frame's edge may clip either."""
+    """Whether crops are nearer to squares than to the shape of their boxes; frame edges may clip both."""
     boxes, crops = np.log(faces[:, 0] / faces[:, 1]), np.log(faces[:, 2] / faces[:, 3])
     return bool(np.median(np.abs(crops)) < np.median(np.abs(crops - boxes)))
 
 
 def _are_squares_of_one_size(sizes: Sequence[tuple[int, int]]) -> bool:
-    """Whether most images were made the same square, whatever they had been."""
+    """Whether most images are squares of the same size."""
     ((height, width), count), *_ = Counter(sizes).most_common(1)
     return height == width and count > len(sizes) / 2
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
-    """An image of which the longer side has SIDE pixels."""
+    """Resize an image so that its longer side has SIDE pixels."""
     height, width = image.shape[:2]
     scale = SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -132,11 +132,11 @@ def _shrink(image: np.ndarray) -> np.ndarray:
 
 
 def _measure(crops: Sequence[np.ndarray]) -> np.ndarray:
-    """Width and height of the face's box and of the crop, in pixels, n x 4: of the crops in which one is found."""
-    # imported here, since step 02 needs no networks where it has no crops of others
+    """Measure width and height of the face's box and of the crop, in pixels; n x 4 for the n crops with a face."""
+    # imported here, since step 02 only needs the networks for external crops
     from deepfake.faces.mtcnn import Mtcnn
 
-    border = round(BORDER * SIDE)  # without it, boxes end at the crop's edge; with it, no bias was measured
+    border = round(BORDER * SIDE)  # without a border, boxes end at the crop's edge; with it, no bias was measured
     bordered = [
         cv2.copyMakeBorder(crop, *[border] * 4, cv2.BORDER_CONSTANT, value=crop.mean(axis=(0, 1)).tolist())
         for crop in crops

@@ -1,4 +1,4 @@
-"""manifest.csv: the crops of a split, and all that is known of each."""
+"""Read and write manifest.csv, the list of the crops of a split."""
 
 import csv
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from deepfake.core.files import write_csv
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of manifest.csv: one crop, the set it is in, and all that is known of it.
+    """A row of manifest.csv: one crop and its set.
 
-    `file` is its path below the set's folder (`real/<id>-FFF-NN.png`), `frame` and `face` its FFF and NN;
-    `group` is the video's source group, or, where that was taken apart, the identity of its target;
-    `landmarks` are five [x, y] in pixels of the crop, as JSON, or empty; `part` is DFDC's, or empty, as in older files.
+    `file` is its path below the set's folder (`real/<id>-FFF-NN.png`), `frame` and `face` are FFF and NN. `group` is
+    the video's source group, or the target's identity if the group was divided. `landmarks` are five [x, y] in pixels
+    of the crop as JSON, or empty. `part` is the part of DFDC, or empty (as in older files).
     """
 
     split: str
@@ -38,7 +38,7 @@ def read_manifest(split_dir: Path) -> list[Entry]:
     """Read `split_dir/manifest.csv`.
 
     Raises:
-        UserError: it is missing, or not what step 02 writes.
+        UserError: it is missing, or was not written by step 02.
     """
     return read_entries(split_dir / "manifest.csv")
 
@@ -50,7 +50,7 @@ def write_manifest(split_dir: Path, entries: Iterable[Entry]) -> None:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """Read a manifest.csv, wherever it is.
+    """Read a manifest.csv from any path.
 
     Raises:
         UserError: as `read_manifest`.
@@ -63,7 +63,7 @@ def read_entries(path: Path) -> list[Entry]:
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run step 02 first, or give --split-dir") from None
     except (KeyError, TypeError, ValueError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not the manifest that step 02 writes ({error!r}); run step 02 again") from None
+        raise UserError(f"{path}: not a manifest of step 02 ({error!r}); run step 02 again") from None
     if not entries:
-        raise UserError(f"{path}: lists no crop; run step 02 again")
+        raise UserError(f"{path}: lists no crops; run step 02 again")
     return entries

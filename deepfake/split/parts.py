@@ -1,4 +1,4 @@
-"""DFDC's parts: folders `dfdc_train_part_N`, whose actors are in no other part, so whole parts keep people apart."""
+"""Split DFDC by its parts (folders `dfdc_train_part_N`): no actor is in two parts, so no person is in two sets."""
 
 import re
 from collections import defaultdict
@@ -11,22 +11,22 @@ from deepfake.core.messages import log
 from deepfake.datasets.video import Video, source_groups
 from deepfake.split.crops import Crops
 
-LEAST = 10  # parts, for whole ones to be divided unasked: then one is about the tenth that val and test each get
+LEAST = 10  # minimum parts for splitting by part as the default; one part is then about 10 %, as val and test need
 PART = re.compile("dfdc_train_part_([0-9]+)", re.IGNORECASE)
 
 
 def part_of(file: str) -> str | None:
-    """The part of DFDC (Dolhansky et al. 2020) that a file is in, such as dfdc_train_part_3; None if it is in none."""
+    """Return a file's part of DFDC (Dolhansky et al. 2020), such as dfdc_train_part_3; None if it has none."""
     folders = PurePosixPath(file).parent.parts
     numbers = [int(found[1]) for folder in folders if (found := PART.fullmatch(folder))]
     return f"dfdc_train_part_{numbers[-1]}" if numbers else None
 
 
 def join_parts(videos: Iterable[Video]) -> tuple[dict[str, str], list[list[str]]]:
-    """What each video's id is kept together with, and the parts that are joined.
+    """Return the group of each video id, and the parts that were joined.
 
-    A video is kept with its part, or in no part with its source group. Parts with a source group in common are joined,
-    and called after the first of them.
+    A video's group is its part, or its source group if it has no part. Parts that share a source group are joined and
+    get the name of the first.
     """
     videos = list(videos)
     parts = {video.id: part for video in videos if (part := part_of(video.file))}
@@ -47,17 +47,17 @@ def _tie(part: str | None) -> tuple[str, ...]:
 def parts_to_keep(
     videos_dir: Path, videos: Iterable[Video], crops: Sequence[Crops], group_by: str | None, official: bool
 ) -> dict[str, str] | None:
-    """What each video is kept together with, as of `join_parts`, where whole parts are divided; else None.
+    """Return the group of each video id (see `join_parts`) if the dataset is split by part; else None.
 
-    They are where `group_by` is "part", and where it is None and at least LEAST parts have crops, unless the `official`
-    sets of the dataset share parts. Prints what that means for the people in the sets.
+    It is if `group_by` is "part", or if `group_by` is None and at least LEAST parts have crops, unless the dataset's
+    `official` sets share parts. Logs if the same person can be in two sets.
 
     Raises:
-        UserError: `group_by` is "part", and no video with crops is in one.
+        UserError: `group_by` is "part", but no video with crops is in a part.
     """
     found = {item.video.id for item in crops if part_of(item.video.file)}
     if group_by == "part" and not found:
-        raise UserError(f"{videos_dir}: has no folder like dfdc_train_part_0, so no parts; give --group-by source")
+        raise UserError(f"{videos_dir}: has no parts (folders like dfdc_train_part_0); give --group-by source")
     if not found or group_by == "video":
         return None
     wholes, joined = join_parts(videos)
@@ -79,14 +79,14 @@ def parts_to_keep(
         return None
     if joined:
         log.info(
-            f"02: parts that share an original with another one are kept together: {sum(map(len, joined))}, "
+            f"02: parts that share an original are kept together: {sum(map(len, joined))}, "
             f"such as {joined[0][0]} and {joined[0][1]}"
         )
     return wholes
 
 
 def _in_two_sets(crops: Iterable[Crops], wholes: Mapping[str, str]) -> str | None:
-    """The first part with videos in two of the dataset's own sets; what is in neither val nor test is to train on."""
+    """Return the first part with videos in two of the dataset's own sets; videos without a set count as train."""
     sets: dict[str, set[str]] = defaultdict(set)
     for item in crops:
         if part_of(item.video.file):

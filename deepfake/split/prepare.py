@@ -1,4 +1,4 @@
-"""Which crops train, which ones validate, which ones test: divided, balanced by whole videos, and written."""
+"""Step 02: divide crops into train, val and test, balance the classes, and write the split."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,14 +30,14 @@ from deepfake.split.table_reader import TableSource, list_crops
 
 
 def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
-    """The videos without those that a csv lists in its column `video`, by id or file; prints how many it took out.
+    """Remove the videos that a csv lists in its column `video`, by id or file; logs how many.
 
     Raises:
-        UserError: the file is missing or has no such column, or lists every video.
+        UserError: the file is missing, has no column `video`, or lists every video.
     """
     rows = read_rows(path)
     if "video" not in read_columns(path):
-        raise UserError(f"{path}: has no column video, the ids of the videos to leave out")
+        raise UserError(f"{path}: has no column video; put the ids of the videos to leave out into one")
     id_of = {video.file: video.id for video in videos} | {video.id: video.id for video in videos}
     listed = {id_of.get(row["video"], bare_name(row["video"])) for _, row in rows if row["video"]}
     kept = [video for video in videos if video.id not in listed]
@@ -48,7 +48,7 @@ def leave_out(videos: Sequence[Video], path: Path) -> list[Video]:
             f"02: warning: ids of {path} that the dataset does not have: {len(unknown)}, the first {unknown[0]}"
         )
     if not kept:
-        raise UserError(f"{path}: lists every video of the dataset, so nothing is left")
+        raise UserError(f"{path}: lists every video of the dataset; leave some out of the list")
     return kept
 
 
@@ -75,7 +75,7 @@ def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
 
 
 def is_prepared(name: str) -> bool:
-    """Whether a path belongs into a folder of real/ and fake/ crops."""
+    """Whether a path belongs in a folder of real/ and fake/ crops."""
     label, _, crop = name.partition("/")
     return label in LABEL_NAMES and (not crop or is_crop(crop))
 
@@ -92,15 +92,15 @@ def write_sets(
     split_dir: Path,
     quiet: bool = False,
 ) -> list[Entry]:
-    """Write both folders, the manifest and crops.json, whole or not at all, in place of older ones.
+    """Write both folders, manifest.csv and crops.json, all or nothing, replacing older ones.
 
     Raises:
-        UserError: one of the folders holds files that are not step 02's, all crops of a label are unreadable, or
-            videos were cropped by different rules.
+        UserError: a folder holds files that step 02 did not write, all crops of a label are unreadable, or videos were
+            cropped by different rules.
     """
     one, other = prepared_dir.resolve(), split_dir.resolve()
     if one == other or one in other.parents or other in one.parents:
-        raise UserError(f"{prepared_dir} and {split_dir} are one within the other; give two separate folders")
+        raise UserError(f"{prepared_dir} and {split_dir}: one is inside the other; give two separate folders")
     items = [(split, item) for split, videos in sets.items() for item in videos]
     entries, unreadable = [], []
     folders: dict[CropRule | None, list[Path]] = {}
@@ -127,10 +127,10 @@ def write_sets(
 def write_sets_of_table(
     sets: dict[str, list[Crops]], source: TableSource, split_dir: Path, quiet: bool = False
 ) -> list[Entry]:
-    """Write the manifest of crops that stay in their table, and where that is, in place of an older split folder.
+    """Write the manifest of crops in a crop table, with the table's address, replacing an older split folder.
 
     Raises:
-        UserError: the folder holds files that are not step 02's.
+        UserError: the folder holds files that step 02 did not write.
     """
     items = [(split, item) for split, videos in sets.items() for item in videos]
     with whole_folder(split_dir, _is_split) as folder:
@@ -142,24 +142,28 @@ def write_sets_of_table(
 
 
 def _check_unreadable(paths: Sequence[Path], sets: dict[str, list[Crops]], entries: Iterable[Entry]) -> None:
-    """Warn of images that were left out, and raise a UserError if a set has lost a label by it."""
+    """Warn of unreadable images, and raise a UserError if a set lacks a label because of them."""
     if not paths:
         return
     wanted = {(split, item.video.label) for split, items in sets.items() for item in items}
     for split, label in sorted(wanted - {(entry.split, entry.label) for entry in entries}):
-        raise UserError(f"{paths[0]}: not a readable image, nor is any other {LABEL_NAMES[label]} crop of {split}")
-    log.warning(f"02: warning: images left out that cannot be read: {len(paths)}, the first {paths[0]}")
+        raise UserError(f"{paths[0]}: not a readable image, like all other {LABEL_NAMES[label]} crops of {split}")
+    log.warning(f"02: warning: unreadable images left out: {len(paths)}, the first {paths[0]}")
 
 
 @dataclass(frozen=True)
 class Splitting:
-    """How a dataset is split: the options of step 02.
+    """The options of step 02: how to split a dataset.
 
-    `split` is "official" (the dataset's own test set, if it has one, which is then not balanced) or "own". `group_by`
-    is "part", "source", "video", or None for parts if there are enough (`parts.parts_to_keep`). With `balanced` off no
-    crop is left out for the balance. `exclude` is a csv of videos to leave out; with `real_only` no fake is used.
-    `faces` is the folder of the crops, `table` the address of crops in Parquet, which stay there. What is `said` of how
-    another tool cut its crops is not estimated.
+    Attributes:
+        split: "official" (the dataset's own test set, if it has one; it is not balanced) or "own".
+        group_by: "part", "source", "video", or None for parts if there are enough (`parts.parts_to_keep`).
+        balanced: whether to drop videos of the larger class.
+        exclude: csv of videos to leave out.
+        real_only: whether to leave out all fakes.
+        faces: name of the folders of the crops.
+        table: address of a crop table, which stays in place.
+        said: what the user said of how external crops were cut; the rest is estimated.
     """
 
     dataset: str = "auto"
@@ -181,9 +185,9 @@ def prepare_dataset(
     how: Splitting = Splitting(),
     quiet: bool = False,
 ) -> int:
-    """Step 02: the crops of a dataset, split and balanced; prints what each set got and returns the exit code.
+    """Run step 02: split and balance the crops of a dataset and log the counts of each set; returns the exit code.
 
-    Crops that another tool made are images in `videos_dir/<video.file>/`.
+    External crops are images in `videos_dir/<video.file>/`.
 
     Raises:
         UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
@@ -191,7 +195,7 @@ def prepare_dataset(
     kind = find_kind(videos_dir, how.dataset)
     crops_of_others = kind in OF_OTHERS
     if how.table and crops_of_others:
-        raise UserError(f"{videos_dir}: holds crops of faces itself; leave --crops out")
+        raise UserError(f"{videos_dir}: holds face crops itself; remove --crops")
     check_said(how.said, crops_of_others)
     videos = keep_copies_together(read_dataset(videos_dir, kind), videos_dir, how.split)
     videos = _chosen(videos, how.exclude, how.real_only)
@@ -247,7 +251,7 @@ def _chosen(videos: list[Video], exclude: Path | None, real_only: bool) -> list[
 def _print_rule(official: bool, group_by: str) -> None:
     if group_by == "video":
         log.info(
-            "02: split by video, the weaker rule: a test video's original may be trained on, which flatters the figures"
+            "02: split by video, the weaker rule: a test video's original may be in training, so scores may be too high"
         )
     rule = "the dataset's own, its test set whole" if official else f"our own, 80/10/10 by {group_by}"
     log.info(f"02: split: {rule}")

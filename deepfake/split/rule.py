@@ -1,4 +1,4 @@
-"""By which rule the crops of a split were cut, as far as step 02 can know: recorded, said, or estimated."""
+"""Find the crop rule of a split's crops: recorded by step 01a, given by options, or estimated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,18 +12,18 @@ from deepfake.split.crop_estimate import estimate_rule, in_words, sample_crops
 
 FACES, MARKED = "faces", "marked_faces"
 UNKNOWN = (
-    "02: warning: how these crops were cut is not known: steps 05 and 06 will ask for --crop-margin and --crop-square, "
-    "or give both here"
+    "02: warning: it is unknown how these crops were cut; give --crop-margin and --crop-square here, "
+    "or later to steps 05 and 06"
 )
 
 
 def one_rule(folders: Mapping[CropRule | None, Sequence[Path]]) -> CropRule | None:
-    """The one rule that is recorded in some folders of crops, from the folders of each rule; None where none is.
+    """Return the single rule recorded for crops, given the folders of each rule; None if none is recorded.
 
-    Says of how many it is not known.
+    Logs how many folders have no recorded rule.
 
     Raises:
-        UserError: there are two.
+        UserError: there are two different rules.
     """
     known = [rule for rule in folders if rule]
     if len(known) > 1:
@@ -35,25 +35,22 @@ def one_rule(folders: Mapping[CropRule | None, Sequence[Path]]) -> CropRule | No
     if without := folders.get(None):
         cut = "as the others" if known else "by the default rule"
         count = f"{len(without)}, the first {without[0]}"
-        log.info(f"02: videos without a faces.json that can be used, taken to be cut {cut}: {count}")
+        log.info(f"02: videos without a usable faces.json, assumed to be cut {cut}: {count}")
     return known[0] if known else None
 
 
 def rule_of_folder(recorded: CropRule | None, faces: str = FACES) -> CropRule:
-    """The rule of the crops in the folders `faces` of step 01a's videos.
-
-    `recorded` is what faces.json has; older versions wrote none.
-    """
+    """Return the rule of the crops in the folders `faces`; `recorded` is from faces.json (None in older versions)."""
     rule = recorded or DEFAULT
     if faces not in (FACES, MARKED):
-        log.warning(f"02: warning: what was done to the crops in {faces}/ is not known; scans cut as step 01a did")
+        log.warning(f"02: warning: changes to the crops in {faces}/ are unknown; scans will cut crops as step 01a did")
     return replace(rule, marked=True) if faces == MARKED else rule
 
 
 def rule_of_others(images: Sequence[Path], said: Said) -> CropRule | None:
-    """The rule of crops that someone else made, as it is said or, for the rest, estimated; None if it is not known.
+    """Return the rule of external crops, as given by options, else estimated; None if it stays unknown.
 
-    Prints which. Others cut crops out of a video's own frames.
+    Logs the rule. External crops are assumed to be cut from full frames.
     """
     rule = said.rule
     if not said.whole:
@@ -73,8 +70,8 @@ def rule_of_others(images: Sequence[Path], said: Said) -> CropRule | None:
 
 
 def check_said(said: Said, crops_of_others: bool) -> None:
-    """Raise a UserError where a rule is said of crops that bring their own."""
+    """Raise a UserError if options give a rule for crops that have a recorded one."""
     if said and not crops_of_others:
         raise UserError(
-            "--crop-margin and --crop-square are for crops of other tools; those of step 01a bring their rule"
+            "--crop-margin and --crop-square are only for crops of other tools, not of step 01a; remove them"
         )

@@ -1,1 +1,1 @@
-"""Step 04: from predictions of frames to verdicts on videos, with Spark."""
+"""Step 04: turn predictions of frames into verdicts on videos, with Spark."""

@@ -1,7 +1,7 @@
-"""From the frames of a video to one number: the ways to aggregate predictions, as Spark expressions.
+"""Aggregate the predictions of a video's frames to one number, with Spark expressions.
 
-The expressions are SQL texts, since each call of a Python function for one goes to Java and back several times: built
-of functions, they take longer than a million frames.
+The expressions are SQL strings: building them from PySpark functions takes several calls to Java for each, longer than
+aggregating a million frames.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from deepfake.faces.people import LEAST_FRAMES, LEAST_SHARE
 from deepfake.verdicts.combining import FAKE_SHARE, REAL_SHARE, SURE
 from deepfake.verdicts.read_predictions import FEW
 
-# what a video is known by; the predictions of one agree in all of it
+# columns that identify a video; all its predictions have the same values
 ORIGINS = ("group", "method")
 VIDEO = ("video", "label", *ORIGINS)
 
 
 @dataclass(frozen=True)
 class FrameSets:
-    """How to hold which frames of a video somebody is in: gathered from rows, merged, and counted."""
+    """SQL expressions for the set of frames in which a person is seen: gather from rows, merge sets, count."""
 
     gather: str
     merge: str
     size: str
 
 
-# of all that holds a set, only a long can be updated in place, which is several times faster
+# as bits of a long, which Spark updates in place; several times faster than lists
 BITS = FrameSets("bit_or(shiftleft(1L, frame))", "bit_or(seen)", "bit_count")
 LISTS = FrameSets("collect_set(frame)", "array_distinct(flatten(collect_list(seen)))", "size")
 
@@ -42,7 +42,7 @@ SURE_SUMS = {
     "real_total": f"sum(if(p_real > {SURE}D, p_real, 0D))",
 }
 
-# of a video: what each aggregate is, from its sums; as in `combining.combine`
+# each aggregate of a video from its sums, as in `combining.combine`
 VALUES = {
     "mean": MEAN,
     "median": "median",
@@ -54,15 +54,15 @@ VALUES = {
 
 
 def aggregate_videos(frames: DataFrame, aggregate: str = "mean") -> DataFrame:
-    """One row for each video: VIDEO, average (what AGGREGATES says of p_real), frames, people, malformed.
+    """Return one row for each video: VIDEO, average (by `aggregate`), frames, people, malformed.
 
-    From columns VIDEO, p_real, frame, person and malformed. `frames` counts predictions; `people` those persons that
-    count, null where none is known; `malformed` the malformed rows. A video whose rows differ in label, group or method
-    has several rows.
+    The input has the columns VIDEO, p_real, frame, person and malformed. `frames` counts predictions, `people` the
+    people in enough frames (null if people are unknown), and `malformed` the malformed rows. A video whose rows differ
+    in label, group or method gives several rows.
     """
     sets = BITS if frames.schema["frame"].metadata.get(FEW) else LISTS
     sums = SUMS | (SURE_SUMS if aggregate == "confident" else {})
-    # by person first: then every later step has a row for each, not one for each frame
+    # group by person first, so that later steps have a row per person, not per frame
     persons = _group(frames, (*VIDEO, "person"), sums | {"seen": sets.gather})
     of_video = {name: f"sum({name})" for name in sums} | {"people": people(sets)}
     if aggregate == "per-face":
@@ -81,9 +81,9 @@ def _group(rows: DataFrame, keys: tuple[str, ...], aggregates: dict[str, str]) -
 
 
 def _kinds(sets: FrameSets) -> list[tuple[str, str]]:
-    """Who counts: conditions on a person, each with the condition on the video in which such a one does.
+    """Return pairs of conditions (on a person, on the video) under which a person counts.
 
-    In many frames a person counts always, in n where n is its share of the frames.
+    A person in LEAST_FRAMES frames always counts; one in n frames counts if n is at least LEAST_SHARE of the frames.
     """
     of_person, in_video = f"person IS NOT NULL AND {sets.size}(seen)", f"{sets.size}({sets.merge})"
     few = [(f"{of_person} = {n}", f"{in_video} * {LEAST_SHARE}D <= {n}") for n in range(1, LEAST_FRAMES)]
@@ -91,12 +91,12 @@ def _kinds(sets: FrameSets) -> list[tuple[str, str]]:
 
 
 def people(sets: FrameSets) -> str:
-    """How many people count in a video, null where none is known: an aggregate over its persons."""
+    """Return the SQL of the number of people who count in a video, null if people are unknown."""
     counts = " + ".join(f"if({enough}, count_if({person}), 0)" for person, enough in _kinds(sets))
     return f"if(count(person) > 0, {counts}, null)"
 
 
 def least_real(sets: FrameSets) -> str:
-    """The mean p_real of the least real who counts in a video, null where nobody does: as `people`."""
+    """Return the SQL of the lowest mean p_real of the people who count in a video, null if there are none."""
     means = (f"if({enough}, min(if({person}, {MEAN}, null)), null)" for person, enough in _kinds(sets))
     return f"least({', '.join(means)})"

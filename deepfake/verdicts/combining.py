@@ -1,6 +1,6 @@
-"""From the predictions of a video's frames, or people, to one number: the rules that steps 04, 05 and 06 share.
+"""Combine the predictions of a video's frames or people to one number; steps 04, 05 and 06 share these rules.
 
-`aggregates` has the same as Spark expressions.
+`aggregates` has the same rules as Spark expressions.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ AGGREGATES = {
     "per-face": "the mean of the least real person",
 }
 
-# Seferbekov's counts for 32 frames, as shares. `confident` is after his, of the winner of the DeepFake Detection
-# Challenge (2020, github.com/selimsef/dfdc_deepfake_challenge)
+# `confident` follows Seferbekov, the winner of the DeepFake Detection Challenge (2020,
+# github.com/selimsef/dfdc_deepfake_challenge); these are his counts for 32 frames, as shares
 SURE = 0.8
 FAKE_SHARE = 0.4
 REAL_SHARE = 0.9
 
 
 def combine(p_real: Sequence[float], frames: Sequence[int], people: Sequence[str], aggregate: str = "mean") -> float:
-    """One number of N predictions, by one of AGGREGATES, with the frame and the person of each."""
+    """Combine N predictions, with the frame and person of each, by one of AGGREGATES."""
     values = np.asarray(p_real, np.float64)
     if aggregate == "median":
         return float(np.median(values))
@@ -40,7 +40,7 @@ def combine(p_real: Sequence[float], frames: Sequence[int], people: Sequence[str
 
 
 def means_by_person(p_real: ArrayLike, frames: Sequence[int], people: Sequence[str]) -> dict[str, tuple[float, int]]:
-    """The mean of each person who counts in a video, and of how many of its N predictions it is."""
+    """Return the mean and the number of predictions of each person in enough frames of a video to count."""
     values, whose = np.asarray(p_real, np.float64), np.asarray(people, object)
     return {
         person: (float(values[whose == person].mean()), int((whose == person).sum()))
@@ -49,5 +49,5 @@ def means_by_person(p_real: ArrayLike, frames: Sequence[int], people: Sequence[s
 
 
 def said_of_aggregate(aggregate: str, source: object) -> str:
-    """A line for an aggregate of which the model in `source` knows no threshold: it is fitted for the mean alone."""
+    """Return a note that the fitted threshold in `source` does not apply to an aggregate other than the mean."""
     return f"the threshold and band of {source} hold for the mean; {aggregate} has 0.5 and no band"

@@ -23,7 +23,7 @@ class CannotStartError(Exception):
 
 
 def wait_for(condition: Callable[[], object], seconds: float, what: Callable[[], str] = str) -> None:
-    """Wait until a condition holds; fails with what `what` tells."""
+    """Wait until a condition holds; fails with the text of `what`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s in vain\n{what()}"
@@ -31,7 +31,7 @@ def wait_for(condition: Callable[[], object], seconds: float, what: Callable[[],
 
 
 def run(*command: object, env: dict[str, str], check: bool = True, cwd: Path | None = None) -> str:
-    """What a command prints."""
+    """Return the output of a command."""
     done = subprocess.run([*map(str, command)], env=env, capture_output=True, text=True, timeout=60, cwd=cwd)
     assert not check or done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
     return done.stdout.strip()
@@ -53,7 +53,7 @@ def free_port() -> int:
 
 
 def end_all(mark: str, value: Path) -> None:
-    """End every process that has `mark` in its environment with this value: the daemons, and what they started."""
+    """End every process with this value of `mark` in its environment: the daemons and their children."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -144,7 +144,7 @@ PartitionName=main Nodes={HOST} Default=YES MaxTime=INFINITE State=UP
         end_all("SLURM_CONF", self.conf)
 
     def options(self) -> list[str]:
-        """What submit.sh needs besides: no more processors and memory than this machine has."""
+        """Further options for submit.sh: no more CPUs and memory than this machine has."""
         small = "--cpus-per-task=1 --mem=0"
         return ["--cpu-options", small, "--gpu-options", small]
 

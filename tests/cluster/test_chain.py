@@ -1,4 +1,4 @@
-"""The whole chain on a real Slurm and on a real Grid Engine, beside the same steps run by hand."""
+"""The whole chain on a real Slurm and a real Grid Engine, compared with the same steps run by hand."""
 
 import csv
 import re
@@ -91,7 +91,7 @@ def wait_for_the_end(queue, out_dir: Path) -> None:
 
 
 def wait_for_epochs(queue, out_dir: Path, epochs: int) -> None:
-    """Wait until so many epochs are done, and the training is not."""
+    """Wait until this many epochs are done while the training still runs."""
     history = out_dir / "history.csv"
     wait_for(
         lambda: history.exists() and len(history.read_text().splitlines()) > epochs,
@@ -118,7 +118,7 @@ def crops_in(work_dir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(work_dir)): path.read_bytes() for path in work_dir.glob("*/faces*/**/*.png")}
 
 
-def test_the_chain_ends_as_by_hand_though_its_training_is_warned_and_cancelled(queue, videos_dir, by_hand, tmp_path):
+def test_the_chain_ends_as_by_hand_despite_warned_and_cancelled_training(queue, videos_dir, by_hand, tmp_path):
     out_dir, work_dir = tmp_path / "the results", tmp_path / "the crops"
     jobs = submit_training(queue, videos_dir, work_dir, out_dir)
     assert tuple(jobs) == STEPS
@@ -139,7 +139,7 @@ def test_the_chain_ends_as_by_hand_though_its_training_is_warned_and_cancelled(q
 
 
 def cancel_and_submit_again(queue, jobs: dict[str, str], videos_dir: Path, work_dir: Path, out_dir: Path) -> None:
-    """Cancel the training when it has gone on by itself, and submit all again: what is done before costs nothing."""
+    """Cancel the training after it has resumed by itself, and submit all again: finished work is not repeated."""
     wait_for(lambda: "03: resuming after epoch" in logs_of(out_dir), PATIENCE, lambda: logs_of(out_dir))
     wait_for_epochs(queue, out_dir, epochs=len(rows(out_dir / "history.csv")) + 1)
     print(queue("scontrol", "show", "job", jobs["03 training"]))
@@ -151,7 +151,7 @@ def cancel_and_submit_again(queue, jobs: dict[str, str], videos_dir: Path, work_
     assert logs_of(out_dir).count("(8 done before)") == 2
 
 
-def test_a_step_that_fails_leaves_nothing_behind_it_in_the_queue(queue, tmp_path):
+def test_no_step_runs_after_a_failed_one(queue, tmp_path):
     videos_dir, out_dir = tmp_path / "videos", tmp_path / "out"
     make_video(videos_dir / "a.mp4")  # without a face
     make_video(videos_dir / "b.mp4")

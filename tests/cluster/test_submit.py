@@ -1,4 +1,4 @@
-"""submit.sh of both queues: what it refuses, what it asks of sbatch and qsub (stand-ins that write it down)."""
+"""submit.sh of both queues: what it refuses, and how it calls sbatch and qsub (stand-ins that record the calls)."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ CANCEL = {"slurm": "scancel", "gridengine": "qdel"}
 
 @pytest.fixture
 def bin_dir(tmp_path):
-    """A folder for the PATH, whose sbatch and qsub number the jobs, and refuse the one of the number in REFUSE."""
+    """A folder for the PATH whose sbatch and qsub number the jobs and refuse job number REFUSE."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in (*QUEUES.values(), *CANCEL.values()):

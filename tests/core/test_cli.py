@@ -14,6 +14,7 @@ from deepfake.core.cli import hushed, number, progress, whole_number
 from deepfake.jobs.options import SUBMITTED, add_spark_option
 
 SCRIPTS = sorted(ROOT.glob("[0-9]*.py"))
+MODULES = ("compare", "explore", "gallery", "publish", "unpack")
 HEAVY = {"tensorflow", "keras", "pyspark"}
 SLOW = {"onnxruntime", "matplotlib", "sklearn", "pandas", "pyarrow", "av"}  # less so, yet seconds in all
 
@@ -24,7 +25,7 @@ def python(code: str, *arguments: object) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
-def test_help_is_quick_as_it_loads_nothing_that_takes_long(script):
+def test_help_of_a_script_loads_nothing_that_takes_long(script):
     code = (
         "import runpy, sys\n"
         "sys.argv = [sys.argv[1], '--help']\n"
@@ -34,6 +35,17 @@ def test_help_is_quick_as_it_loads_nothing_that_takes_long(script):
     shown = python(code, script)
     assert shown.stdout.splitlines()[-1] == "ended: 0 []" and not shown.stderr
     assert "usage: " in shown.stdout and "Reads:" in shown.stdout and "Writes:" in shown.stdout
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_help_of_a_module_loads_nothing_that_takes_long(module):
+    code = (
+        "import runpy, sys\n"
+        "sys.argv[1:] = ['--help']\n"
+        f"try: runpy.run_module('deepfake.{module}', run_name='__main__', alter_sys=True)\n"
+        f"except SystemExit as end: print('ended:', end.code, sorted({HEAVY | SLOW} & set(sys.modules)))"
+    )
+    assert python(code).stdout.splitlines()[-1] == "ended: 0 []"
 
 
 @pytest.mark.parametrize(

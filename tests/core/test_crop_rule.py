@@ -207,7 +207,7 @@ def test_what_is_said_of_crops_of_others_is_not_estimated(tmp_path, capsys):
     assert rule_of_others([], Said(0.2, True)) == CropRule(margin=0.2, square=True, crops_from="full")
     assert "by --crop-margin and --crop-square: margin 0.2" in capsys.readouterr().out
     assert rule_of_others([tmp_path / "none.png"], Said(0.2)) is None
-    assert "give both here" in capsys.readouterr().out
+    assert "give --crop-margin and --crop-square" in capsys.readouterr().out
 
 
 def test_a_rule_that_is_not_known_must_be_said(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""FaceForensics++ and Celeb-DF: what their places and names say, and their official splits."""
+"""FaceForensics++ and Celeb-DF: labels and ties from paths and names, and the official splits."""
 
 import json
 import re
@@ -77,7 +77,7 @@ def test_an_original_that_is_not_there_has_the_id_that_it_would_have(tmp_path):
 
 
 @pytest.mark.parametrize("place", [".", "splits"])
-def test_the_official_splits_of_faceforensics_are_of_pairs_and_of_their_two_originals(tmp_path, place):
+def test_official_splits_of_faceforensics_assign_pairs_and_their_originals(tmp_path, place):
     touch(tmp_path, *FACEFORENSICS, "manipulated_sequences/FaceSwap/c23/videos/054_071.mp4")
     touch(tmp_path, "manipulated_sequences/FaceSwap/c23/videos/071_519.mp4")
     (tmp_path / place).mkdir(exist_ok=True)
@@ -301,5 +301,5 @@ def test_fakeavceleb_is_read_by_its_pictures(tmp_path, capsys):
     assert "whose voice alone is fake" in capsys.readouterr().out
 
 
-def test_own_videos_in_folders_called_as_those_of_a_mirror_are_read_by_their_folders(tmp_path):
+def test_own_videos_in_folders_named_like_a_mirrors_are_read_by_folder(tmp_path):
     assert find_kind(touch(tmp_path, "original/me.mp4", "deepfakes/me_2.mp4")) == "folders"

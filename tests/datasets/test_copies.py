@@ -32,7 +32,7 @@ def test_copies_without_a_set_come_into_one_source_group_and_are_counted(tmp_pat
     assert "same bytes as another one: 1, such as r_a.mp4 and r_c.mp4" in capsys.readouterr().out
 
 
-def test_of_copies_in_two_official_sets_the_test_set_keeps_its_own(tmp_path):
+def test_the_test_set_keeps_a_copy_that_is_in_two_official_sets(tmp_path):
     videos = write(tmp_path, rt_a=b"one", rx_a=b"one", rv_b=b"two", rt_b=b"two", rt_c=b"three")
     kept = keep_copies_together(videos, tmp_path, "official")
     assert {video.id for video in kept} == {"rx_a", "rv_b", "rt_c"}
@@ -54,7 +54,7 @@ def test_equal_folders_of_images_are_copies(tmp_path):
     assert [[video.id for video in same] for same in find_copies(videos, tmp_path)] == [["a", "b"]]
 
 
-def test_fakes_of_a_copy_that_is_left_out_are_those_of_the_one_that_is_kept(tmp_path):
+def test_fakes_of_a_dropped_copy_belong_to_the_kept_one(tmp_path):
     videos = [*write(tmp_path, rt_a=b"one", rx_a=b"one"), Video("f", "f.mp4", FAKE, original="rt_a", split="train")]
     assert [video.original for video in keep_copies_together(videos, tmp_path, "official")] == [None, "rx_a"]
 

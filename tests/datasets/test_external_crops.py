@@ -1,4 +1,4 @@
-"""Crops that someone else made: which folders are videos, and what the tables say of them."""
+"""External crops: which folders are videos, and how their tables are read."""
 
 from pathlib import Path
 

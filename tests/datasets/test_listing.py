@@ -1,4 +1,4 @@
-"""What lies in a folder: which files count, links, and tables row by row."""
+"""Listing a folder: which files count, links, and tables row by row."""
 
 import pytest
 from conftest import touch

@@ -1,4 +1,4 @@
-"""Originals and identities that only the names of files tell."""
+"""Originals and identities derived from file names only."""
 
 import pytest
 from conftest import read_by_id, touch
@@ -46,7 +46,7 @@ def test_a_table_without_originals_is_told_them_by_names(tmp_path):
     assert len(set(source_groups(videos.values()).values())) == 1
 
 
-def test_names_that_no_original_bears_out_tie_nothing(tmp_path, capsys):
+def test_names_without_a_matching_original_tie_nothing(tmp_path, capsys):
     files = ["real/100.mp4", "fake/200_300.mp4", "fake/300_400.mp4"]
     assert len(groups_of(tmp_path, *files)) == 3
     assert capsys.readouterr().out == ""
@@ -67,7 +67,7 @@ def test_a_fake_has_the_original_of_its_own_persons_folder(tmp_path, capsys):
     assert "without an original: 1, such as fake/gone0/sa1.mp4" in capsys.readouterr().out
 
 
-def test_of_several_originals_the_one_in_the_nearest_folder_counts_and_else_none(tmp_path):
+def test_the_original_in_the_nearest_folder_counts_or_none(tmp_path):
     touch(tmp_path, "real/c23/000.mp4", "real/c40/000.mp4", "fake/Deepfakes/c23/000_003.mp4")
     assert read_by_id(tmp_path)["000_003"].original == "real_c23_000"
     touch(tmp_path, "real/a/x.mp4", "real/b/x.mp4", "fake/swap/x.mp4")
@@ -75,12 +75,12 @@ def test_of_several_originals_the_one_in_the_nearest_folder_counts_and_else_none
 
 
 @pytest.mark.parametrize("name", ["a/000_003.mp4", "Deepfakes-000_003_c23.avi", "000 003 (fake).mp4"])
-def test_what_a_video_is_and_how_it_is_written_is_no_part_of_whom_it_shows(name):
+def test_words_and_spelling_in_names_are_no_part_of_the_identity(name):
     assert core_of(name) == "000_003"
     assert core_of("fake.mp4") == "fake"
 
 
-def test_where_nearly_no_fake_is_tied_it_is_said_what_that_means():
+def test_if_hardly_any_fake_is_tied_a_warning_explains_it():
     real, alone = Video("r", "r.mp4", REAL), [Video(f"f{n}", f"f{n}.mp4", FAKE) for n in range(20)]
     assert warning_of_untied([real, *alone]).startswith("0 of 20 fakes have a known original")
     tied = [Video(f"t{n}", f"t{n}.mp4", FAKE, original="r") for n in range(2)]

@@ -1,4 +1,4 @@
-"""Every kind of dataset, drawn small on the spot: how it is known, its videos, and what is refused."""
+"""Every kind of dataset, as a small generated one: detection, videos, and what is refused."""
 
 import os
 from pathlib import Path
@@ -72,21 +72,21 @@ def test_where_two_kinds_fit_both_are_named_and_one_can_be_chosen(tmp_path, kind
 
 
 @pytest.mark.parametrize("files", [[], ["a.mp4", "notes.csv"], ["real/a.txt", "fake/b.txt"], ["real/a.mp4"]])
-def test_where_no_kind_fits_it_says_what_was_looked_for(tmp_path, files):
+def test_if_no_kind_fits_the_error_lists_the_kinds(tmp_path, files):
     says = refused(touch(tmp_path, *files))
     assert says.startswith(f"{tmp_path}: no dataset") and len(says) < len(str(tmp_path)) + 350
     assert all(f"{kind.looked_for} ({name})" in says for name, kind in READERS.items())
 
 
 @pytest.mark.parametrize("dataset", ["auto", "csv"])
-def test_what_is_no_folder_is_said_to_be_none(tmp_path, dataset):
+def test_a_dataset_that_is_not_a_folder_is_an_error(tmp_path, dataset):
     (tmp_path / "list.csv").write_text(TABLE)
     for path in (tmp_path / "list.csv", tmp_path / "nowhere"):
         assert refused(path, dataset).startswith(f"{path}: no such folder")
 
 
 @pytest.mark.parametrize("kind", ["faceforensics", "celebdf", "folders", "csv"])
-def test_a_dataset_one_folder_below_is_pointed_at(tmp_path, kind):
+def test_an_error_points_to_a_dataset_one_folder_below(tmp_path, kind):
     folder = make(kind, tmp_path / "Dataset-v2")
     assert f"({kind}); --videos-dir {folder}" in refused(tmp_path)
 
@@ -288,7 +288,7 @@ def test_two_tables_are_one_too_many(tmp_path):
     st.binary(max_size=100)
     | st.text(st.sampled_from('file,lab\n"REAL01\r\0é/.')).map(lambda t: ("file,label\n" + t).encode())
 )
-def test_of_any_table_come_videos_or_one_line(tmp_path_factory, data):
+def test_any_table_gives_videos_or_a_one_line_error(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "tables"
     folder.mkdir(exist_ok=True)
     (folder / "list.csv").write_bytes(data)

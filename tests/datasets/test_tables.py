@@ -1,4 +1,4 @@
-"""What tables say of videos, however people write them: CSV and JSON by one set of rules."""
+"""Tables of videos in the many forms that people write: CSV and JSON by one set of rules."""
 
 import json
 import unicodedata
@@ -110,7 +110,7 @@ def test_other_words_tell_no_label(name):
 
 @pytest.mark.parametrize("order", ["{split}/{label}", "{label}/{split}"])
 @pytest.mark.parametrize("val", ["val", "valid", "Validation"])
-def test_folders_of_sets_with_folders_of_labels_are_one_dataset_with_its_own_split(tmp_path, order, val, capsys):
+def test_set_folders_with_label_folders_are_one_dataset_with_its_split(tmp_path, order, val, capsys):
     for split in ("train", val, "test"):
         for label in ("real", "fake"):
             touch(tmp_path, f"{order.format(split=split, label=label)}/{split}-{label}.mp4")
@@ -124,7 +124,7 @@ def test_folders_of_sets_with_folders_of_labels_are_one_dataset_with_its_own_spl
     assert "videos of one name in two sets: 1" in capsys.readouterr().out
 
 
-def test_where_no_listed_video_is_there_one_line_names_one_and_one_that_is(tmp_path):
+def test_if_no_listed_video_exists_the_error_names_examples(tmp_path):
     touch(tmp_path, "sub/other.MP4")
     (tmp_path / "list.csv").write_text("file,label\nx1.mp4,REAL\nx2.mp4,FAKE\n")
     with pytest.raises(
@@ -133,7 +133,7 @@ def test_where_no_listed_video_is_there_one_line_names_one_and_one_that_is(tmp_p
         read_videos(tmp_path, "csv", "00")
 
 
-def test_images_in_folders_are_videos_of_one_crop_each_and_enter_at_step_02(tmp_path):
+def test_images_in_folders_are_one_crop_videos_that_start_at_step_02(tmp_path):
     rng = np.random.default_rng(0)
     for split in ("train", "val", "test"):
         for label in ("real", "fake"):
@@ -208,7 +208,7 @@ def test_a_number_that_contradicts_the_naming_of_a_dataset_is_refused(tmp_path):
     assert "say the opposite" in refused(tmp_path)
 
 
-def test_few_folders_of_real_images_are_told_of_since_they_may_be_sources(tmp_path, capsys):
+def test_few_folders_of_real_images_give_a_message(tmp_path, capsys):
     read_by_id(touch(tmp_path, "real/ffhq/1.jpg", "real/ffhq/2.jpg", "fake/gan/1.jpg"), "images")
     assert "fewer than 10 of the folders are real" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""Zip files as they are downloaded: nothing leaves the folder, nothing is larger than allowed, nothing done twice."""
+"""Unpacking downloaded zips: nothing outside the folder, nothing too large, nothing done twice."""
 
 import os
 import stat
@@ -47,7 +47,7 @@ def test_parts_of_dfdc_are_unpacked_side_by_side_and_read_as_one_dataset(tmp_pat
     assert len(read_dataset(tmp_path / "to")) == 4
 
 
-def test_archives_whose_files_would_replace_each_other_get_folders_of_their_own(tmp_path):
+def test_archives_with_the_same_file_names_get_separate_folders(tmp_path):
     for part in ("0-0", "0-1"):
         files = {"metadata.csv": f"filename,label\n{part}.mp4,REAL\n", f"{part}/0.png": "p", "__MACOSX/._0.png": "m"}
         make_zip(tmp_path / f"faces-part-{part}.zip", files)
@@ -69,7 +69,7 @@ LEAVING = ["../x", "a/../../x", "/x", "//server/x", "C:/x", "C:x", "..\\x", "a\\
 
 
 @pytest.mark.parametrize("name", LEAVING)
-def test_an_archive_with_a_name_that_leaves_the_folder_is_refused_whole(tmp_path, name):
+def test_an_archive_with_a_path_outside_the_folder_is_refused(tmp_path, name):
     stand_in = "#" * len(name)  # zipfile itself would change some of the names
     path = make_zip(tmp_path / "a.zip", {"good/a.txt": "a", stand_in: "x"})
     path.write_bytes(path.read_bytes().replace(stand_in.encode(), name.encode()))
@@ -89,7 +89,7 @@ def test_an_archive_with_backslashes_is_refused_as_what_it_is(tmp_path):
 
 
 @given(st.lists(st.text(st.sampled_from("ab./\\: é"), min_size=1, max_size=8), min_size=1, max_size=4, unique=True))
-def test_whatever_the_names_nothing_is_written_outside(tmp_path_factory, names):
+def test_nothing_is_written_outside_the_folder(tmp_path_factory, names):
     above = tmp_path_factory.mktemp("zip")
     path = make_zip(above / "a.zip", dict.fromkeys(names, "x"))
     try:
@@ -260,7 +260,7 @@ def test_a_record_that_cannot_be_used_is_named(tmp_path, text):
 
 
 @pytest.mark.parametrize("sources", [["nowhere"], ["empty"], ["one/a.zip", "two/a.zip"], ["...zip"]])
-def test_archives_that_cannot_be_told_are_refused(tmp_path, sources):
+def test_archives_of_unknown_type_are_refused(tmp_path, sources):
     (tmp_path / "empty").mkdir()
     for name in ("one/a.zip", "two/a.zip", "...zip"):
         make_zip(tmp_path / name, {"x": "x", "y": "y"})

@@ -1,4 +1,4 @@
-"""The list of videos: what is taken as metadata.json and what is refused, ids, and source groups."""
+"""The list of videos: valid and invalid metadata.json, ids, and source groups."""
 
 import json
 from pathlib import Path
@@ -207,7 +207,7 @@ def test_videos_share_a_group_exactly_where_originals_connect_them(seed):
             assert (groups[one.id] == groups[other.id]) == (label[one.id] == label[other.id])
 
 
-def test_an_original_in_a_folder_of_its_own_is_found_by_its_bare_name_where_that_is_clear(tmp_path):
+def test_an_original_in_another_folder_is_found_by_an_unambiguous_name(tmp_path):
     records = {
         "real/519.mp4": "REAL",
         "Deepfakes/519_515.mp4": {"label": "FAKE", "original": "519.mp4"},
@@ -235,7 +235,7 @@ RECORDS = st.fixed_dictionaries(
 
 
 @given(JSON | st.dictionaries(NAMES | st.text(), RECORDS | JSON, max_size=5) | st.dictionaries(NAMES, RECORDS))
-def test_of_any_json_come_videos_or_the_one_documented_error(content):
+def test_any_json_gives_videos_or_the_documented_error(content):
     content = json.loads(json.dumps(content))  # as a file gives it
     try:
         videos = to_videos(keep_splits(metadata_records(content, Path("metadata.json"))))
@@ -250,7 +250,7 @@ def test_of_any_json_come_videos_or_the_one_documented_error(content):
 
 @pytest.mark.slow
 @given(st.binary(max_size=200) | st.text().map(str.encode) | JSON.map(lambda item: json.dumps(item).encode()))
-def test_of_any_file_come_videos_or_the_one_documented_error(tmp_path_factory, data):
+def test_any_file_gives_videos_or_the_documented_error(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "of_any_file"  # one for all examples, and nothing else in it
     folder.mkdir(exist_ok=True)
     (folder / "metadata.json").write_bytes(data)
@@ -280,7 +280,7 @@ def test_a_tie_that_is_called_as_a_video_is_another_thing():
 
 
 @pytest.mark.parametrize("nothing", ["NaN", "none", "NULL", " n/a ", "", None, float("nan")])
-def test_the_ways_to_write_that_there_is_no_original_tie_nothing_together(tmp_path, nothing):
+def test_values_for_no_original_tie_nothing_together(tmp_path, nothing):
     fakes = {name: {"label": "FAKE", "original": nothing, "method": nothing} for name in ("a.mp4", "b.mp4")}
     videos = read(tmp_path, fakes)
     assert source_groups(videos.values()) == {"a": "a", "b": "b"} and videos["a"].method is None

@@ -17,7 +17,7 @@ from deepfake.evaluation.metrics import log_loss, measure
 
 
 def overconfident(temperature, count=8000, seed=0):
-    """Labels drawn from probabilities, and what a model says whose logits are those times a temperature."""
+    """Labels drawn from probabilities, and the scores of a model whose logits are scaled by a temperature."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 1.5, count)
     labels = (rng.random(count) < expit(logits)).astype(int)
@@ -36,13 +36,13 @@ def simulated(auc, videos, frames=1, rho=0.6, seed=0):
 
 
 def flat(simulation):
-    """Labels and means (N) of what is simulated."""
+    """Labels and means (N) of simulated videos."""
     labels, p = simulation
     return labels, p.mean(axis=1)
 
 
 def coverage(labels, p_real, bands, frames=1):
-    """The share of N videos that are certain, and of these, how many are right."""
+    """The share of certain videos among N, and the accuracy of these."""
     certain = is_certain(p_real, np.full(len(labels), frames), bands)
     return certain.mean(), ((p_real > 0.5) == (labels == 1))[certain].mean()
 
@@ -61,7 +61,7 @@ def test_a_temperature_of_one_changes_nothing_at_all():
     assert np.array_equal(apply_temperature(p, 1.0), p)
 
 
-def test_even_what_is_certain_stays_a_probability_and_in_order():
+def test_scores_of_0_and_1_stay_probabilities_in_order():
     p = np.array([0.0, 1e-3, 0.5, 1 - 1e-3, 1.0])
     for temperature in (0.1, 0.7, 3, 20):
         changed = apply_temperature(p, temperature)
@@ -83,7 +83,7 @@ def test_the_validation_loss_never_becomes_worse(temperature, count):
     assert after <= log_loss(labels, p)
 
 
-def test_a_model_is_made_surer_only_where_its_groups_leave_no_doubt():
+def test_confidence_is_raised_only_if_the_groups_leave_no_doubt():
     labels, p = overconfident(0.5)
     assert fit_temperature(labels, p, np.arange(8000)) == pytest.approx(0.5, rel=0.1)
     assert fit_temperature(labels, p, np.zeros(8000)) == 1
@@ -92,14 +92,14 @@ def test_a_model_is_made_surer_only_where_its_groups_leave_no_doubt():
     assert fit_temperature(labels, p, np.tile(np.arange(40), 50)) == 1  # fifty crops of each video are not fifty videos
 
 
-def test_what_holds_in_some_groups_only_makes_no_model_surer():
+def test_confidence_is_not_raised_if_only_some_groups_support_it():
     (labels, p), (others, worse) = overconfident(0.5, 2000), overconfident(1.3, 1000, seed=1)
     labels, p, parts = np.append(labels, others), np.append(p, worse), np.repeat([0, 1, 2], 1000)
     assert fit_temperature(labels, p, np.arange(3000)) < 0.9
     assert fit_temperature(labels, p, parts) == 1
 
 
-def test_of_a_model_that_makes_no_mistake_the_number_of_groups_says_how_sure_it_may_be():
+def test_more_groups_allow_a_perfect_model_more_confidence():
     labels, p = np.repeat([0, 1], 500), np.repeat([0.03, 0.97], 500)
     assert fit_temperature(labels, p, np.arange(1000)) < 0.7
     assert fit_temperature(labels, p, np.arange(1000) // 100) == 1
@@ -112,7 +112,7 @@ def test_the_threshold_is_found_in_ten_thousands_of_videos():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 0.7, 1.0])
-def test_predictions_that_are_all_alike_give_a_temperature_that_can_be_used(value):
+def test_equal_predictions_give_a_usable_temperature(value):
     temperature = fit_temperature(np.repeat([0, 1], 20), np.full(40, value), np.arange(40))
     assert 0.1 <= temperature <= 20
     assert 0 < apply_temperature(np.array([value]), temperature)[0] < 1
@@ -132,7 +132,7 @@ def test_predictions_that_are_all_alike_give_a_temperature_that_can_be_used(valu
         ([0, 0, 0, 1, 0, 1], [0.1, 0.2, 0.6, 0.64, 0.66, 0.8], 0.62),  # both real ones count more than one fake
     ],
 )
-def test_the_threshold_is_the_best_one_and_of_equals_the_nearest_to_one_half(labels, p_real, threshold):
+def test_the_best_threshold_is_found_and_ties_go_to_the_nearest_to_one_half(labels, p_real, threshold):
     assert fit_threshold(np.array(labels), np.array(p_real)) == pytest.approx(threshold)
 
 
@@ -146,19 +146,19 @@ def test_no_threshold_is_better_than_the_fitted_one():
 
 
 @pytest.mark.parametrize("auc", [0.75, 0.85, 0.95])
-def test_of_many_videos_the_band_is_where_the_local_rate_is_under_four_fifths(auc):
+def test_with_many_videos_the_band_is_where_accuracy_is_below_80_percent(auc):
     low, high = uncertain_band(*flat(simulated(auc, 4000)), 0.5)
     assert low == pytest.approx(0.2, abs=0.07) and high == pytest.approx(0.8, abs=0.07)  # as the model is calibrated
 
 
-def test_the_rate_counts_and_not_what_the_model_says():
+def test_the_band_follows_accuracy_not_the_models_probabilities():
     labels, p = flat(simulated(0.85, 4000))
     low, high = uncertain_band(labels, apply_temperature(p, 0.5), 0.5)
     odds = 4**2  # of 0.8, exaggerated
     assert low == pytest.approx(1 / (1 + odds), abs=0.04) and high == pytest.approx(odds / (1 + odds), abs=0.04)
 
 
-def test_a_model_that_is_right_in_less_than_four_fifths_in_all_is_not_uncertain_everywhere():
+def test_a_model_below_80_percent_accuracy_is_not_uncertain_everywhere():
     labels, p = flat(simulated(0.75, 2156))
     bands = {1: uncertain_band(labels, p, 0.5)}
     assert ((p > 0.5) == (labels == 1)).mean() < 0.75
@@ -167,7 +167,7 @@ def test_a_model_that_is_right_in_less_than_four_fifths_in_all_is_not_uncertain_
 
 
 @pytest.mark.parametrize("videos", [10, 20, 100])
-def test_on_few_videos_more_than_four_fifths_of_the_certain_are_right(videos):
+def test_with_few_videos_over_80_percent_of_certain_verdicts_are_right(videos):
     unseen = flat(simulated(0.85, 20000, seed=999))
     found = [coverage(*unseen, {1: uncertain_band(*flat(simulated(0.85, videos, seed=n)), 0.5)}) for n in range(40)]
     certain, right = np.transpose(found)
@@ -222,7 +222,7 @@ def as_crops(labels, p):
 
 
 @pytest.mark.parametrize("rho", [0.3, 0.6, 0.9])
-def test_with_several_crops_a_video_means_of_more_frames_have_narrower_bands_and_more_certain_videos(rho):
+def test_means_of_more_frames_have_narrower_bands(rho):
     bands = fit_bands(*as_crops(*simulated(0.85, 2156, 11, rho)), 0.5)
     assert list(bands) == [1, 3, 6, 11] and said_of_bands(bands) is None
     assert bands[11][1] - bands[11][0] < bands[1][1] - bands[1][0]
@@ -234,7 +234,7 @@ def test_with_several_crops_a_video_means_of_more_frames_have_narrower_bands_and
 
 @pytest.mark.parametrize("rho", [0.3, 0.6, 1.0])
 @pytest.mark.parametrize("auc", [0.75, 0.9])
-def test_the_band_of_one_crop_a_video_holds_for_means_of_more(auc, rho):
+def test_with_one_crop_per_video_its_band_holds_for_means_of_more(auc, rho):
     labels, p = simulated(auc, 20000, 11, rho, seed=1)
     bands = fit_bands(*as_crops(*simulated(auc, 2156)), 0.5)
     assert list(bands) == [1] and "more than one crop" in said_of_bands(bands)
@@ -242,7 +242,7 @@ def test_the_band_of_one_crop_a_video_holds_for_means_of_more(auc, rho):
     assert of_one[1] > 0.82 and of_eleven[1] > of_one[1] - 0.01 and of_eleven[0] > 0
 
 
-def test_a_band_is_fitted_where_half_of_the_videos_have_as_many_crops():
+def test_a_band_is_fitted_if_half_of_the_videos_have_enough_crops():
     videos = np.repeat(np.arange(40), np.where(np.arange(40) < 19, 11, 7))
     bands = fit_bands(videos, videos % 2, np.where(videos % 2 == 1, 0.9, 0.1), 0.5)
     assert list(bands) == [1, 3, 6] and "more than 6 crops" in said_of_bands(bands)
@@ -261,7 +261,7 @@ def test_the_mean_of_each_video_is_that_of_pandas():
     assert np.allclose(means, expected["p"], atol=1e-12) and (found_labels == expected["label"]).all()
 
 
-def test_a_mean_of_fewer_frames_is_of_frames_all_over_the_video_and_not_of_videos_that_lack_them():
+def test_means_of_fewer_frames_use_frames_spread_over_long_enough_videos():
     videos, p = np.array(["b"] * 9 + ["a"] * 3 + ["c"]), np.append(np.arange(9) / 10, [0.1, 0.2, 0.9, 0.5])
     labels, means = video_means(videos, (videos == "b").astype(int), p, 3)
     assert labels.tolist() == [0, 1] and means == pytest.approx([0.4, (0.1 + 0.4 + 0.7) / 3])

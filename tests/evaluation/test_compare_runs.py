@@ -154,12 +154,12 @@ def test_predictions_that_are_not_those_of_their_run_json_are_refused(tmp_path):
     assert [run.name for run in read_runs([path])] == ["a"]
     write_run(tmp_path / "other", 0.5, groups=2)
     (tmp_path / "other" / "cnn_preds_values.parquet").replace(tmp_path / "a" / "cnn_preds_values.parquet")
-    with pytest.raises(UserError, match="run step 03 again, or give 03a an --out-dir of its own"):
+    with pytest.raises(UserError, match=r"run step 03 again, or give 03a .*--out-dir"):
         read_runs([path])
 
 
-def test_the_table_shows_the_name_of_a_weights_file_and_where_the_dataset_is(tmp_path):
+def test_the_table_shows_weights_file_and_dataset(tmp_path):
     arguments = {"weights": "/runs/faces/tmp_checkpoint/best_model.keras", "split_dir": "/data/dfdc/split_dataset"}
     text = as_text(read_runs([write_run(tmp_path / "a", 0.3, arguments=arguments)]), [])
     assert text.splitlines()[1].split()[2:4] == ["best_model.keras", "dfdc/split_dataset"]
-    assert "a step is a batch of the run's own" in text
+    assert "a step is one batch of the run" in text

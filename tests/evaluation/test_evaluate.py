@@ -107,7 +107,7 @@ def methods_in(entries):
     return {entry.method for entry in entries if entry.label == FAKE}
 
 
-def test_a_method_that_is_left_out_is_in_neither_train_nor_val_and_the_only_one_of_the_test(tmp_path):
+def test_a_left_out_method_is_only_in_the_test_set(tmp_path):
     split_dir = write_split(tmp_path / "split", methods=METHODS)
     sets = read_sets(open_store(split_dir), left_out="faceswap")
     assert {split: methods_in(entries) for split, entries in sets.items()} == {
@@ -118,7 +118,7 @@ def test_a_method_that_is_left_out_is_in_neither_train_nor_val_and_the_only_one_
     assert [count_labels(entries) for entries in sets.values()] == [{"real": 8, "fake": 4}] * 3
 
 
-def test_of_a_method_that_is_not_there_the_known_ones_are_named(tmp_path):
+def test_an_unknown_method_is_an_error_that_lists_the_known_ones(tmp_path):
     with pytest.raises(UserError, match="no fake by the method lipsync; there are faceswap, reenactment"):
         read_sets(open_store(write_split(tmp_path / "known", methods=METHODS)), left_out="lipsync")
     for number, labels in enumerate([("real", "fake"), ("real",)]):
@@ -127,7 +127,7 @@ def test_of_a_method_that_is_not_there_the_known_ones_are_named(tmp_path):
             read_sets(open_store(split_dir), left_out="faceswap", needed=(REAL,))
 
 
-def test_without_the_only_method_there_is_nothing_to_learn_from_and_it_is_said(tmp_path):
+def test_leaving_out_the_only_method_is_an_error(tmp_path):
     split_dir = write_split(tmp_path / "split", methods=("faceswap",))
     with pytest.raises(UserError, match="train has no fake crops where faceswap is left out"):
         read_sets(open_store(split_dir), left_out="faceswap")
@@ -163,9 +163,7 @@ def test_raw_predictions_are_the_models_own_in_the_order_of_the_crops(split_dir)
 
 
 @pytest.mark.parametrize("limit", [None, 1000])
-def test_crops_of_a_table_are_predicted_as_those_of_files_and_cached_where_they_fit(
-    split_dir, tmp_path, monkeypatch, limit
-):
+def test_crops_in_a_table_are_predicted_like_files_and_cached_if_they_fit(split_dir, tmp_path, monkeypatch, limit):
     moved, entries = move_to_table(split_dir, tmp_path / "moved"), read_sets(open_store(split_dir))["test"]
     expected = raw_predictions(by_brightness(), entries[::-1], open_store(split_dir))
     monkeypatch.setattr(crop_sets, "MEMORY_BYTES", limit or crop_sets.MEMORY_BYTES)
@@ -183,7 +181,7 @@ def test_the_crops_are_brought_to_the_models_size_and_pixels(split_dir):
     assert np.allclose(raw_predictions(by_brightness(outputs=2), entries, open_store(split_dir)), expected, atol=1e-5)
 
 
-def test_the_reported_predictions_are_calibrated_and_what_they_were_before_is_told(split_dir, tmp_path, capsys):
+def test_reported_predictions_are_calibrated_and_raw_metrics_logged(split_dir, tmp_path, capsys):
     entries = read_sets(open_store(split_dir))["test"]
     raw = raw_predictions(by_brightness(), entries, open_store(split_dir))
     scores, before = report_test("03", by_brightness(), entries, open_store(split_dir), tmp_path, INFO)
@@ -225,7 +223,7 @@ def test_the_threshold_is_fitted_only_where_asked(split_dir):
     assert thresholds[1] == 0.5 < thresholds[0] < 1
 
 
-def test_without_a_temperature_threshold_and_band_are_fitted_all_the_same(split_dir):
+def test_threshold_and_band_are_fitted_without_a_temperature_too(split_dir):
     model = by_brightness()
     last = model.get_layer("p_real")
     last.set_weights([last.get_weights()[0] * -8, last.get_weights()[1] * -8])
@@ -250,20 +248,18 @@ def test_a_loaded_model_is_calibrated_by_the_file_beside_it(model_path, split_di
     assert np.allclose(predicted(tmp_path / "out"), apply_temperature(raw, 2.0), atol=1e-6)
     assert load_and_predict(model_path, split_dir, tmp_path / "raw", calibrated=False) == 0
     assert np.allclose(predicted(tmp_path / "raw"), raw, atol=1e-6)
-    assert "taken as they are" not in capsys.readouterr().out
+    assert "not calibrated" not in capsys.readouterr().out
 
 
-def test_without_that_file_numbers_are_taken_as_they_are_and_it_is_said(model_path, split_dir, tmp_path, capsys):
+def test_without_a_json_predictions_are_not_calibrated_with_a_note(model_path, split_dir, tmp_path, capsys):
     load_and_predict(model_path, split_dir, tmp_path / "out")
     raw = raw_predictions(load_model(model_path), read_sets(open_store(split_dir))["test"], open_store(split_dir))
     assert np.allclose(predicted(tmp_path / "out"), raw, atol=1e-6)
-    assert "03a: model.json is not beside the model, so its numbers are taken as they are" in capsys.readouterr().out
+    assert "03a: no model.json beside the model, so its predictions are not calibrated" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
-def test_another_projects_model_gets_the_pixels_that_it_knows_and_is_turned_round(
-    model_path, split_dir, tmp_path, outputs
-):
+def test_another_projects_model_gets_its_pixel_range_and_positive_class(model_path, split_dir, tmp_path, outputs):
     other = by_brightness(pixel_max=1, outputs=outputs)
     weights = other.layers[-1].get_weights()  # of fake, and so that fake is last
     other.layers[-1].set_weights([-weight if outputs == 1 else weight[..., ::-1] for weight in weights])

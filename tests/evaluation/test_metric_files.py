@@ -1,4 +1,4 @@
-"""metrics_frames and metrics_videos: what is in them, and the picture beside them."""
+"""metrics_frames and metrics_videos: their content and plots."""
 
 import json
 

@@ -19,11 +19,11 @@ def test_the_figures_are_those_counted_by_hand():
     assert scores.log_loss == pytest.approx(expected)
 
 
-def test_one_half_is_fake():
+def test_a_score_of_one_half_is_fake():
     assert is_real(np.array([0.5, 0.5000001, 0.4])).tolist() == [False, True, False]
 
 
-def test_a_sure_mistake_costs_much_but_not_without_end():
+def test_a_confident_mistake_has_a_large_but_finite_loss():
     assert 30 < score([1, 0], [0.0, 0.0]).log_loss * 2 < 40
 
 
@@ -97,7 +97,7 @@ def test_the_equal_error_rate_is_where_both_errors_are_as_large():
     assert measure(labels, [0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9])["equal_error_rate"] == 1
 
 
-def test_a_calibrated_score_has_no_calibration_error_and_an_overconfident_one_has():
+def test_calibration_error_is_0_for_calibrated_scores_only():
     labels = np.array([1, 1, 1, 0] * 25)
     assert measure(labels, np.full(100, 0.75))["calibration_error"] == pytest.approx(0)
     assert measure(labels, np.full(100, 0.95))["calibration_error"] == pytest.approx(0.2)
@@ -139,7 +139,7 @@ def test_intervals_hold_the_value_and_are_the_same_for_a_seed(drawn):
         assert figure.low <= figure.value <= figure.high and figure.low < figure.high
 
 
-def test_items_that_hang_together_make_intervals_wider_than_as_many_that_do_not():
+def test_dependent_items_give_wider_intervals_than_independent_ones():
     rng = np.random.default_rng(1)
     labels = np.repeat(rng.integers(0, 2, 20), 50)
     p_real = np.repeat(np.clip(labels[::50] * 0.4 + rng.random(20) * 0.6, 0, 1), 50)
@@ -168,7 +168,7 @@ def test_a_method_is_compared_with_all_reals():
 
 
 def test_a_difference_of_two_models_is_paired():
-    """What is hard for both does not count: the interval is narrower than that of either AUC."""
+    """Difficulty common to both models cancels: the interval is narrower than that of either AUC."""
     rng = np.random.default_rng(0)
     labels, groups = np.tile([0, 1], 60), np.repeat(np.arange(60), 2)
     hard = np.repeat(rng.normal(0, 1, 60), 2)

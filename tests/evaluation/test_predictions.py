@@ -10,7 +10,7 @@ from deepfake.models.info import ModelInfo, write_model_info
 from deepfake.split.manifest import Entry
 
 
-def test_json_and_parquet_hold_the_same_numbers_and_the_parquet_all_that_is_known(tmp_path):
+def test_json_and_parquet_have_the_same_numbers_and_parquet_all_columns(tmp_path):
     entries = [
         Entry("test", 1, "real/a-b-002-01.png", "a-b", "a-b", "", "", 2, 1, "", "", 0),
         Entry("test", 0, "fake/c-000-00.png", "c", "a-b", "a-b", "seam", 0, 0, "1", "", 0),
@@ -45,7 +45,7 @@ def predicted(folder, info=INFO, model=b"a model"):
     return folder / "cnn_preds_values.json"
 
 
-def test_the_model_behind_predictions_is_that_of_the_same_folder_as_its_json_is_now(folder):
+def test_predictions_use_the_current_json_of_the_model_in_their_folder(folder):
     path, found = predicted(folder), folder / "tmp_checkpoint" / "best_model.json"
     assert model_behind(path) == model_behind(folder) == (INFO, found)
     write_model_info(replace(INFO, threshold=0.7, bands={}), found)
@@ -54,7 +54,7 @@ def test_the_model_behind_predictions_is_that_of_the_same_folder_as_its_json_is_
     assert model_behind(path)[1] == found
 
 
-def test_of_another_model_in_the_folder_nothing_is_taken(folder):
+def test_the_json_of_another_model_in_the_folder_is_not_used(folder):
     other = ModelInfo(threshold=0.3, bands={1: (0.2, 0.4)})
     path = predicted(folder, other, model=b"another")
     assert model_behind(path) == (other, folder / "_cnn_preds_values.json")
@@ -70,7 +70,7 @@ def test_a_parquet_file_alone_says_what_model_it_is_of(folder):
     assert model_behind(path) == (INFO, path)
 
 
-def test_an_older_mark_that_differs_from_the_models_is_of_another_and_stands_alone(folder):
+def test_an_older_mark_that_differs_from_the_model_is_used_alone(folder):
     path = predicted(folder)
     for known, info in ((True, INFO), (False, None)):
         (folder / "_cnn_preds_values.json").write_text(json.dumps({"sample_only": known}))

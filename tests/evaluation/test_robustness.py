@@ -51,7 +51,7 @@ def write_model(path, weight, bias):
 
 @pytest.fixture(scope="module")
 def split_dir(tmp_path_factory):
-    """Test crops of six groups, of which reals have fine stripes and fakes are smooth, as bright as each other."""
+    """Test crops of six groups: real ones have fine stripes, fake ones are smooth, with equal brightness."""
     rng, crops = np.random.default_rng(0), []
     stripes = 40 * (-1) ** np.arange(SIZE)[None, :, None]
     for group in range(6):
@@ -94,7 +94,7 @@ def test_each_level_damages_more_than_the_one_before(crops, kind, levels):
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=list(BY_KIND))
-def test_damage_is_the_same_for_the_same_seed_and_leaves_the_crops_as_they_were(crops, damage):
+def test_damage_is_deterministic_and_leaves_the_original_crops_unchanged(crops, damage):
     before = crops.pixels.copy()
     first, again = (damaged(crops, damage, damage.levels[2], seed=3) for _ in range(2))
     assert first.pixels.dtype == np.uint8 and first.pixels.shape == crops.pixels.shape
@@ -113,7 +113,7 @@ def test_damage_is_what_its_level_says(crops):
     assert (blurred == cv2.GaussianBlur(crops.pixels[0], (0, 0), 2)).all()
 
 
-def test_a_model_that_looks_at_fine_stripes_loses_them_where_they_are_blurred_or_shrunk(crops, split_dir):
+def test_blur_and_scaling_hurt_a_model_that_relies_on_fine_stripes(crops, split_dir):
     entries = read_sets(open_store(split_dir), ("test",))["test"]
     groups = [entry.group for entry in entries]
     undamaged, results = measure_robustness(crops, groups, stripes_of, quiet=True)
@@ -142,7 +142,7 @@ def test_the_intervals_are_those_of_the_videos_and_their_groups(crops, split_dir
     assert dataclasses.astuple(undamaged.video_auc) == pytest.approx(dataclasses.astuple(expected))
 
 
-def test_of_many_videos_some_are_taken_whole():
+def test_a_large_test_set_is_reduced_by_whole_videos():
     entries = [
         Entry("test", n // 50, "", f"v{n}", f"g{n}", "", "", frame, 0, "", "", 0)
         for n in range(100)
@@ -154,7 +154,7 @@ def test_of_many_videos_some_are_taken_whole():
     assert some_videos(entries, 1000) == entries
 
 
-def test_large_crops_are_fewer_so_that_they_fit_into_memory_twice():
+def test_fewer_large_crops_are_used_to_fit_into_memory_twice():
     assert most_crops(128) == 20_000
     assert most_crops(600) < 20_000 and 2 * most_crops(600) * 600 * 600 * 3 <= MEMORY_BYTES
 
@@ -164,9 +164,7 @@ def model_path(tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("model") / "best_model.keras", weight=0.02, bias=-2.4)
 
 
-def test_the_flag_of_step_03a_adds_a_picture_and_a_table_to_its_predictions(
-    split_dir, model_path, tmp_path, capsys, monkeypatch
-):
+def test_robustness_option_of_03a_writes_a_plot_and_a_table(split_dir, model_path, tmp_path, capsys, monkeypatch):
     folders = ["--model", str(model_path), "--split-dir", str(split_dir), "--out-dir", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["03a", *folders, "--robustness", "--quiet"])
     assert main() == 0
@@ -196,7 +194,7 @@ def test_crops_in_parquet_are_judged_as_those_in_files(split_dir, model_path, tm
 
 
 def test_a_temperature_is_applied_to_frames_and_not_to_videos(tmp_path, monkeypatch):
-    """One very sure frame outweighs the others of its video once the logits count as they are."""
+    """Without temperature, one very confident frame outweighs the others of its video."""
     greys = [(0, 0, 180), (0, 1, 90), (1, 0, 130), (1, 1, 135)]  # logits 8 and -1 of the fake, 3 and 3.5 of the real
     crops = [(label, "g", frame, np.full((SIZE, SIZE, 3), grey)) for label, frame, grey in greys]
     split_dir = write_split(tmp_path / "split", crops)

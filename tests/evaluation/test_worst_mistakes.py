@@ -1,4 +1,4 @@
-"""The picture of the worst mistakes: which videos are in it, and that it is drawn whatever is missing."""
+"""The plot of the worst mistakes: which videos it shows, and that missing crops do not matter."""
 
 import cv2
 import numpy as np
@@ -40,7 +40,7 @@ def test_verdicts_count_as_they_are_whatever_the_threshold_was():
     assert most_wrong(table) == ["a"]
 
 
-def test_where_none_is_wrong_the_least_sure_come_first():
+def test_if_none_is_wrong_the_least_confident_come_first():
     assert most_wrong(verdicts_of([("a", 1, 0.8), ("b", 0, 0.3), ("c", 1, 0.6), ("d", 0, 0.1)])) == ["c", "b", "a", "d"]
 
 
@@ -66,7 +66,7 @@ def split_dir(tmp_path):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("count", [0, 1, MOST_CROPS, 11])
-def test_crops_are_drawn_framed_by_what_they_were_taken_for(split_dir, tmp_path, count):
+def test_crops_are_framed_in_the_colour_of_their_verdict(split_dir, tmp_path, count):
     table = verdicts_of([("a-b", 0, 0.8), ("other", 1, 0.9)])
     judged = crops_of("a-b", count)
     draw_errors(table, judged, FolderStore(split_dir), tmp_path / "Errors.png")

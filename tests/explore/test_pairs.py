@@ -25,7 +25,7 @@ def frame():
     return np.random.default_rng(0).integers(50, 200, (120, 160, 3)).astype(np.uint8)
 
 
-def test_crops_that_were_cut_at_other_places_are_aligned_to_the_pixel(tmp_path, frame):
+def test_crops_cut_at_different_positions_are_aligned_to_the_pixel(tmp_path, frame):
     changed = frame.copy()
     changed[40:50, 60:70] += 30
     write_crops(tmp_path, "a", frame, {(0, 0): (20, 10, 90, 80)})

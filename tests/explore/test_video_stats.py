@@ -48,7 +48,7 @@ def test_each_rule_finds_its_defect_and_no_other(tmp_path, options, reasons):
     assert set(outliers["video"]) <= {"a"}
 
 
-def test_every_rule_is_tried_above():
+def test_every_rule_has_a_case():
     tried = {reason for _, reasons in DEFECTS.values() for reason in reasons} | {"damaged files"}
     assert tried == {rule.reason for rule in RULES}
 
@@ -102,7 +102,7 @@ def test_fakes_are_counted_by_original_listed_or_not():
     assert fakes_of_originals(videos[1:2]) == {"b": 0}
 
 
-def test_of_crops_of_others_number_size_and_brightness_are_known(tmp_path):
+def test_number_size_and_brightness_of_external_crops_are_known(tmp_path):
     for name, luma in (("a/1.png", 60), ("a/2.jpg", 80), ("b.png", 20)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / name), np.full((90, 70, 3), luma, np.uint8))

@@ -1,4 +1,4 @@
-"""Faces: which ones are kept, how they are cut out, what is recorded of them, and how they are marked."""
+"""Faces: selection, cropping, records and marking."""
 
 import csv
 import json
@@ -91,7 +91,7 @@ def failures(work_dir) -> list[tuple[str, ...]]:
         ([0.99], {"min_confidence": 1}, [(0.99, True)]),
     ],
 )
-def test_sure_faces_are_kept_and_else_the_surest_one_is_rescued(confidences, options, kept):
+def test_confident_faces_are_kept_or_the_best_one_is_rescued(confidences, options, kept):
     faces = keep_faces([face(confidence) for confidence in confidences], CropRule(**options))
     assert [(face.confidence, face.rescued) for face in faces] == kept
 
@@ -194,7 +194,7 @@ def test_the_landmarks_of_a_crop_are_where_its_eyes_nose_and_mouth_are(tmp_path,
 
 
 @pytest.mark.parametrize(("margin", "side"), [(0.3, 160), (0, 160), (-0.14, 160), (0.3, 40), (0.1, 700)])
-def test_the_landmarks_of_a_crop_of_any_size_that_another_tool_made_are_found(one, margin, side):
+def test_landmarks_of_external_crops_of_any_size_are_found(one, margin, side):
     (face,) = find_faces([one])[0]
     left, top, width, height = crop_box(face.box, CropRule(margin=margin), *one.shape[1::-1])
     crop = cv2.resize(cut(one, (left, top, width, height)), (side, side), interpolation=cv2.INTER_AREA)
@@ -237,7 +237,7 @@ def test_a_new_run_leaves_no_crop_of_the_older_one(tmp_path, two, one):
     assert len(read_faces_json(tmp_path / "a").faces) == 1
 
 
-def test_what_is_done_is_not_done_again_unless_something_changed_or_it_is_asked_for(tmp_path, two, one):
+def test_finished_crops_are_kept_unless_something_changed_or_overwrite(tmp_path, two, one):
     write_frames(tmp_path, "a", [two])
     done = crop_frames("a", tmp_path, CropRule())
     write_frames(tmp_path, "a", [one])  # which nothing tells from the older ones
@@ -250,7 +250,7 @@ def test_what_is_done_is_not_done_again_unless_something_changed_or_it_is_asked_
         assert crop_frames("a", tmp_path, options).done_before
 
 
-def test_a_record_without_people_gets_them_from_its_boxes_and_nothing_else_changes(tmp_path, two, one, nobody):
+def test_a_record_without_people_gets_them_from_its_boxes(tmp_path, two, one, nobody):
     write_frames(tmp_path, "a", [two, nobody, one, two])
     done = crop_frames("a", tmp_path, CropRule())
     record = tmp_path / "a" / "faces.json"
@@ -438,7 +438,7 @@ def test_a_real_clip_has_a_face_in_each_frame_some_of_them_rescued(real_clips, t
     assert [face["file"] for face in sure] == [face["file"] for face in kept]
 
 
-def test_a_video_without_a_face_is_listed_beside_the_failures_of_other_steps(real_clips, tmp_path):
+def test_a_faceless_video_is_listed_beside_failures_of_other_steps(real_clips, tmp_path):
     (tmp_path / "clip.mp4").symlink_to(real_clips / "004.mp4")
     make_video(tmp_path / "bars.mp4", frames=2)
     write_metadata(tmp_path, dict.fromkeys(["clip.mp4", "bars.mp4", "gone.mp4"], "REAL"))

@@ -1,4 +1,4 @@
-"""What is judged in a video is a person's face: not one too small to tell, nor a photograph, and upright."""
+"""Which faces of a video are used: upright, large enough, and no photographs."""
 
 import json
 from dataclasses import replace
@@ -39,7 +39,7 @@ def frame_of(full: np.ndarray) -> Frame:
 
 
 def call(shrunk: float, frames: int = 4) -> list[np.ndarray]:
-    """A call of five times five drawn people at 1080p, each so many times smaller than its tile would allow."""
+    """A call of 5 x 5 drawn people at 1080p, each smaller than its tile by a factor."""
     scenes = [list(Scene(PLAN, index).frames()) for index in range(25)]
     whole = []
     for number in range(frames):
@@ -73,7 +73,7 @@ def both_ways(path: Path, tmp_path: Path, rule: CropRule) -> dict:
 # small faces
 
 
-def test_faces_too_small_to_tell_are_listed_and_not_judged(tmp_path):
+def test_faces_that_are_too_small_are_listed_but_not_used(tmp_path):
     write_video(tmp_path / "call.mp4", call(shrunk=2), 10)
     result = scan_file(tmp_path / "call.mp4", "call", CLASSIFIER, Options(workers=0))
     assert (result.verdict, result.faces) == ("UNKNOWN", ()) and len(result.not_judged) > 40
@@ -95,7 +95,7 @@ def test_a_small_face_beside_a_large_one_is_left_out_alone(one):
     assert [(face.number, face.why) for face in look.left_out] == [(number, SMALL) for number in range(3)]
 
 
-def test_a_face_small_at_standard_size_is_looked_for_again_in_the_full_frame(one):
+def test_a_small_face_is_detected_again_in_the_full_frame(one):
     full = np.full((1080, 1920, 3), 120, np.uint8)
     small = cv2.resize(one, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     full[400 : 400 + small.shape[0], 900 : 900 + small.shape[1]] = small
@@ -106,14 +106,14 @@ def test_a_face_small_at_standard_size_is_looked_for_again_in_the_full_frame(one
     assert overlap(tuple(round(value / frame.scale) for value in again.box), truth.box) > 0.75
     assert find_again(replace(frame, make_full=None), found) is None  # and told of, not passed over
     look = crop_faces([replace(frame, make_full=None)], CropRule())
-    assert len(look.crops) == 1 and "not where step 00 found it" in look.problem
+    assert len(look.crops) == 1 and "run step 00 again" in look.problem
 
 
 # full frames
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1280, 720), (640, 360), (240, 136)])
-def test_crops_from_full_frames_are_the_same_places_in_the_videos_own_pixels(one, size):
+def test_crops_from_full_frames_show_the_same_area_at_full_size(one, size):
     full = cv2.resize(one, size, interpolation=cv2.INTER_AREA)
     frame = frame_of(full)
     standard, whole = (crop_faces([frame], CropRule(crops_from=of, min_face_pixels=0)) for of in ("standard", "full"))
@@ -128,7 +128,7 @@ def test_crops_from_full_frames_are_the_same_places_in_the_videos_own_pixels(one
 # photographs
 
 
-def test_a_photograph_on_the_wall_is_not_judged_unless_it_is_alone():
+def test_a_photograph_is_not_used_unless_it_is_alone():
     frames = with_photo(sitting(0)[0])[0]
     look = crop_faces([frame_of(frame) for frame in filmed(frames)], CropRule())
     assert {face.why for face in look.left_out} == {STILL} and len(look.left_out) >= 8
@@ -163,7 +163,7 @@ def test_a_turned_video_is_read_upright_by_both_ways_and_says_so(one, tmp_path, 
 # seldom seen faces
 
 
-def test_a_face_between_the_usual_frames_is_found_by_both_ways_at_the_second_look(one, tmp_path):
+def test_a_face_between_the_usual_frames_is_found_on_the_second_look(one, tmp_path):
     nobody = np.full_like(one, 90)
     # of 45 frames the usual three are 7, 22 and 37; of nine, one is 12
     write_video(tmp_path / "seldom.mp4", [one if 11 <= number <= 13 else nobody for number in range(45)], 10)
@@ -183,7 +183,7 @@ def test_a_small_bystander_does_not_keep_the_second_look_away(one):
     assert [crop.number for crop in look.crops] == [1] and {face.why for face in look.left_out} == {SMALL}
 
 
-def test_the_second_look_is_taken_only_where_nothing_was_seen(one):
+def test_more_frames_are_searched_only_if_no_face_was_found(one):
     asked: list[int] = []
 
     def more(count: int) -> list[Frame]:

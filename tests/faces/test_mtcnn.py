@@ -1,4 +1,4 @@
-"""The detector finds the faces that the `mtcnn` package finds, in frames of any size, and hardly any other."""
+"""The detector finds the same faces as the `mtcnn` package, in frames of any size."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The networks of MTCNN as ONNX graphs: what they give is what the Keras networks of the `mtcnn` package give."""
+"""MTCNN's networks as ONNX graphs give the same results as the Keras networks of the `mtcnn` package."""
 
 import os
 import subprocess
@@ -64,7 +64,7 @@ def test_rnet_and_onet_give_what_the_package_gives_for_one_patch_or_many(keras_n
     check_equal(name, keras_networks, PICTURES[picture](np.random.default_rng(0), (count, side, side, 3)))
 
 
-def test_nobody_is_told_of_what_is_run(tmp_path):
+def test_onnx_runtime_sends_no_telemetry(tmp_path):
     # where it is going to tell, ONNX Runtime writes a number for this computer and a queue of messages at once
     told = {name: text for name, text in os.environ.items() if not name.startswith(("ORT_", "XDG_", "CI"))}
     code = "from deepfake.faces.mtcnn_networks import load_network; load_network('pnet')"

@@ -1,4 +1,4 @@
-"""Which faces are whose: made-up tracks, drawn people and real clips."""
+"""Joining faces to people: generated tracks, drawn people and real clips."""
 
 import json
 
@@ -20,7 +20,7 @@ def box(x: float, y: float = 100, size: float = 60) -> tuple[int, int, int, int]
 
 
 def shuffled(tracks: dict[str, list]) -> tuple[list[list], list[list[str]]]:
-    """The boxes of each frame in any order, and whose they are, from a box or None of each person and frame."""
+    """The shuffled boxes of each frame and their people, from a box or None per person and frame."""
     rng = np.random.default_rng(0)
     faces, names = [], []
     for row in zip(*tracks.values(), strict=True):
@@ -57,13 +57,13 @@ def only(face: tuple, *frames: int) -> list:
     return [face if frame in frames else None for frame in range(FRAMES)]
 
 
-def test_no_faces_are_nobodys():
+def test_no_faces_give_no_people():
     assert join_people([]) == []
     assert join_people([[], []]) == [[], []]
     assert join_people([[], [box(100)], []]) == [[], [0], []]
 
 
-def test_people_are_numbered_by_their_faces_then_by_time_then_from_the_left():
+def test_people_are_numbered_by_faces_then_time_then_position():
     a, b, c = box(100), box(300), box(500)
     assert join_people([[b, a]]) == [[1, 0]]
     assert join_people([[c], [b, a]]) == [[0], [2, 1]]
@@ -72,7 +72,7 @@ def test_people_are_numbered_by_their_faces_then_by_time_then_from_the_left():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_two_people_side_by_side_stay_two_whoever_is_missed(seed):
+def test_two_people_side_by_side_stay_two_if_either_is_missed(seed):
     rng = np.random.default_rng(seed)
     a, b = sitting(200, seed=seed), sitting(320, seed=seed + 100)
     assert people_of({"a": a, "b": without(b, 0)}) == {"a": {0}, "b": {1}}
@@ -92,7 +92,7 @@ def test_two_people_who_cross_keep_their_numbers(step, offset):
 
 
 @pytest.mark.parametrize("size", [45, 60, 100])
-def test_one_who_walks_across_the_whole_picture_is_one_person(size):
+def test_a_person_who_walks_across_the_frame_is_one_person(size):
     walking = [box(30 + 58 * i, 100, size) for i in range(FRAMES)]
     assert people_of({"walking": walking}) == {"walking": {0}}
     assert people_of({"walking": without(walking, 3, 4, 8)}) == {"walking": {0}}
@@ -101,11 +101,11 @@ def test_one_who_walks_across_the_whole_picture_is_one_person(size):
     assert found == {"walking": {1}, "sitting": {0}}
 
 
-def test_one_who_comes_nearer_is_one_person():
+def test_a_person_who_comes_nearer_is_one_person():
     assert people_of({"a": [box(300, 100 + 3 * i, 30 * 1.2**i) for i in range(FRAMES)]}) == {"a": {0}}
 
 
-def test_one_who_is_gone_for_long_is_the_same_person_when_back():
+def test_a_person_who_returns_keeps_the_number():
     assert people_of({"a": without(sitting(300), *range(3, 9))}) == {"a": {0}}
     moved = [*sitting(200)[:4], None, None, *sitting(330)[6:]]
     assert people_of({"a": moved}) == {"a": {0}}
@@ -113,7 +113,7 @@ def test_one_who_is_gone_for_long_is_the_same_person_when_back():
 
 @pytest.mark.parametrize("frame", range(FRAMES))
 @pytest.mark.parametrize("missed", [True, False])
-def test_a_stray_face_is_a_person_of_its_own_and_takes_nobodys_place(frame, missed):
+def test_a_stray_face_is_a_separate_person(frame, missed):
     for stray in (box(450), box(300, 230), box(330, 130, 20)):
         a = sitting(300)
         found = people_of({"a": without(a, frame) if missed else a, "stray": only(stray, frame)})
@@ -121,14 +121,14 @@ def test_a_stray_face_is_a_person_of_its_own_and_takes_nobodys_place(frame, miss
 
 
 @pytest.mark.parametrize("frame", range(FRAMES - 1))
-def test_one_who_walks_to_where_a_stray_face_was_stays_one_person(frame):
+def test_a_person_who_walks_to_a_stray_face_stays_one_person(frame):
     walking = [box(30 + 58 * i) for i in range(FRAMES)]
     stray = box(30 + 58 * (frame + 1) + 10)
     if frame:
         assert people_of({"a": walking, "stray": only(stray, frame)}) == {"a": {0}, "stray": {1}}
 
 
-def test_two_places_that_take_turns_are_two_people():
+def test_faces_that_alternate_between_two_places_are_two_people():
     a, b = without(sitting(200), *range(1, FRAMES, 2)), without(sitting(340), *range(0, FRAMES, 2))
     assert people_of({"a": a, "b": b}) == {"a": {0}, "b": {1}}
 
@@ -173,7 +173,7 @@ def test_the_one_who_speaks_in_a_real_clip_is_person_0_in_every_frame(real_work)
         assert all(face["person"] == "0" or id.startswith("004") for face in faces), id
 
 
-def test_people_count_with_three_frames_or_a_quarter_of_the_videos():
+def test_people_count_with_three_frames_or_a_quarter_of_all_frames():
     everywhere = [(frame, "0") for frame in range(11)]
     assert count_people(everywhere) == 1
     assert count_people([*everywhere, (4, "1")]) == 1

@@ -1,4 +1,4 @@
-"""Where a video cuts: drawn people before drawn rooms, and real clips cut into each other."""
+"""Shots: drawn people in drawn rooms, and real clips cut into each other."""
 
 from itertools import combinations
 
@@ -20,7 +20,7 @@ BEN = ((150, 105, 75), (25, 20, 20), (50, 80, 140))
 
 
 def room(seed: int, width: int = WIDTH) -> np.ndarray:
-    """A wall with shelves and books, whose colours go by the seed."""
+    """A wall with shelves and books in colours that depend on the seed."""
     rng = np.random.default_rng(seed)
     image = np.full((HEIGHT, width, 3), rng.integers(60, 200, 3), np.uint8)
     for _ in range(150 * width // WIDTH):
@@ -30,7 +30,7 @@ def room(seed: int, width: int = WIDTH) -> np.ndarray:
 
 
 def shown(person, background: np.ndarray, moved: int = 0, seed: int = 0) -> np.ndarray:
-    """A picture of a person, whose face is in BOX, moved to the right by so many pixels, with the noise of a camera."""
+    """An image of a person with the face in BOX, moved right by some pixels, with camera noise."""
     skin, hair, clothes = person
     image, x = background.copy(), 320 + moved
     cv2.ellipse(image, (x, 300), (110, 110), 0, 0, 360, clothes, -1)
@@ -50,7 +50,7 @@ def takes(person, seed: int, count: int = 3) -> list[np.ndarray]:
     return [shown(person, room(seed), 4 * number, number) for number in range(count)]
 
 
-def test_a_cut_to_another_person_at_the_same_place_begins_a_shot_and_a_person():
+def test_a_cut_to_another_person_starts_a_new_shot_and_person():
     shots = shots_of(*takes(ANN, 1), *takes(BEN, 2))
     assert shots == [0, 0, 0, 1, 1, 1]
     boxes = [[BOX]] * 6
@@ -58,7 +58,7 @@ def test_a_cut_to_another_person_at_the_same_place_begins_a_shot_and_a_person():
     assert join_people(boxes, shots) == [[0], [0], [0], [1], [1], [1]]
 
 
-def test_one_who_is_cut_back_to_is_the_same_person():
+def test_a_person_is_the_same_after_cutting_back():
     assert shots_of(*takes(ANN, 1, 2), *takes(BEN, 2, 2), *takes(ANN, 1, 2), *takes(BEN, 2, 2)) == [0, 0, 1, 1] * 2
 
 

@@ -1,4 +1,4 @@
-"""Pictures among people: drawn photographs on drawn walls, and drawn people who hardly move."""
+"""Still images: drawn photographs on drawn walls, and drawn people who hardly move."""
 
 import io
 from collections.abc import Sequence
@@ -91,9 +91,7 @@ def room():
 
 
 @pytest.mark.parametrize(("crf", "noise"), [(20, 0), (24, 2), (24, 5), (30, 2)])
-def test_a_photograph_is_a_still_in_spite_of_noise_and_compression_and_the_quiet_person_beside_is_none(
-    room, crf, noise
-):
+def test_a_photograph_is_a_still_but_a_quiet_person_is_not(room, crf, noise):
     frames, person, photo = room
     assert stills(filmed(frames, crf, noise), person, photo) == {1}
 
@@ -120,7 +118,7 @@ def test_light_that_changes_does_not_hide_a_still(room):
     assert stills(filmed(changing), person, photo) == {1}
 
 
-def test_before_a_moving_camera_nobody_is_a_still(room):
+def test_with_a_moving_camera_nobody_is_a_still(room):
     frames, person, photo = room
     moved = [np.roll(frame, move % 3, axis=1) for move, frame in enumerate(frames)]
     assert stills(filmed(moved), person, photo) == set()
@@ -132,7 +130,7 @@ def test_a_face_whose_box_moves_is_none(room):
     assert find_stills(filmed(frames), faces, [[0]] * FRAMES) == set()
 
 
-def test_what_is_seen_seldom_or_without_background_cannot_be_told_to_be_still(room):
+def test_faces_seen_seldom_or_without_background_are_no_stills(room):
     frames, _, photo = room
     frames = filmed(frames)
     for seen in range(4):

@@ -1,4 +1,4 @@
-"""Addresses of crops in Parquet: on any filesystem, and one line where there is nothing to read."""
+"""Addresses of crop tables: on any filesystem, with one-line errors."""
 
 import http.server
 import importlib
@@ -44,13 +44,13 @@ def test_a_path_is_an_address_and_so_is_its_uri(table, monkeypatch):
     assert absolute("s3a://bucket/x") == "s3a://bucket/x"
 
 
-def test_an_address_with_a_password_is_refused_since_it_would_be_written_down():
+def test_an_address_with_a_password_is_refused():
     with pytest.raises(UserError, match="AWS_ACCESS_KEY_ID") as error:
         absolute("s3a://me:secret@bucket/x")
     assert "secret" not in str(error.value)
 
 
-def test_what_holds_no_crops_is_one_line_that_says_so(tmp_path, table):
+def test_a_folder_without_crops_is_a_one_line_error(tmp_path, table):
     assert "no kind=crop/" in refused(tmp_path / "nowhere")
     assert "no kind=crop/" in refused(tmp_path)
     (tmp_path / "empty/kind=crop").mkdir(parents=True)
@@ -69,7 +69,7 @@ def test_what_holds_no_crops_is_one_line_that_says_so(tmp_path, table):
         open_rows(str(tmp_path / "other"), "crop", ("landmarks",))
 
 
-def test_a_filesystem_that_cannot_be_had_is_one_line(monkeypatch):
+def test_an_unavailable_filesystem_is_a_one_line_error(monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert "cannot be opened" in refused("ftp://host/crops")
     for address in ("hdfs://namenode:8020/crops", "hdfs:///crops"):
@@ -93,7 +93,7 @@ def test_only_a_folder_with_a_table_is_said_to_hold_one(tmp_path, table):
 
 
 @pytest.mark.parametrize("tool", ["explore.__main__", "explore.gallery"])
-def test_what_looks_at_files_says_that_it_reads_no_parquet(tool, table, tmp_path, monkeypatch):
+def test_steps_that_read_files_say_that_they_read_no_parquet(tool, table, tmp_path, monkeypatch):
     write_metadata(tmp_path, {"a.mp4": "REAL", "b.mp4": {"label": "FAKE", "original": "a.mp4"}})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [tool, "--videos-dir", str(tmp_path), "--work-dir", str(table)])

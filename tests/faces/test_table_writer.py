@@ -1,4 +1,4 @@
-"""Crops as rows of Parquet, written by Spark on this machine: which runs go on with a folder, and which it refuses."""
+"""Writing crop tables with local Spark: which runs continue a table, and which are refused."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def videos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(videos, tmp_path_factory) -> Path:
-    """What the same videos give on this machine."""
+    """The result of the same videos on this machine."""
     folder = tmp_path_factory.mktemp("local")
     crop_all_videos(CropRule(frames=FRAMES), videos, Run("01a", "faces", folder))
     return folder
@@ -85,15 +85,15 @@ def test_rows_hold_what_the_files_hold_and_a_second_run_adds_nothing(tmp_path, v
 
 
 @pytest.mark.spark
-def test_a_folder_of_other_options_of_a_changed_video_or_of_other_files_is_refused(tmp_path, videos, local):
+def test_a_table_of_other_options_videos_or_files_is_refused(tmp_path, videos, local):
     (tmp_path / "videos").mkdir()
     for path in videos.iterdir():
         (tmp_path / "videos" / path.name).write_bytes(path.read_bytes())
     go(tmp_path / "videos", tmp_path)
-    with pytest.raises(UserError, match=r"another rule: margin 0.3 and 0.5; give another --crops"):
+    with pytest.raises(UserError, match=r"margin 0.3 and 0.5; give another --crops"):
         go(tmp_path / "videos", tmp_path, CropRule(frames=FRAMES, margin=0.5))
     (tmp_path / "videos" / "a-b.mp4").write_bytes((videos / "c é.mp4").read_bytes())
-    with pytest.raises(UserError, match=r"an earlier a-b\.mp4, which has changed since; .*--overwrite"):
+    with pytest.raises(UserError, match=r"a-b\.mp4 has changed since .*--overwrite"):
         go(tmp_path / "videos", tmp_path)
     go(videos, tmp_path, overwrite=True)
     check_rows(rows_of(tmp_path / "crops"), local)
@@ -105,7 +105,7 @@ def test_a_folder_of_other_options_of_a_changed_video_or_of_other_files_is_refus
 
 
 @pytest.mark.spark
-def test_half_of_a_batch_that_a_killed_run_has_moved_is_taken_back(tmp_path, videos, local):
+def test_a_half_moved_batch_of_a_killed_run_is_removed(tmp_path, videos, local):
     go(videos, tmp_path)
     crops = tmp_path / "crops"
     (file,) = crops.glob("kind=video/*.parquet")
@@ -123,12 +123,12 @@ def test_where_spark_cannot_write_is_told_before_any_work(tmp_path):
     (tmp_path / "file").touch()
     with spark_for(Run("01a", "faces", tmp_path, master="local[1]")) as spark:
         for address in (f"{tmp_path}/file/x", "hdfs://nowhere.invalid/x", "a://b/c"):
-            with pytest.raises(UserError, match=rf"{address}: (Spark cannot write there|cannot be made)"):
+            with pytest.raises(UserError, match=rf"{address}: (Spark cannot write there|cannot be created)"):
                 make_ready(spark, full_address(address), overwrite=False)
 
 
 @pytest.mark.spark
-def test_the_warning_of_a_queue_to_all_processes_ends_a_run_with_its_code(videos, tmp_path):
+def test_a_queue_warning_to_all_processes_ends_a_run_with_its_code(videos, tmp_path):
     command = [sys.executable, next(ROOT.glob("01a-*.py")), "--from-videos", "--videos-dir", videos, "--crops", "crops"]
     command += ["--work-dir", "work", "--master", "local[1]"]
     started = subprocess.Popen(

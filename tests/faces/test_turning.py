@@ -1,4 +1,4 @@
-"""Turned videos: which turn makes them upright, what it costs to know, and what is left alone."""
+"""Rotated videos: which rotation makes them upright, its cost, and what stays unchanged."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_a_single_picture_is_turned_back(two_people, searched):
     assert searched == [1, 1, 1]
 
 
-def test_turns_are_told_in_degrees_clockwise():
+def test_turns_are_reported_in_degrees_clockwise():
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     clockwise = turn(image, 3)
     assert np.array_equal(clockwise[0, 1], image[0, 0])

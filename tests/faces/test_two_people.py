@@ -1,4 +1,4 @@
-"""One swapped face among two people: found by people, averaged away by frames."""
+"""One swapped face of two people: --aggregate per-face finds it, the mean does not."""
 
 import csv
 
@@ -19,7 +19,7 @@ from deepfake.verdicts.judge import judge_videos
 
 @pytest.fixture(scope="module")
 def predictions(tmp_path_factory):
-    """Predictions for videos of two people, by a detector that may look at the original: what has changed is fake."""
+    """Predictions for videos of two people by a detector that compares with the original: changed faces are fake."""
     folder = tmp_path_factory.mktemp("two")
     draw_dataset(folder / "videos", originals=4, fakes=1, size=(640, 340), seconds=1.0, people=2, quiet=True)
     for step in ("00", "01a"):
@@ -38,7 +38,7 @@ def predictions(tmp_path_factory):
 
 
 def changed(videos_dir, entry, original_of, boxes):
-    """Whether a face differs from what the original of its video shows in its place."""
+    """Whether a face differs from the original video at the same place."""
     original = original_of[entry.video]
     if not original:
         return False
@@ -57,7 +57,7 @@ def verdicts(folder, aggregate):
 
 @pytest.mark.slow
 @pytest.mark.spark
-def test_a_swapped_face_of_two_decides_by_people_and_is_averaged_away_by_frames(predictions):
+def test_per_face_finds_one_swapped_face_of_two_and_mean_does_not(predictions):
     by_mean, by_person = verdicts(predictions, "mean"), verdicts(predictions, "per-face")
     assert {row["people"] for row in by_person} == {"2"}
     assert all(row["correct"] == "yes" for row in by_person)

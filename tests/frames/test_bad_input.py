@@ -1,4 +1,4 @@
-"""Bad and odd files in one dataset: what is written of each, what is said of it, and that the others are complete.
+"""Damaged and odd files in one dataset: what is written and reported for each, and that the others are complete.
 
 With BAD_INPUT_TABLE naming a file, the table is written there as Markdown.
 """
@@ -44,7 +44,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Row:
-    """A file: how it is made, how many frames and faces come of it (least and most), and what is said of it.
+    """A file: how it is made, its expected frames and faces (least and most), and its expected reasons.
 
     `frames_say` is part of the reason that step 00 and the one pass give, `faces_say` of that of step 01a; "" is none.
     With UNTOLD the file itself does not tell what is missing: a reason is due only where nothing comes of it. With
@@ -85,7 +85,7 @@ def part(kind: str, share: float) -> Callable:
 
 
 def flip(kind: str, seed: int, first: float, last: float, count: int) -> Callable:
-    """Flip bits of so many bytes between two shares of the file."""
+    """Flip bits of a number of bytes between two shares of the file."""
 
     def make(path: Path, sources: Sources) -> None:
         data, rng = bytearray(getattr(sources, kind)), np.random.default_rng(seed)
@@ -185,7 +185,7 @@ ROWS: dict[str, Row] = {
     "header.mp4": Row(content(b"\0\0\0\x14ftypisom\0\0\2\0isom"), NONE, NONE, "too damaged"),
     "page.mp4": Row(content(b"<!DOCTYPE html><html><body>404 Not Found</body></html>"), NONE, NONE, "too damaged"),
     "archive.mp4": Row(content(b"PK\3\4" + bytes(500)), NONE, NONE, "too damaged"),
-    "subtitles.mp4": Row(content(b"1\n00:00:01,000 --> 00:00:02,000\nHello\n"), NONE, NONE, "is no video, but"),
+    "subtitles.mp4": Row(content(b"1\n00:00:01,000 --> 00:00:02,000\nHello\n"), NONE, NONE, "unsupported format"),
     "sound.mp4": Row(sound, NONE, NONE, "no video stream"),
     "missing.mp4": Row(lambda path, _: None, NONE, NONE, "is missing"),
     "folder.mp4": Row(lambda path, _: path.mkdir(), NONE, NONE, "is a folder"),
@@ -259,7 +259,7 @@ IDS = unique_ids(ROWS)
 
 @dataclass(frozen=True)
 class Result:
-    """A work folder after the steps, and what they said."""
+    """A work folder after the steps, and their output."""
 
     videos_dir: Path
     work_dir: Path
@@ -329,7 +329,7 @@ def make_sources(folder: Path) -> Sources:
 
 
 def as_markdown(two_steps: Result, one_pass: Result) -> str:
-    """The table for people: each file, what is written of it and what failures.csv says after one pass."""
+    """Print a table: each file, what is written of it, and its line in failures.csv after one pass."""
     videos_dir = two_steps.videos_dir
     lines = ["| File | Frames | Faces | failures.csv |", "| --- | ---: | ---: | --- |"]
     for name in ROWS:

@@ -1,4 +1,4 @@
-"""Files are told by what they hold, whatever they are called; what a scan reads, the page takes too."""
+"""File types are detected from content, not names; the page accepts everything that a scan reads."""
 
 import re
 from dataclasses import replace
@@ -69,7 +69,7 @@ def test_a_moving_image_is_read_as_a_video_whatever_it_is_called(tmp_path, kind,
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
-def test_of_a_moving_image_the_frames_are_those_that_a_video_would_give(tmp_path, kind):
+def test_an_animation_gives_the_same_frames_as_a_video(tmp_path, kind):
     path = save(tmp_path / "a", kind, moving=True)
     for k in (1, 2, 4, 9):
         frames, total, problem = read_moving_image(path, k)
@@ -81,7 +81,7 @@ def test_of_a_moving_image_the_frames_are_those_that_a_video_would_give(tmp_path
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
-def test_a_moving_image_that_was_cut_is_judged_by_what_is_left_or_refused(tmp_path, kind):
+def test_a_cut_animation_is_read_as_far_as_possible_or_refused(tmp_path, kind):
     data = save(tmp_path / "a", kind, moving=True).read_bytes()
     for share in range(1, 10):
         (tmp_path / "cut").write_bytes(data[: len(data) * share // 10])
@@ -89,7 +89,7 @@ def test_a_moving_image_that_was_cut_is_judged_by_what_is_left_or_refused(tmp_pa
         assert found.problem if isinstance(found, Evidence) else re.match("is |has ", str(found)), (share, found)
 
 
-def test_pictures_of_a_moving_image_are_chosen_by_time_where_they_are_shown_unevenly(tmp_path):
+def test_frames_of_an_uneven_animation_are_chosen_by_time(tmp_path):
     first, *others = pictures()
     first.save(tmp_path / "a.webp", save_all=True, append_images=others, duration=[50, 50, 50, 3000, 50, 50])
     frames, _, _ = read_moving_image(tmp_path / "a.webp", 2)
@@ -133,7 +133,7 @@ def test_a_photo_of_a_phone_is_upright(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "called"), [("HEIF", "a HEIC"), ("AVIF", "an AVIF")])
-def test_a_phones_image_that_cannot_be_read_is_named_as_such_with_what_to_do(tmp_path, kind, called):
+def test_an_unreadable_phone_image_is_named_with_the_remedy(tmp_path, kind, called):
     path = save(tmp_path / "photo.jpg", kind)
     path.write_bytes(path.read_bytes()[:100])
     reason = str(gather(path, RULE))
@@ -141,7 +141,7 @@ def test_a_phones_image_that_cannot_be_read_is_named_as_such_with_what_to_do(tmp
     assert "called" not in str(gather(path.rename(tmp_path / "photo.heic"), RULE))
 
 
-def test_brands_tell_images_of_one_format_apart():
+def test_brands_distinguish_iso_image_types():
     def head(own: bytes, *others: bytes) -> bytes:
         return (16 + 4 * len(others)).to_bytes(4) + b"ftyp" + own + bytes(4) + b"".join(others) + b"avis"
 
@@ -168,7 +168,7 @@ def test_brands_tell_images_of_one_format_apart():
         ),
     ],
 )
-def test_what_a_scan_reads_the_page_takes(tmp_path, name, codec):
+def test_the_page_accepts_every_file_type_of_a_scan(tmp_path, name, codec):
     options = {"mpegts_m2ts_mode": "1"} if name == "a.m2ts" else {}
     pixels = {"gif": "rgb8"}.get(codec, "yuv420p")
     size = FULL if name in ("a.dv", "a.mxf") else SMALL
@@ -212,7 +212,7 @@ def test_a_program_stream_that_was_cut_is_taken(tmp_path):
 @pytest.mark.parametrize(
     "head", [b"no video", b"%PDF-1.7", b"PK\3\4", b"#EXTM3U\n", b"G" + bytes(4000), b"ID3" * 1000, b"RIFF....WAVE"]
 )
-def test_what_is_no_video_is_not_taken(head):
+def test_files_that_are_not_videos_are_refused(head):
     assert suffix_of(head) is None
     with pytest.raises(RefusedError, match="neither a video nor an image"):
         suffix_of_upload(head)

@@ -1,4 +1,4 @@
-"""Decoding: the frames that are asked for, with the right pixels, at the right size, whatever holds them."""
+"""Decoding: the requested frames with the right pixels and size, from any container."""
 
 import struct
 from fractions import Fraction

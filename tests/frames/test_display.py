@@ -1,4 +1,4 @@
-"""What a decoded frame shows: through what is transparent, and at one moment where two are interlaced."""
+"""Display of frames: transparency and interlacing."""
 
 import av
 import numpy as np
@@ -54,7 +54,7 @@ TRANSPARENT = {
 
 
 @pytest.mark.parametrize("name", TRANSPARENT)
-def test_what_is_transparent_in_a_video_is_laid_over_mid_grey(tmp_path, name):
+def test_transparent_video_is_blended_with_mid_grey(tmp_path, name):
     suffix, *how = TRANSPARENT[name]
     path = write_sticker(tmp_path / f"a.{suffix}", *how)
     frames = read_frames(path, [0, 2], read_packets(path))
@@ -64,7 +64,7 @@ def test_what_is_transparent_in_a_video_is_laid_over_mid_grey(tmp_path, name):
 
 
 @pytest.mark.parametrize(("suffix", "mode"), [("png", "RGBA"), ("webp", "RGBA"), ("png", "LA"), ("png", "P")])
-def test_what_is_transparent_in_an_image_is_laid_over_mid_grey(tmp_path, suffix, mode):
+def test_a_transparent_image_is_blended_with_mid_grey(tmp_path, suffix, mode):
     image = Image.fromarray(sticker())
     if mode == "P":
         image = image.quantize(8)
@@ -86,7 +86,7 @@ def test_a_gif_with_holes_shows_mid_grey_in_them(tmp_path):
     assert np.abs(frame.image[120, [50, 270]].astype(int) - [SEEN[0], SEEN[2]]).max() <= 4
 
 
-def test_what_is_opaque_keeps_every_bit():
+def test_opaque_pixels_are_unchanged():
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     assert np.array_equal(over_grey(image, np.full((64, 64), 255, np.uint8)), image)
 
@@ -125,7 +125,7 @@ INTERLACERS = {
 
 
 @pytest.mark.parametrize("name", INTERLACERS)
-def test_of_an_interlaced_frame_one_field_is_taken_and_said(tmp_path, name):
+def test_one_field_of_an_interlaced_frame_is_used_with_a_note(tmp_path, name):
     suffix, codec, pixels, size, options = INTERLACERS[name]
     path = tmp_path / f"a.{suffix}"
     with av.open(str(path), "w") as container:
@@ -158,7 +158,7 @@ def test_a_frame_that_is_not_interlaced_keeps_every_line():
     assert np.array_equal(displayed(av.VideoFrame.from_ndarray(image, format="rgb24")), image)
 
 
-def test_side_data_of_a_type_that_is_not_known_costs_no_frame(tmp_path):
+def test_unknown_side_data_does_not_lose_a_frame(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (96, 64), (200, 0, 0)).save(tmp_path / "a.jpg", exif=exif)

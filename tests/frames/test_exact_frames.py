@@ -1,4 +1,4 @@
-"""Frames by their numbers are, to the last bit, those of decoding everything: codec by codec."""
+"""Frames by number are bit for bit those of a full decode, for each codec."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -21,7 +21,7 @@ GRAIN = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (400, 400, 3)
 
 
 def scene(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A still background that pans, and a bright square that moves across it: something to predict from others."""
+    """A panning background with a moving bright square, so that frames are predicted from others."""
     width, height = size
     left, top = 2 * number % (400 - width), number % (400 - height)
     image = GRAIN[top : top + height, left : left + width].copy()
@@ -235,7 +235,7 @@ def test_frames_by_number_are_those_of_decoding_everything(tmp_path, name):
 
 
 def damage(path: Path, needless: bool) -> None:
-    """Spoil frames of an H.264 mp4 but for the first: those that no other refers to, or those that others need."""
+    """Damage frames of an H.264 mp4 except the first: either unreferenced frames or those that others need."""
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size and not packet.is_keyframe]
     data = bytearray(path.read_bytes())
@@ -246,7 +246,7 @@ def damage(path: Path, needless: bool) -> None:
     path.write_bytes(data)
 
 
-def test_frames_that_no_other_refers_to_are_never_decoded(tmp_path):
+def test_unneeded_frames_without_references_are_not_decoded(tmp_path):
     path = encode(tmp_path / "a.mp4", "libx264", x264(bframes=8, b_pyramid="normal", b_adapt=0, keyint=FRAMES))
     everything, table = decode_everything(path), read_packets(path)
     with av.open(str(path)) as container:
@@ -317,14 +317,14 @@ def test_a_bare_stream_without_timestamps_is_decoded_as_a_whole(tmp_path, suffix
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
-def test_avi_has_no_timestamps_of_frames_out_of_order_so_that_all_is_decoded(tmp_path, codec):
+def test_avi_with_b_frames_is_fully_decoded(tmp_path, codec):
     options = x264(bframes=3) if codec == "libx264" else {"bf": "2"}
     assert_exact(encode(tmp_path / "a.avi", codec, options), sparse=False if codec == "libx264" else None)
     options = x264(bframes=0) if codec == "libx264" else {}
     assert_exact(encode(tmp_path / "b.avi", codec, options), sparse=True)
 
 
-def test_frames_that_share_a_timestamp_are_told_apart_by_decoding_everything(tmp_path):
+def test_a_video_with_repeated_timestamps_is_fully_decoded(tmp_path):
     path = encode(tmp_path / "a.mkv", "libx264", x264(bframes=0), fps=3000)  # Matroska rounds to milliseconds
     with av.open(str(path)) as container:
         shown = [packet.pts for packet in container.demux(video=0) if packet.size]
@@ -356,7 +356,7 @@ def test_a_transport_stream_whose_clock_overflows_keeps_its_order(tmp_path):
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 @pytest.mark.parametrize("lost", [1, 14])
-def test_a_stream_that_begins_in_the_middle_is_numbered_by_what_can_be_decoded(tmp_path, codec, lost):
+def test_a_cut_stream_counts_only_frames_that_can_be_decoded(tmp_path, codec, lost):
     make = {"libx264": x264, "libx265": x265}[codec]
     options = make(open_gop=1, keyint=12, min_keyint=4, bframes=4, b_adapt=0)
     whole, cut = encode(tmp_path / "whole.ts", codec, options), tmp_path / "cut.ts"
@@ -382,7 +382,7 @@ def test_frames_that_an_edit_list_cuts_away_have_no_number(tmp_path, skip, keep,
 
 
 @pytest.mark.parametrize("codec", ["libx265", "mpeg4"])
-def test_a_file_that_calls_every_frame_a_keyframe_is_not_believed(tmp_path, codec):
+def test_a_file_that_marks_every_frame_as_keyframe_is_not_trusted(tmp_path, codec):
     path = encode(tmp_path / "a.mp4", codec, {"libx265": x265(), "mpeg4": {"bf": "2"}}[codec])
     path.write_bytes(path.read_bytes().replace(b"stss", b"free"))
     with av.open(str(path)) as container:
@@ -497,7 +497,7 @@ def with_sound(path: Path, pictures: int, cover: bool) -> Path:
 
 
 @pytest.mark.parametrize(("suffix", "cover"), [("mp4", False), ("mp4", True), ("m4a", False)])
-def test_sound_alone_is_no_video(tmp_path, suffix, cover):
+def test_a_file_with_only_audio_is_refused(tmp_path, suffix, cover):
     path = with_sound(tmp_path / f"a.{suffix}", 0, cover)
     with av.open(str(path)) as container:
         assert len(container.streams.audio) == 1 and len(container.streams.video) == cover

@@ -1,4 +1,4 @@
-"""Field-coded pictures: two packets that are one picture count once, and are decoded together."""
+"""Field-coded pictures: two packets of one picture count once and are decoded together."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -114,7 +114,7 @@ def test_fields_are_decoded_together_without_decoding_everything(tmp_path, kinds
 
 
 @pytest.mark.parametrize("cut", range(2, 12))
-def test_parameters_that_are_cut_off_tell_nothing(cut):
+def test_truncated_parameters_give_none(cut):
     unit = parameters().split(b"\0\0\0\1")[1]
     assert read_sequence(unit).has_fields
     assert read_sequence(unit[:cut]) is None or cut >= len(unit) - 1

@@ -1,4 +1,4 @@
-"""Frames: which ones are chosen, what is written of them, and what is kept of damaged files."""
+"""Frames: which are chosen, what is written, and what is kept of damaged files."""
 
 import csv
 import json
@@ -155,7 +155,7 @@ def test_a_missing_or_damaged_png_is_named_with_the_step_to_run(tmp_path, conten
 # what is written
 
 
-def test_where_the_video_is_follows_a_dataset_that_has_moved(tmp_path):
+def test_frames_json_is_updated_if_the_dataset_has_moved(tmp_path):
     path = make_video(tmp_path / "here" / "a.mp4", frames=5, fps=10)
     video, work = Video("a", "a.mp4", REAL), tmp_path / "work"
     convert_video(video, path.parent, work, 2)
@@ -204,7 +204,7 @@ def test_frames_json_tells_of_the_video_the_options_and_each_frame(tmp_path):
         '{"video": {"file": "a.mp4", "size": 9, "modified": 9, "frames": 9, "problem": null}, "frames": []}',
     ],
 )
-def test_a_frames_json_that_cannot_be_used_costs_that_video_only(tmp_path, text):
+def test_an_unusable_frames_json_fails_only_its_video(tmp_path, text):
     if text is not None:
         (tmp_path / "frames.json").write_text(text)
     with pytest.raises(VideoError, match="step 00"):
@@ -229,7 +229,7 @@ def test_a_picture_of_the_users_own_beside_the_frames_is_left_alone(tmp_path):
     assert names == {"a-000.png", "frames.json", "a-poster.png", "a-000-small.png", "mine.png"}
 
 
-def test_a_video_that_is_out_of_reach_is_an_error_and_keeps_what_was_made_of_it(tmp_path):
+def test_a_missing_video_is_an_error_and_its_files_are_kept(tmp_path):
     path = make_video(tmp_path / "a.mp4")
     convert(tmp_path)
     before = tree(tmp_path / "work")
@@ -240,7 +240,7 @@ def test_a_video_that_is_out_of_reach_is_an_error_and_keeps_what_was_made_of_it(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "unknown codec"])
-def test_a_strange_file_among_few_neither_holds_up_nor_ends_the_run(tmp_path, kind):
+def test_a_strange_file_does_not_block_or_end_the_run(tmp_path, kind):
     make_video(tmp_path / "good.mp4")
     if kind == "pipe":
         os.mkfifo(tmp_path / "odd.mp4")
@@ -351,7 +351,7 @@ def test_a_video_that_works_again_is_no_longer_listed(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_damage_in_the_middle_costs_frames_and_not_the_video(tmp_path, seed):
+def test_damage_in_the_middle_loses_frames_not_the_video(tmp_path, seed):
     path = make_video(tmp_path / "a.mp4", frames=40, size=(160, 120), options={"movflags": "faststart"})
     data, rng = bytearray(path.read_bytes()), np.random.default_rng(seed)
     for place in rng.integers(len(data) // 4, len(data) - 40, 20):

@@ -1,4 +1,4 @@
-"""HDR: what phones record keeps the colours that it has on a screen, and SDR stays as it is."""
+"""HDR videos keep their colours, and SDR videos are unchanged."""
 
 import av
 import numpy as np
@@ -79,7 +79,7 @@ def test_colours_of_hdr_are_those_of_the_same_surfaces_in_sdr(tmp_path, suffix, 
 
 
 @pytest.mark.parametrize("transfer", [HLG, PQ])
-def test_what_is_brighter_than_white_keeps_its_order_and_its_hue(tmp_path, transfer):
+def test_light_brighter_than_white_keeps_order_and_hue(tmp_path, transfer):
     nits = np.array([80, 100, 150, 203, 400, 1000])
     light = np.repeat(nits[:, None], 3, axis=1).astype(float)
     light[:, 1:] *= 0.5
@@ -89,7 +89,7 @@ def test_what_is_brighter_than_white_keeps_its_order_and_its_hue(tmp_path, trans
     assert np.allclose(colours[:, 1] / colours[:, 0], 0.5 ** (1 / 2.4), atol=0.02)
 
 
-def test_pq_is_that_of_its_standard():
+def test_pq_follows_its_standard():
     # ITU-R BT.2408, table 1: 203 cd/m2 are 58 % of the signal
     assert round(pq_signal(203.0), 2) == 0.58 and round(pq_signal(1000.0), 2) == 0.75
     assert pq_light(np.array([0.0, 1.0])) == pytest.approx([0, 10_000])

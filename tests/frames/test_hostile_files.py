@@ -1,4 +1,4 @@
-"""Files that name other files, or addresses, to be opened in their stead: nothing but the file itself is opened."""
+"""Files that refer to other files or URLs: only the file itself is opened."""
 
 import struct
 import threading
@@ -32,7 +32,7 @@ GULLIBLE = {
 
 @pytest.fixture
 def secret(tmp_path) -> Path:
-    """A video elsewhere on the disk, that the others would like to show: every picture has the same number."""
+    """A video elsewhere on the disk, which hostile files try to show; all its frames have one known value."""
     path = tmp_path / "private" / "secret.ts"
     path.parent.mkdir()
     with av.open(str(path), "w") as container:
@@ -46,7 +46,7 @@ def secret(tmp_path) -> Path:
 
 @pytest.fixture
 def address(secret) -> Iterator[tuple[str, list[str]]]:
-    """The address of the same video on a server of this machine, and the list of what was asked of it."""
+    """The URL of the same video on a local server, and the list of requests to it."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -100,7 +100,7 @@ def test_a_playlist_opens_neither_another_file_nor_an_address(tmp_path, secret, 
 
 
 @pytest.mark.parametrize("name", ["concat:private/secret.ts", "http:secret.ts", "private%2Fsecret.ts", "%d.mp4"])
-def test_a_name_that_reads_like_an_address_is_the_name_of_a_file(tmp_path, monkeypatch, secret, name):
+def test_a_name_like_a_url_is_opened_as_a_file(tmp_path, monkeypatch, secret, name):
     monkeypatch.chdir(tmp_path)
     if name.startswith("concat:"):
         assert set(gullible(secret, name)) == {SECRET}
@@ -113,7 +113,7 @@ def test_a_name_that_reads_like_an_address_is_the_name_of_a_file(tmp_path, monke
     assert [number_in(frame.image) for frame in read_frames(path, [0, 1], read_packets(path))] == [0, 1]
 
 
-def test_a_picture_whose_name_is_a_pattern_does_not_open_the_pictures_that_fit(tmp_path):
+def test_an_image_named_like_a_pattern_opens_no_other_images(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(cv2.imencode(".png", picture(SECRET, 64, 48))[1])
     path = tmp_path / "%d.png"
@@ -123,7 +123,7 @@ def test_a_picture_whose_name_is_a_pattern_does_not_open_the_pictures_that_fit(t
         read_packets(path)
 
 
-def test_a_movie_whose_pictures_are_in_another_file_stays_without_them(tmp_path):
+def test_a_movie_does_not_read_frames_from_another_file(tmp_path):
     shown = make_video(tmp_path / "shown.mp4", frames=5, codec="mpeg4")
     hostile = tmp_path / "hostile.mp4"
     hostile.write_bytes(with_external_data(shown.read_bytes(), shown))
@@ -164,7 +164,7 @@ NO_VIDEOS: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("kind", NO_VIDEOS)
 @pytest.mark.parametrize("suffix", [".mp4", ".txt", ".svg", ".sdp", ""])
-def test_what_is_no_video_is_none_whatever_its_name(tmp_path, kind, suffix):
+def test_a_file_that_is_not_a_video_is_refused_whatever_its_name(tmp_path, kind, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(NO_VIDEOS[kind]())
     with pytest.raises((VideoError, av.InvalidDataError)):
@@ -172,7 +172,7 @@ def test_what_is_no_video_is_none_whatever_its_name(tmp_path, kind, suffix):
 
 
 @pytest.mark.parametrize(("codec", "name"), [("libx264", "a.mp4"), ("libvpx", "a.webm"), ("libx264", "a.ts")])
-def test_frames_that_would_fill_the_memory_are_not_decoded(tmp_path, monkeypatch, codec, name):
+def test_frames_too_large_for_memory_are_not_decoded(tmp_path, monkeypatch, codec, name):
     path = make_video(tmp_path / name, frames=3, size=(320, 240), codec=codec)
     table = read_packets(path)
     assert len(read_frames(path, [0, 1, 2], table)) == 3
@@ -181,7 +181,7 @@ def test_frames_that_would_fill_the_memory_are_not_decoded(tmp_path, monkeypatch
         read_packets(path)
 
 
-def test_nor_are_those_that_are_larger_than_the_header_says(tmp_path, monkeypatch):
+def test_frames_larger_than_the_header_says_are_not_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(streams, "MOST_PIXELS", 320 * 240)
     large = make_video(tmp_path / "large.ts", frames=3, size=(640, 480))
     small = make_video(tmp_path / "small.ts", frames=3, size=(320, 240))

@@ -1,4 +1,4 @@
-"""Packets of VP8, VP9 and AV1 as encoders write them, and as the formats allow them to be."""
+"""Packets of VP8, VP9 and AV1, as encoders write them and as the formats allow."""
 
 import av
 import pytest
@@ -75,7 +75,7 @@ def test_frames_of_av1(data, begins, shows):
     assert contents_of("libdav1d", data) == Contents(begins, shows)
 
 
-def test_of_other_codecs_nothing_is_told():
+def test_other_codecs_give_none():
     assert contents_of("h264", b"\0\0\0\1\x65") is None
 
 

@@ -1,4 +1,4 @@
-"""Streams: which of a file's videos is the video, and from when its times count."""
+"""Streams: which video stream of a file is used, and how times count."""
 
 import struct
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_of_two_videos_the_marked_or_larger_one_is_taken(tmp_path, name):
+def test_the_default_or_larger_of_two_video_streams_is_used(tmp_path, name):
     suffix, streams, first = CHOICES[name]
     path = write(tmp_path / f"a.{suffix}", streams)
     table = read_packets(path)
@@ -87,7 +87,7 @@ def test_times_count_from_the_first_frame_and_the_limit_is_one_of_length(tmp_pat
     assert Limits(1, seconds=2).too_long(length_by_header(path)) is None
 
 
-def test_a_header_cannot_tell_of_more_seconds_than_the_file_has_bytes_for(tmp_path):
+def test_the_length_by_header_is_limited_by_the_file_size(tmp_path):
     path = write(tmp_path / "a.mkv", [(64, 0, 3, PLAIN, "mpeg4")], offset=1)
     data = path.read_bytes()
     at = data.index(b"\x44\x89\x88") + 3  # Duration, in milliseconds, a double
@@ -96,6 +96,6 @@ def test_a_header_cannot_tell_of_more_seconds_than_the_file_has_bytes_for(tmp_pa
     assert length_by_header(tmp_path) == length_by_header(tmp_path / "away.mp4") == 0
 
 
-def test_a_recording_of_a_live_stream_that_was_cut_is_still_said_to_be(tmp_path):
+def test_a_cut_recording_of_a_live_stream_is_reported_as_truncated(tmp_path):
     path = cut_in_half(write(tmp_path / "a.mkv", [(64, 0, 40, PLAIN, "mpeg4")], 3600))
     assert "of 1.6 seconds" in read_packets(path).problem

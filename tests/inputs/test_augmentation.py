@@ -25,7 +25,7 @@ def stripes(size=SIZE):
 
 
 def change(image, count=100, seed=SEED, **shares):
-    """What both parts of the augmentation make of copies of an image: N x S x S x 3 float32."""
+    """Copies of an image after both parts of the augmentation: N x S x S x 3 float32."""
     level = dataclasses.replace(UNMOVED, **shares)
     images, points = distort(*repeated(image, count), seed, level)
     return augment(images, points, tf.constant(seed, tf.int64), level).numpy()
@@ -123,7 +123,7 @@ def test_cutting_out_blacks_out_one_part_of_the_face_at_its_landmarks():
     assert {part for part, _ in found} == set(range(5)) and len(found) <= 7
 
 
-def test_jpeg_changes_much_little():
+def test_jpeg_changes_many_pixels_a_little():
     slope = np.repeat(np.linspace(0, 255, 64)[:, None, None], 64, axis=1).repeat(3, axis=2).astype(np.uint8)
     changed = change(slope, compressed=1.0)
     apart = abs(changed - slope).mean(axis=(1, 2, 3))
@@ -203,7 +203,7 @@ def test_an_augmenting_model_trains_the_very_weights_of_its_model(inputs):
 # the frames of a sequence
 
 
-def test_frames_of_a_sequence_are_warped_shrunk_and_compressed_alike_and_each_sequence_in_another_way():
+def test_frames_of_a_sequence_are_distorted_alike_but_sequences_differ():
     image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3))
     level = Augmentation(shrunk=0.5, compressed=0.5)
     images, points = distort(*repeated(image, 12), SEED, level, alike=3)

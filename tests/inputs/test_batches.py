@@ -96,7 +96,7 @@ def test_every_crop_of_an_epoch_comes_once(crops):
     assert all(sorted(epoch) == list(range(20)) for epoch in epochs(crops, 3))
 
 
-def test_epochs_are_of_whole_batches_and_what_is_left_over_comes_in_another(crops):
+def test_epochs_have_whole_batches_and_leftovers_come_in_other_epochs(crops):
     assert steps_of(crops, Sampling(), 8) == (2, 8)
     found = epochs(crops, 8, batch_size=8)
     assert all(len(set(epoch)) == 16 for epoch in found)
@@ -134,7 +134,7 @@ def test_equal_classes_give_as_many_crops_each_and_every_crop_in_time(crops):
 
 
 @pytest.mark.parametrize("sampling", [Sampling(equal=True), Sampling(crops_per_video=1)])
-def test_what_is_left_out_leaves_both_classes_to_every_part_of_an_epoch(sampling):
+def test_both_classes_are_spread_evenly_over_an_epoch(sampling):
     # 60 real crops of 60 videos and 600 fake ones of 60
     labels = np.repeat([[1.0], [0.0]], [60, 600], axis=0).astype(np.float32)
     videos = np.array([*map(str, range(60)), *(f"fake{number % 60}" for number in range(600))])
@@ -183,7 +183,7 @@ def test_memory_disk_and_none_give_the_same_batches(crops, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["memory", "none"])
-def test_what_starts_at_a_later_batch_is_what_would_have_followed(crops, tmp_path, kind):
+def test_starting_at_a_later_batch_continues_the_same_sequence(crops, tmp_path, kind):
     with cached(crops, kind, tmp_path / "cache") as held:
         whole, _ = take(training_batches(held, 6, STRONG, seed=7), 5 * 3)
         later, _ = take(training_batches(held, 6, STRONG, seed=7, first_batch=7), 8)
@@ -204,7 +204,7 @@ def test_replicas_share_a_batch_evenly(crops):
 # on the accelerator
 
 
-def test_for_the_accelerator_crops_are_distorted_already_and_bring_landmarks_and_seeds(crops):
+def test_for_the_accelerator_crops_are_distorted_with_landmarks_and_seeds(crops):
     level = LEVELS["standard"]  # has no part for the accelerator, so that both ways end with the same pixels
     expected, labels = take(training_batches(crops, 5, level, seed=3), 4)
     batches = list(training_batches(crops, 5, level, seed=3, on_accelerator=True).take(4).as_numpy_iterator())
@@ -217,7 +217,7 @@ def test_for_the_accelerator_crops_are_distorted_already_and_bring_landmarks_and
     assert seeds.shape == (20, 2) and len(np.unique(seeds, axis=0)) == 20
 
 
-def test_an_augmenting_model_sees_the_pixels_that_the_pipeline_gives_without_an_accelerator(crops):
+def test_an_augmenting_model_gets_the_same_pixels_as_the_pipeline(crops):
     inputs = keras.Input((SIZE, SIZE, 3))
     model = augmenting(keras.Model(inputs, keras.layers.Identity()(inputs)), STRONG)
     there, here = (training_batches(crops, 5, STRONG, seed=3, on_accelerator=on).take(3) for on in (True, False))
@@ -266,7 +266,7 @@ def test_a_set_of_sequences_has_a_label_and_a_video_for_each(sequences):
 
 
 @pytest.mark.parametrize("kind", CACHES)
-def test_the_crops_of_a_sequence_stand_in_order_of_the_frames_and_missing_ones_are_no_frame(sequences, tmp_path, kind):
+def test_crops_of_a_sequence_are_in_frame_order_and_missing_ones_marked(sequences, tmp_path, kind):
     with cached(sequences, kind, tmp_path / "cache") as held:
         batches = list(crop_batches(held, batch_size=3).as_numpy_iterator())
     assert [images.shape for images, _ in batches] == [(3, 4, SIZE, SIZE, 3), (1, 4, SIZE, SIZE, 3)]
@@ -283,7 +283,7 @@ def test_more_frames_than_a_person_has_are_all_missing(split):
     assert counts == {"a": 9, "b": 3, "c": 5, "d": 3}
 
 
-def test_each_sequence_keeps_its_label_and_its_missing_frames_while_training(sequences):
+def test_training_keeps_labels_and_missing_frames_of_sequences(sequences):
     images, labels = take(training_batches(sequences, 2, STRONG, seed=1), 20)
     assert images.shape == (40, 4, SIZE, SIZE, 3) and labels.shape == (40, 1)
     assert ((np.median(images[:, 0, :, :, 0], axis=(1, 2)) > 127) == labels[:, 0]).all()
@@ -291,7 +291,7 @@ def test_each_sequence_keeps_its_label_and_its_missing_frames_while_training(seq
     assert missing[:, 3].sum() == 20 and not missing[:, :3].any()
 
 
-def test_all_frames_of_a_sequence_are_moved_alike_and_another_sequence_in_another_way(split):
+def test_frames_of_a_sequence_move_alike_but_sequences_differ(split):
     folder, entries = split
     pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
     for item in entries:
@@ -305,7 +305,7 @@ def test_all_frames_of_a_sequence_are_moved_alike_and_another_sequence_in_anothe
 
 
 def with_texture(folder, entries):
-    """Crops that can be told from one another, whatever their label."""
+    """Crops that all differ, whatever their label."""
     rng = np.random.default_rng(0)
     for item in entries:
         image = cv2.resize(rng.uniform(0, 255, (5, 5, 3)).astype(np.float32), (SIZE, SIZE))
@@ -322,7 +322,7 @@ def kind_of_items(request, split):
     return crop_set(entries, open_store(split[0]), SIZE, frames), sampling
 
 
-def test_every_kind_of_items_comes_the_same_whatever_the_cache_and_for_a_same_seed(kind_of_items, tmp_path):
+def test_all_kinds_of_items_are_the_same_with_any_cache_and_equal_seed(kind_of_items, tmp_path):
     crops, sampling = kind_of_items
     found = []
     for kind in CACHES:
@@ -334,7 +334,7 @@ def test_every_kind_of_items_comes_the_same_whatever_the_cache_and_for_a_same_se
     assert not np.array_equal(other, found[0][0])
 
 
-def test_every_kind_of_items_goes_on_at_a_later_epoch_as_it_would_have(kind_of_items):
+def test_all_kinds_of_items_continue_the_same_at_a_later_epoch(kind_of_items):
     crops, sampling = kind_of_items
     steps, size = steps_of(crops, sampling, 4)
     whole, _ = take(training_batches(crops, 4, STRONG, sampling, seed=7), steps * 3)
@@ -417,7 +417,7 @@ def test_mixed_items_have_labels_that_are_mixed_alike(crops):
 # features
 
 
-def test_features_stand_where_their_crops_stood_and_missing_ones_are_zero(sequences):
+def test_features_replace_their_crops_and_missing_ones_are_zero(sequences):
     crop = keras.Input((SIZE, SIZE, 3))
     means = keras.Model(crop, keras.layers.GlobalAveragePooling2D()(crop))
     features = features_of(means, sequences)

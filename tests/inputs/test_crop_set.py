@@ -1,4 +1,4 @@
-"""The crops of a set: what is read of each, and where that is kept."""
+"""The crops of a set: reading and caching."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def crops(split):
 # landmarks
 
 
-def test_landmarks_are_shares_of_the_crop_and_typical_where_they_are_unknown(split, tmp_path):
+def test_landmarks_are_shares_of_the_crop_and_typical_if_unknown(split, tmp_path):
     folder, entries = split
     known = json.dumps([[10, 10], [30, 10], [20, 20], [12.5, 40], [25, 40]])
     some = [entries[0], Entry(**vars(entries[1]) | {"landmarks": known})]  # 50 x 40 and 50 x 41 pixels
@@ -62,7 +62,7 @@ def in_table(split, tmp_path):
 
 @pytest.mark.parametrize("kind", ["memory", "disk", "auto"])
 @pytest.mark.parametrize("frames", [None, 3])
-def test_crops_in_parquet_have_the_pixels_and_landmarks_of_the_same_crops_as_files(split, in_table, kind, frames):
+def test_crops_in_parquet_have_the_same_pixels_and_landmarks_as_files(split, in_table, kind, frames):
     held = []
     for folder, entries in (split, in_table):
         some = [Entry(**vars(entry) | {"landmarks": LANDMARKS}) for entry in entries[::-1][:13]]
@@ -72,7 +72,7 @@ def test_crops_in_parquet_have_the_pixels_and_landmarks_of_the_same_crops_as_fil
     assert held[0][0].shape[1:] == (SIZE, SIZE, 3) and not (folder / ".cache").exists()
 
 
-def test_crops_in_parquet_are_not_read_without_a_cache_which_is_said(in_table, monkeypatch):
+def test_crops_in_parquet_without_a_cache_are_an_error(in_table, monkeypatch):
     folder, entries = in_table
     crops = crop_set(entries, open_store(folder), SIZE)
     with pytest.raises(UserError, match="leave --cache none out"), cached(crops, "none", folder / "cache"):
@@ -83,7 +83,7 @@ def test_crops_in_parquet_are_not_read_without_a_cache_which_is_said(in_table, m
 
 
 @pytest.mark.parametrize("png", [b"not an image", b""])
-def test_a_crop_in_parquet_that_is_no_image_is_the_users_error_with_the_address(split, tmp_path, png):
+def test_a_bad_crop_in_parquet_is_the_users_error_with_the_address(split, tmp_path, png):
     (split[0] / "train" / split[1][3].file).write_bytes(png)
     write_manifest(*split)
     folder = move_to_table(split[0], tmp_path / "moved")

@@ -1,4 +1,4 @@
-"""The resizing of a scan is that of training, to the last bit."""
+"""Scans resize crops bit for bit as training does."""
 
 import numpy as np
 import pytest

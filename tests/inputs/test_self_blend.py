@@ -1,4 +1,4 @@
-"""Self-blended images: where their masks are, what is changed, and that nothing else is."""
+"""Self-blended images: the masks, and that only the masked area changes."""
 
 import subprocess
 import sys
@@ -69,7 +69,7 @@ def at(mask: np.ndarray, point) -> float:
 
 
 def place(mask: np.ndarray) -> np.ndarray:
-    """The middle of what a mask covers, x and y in pixels."""
+    """The centre of a mask, x and y in pixels."""
     return np.array(np.nonzero(mask)[::-1]).mean(axis=1)
 
 
@@ -145,7 +145,7 @@ def test_usable_landmarks_stay_as_they_are():
     assert (usable_landmarks(points) == points).all()
 
 
-def test_it_loads_no_tensorflow():
+def test_self_blending_loads_no_tensorflow():
     code = "import sys, deepfake.inputs.self_blend; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
@@ -153,7 +153,7 @@ def test_it_loads_no_tensorflow():
 # the mask
 
 
-def test_the_whole_face_reaches_from_the_brows_to_the_chin_and_from_cheek_to_cheek():
+def test_the_whole_face_mask_covers_brows_to_chin_and_both_cheeks():
     mask = draw_part(TYPICAL * SIZE - 0.5, SIZE, WHOLE)
     assert set(np.unique(mask)) == {0, 1} and mask.dtype == np.float32
     assert all(at(mask, point) == 1 for point in (*TYPICAL, (0.5, 0.35), (0.5, 0.8), (0.28, 0.5), (0.72, 0.5)))
@@ -181,7 +181,7 @@ def test_the_mask_turns_with_the_face(degrees):
     assert abs(mask - expected).mean() < 0.02 and abs(mask - upright).mean() > 0.02
 
 
-def test_the_mask_of_a_face_that_looks_aside_stays_behind_its_nose():
+def test_the_mask_of_a_turned_face_shifts_away_from_the_nose():
     left = TYPICAL.copy()
     left[2, 0] -= 0.08
     straight, aside = (place(draw_part(points * SIZE - 0.5, SIZE, WHOLE)) for points in (TYPICAL, left))

@@ -1,4 +1,4 @@
-"""Training without fakes: where landmarks come from, what is made to validate and test on, and where that goes."""
+"""Training without fakes: landmarks, and the generated validation and test sets."""
 
 import json
 import shutil
@@ -69,7 +69,7 @@ def test_a_crop_in_which_no_face_is_found_is_left_out_and_it_is_said(tmp_path, c
     assert capsys.readouterr().out == "03: 2 of 8 real crops are left out: no face is found in them\n"
 
 
-def test_beside_fakes_landmarks_are_looked_for_in_real_crops_alone_and_no_crop_is_left_out(tmp_path):
+def test_with_fakes_landmarks_are_only_found_in_real_crops(tmp_path):
     split_dir = write_split(tmp_path / "split", landmarks=LANDMARKS)
     lose_landmarks(split_dir, "real/train-real-0-001-00.png", "fake/train-fake-0-001-00.png")
     found = beside_fakes(read_sets(open_store(split_dir))["train"], open_store(split_dir), quiet=True)
@@ -129,7 +129,7 @@ def test_a_blended_set_holds_each_real_crop_and_its_fake(split_dir, tmp_path):
     assert files == {entry.file for entry in made} and len(files) == 16
 
 
-def test_a_blended_set_is_the_same_for_a_same_seed_and_takes_the_place_of_an_earlier_one(split_dir, tmp_path):
+def test_a_blended_set_is_deterministic_and_replaces_an_earlier_one(split_dir, tmp_path):
     real = entries_of(split_dir, "val")
 
     def made_with(seed, entries=real):
@@ -207,7 +207,7 @@ OPTIONS = {"model": "meso4", "image_size": SIZE, "epochs": 2, "batch_size": 8, "
 
 @pytest.fixture(scope="module")
 def run(real_only, tmp_path_factory):
-    """What step 03 writes for a split of real crops."""
+    """The output of step 03 for a split of real crops."""
     out_dir = tmp_path_factory.mktemp("run") / "out"
     assert train(real_only, out_dir, Options(**OPTIONS), quiet=True) == 0
     return out_dir

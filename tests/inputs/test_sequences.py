@@ -1,4 +1,4 @@
-"""Sequences: whose crops they hold, in which order, and what stands for them among predictions."""
+"""Sequences: their crops, their order, and their rows among predictions."""
 
 from dataclasses import replace
 
@@ -30,12 +30,12 @@ def test_a_sequence_holds_the_crops_of_one_person_by_frame():
 
 
 @pytest.mark.parametrize(("count", "expected"), [(4, [1, 4, 6, 9]), (11, list(range(11))), (20, list(range(11)))])
-def test_of_more_frames_than_asked_for_those_in_the_middle_of_equal_parts_are_taken(count, expected):
+def test_frames_in_the_middle_of_equal_parts_are_chosen(count, expected):
     (sequence,) = join_sequences([entry(frame) for frame in range(11)], count)
     assert frames_in(sequence) == expected
 
 
-def test_of_two_faces_of_a_frame_that_are_one_person_the_surer_counts():
+def test_the_more_confident_of_two_faces_of_a_person_counts():
     (sequence,) = join_sequences([entry(0, 1), entry(0, 0), entry(1, 0)], 10)
     assert [item.face for item in sequence] == [0, 0]
 
@@ -64,6 +64,6 @@ def test_a_frame_model_judges_each_crop_and_a_sequence_model_each_person():
     assert [row.file for row in judged(entries, 2)] == ["real/v-000-00.png", "real/v-000-01.png"]
 
 
-def test_places_count_on_from_sequence_to_sequence_and_tell_what_is_missing():
+def test_places_count_over_all_sequences_and_mark_missing_crops():
     found = places([[entry(0), entry(1)], [entry(0)], [entry(0), entry(1), entry(2)]], 3)
     assert np.array_equal(found, [[0, 1, NO_CROP], [2, NO_CROP, NO_CROP], [3, 4, 5]])

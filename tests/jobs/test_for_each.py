@@ -1,4 +1,4 @@
-"""The same work on every video: one that fails costs that one, and what failed is written down."""
+"""The same work on every video: a failing video is recorded and does not stop the others."""
 
 import csv
 import errno
@@ -90,7 +90,7 @@ def test_a_failures_file_that_another_program_has_changed_stops_nothing(tmp_path
     assert ("01a", "b", "no face") in rows_of(tmp_path)
 
 
-def test_where_not_one_video_could_be_used_the_list_and_the_first_reason_are_named(tmp_path):
+def test_if_all_videos_fail_the_error_names_the_list_and_first_reason(tmp_path):
     with pytest.raises(UserError) as error:
         go(tmp_path, ["a", "b"], lambda id: fail(VideoError(f"{id} is empty")))
     assert str(tmp_path / "failures.csv") in str(error.value) and "a is empty" in str(error.value)
@@ -114,7 +114,7 @@ def test_a_disk_that_takes_no_more_ends_the_run_with_one_line(tmp_path, code):
     assert os.strerror(getattr(errno, code)) in str(error.value)
 
 
-def test_a_folder_that_cannot_be_replaced_in_one_video_costs_that_video_only(tmp_path, capsys):
+def test_a_folder_that_cannot_be_replaced_fails_only_its_video(tmp_path, capsys):
     def work(id: str) -> Outcome:
         return fail(UserError("b/faces: holds other files")) if id == "b" else Outcome(1)
 
@@ -159,7 +159,7 @@ def test_the_summary_counts_and_the_exit_code_is_one_only_if_strict(tmp_path, ca
 
 
 def work_that_can_go_wrong(id: str, work_dir) -> Outcome:
-    """Half of a file and of a folder, and then what the video's name says."""
+    """Write half of a file and of a folder, then do what the video's name says."""
     with whole_folder(work_dir / id / "faces", str.isascii), whole_file(work_dir / id / "a.png") as temporary:
         temporary.write_bytes(b"half")
         if id in ERRORS:
@@ -184,7 +184,7 @@ def double(seconds: float) -> float:
     return 2 * seconds
 
 
-def test_who_lasts_longer_may_take_longer():
+def test_a_longer_video_gets_more_time():
     with at_work(sleep, [0, 4], 2, timeout=3, length=double) as results:
         assert sorted(results) == [(0, 0), (4, 4)]
     with at_work(sleep, [4], 1, timeout=2) as results:
@@ -198,7 +198,7 @@ def test_a_length_that_is_not_told_in_time_is_the_end_of_the_item():
         assert found[0] == 0 and str(found[600]) == "took longer than 3 s; --timeout gives it more"
 
 
-def test_a_video_that_fails_hangs_or_crashes_its_process_costs_that_video_only(tmp_path, capsys):
+def test_a_failing_hanging_or_crashing_video_fails_alone(tmp_path, capsys):
     good = [f"good {number}" for number in range(4)]
     ids = [good[0], *ERRORS, good[1], "hangs", good[2], "is killed", "exits", good[3]]
     work = partial(work_that_can_go_wrong, work_dir=tmp_path)

@@ -1,4 +1,4 @@
-"""Shards that work side by side, and the warning of a queue."""
+"""Parallel shards, and the warning signal of a queue."""
 
 import argparse
 import csv
@@ -24,7 +24,7 @@ COUNT = 4  # shards
 
 @pytest.fixture(scope="module")
 def videos_dir(tmp_path_factory):
-    """Ten videos, of which every other one is damaged."""
+    """Ten videos; every other one is damaged."""
     folder = tmp_path_factory.mktemp("videos")
     for number in range(10):
         path = make_video(folder / f"{number}.mp4", frames=3)
@@ -71,7 +71,7 @@ def test_every_video_is_in_one_shard_whatever_the_order(count):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_shards_at_the_same_time_write_what_one_run_writes_and_lose_no_failure(videos_dir, tmp_path):
+def test_parallel_shards_write_the_same_files_and_failures_as_one_run(videos_dir, tmp_path):
     work_dir, script = tmp_path / "work", next(ROOT.glob("00-*.py"))
     command = [sys.executable, script, "--videos-dir", videos_dir, "--work-dir", work_dir, "--workers", "0"]
     shards = [
@@ -112,7 +112,7 @@ def handler():
     signal.signal(signal.SIGUSR1, before)
 
 
-def test_the_warning_ends_a_step_once_and_waits_where_it_is_told_to(handler):
+def test_a_queue_warning_ends_a_step_once_and_waits_if_deferred(handler):
     heed_warning()
     with warning_waits() as warned:
         assert not warned()
@@ -123,7 +123,7 @@ def test_the_warning_ends_a_step_once_and_waits_where_it_is_told_to(handler):
     signal.raise_signal(signal.SIGUSR1)  # while it cleans up
 
 
-def test_a_step_whose_job_is_warned_ends_with_a_code_of_its_own_and_no_video_is_to_blame(tmp_path):
+def test_a_queue_warning_ends_a_step_with_its_code_and_no_failures(tmp_path):
     slow = make_video(tmp_path / "videos" / "000.mp4", frames=60, size=(320, 240))
     names = [f"{number:03d}.mp4" for number in range(200)]
     for name in names[1:]:

@@ -28,7 +28,7 @@ def test_a_task_on_this_machine_is_tried_as_often_as_one_of_a_cluster(master, ex
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "127.0.0.1:{port},127.0.0.1:{port}", "127.0.0.1", "nobody:x"])
-def test_a_master_that_does_not_answer_is_named(address):
+def test_a_master_that_does_not_answer_is_named_in_the_error(address):
     master = "spark://" + address.format(port=free_ports(1)[0])
     with pytest.raises(UserError, match="no Spark master answers") as error:
         check_master(master)
@@ -36,7 +36,7 @@ def test_a_master_that_does_not_answer_is_named(address):
 
 
 @pytest.mark.spark
-def test_what_ends_java_at_once_is_told_in_one_line_with_what_chooses_another_spark(tmp_path, monkeypatch):
+def test_a_java_that_exits_at_once_is_one_line_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("PYSPARK_PYTHON", "/of/another/python")
     (tmp_path / "predictions.json").write_text("[]")
     done = run_step("04", "--predictions", tmp_path / "predictions.json", "--master", "nobody", "--out-dir", tmp_path)
@@ -46,7 +46,7 @@ def test_what_ends_java_at_once_is_told_in_one_line_with_what_chooses_another_sp
 
 
 @pytest.mark.spark
-def test_on_this_machine_the_spark_and_python_of_the_project_are_used_whatever_the_shell_has_set(tmp_path, monkeypatch):
+def test_local_runs_use_the_projects_spark_and_python(tmp_path, monkeypatch):
     for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
         monkeypatch.setenv(name, "/of/another/spark")
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--master spark://nowhere:7077 pyspark-shell")

@@ -1,4 +1,4 @@
-"""Videos as tasks of Spark, on the cores of this machine: what becomes of each is as without Spark."""
+"""Videos as local Spark tasks: the outcomes are the same as without Spark."""
 
 import csv
 import re
@@ -26,7 +26,7 @@ def go(folder, names, **options) -> int:
 
 
 @pytest.mark.spark
-def test_a_video_that_fails_hangs_or_kills_its_process_costs_itself_only(tmp_path, capsys):
+def test_a_failing_hanging_or_killing_video_fails_alone(tmp_path, capsys):
     good = ["a", "b-é", "c 🙂", "d"]
     names = [good[0], "bad", "hangs", good[1], "kills itself", good[2], "kills its worker", good[3]]
     assert go(tmp_path, names, timeout=3, strict=True) == 1
@@ -92,5 +92,5 @@ def test_the_package_goes_to_the_nodes_as_a_zip_that_can_be_imported(tmp_path):
         ("something else\nin lines", "something else in lines"),
     ],
 )
-def test_why_spark_gives_up_is_one_line_out_of_its_pages(text, reason):
+def test_a_spark_failure_is_reported_in_one_line(text, reason):
     assert re.fullmatch(reason, reason_of(Exception(text)))

@@ -1,4 +1,4 @@
-"""Videos that hang or crash the process that works on them: they cost themselves only."""
+"""Videos that hang or crash their worker process do not affect others."""
 
 import csv
 import os
@@ -18,7 +18,7 @@ def failures_in(work_dir: Path) -> dict[tuple[str, str], str]:
 
 
 def hang_or_crash(name: str) -> Outcome:
-    """What a decoder does to some videos; the others tell by which process they were worked on."""
+    """Stands for a decoder that hangs or crashes on some videos; others return their process id."""
     if name == "hangs":
         time.sleep(60)
     if name == "crashes":
@@ -31,7 +31,7 @@ def hang_or_crash(name: str) -> Outcome:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_video_that_hangs_or_crashes_costs_itself_only(tmp_path, capsys, workers):
+def test_a_hanging_or_crashing_video_fails_alone(tmp_path, capsys, workers):
     bad = {"hangs": "longer than 2 s", "crashes": "crashed its process", "ends": "crashed its process"}
     good = [f"good{number}" for number in range(12)]
     names = [*good[:3], "hangs", *good[3:6], "crashes", *good[6:9], "ends", *good[9:]]
@@ -57,7 +57,7 @@ def sleep_a_little(name: str) -> Outcome:
     return Outcome(1)
 
 
-def test_a_video_that_lasts_longer_may_take_longer(tmp_path):
+def test_a_longer_video_gets_more_time(tmp_path):
     run = Run("00", "frames", tmp_path, workers=2, timeout=0.5, quiet=True, length={"short": 0, "long": 9}.get)
     for_each_video(run, {name: name for name in ("short", "long")}, sleep_a_little)
     assert failures_in(tmp_path).keys() == {("00", "short")}
@@ -82,7 +82,7 @@ def leave_half(name: str) -> Outcome:
     return hang_or_crash(folder.name)
 
 
-def test_what_a_video_that_crashed_has_left_half_written_is_removed(tmp_path):
+def test_half_written_files_of_a_crashed_video_are_removed(tmp_path):
     videos = {name: str(tmp_path / name) for name in ("crashes", "hangs")}
     good = {"good": str(tmp_path / "elsewhere" / "good")}
     for_each_video(Run("00", "frames", tmp_path, workers=2, timeout=2, quiet=True), videos | good, leave_half)

@@ -1,4 +1,4 @@
-"""The table of backbones: each is built, knows its pixels and its weights, and says what it cannot do."""
+"""The table of backbones: building, pixel scaling, weights and errors."""
 
 import importlib
 
@@ -84,13 +84,13 @@ def test_meso4_has_the_28000_weights_of_its_paper():
 def test_what_cannot_be_built_is_the_users_error():
     with pytest.raises(UserError, match="--image-size 64: xception takes images of at least 71 pixels"):
         build_backbone("xception", 64, "none")
-    with pytest.raises(UserError, match="--weights imagenet: neither a file nor one of those of meso4: none"):
+    with pytest.raises(UserError, match=r"--weights imagenet: .* choose from none"):
         build_backbone("meso4", 64, "imagenet")
-    with pytest.raises(UserError, match="neither a file nor one of those of resnet50: imagenet, none"):
+    with pytest.raises(UserError, match="choose from imagenet, none"):
         build_backbone("resnet50", 64, "noisy-student")
 
 
-def test_a_backbone_must_bear_its_key_by_which_a_trained_model_is_known_again(monkeypatch):
+def test_a_backbone_must_be_named_by_its_key(monkeypatch):
     monkeypatch.setitem(BACKBONES, "my-net", BACKBONES["meso4"])
     with pytest.raises(UserError, match=r"BACKBONES\['my-net'\]: builds a model with name='meso4'"):
         build_backbone("my-net", 32, "none")
@@ -98,13 +98,13 @@ def test_a_backbone_must_bear_its_key_by_which_a_trained_model_is_known_again(mo
 
 def test_weights_of_another_backbone_are_the_users_error(tmp_path):
     build_backbone("meso4", 32, "none").save_weights(tmp_path / "meso4.weights.h5")
-    with pytest.raises(UserError, match="not the weights of small-cnn"):
+    with pytest.raises(UserError, match="not weights of small-cnn"):
         build_backbone("small-cnn", 32, str(tmp_path / "meso4.weights.h5"))
     build_backbone("meso4", 32, str(tmp_path / "meso4.weights.h5"))
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_model_whose_pixels_are_blue_first_is_the_same_after_loading(suffix, tmp_path):
+def test_a_bgr_model_is_the_same_after_loading(suffix, tmp_path):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(BACKBONES["resnet50"].scale(inputs))))
     model.save(tmp_path / f"model{suffix}")

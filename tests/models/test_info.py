@@ -19,7 +19,7 @@ def test_what_is_written_is_read_again(tmp_path, info):
     assert read_model_info(tmp_path / "best_model.json") == info
 
 
-def test_of_an_older_file_what_is_missing_has_its_default(tmp_path):
+def test_missing_fields_of_an_older_file_get_defaults(tmp_path):
     path = tmp_path / "best_model.json"
     path.write_text('{"backbone": "efficientnet-b0", "image_size": 64, "sample_only": true}')
     assert read_model_info(path) == ModelInfo("efficientnet-b0", 64, sample_only=True)
@@ -29,7 +29,7 @@ def test_of_an_older_file_what_is_missing_has_its_default(tmp_path):
     assert read_model_info(path) == ModelInfo()
 
 
-def test_what_the_user_says_of_a_model_comes_before_its_json_and_a_band_goes_with_its_threshold(tmp_path):
+def test_options_override_the_json_and_another_threshold_drops_the_bands(tmp_path):
     (tmp_path / "other.json").write_text('{"pixel_max": 1, "positive": "fake", "threshold": 0.4, "band": [0.3, 0.5]}')
     info = info_beside(tmp_path / "other.h5")
     assert info == ModelInfo(threshold=0.4, bands={1: (0.3, 0.5)}, pixel_max=1, positive="fake")
@@ -38,7 +38,7 @@ def test_what_the_user_says_of_a_model_comes_before_its_json_and_a_band_goes_wit
     assert info_beside(tmp_path / "none.h5", Given(pixel_max=1)) == ModelInfo(pixel_max=1)
 
 
-def test_what_a_newer_file_adds_is_passed_over(tmp_path):
+def test_unknown_fields_of_a_newer_file_are_ignored(tmp_path):
     (tmp_path / "best_model.json").write_text('{"image_size": 64, "colour": "blue"}')
     assert read_model_info(tmp_path / "best_model.json").image_size == 64
 

@@ -128,7 +128,7 @@ def test_a_model_knows_the_sample_only_until_it_learns_from_more(model, tmp_path
     assert not knows_sample_only(build_model(SIZE, str(tmp_path / "real.keras"), sample_only=True))
 
 
-def test_a_model_of_another_project_on_the_efficientnet_package_can_be_loaded(crops, tmp_path):
+def test_another_projects_efficientnet_model_can_be_loaded(crops, tmp_path):
     other = keras.Sequential(
         [
             efficientnet.tfkeras.EfficientNetB0(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)),
@@ -153,10 +153,10 @@ def test_a_file_that_is_no_model_is_the_users_error(tmp_path, model):
 
 
 def test_weights_that_are_neither_a_name_nor_a_file_are_the_users_error(tmp_path):
-    with pytest.raises(UserError, match="neither a file nor one of those of efficientnet-b0: imagenet, noisy"):
+    with pytest.raises(UserError, match="weights of efficientnet-b0; choose from imagenet, noisy"):
         build_model(SIZE, "imagnet")
     (tmp_path / "w.h5").write_text("not weights")
-    with pytest.raises(UserError, match="not the weights of efficientnet-b0"):
+    with pytest.raises(UserError, match="not weights of efficientnet-b0"):
         build_model(SIZE, str(tmp_path / "w.h5"))
 
 

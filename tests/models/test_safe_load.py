@@ -1,4 +1,4 @@
-"""Model files of strangers: what holds code is refused before it runs, in words that say why."""
+"""Untrusted model files: files with code are refused before it runs, with the reason."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def malicious_model(target) -> keras.Model:
-    """A model whose Lambda layer writes a file when it is called, which Keras does when it loads the model."""
+    """A model whose Lambda layer writes a file when called, which happens when Keras loads the model."""
     code = f"lambda x: (open({str(target)!r}, 'w').write('was here'), x)[1]"
     return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Lambda(eval(code)), keras.layers.Flatten(),
                              keras.layers.Dense(1, activation="sigmoid")])  # fmt: skip
@@ -66,7 +66,7 @@ def rewrite(path, change) -> None:
             archive.writestr(name, content)
 
 
-def test_a_layer_that_nobody_knows_and_functions_of_other_modules_are_refused(tmp_path):
+def test_unknown_layers_and_functions_of_other_modules_are_refused(tmp_path):
     path = tmp_path / "model.keras"
     keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)]).save(path)
     unknown = {"module": "os", "class_name": "system", "registered_name": "Evil>Layer", "config": {"command": "true"}}
@@ -75,7 +75,7 @@ def test_a_layer_that_nobody_knows_and_functions_of_other_modules_are_refused(tm
         load_model(path)
 
 
-def test_what_is_no_model_is_told_in_one_line(tmp_path):
+def test_a_file_that_is_not_a_model_is_a_one_line_error(tmp_path):
     (tmp_path / "text.keras").write_text("not a model\n")
     (tmp_path / "text.h5").write_text("not a model\n")
     (tmp_path / "empty.keras").touch()

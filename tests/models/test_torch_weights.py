@@ -1,4 +1,4 @@
-"""Weights of torchvision: the same network in Keras, and files that are damaged or would run code."""
+"""Torchvision weights: the same network in Keras, and damaged or malicious files."""
 
 import collections
 import io
@@ -22,7 +22,7 @@ FORMS = ("zip", "legacy")
 
 
 class FloatStorage:
-    """Stands for torch.FloatStorage, of which a pickle holds the name alone."""
+    """Stands for torch.FloatStorage; a pickle only has its name."""
 
 
 class Stored(collections.namedtuple("Stored", "key count")):
@@ -52,7 +52,7 @@ def pickled(found) -> bytes:
 
 @pytest.fixture
 def torch(monkeypatch):
-    """Modules of PyTorch's names, for pickles to name what is in them."""
+    """Fake modules with PyTorch's names, so that pickles can refer to them."""
 
     def _rebuild_tensor_v2():
         raise AssertionError
@@ -169,13 +169,13 @@ def test_the_network_of_torchvision_gives_the_same_features_in_keras(network, to
 
 
 @pytest.mark.slow
-def test_a_pth_is_a_start_for_a_whole_training_and_only_for_its_own_network(network, torch, tmp_path):
+def test_training_can_start_from_a_pth_of_the_same_network_only(network, torch, tmp_path):
     path = str(write_state(tmp_path / "b0.pth", network[0]))
     assert resolved(Options(weights=path)).weights == path
     check_start("efficientnet-b0", path, str(SIZE))
     with pytest.raises(UserError, match=r"b0\.pth: not torchvision's efficientnet-b1 \(it has 130 layers, not 184\)"):
         check_start("efficientnet-b1", path, str(SIZE))
-    with pytest.raises(UserError, match=r"b0\.pth: .* only those of EfficientNets can be taken, not of meso4"):
+    with pytest.raises(UserError, match=r"b0\.pth: .* only be used for EfficientNets, not for meso4"):
         check_start("meso4", path, str(SIZE))
     odd = network[0] | {"features.0.0.weight": np.zeros((32, 3), np.float32)}
     with pytest.raises(UserError, match=r"features\.0\.0 is not as stem_conv"):
@@ -213,7 +213,7 @@ HUGE = (10**6, 10**6)
 
 
 def hostile(target):
-    """What a file can hold, by what it tries, and storages of four numbers beside it."""
+    """Hostile contents of a file by their attack, with storages of four numbers."""
     write = f"open({str(target)!r}, 'w').write('was here')"
     four = Stored("a", 4)
     return {
@@ -246,7 +246,7 @@ def test_a_hostile_file_is_refused_in_one_line_and_runs_nothing(torch, tmp_path,
 
 
 def refused(path):
-    with pytest.raises(UserError, match=r"not a state dict of PyTorch .*torch\.save\(model\.state_dict") as error:
+    with pytest.raises(UserError, match=r"not a readable PyTorch state dict .*torch\.save\(model\.state_dict") as error:
         read_state_dict(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 

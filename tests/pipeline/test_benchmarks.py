@@ -1,4 +1,4 @@
-"""What the benchmarks make and print: worse copies of videos, test sets of all crops, and their tables."""
+"""The benchmarks: re-encoded videos, test sets of all crops, and printed tables."""
 
 import argparse
 import json
@@ -35,7 +35,7 @@ import variants
 from augmentation import Damage, Result
 
 
-def test_a_benchmark_finds_the_package_from_any_folder_without_an_installation(tmp_path):
+def test_benchmarks_find_the_package_from_any_folder(tmp_path):
     for path in (ROOT / "benchmarks").glob("*.py"):
         needed = re.search(r"^(import|from) deepfake\b", path.read_text(), re.MULTILINE)
         assert not needed or "\nimport clone  # noqa: F401\n" in path.read_text()[: needed.start()], path.name
@@ -96,7 +96,7 @@ def test_a_test_set_holds_every_crop_and_nothing_else(tmp_path):
     assert all((tmp_path / "split_dataset" / "test" / entry.file).is_file() for entry in entries)
 
 
-def test_a_step_that_fails_shows_its_words():
+def test_a_failed_step_shows_its_output():
     with pytest.raises(SystemExit, match="--epochs"):
         test_sets.run_step("03-train_cnn.py", "--epochs", 0)
 
@@ -155,7 +155,7 @@ def test_the_log_loss_is_shown_before_and_after_calibration(tmp_path):
     )
 
 
-def test_the_uncertain_are_counted_and_the_certain_that_are_right_by_the_band_of_each_number_of_crops():
+def test_uncertain_and_right_videos_are_counted_by_number_of_crops():
     scores = {"a": (1, [0.9, 0.5, 0.9]), "b": (1, [0.6, 0.6, 0.6]), "c": (0, [0.1, 0.1, 0.1]), "d": (0, [0.9] * 3)}
     entries = [
         Entry("test", label, "", video, video, "", "", frame, 0, "", "", 0)
@@ -188,7 +188,7 @@ def test_a_sequence_model_is_compared_after_the_model_it_starts_from():
     assert names.index("efficientnet-b0-lstm") > names.index("efficientnet-b0")
 
 
-def test_a_sample_that_was_drawn_otherwise_is_not_taken_for_this_one(tmp_path):
+def test_a_sample_drawn_with_other_arguments_is_refused(tmp_path):
     split_dir = tmp_path / "split_dataset"
     assert not test_sets.is_drawn(split_dir, ["--originals", 48])
     split_dir.mkdir()
@@ -200,7 +200,7 @@ def test_a_sample_that_was_drawn_otherwise_is_not_taken_for_this_one(tmp_path):
     assert test_sets.is_drawn(split_dir, ["--originals", 60])
 
 
-def test_a_frame_model_that_is_there_whole_is_not_trained_again(tmp_path):
+def test_a_complete_frame_model_is_not_retrained(tmp_path):
     note = tmp_path / "meso4" / "options.json"
     note.parent.mkdir()
     note.write_text(json.dumps({"options": [*compare_models.RUNS["meso4"].split(), "--seed", "0"]}))
@@ -208,7 +208,7 @@ def test_a_frame_model_that_is_there_whole_is_not_trained_again(tmp_path):
     assert note.exists()
 
 
-def test_a_sequence_model_is_trained_again_from_another_start_and_is_not_whole_until_that_ends(tmp_path):
+def test_a_sequence_model_is_retrained_from_another_start(tmp_path):
     start = tmp_path / "efficientnet-b0" / "tmp_checkpoint" / "best_model.keras"
     start.parent.mkdir(parents=True)
     start.write_bytes(b"a model")
@@ -224,7 +224,7 @@ def test_a_sequence_model_is_trained_again_from_another_start_and_is_not_whole_u
     assert not note.exists()
 
 
-def test_a_run_of_a_left_out_method_that_fails_is_not_whole(tmp_path):
+def test_a_failed_run_of_a_left_out_method_is_incomplete(tmp_path):
     args = argparse.Namespace(model="meso4", image_size=None, epochs=1, training="")
     (tmp_path / "options.json").write_text('{"options": ["--others"]}')
     with pytest.raises(SystemExit, match=r"03-train_cnn\.py .* failed"):
@@ -270,7 +270,7 @@ def test_the_figures_of_real_faces_name_the_fakes_and_what_the_band_leaves():
     assert of_real_faces.band_lines(labels, p_real, ModelInfo()) == ["the model has no uncertain band"]
 
 
-def test_clips_are_shown_with_the_truth_and_those_without_a_face_do_not_count():
+def test_clips_are_listed_with_their_truth_and_faceless_ones_do_not_count():
     videos = {f"x/{name}.mp4": Video(name, f"{name}.mp4", label) for name, label in (("a", 1), ("b", 0), ("c", 0))}
     rows = [
         {"name": "x/a.mp4", "verdict": "REAL", "p_real": 0.9, "frames": 11, "reason": np.nan},
@@ -303,7 +303,7 @@ def test_a_split_of_other_faces_and_faces_without_a_test_set_are_refused(tmp_pat
     make_crops(tmp_path / "videos", "b")
     write_metadata(tmp_path / "videos", {"b.mp4": "REAL"})
     test_sets.split_as_test(tmp_path / "videos", tmp_path / "split_dataset")
-    with pytest.raises(SystemExit, match=r"is not the own test set of .*own; give another --work"):
+    with pytest.raises(SystemExit, match=r"own; give another --work"):
         of_real_faces.prepare(tmp_path / "own", tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The whole line as users run it, on samples drawn on the spot and on real clips."""
+"""The whole pipeline as users run it, on drawn samples and real clips."""
 
 import csv
 import json
@@ -72,7 +72,7 @@ def test_from_a_drawn_sample_to_verdicts_with_every_default_folder(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.spark
-def test_real_clips_go_through_the_whole_line_from_a_folder_that_is_only_read(real_clips, real_work, tmp_path):
+def test_real_clips_run_end_to_end_from_a_read_only_folder(real_clips, real_work, tmp_path):
     before = sorted(path.name for path in real_clips.iterdir())
     shutil.copytree(real_work, tmp_path / "work")  # of steps 00 and 01a
     folders = ("--videos-dir", real_clips, "--work-dir", tmp_path / "work")

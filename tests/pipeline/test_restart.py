@@ -1,4 +1,4 @@
-"""A run that is stopped, killed, or repeated: what is done stays, what is missing is done, nothing is half."""
+"""Stopped, killed or repeated runs: finished work stays, missing work is done, no half-written files."""
 
 import csv
 import json
@@ -66,7 +66,7 @@ def undisturbed(drawn, tmp_path_factory) -> dict[str, Path]:
 
 
 def crops_in(work_dir: Path) -> dict[str, bytes | None]:
-    """All that step 01a writes, without what step 00 does."""
+    """All files of step 01a, without those of step 00."""
     return {
         name: content
         for name, content in tree(work_dir).items()
@@ -85,7 +85,7 @@ def failures_in(work_dir: Path) -> dict[tuple[str, str], str]:
 
 
 def written_since(before: dict[str, int], work_dir: Path) -> set[str]:
-    """The ids of the videos of which a file was written or has gone."""
+    """The ids of the videos whose files were written or removed."""
     after = times_in(work_dir)
     return {name.split("/")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
@@ -215,7 +215,7 @@ def test_one_pass_agrees_with_two_steps_on_a_truncated_video(drawn, tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_truncated_video_stays_in_the_list_of_failures_when_it_is_done_before(drawn, tmp_path, way):
+def test_a_truncated_video_done_before_stays_in_the_failures(drawn, tmp_path, way):
     videos_dir = tmp_path / "videos"
     videos_dir.mkdir()
     source = sorted(drawn.glob("*.mp4"))[0]
@@ -230,7 +230,7 @@ def test_a_truncated_video_stays_in_the_list_of_failures_when_it_is_done_before(
     assert lists[0] == lists[1] and "truncated" in str(lists[0])
 
 
-def test_crops_of_one_pass_outlive_step_00_with_as_many_frames_and_no_other(videos_dir, tmp_path):
+def test_step_00_keeps_one_pass_crops_only_of_the_same_number_of_frames(videos_dir, tmp_path):
     crop_in_one_pass(videos_dir, tmp_path / "work")
     crops = crops_in(tmp_path / "work")
     convert_videos(videos_dir, 4, Run("00", "frames", tmp_path / "work", quiet=True))
@@ -363,7 +363,7 @@ def kill_at_random(steps: list[list[object]], work_dir: Path, kills: int, seed: 
 
 
 def forget(path: Path, name: str) -> None:
-    """Remove what the step of this file has written of a video, so that it has to do it again."""
+    """Remove the files that a step wrote for a video, so that it must write them again."""
     if path.is_dir() and name == "frames.json":
         shutil.rmtree(path)
     elif path.is_dir():

@@ -77,7 +77,7 @@ def test_help_tells_every_option(tmp_path):
 
 @pytest.fixture
 def path(tmp_path):
-    """A PATH that holds only what the test puts there, and dirname."""
+    """A PATH with only the test's programs and dirname."""
     (tmp_path / "dirname").symlink_to(shutil.which("dirname"))
     return tmp_path
 
@@ -92,7 +92,7 @@ def add_script(path, name, text):
     (path / name).chmod(0o755)
 
 
-def test_a_python_that_only_pretends_to_be_there_is_passed_over(path):
+def test_a_python_that_does_not_run_is_skipped(path):
     add_script(path, "python3.13", "echo 'python3.13: not installed' >&2; exit 127")
     add_script(path, "python3.12", f'exec {sys.executable} "$@"')
     assert find_python(path).stdout == f"{path}/python3.12\n"
@@ -145,7 +145,7 @@ def test_the_recipe_of_the_starter_goes_from_zips_to_a_model_and_only_once(tmp_p
 
 
 def write_zip(path: Path) -> None:
-    """Crops of others as they are downloaded: bright ones are real, in three sets of their own."""
+    """Downloaded external crops in three own sets; bright ones are real."""
     path.parent.mkdir()
     rows = ["videoname,label,split"]
     with zipfile.ZipFile(path, "w") as archive:

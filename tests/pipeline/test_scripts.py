@@ -162,7 +162,7 @@ def test_bad_videos_cost_themselves_and_the_exit_code_only_if_strict(mixed, opti
     assert len(shown.stdout.splitlines()) == 2
 
 
-def test_nothing_that_can_be_read_is_exit_code_two(mixed):
+def test_a_dataset_without_readable_videos_exits_with_2(mixed):
     for name in ("a-b 🙂.mp4", "sub/c.mp4", "cut.mp4"):
         (mixed / name).unlink()
     assert "failures.csv" in one_line(run_step("00", cwd=mixed.parent))

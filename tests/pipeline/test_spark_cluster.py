@@ -1,4 +1,4 @@
-"""The steps on a real Spark cluster, whose workers know nothing of this project: as on one machine, whatever dies."""
+"""The steps on a real Spark cluster without the project installed give the results of one machine."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def videos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(videos, tmp_path_factory) -> Path:
-    """What the same videos give on this machine."""
+    """The result of the same videos on this machine."""
     folder = tmp_path_factory.mktemp("local")
     crop_all_videos(CropRule(frames=FRAMES), videos, Run("01a", "faces", folder))
     return folder
@@ -62,9 +62,7 @@ def test_crops_are_those_of_one_machine_and_a_second_run_does_nothing(cluster, v
         assert [row["video"] for row in csv.DictReader(file)] == ["bad"]
 
 
-def test_spark_submit_with_py_files_needs_nothing_on_the_nodes_and_writes_the_crops_as_rows(
-    cluster, videos, local, tmp_path
-):
+def test_spark_submit_with_py_files_writes_a_table_without_setup_of_nodes(cluster, videos, local, tmp_path):
     # the script alone, and the package as docs/spark.md says to pack it: neither side can import it from elsewhere
     (script,) = ROOT.glob("01a-*.py")
     shutil.copy(script, tmp_path)
@@ -94,7 +92,7 @@ def test_spark_submit_with_py_files_needs_nothing_on_the_nodes_and_writes_the_cr
     assert (tmp_path / "work" / "failures.csv").read_bytes() == (local / "failures.csv").read_bytes()
 
 
-def test_nothing_is_lost_with_a_python_worker_or_a_whole_node_and_a_video_that_kills_is_given_up(cluster, tmp_path):
+def test_a_lost_worker_or_node_loses_no_video(cluster, tmp_path):
     from deepfake.jobs.spark_tasks import in_spark_tasks
 
     names = [*(f"{number:02d}" for number in range(40)), "kills itself"]
@@ -125,7 +123,7 @@ def test_nothing_is_lost_with_a_python_worker_or_a_whole_node_and_a_video_that_k
     assert not [name for name in tree(tmp_path) if ".tmp" in name]
 
 
-def test_a_master_without_nodes_that_can_be_had_is_told_and_waited_for(cluster, tmp_path):
+def test_a_master_without_free_nodes_is_reported_and_waited_for(cluster, tmp_path):
     """More memory than any node has is asked for, so that none comes."""
     command = [sys.executable, *map(str, ROOT.glob("00-*.py")), "--videos-dir", tmp_path / "videos"]
     draw_videos(tmp_path / "videos", [])

@@ -1,4 +1,4 @@
-"""Heat maps: the evidence is where it was put, for whatever model, and the face stays to be seen below it."""
+"""Heat maps: heat is at the known evidence, for every kind of model, and the face stays visible."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def redness(speaks_for_real: float, nested: bool, outputs: int = 1) -> keras.Mod
 @pytest.mark.parametrize("nested", [True, False], ids=["nested", "flat"])
 @pytest.mark.parametrize("outputs", [1, 2], ids=["sigmoid", "softmax"])
 @pytest.mark.parametrize("speaks_for_real", [1.0, -1.0], ids=["real", "fake"])
-def test_the_heat_is_where_the_evidence_is_for_either_verdict_and_however_sure(speaks_for_real, outputs, nested):
+def test_heat_is_at_the_evidence_for_both_verdicts_at_any_confidence(speaks_for_real, outputs, nested):
     corners = [(0, 0), (48, 0), (0, 48), (48, 48), (24, 24)]
     heat = heat_of(redness(speaks_for_real, nested, outputs), with_spots(corners))
     assert heat.shape == (5, SIZE, SIZE) and heat.dtype == np.float32
@@ -67,7 +67,7 @@ def turned_round(model: keras.Model) -> keras.Model:
 
 
 @pytest.mark.parametrize("outputs", [1, 2], ids=["sigmoid", "softmax"])
-def test_of_another_projects_model_the_heat_is_the_same_once_it_is_read_rightly(outputs):
+def test_another_projects_model_has_the_same_heat_with_the_right_options(outputs):
     crops = with_spots([(0, 0), (24, 24)])
     for speaks_for_real in (1.0, -1.0):
         expected = heat_of(redness(speaks_for_real, False, outputs), crops)
@@ -78,13 +78,13 @@ def test_of_another_projects_model_the_heat_is_the_same_once_it_is_read_rightly(
         assert expected.any() and np.allclose(found, expected, atol=1e-4)
 
 
-def test_where_nothing_speaks_for_the_verdict_there_is_no_heat():
+def test_without_evidence_for_the_verdict_there_is_no_heat():
     # grey has no red in it, so that p_real is one half, which is not above the threshold: taken for fake
     heat = heat_of(redness(1.0, nested=True), np.full((2, SIZE, SIZE, 3), 90, np.uint8))
     assert not heat.any()
 
 
-def test_the_threshold_says_what_a_crop_was_taken_for():
+def test_heat_maps_use_the_threshold():
     model, crops = redness(0.02, nested=True), with_spots([(0, 0)])  # p_real is about 0.95
     assert heat_of(model, crops).any()
     assert not heat_of(model, crops, threshold=0.99).any()
@@ -102,7 +102,7 @@ def test_models_of_every_kind_have_heat_maps_finer_than_their_pooling(name):
     assert BACKBONES[name].build(SIZE, None).name == name and heat.any()
 
 
-def test_a_sequence_model_has_a_heat_map_for_each_of_its_frames_also_of_a_short_one():
+def test_a_sequence_model_has_a_heat_map_per_frame_even_of_short_sequences():
     keras.utils.set_random_seed(1)
     model = build_model(SIZE, "none", name="small-cnn", sequence=SequenceKind("gru", 4))
     model.layers[-1].set_weights([np.ones((128, 1)), np.zeros(1)])
@@ -111,7 +111,7 @@ def test_a_sequence_model_has_a_heat_map_for_each_of_its_frames_also_of_a_short_
     assert heat.shape == (3, SIZE, SIZE) and heat.any(axis=(1, 2)).any()
 
 
-def test_a_model_without_a_map_of_features_or_with_another_end_has_no_heat_map():
+def test_a_model_without_feature_maps_or_another_head_has_no_heat_map():
     crop = keras.Input((SIZE, SIZE, 3))
     flat = keras.layers.Dense(1, activation="sigmoid")(keras.layers.Flatten()(crop))
     bare = keras.layers.Activation("sigmoid")(keras.layers.Dense(1)(keras.layers.Flatten()(crop)))

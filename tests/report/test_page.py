@@ -1,4 +1,4 @@
-"""The report as a file: what stands in it, in which order, how large it is, and that names stay names."""
+"""The report as a file: content, order, size, and escaping of names."""
 
 import hashlib
 import math
@@ -46,7 +46,7 @@ def test_heat_maps_are_explained_where_there_are_some(tmp_path):
     assert "Grad-CAM" not in text_of(tmp_path, replace(scan, pictures=replace(scan.pictures, crops=plain)))
 
 
-def test_who_is_drawn_but_does_not_count_is_told_of(tmp_path):
+def test_people_who_do_not_count_are_mentioned(tmp_path):
     stray = FaceScore(0, 1, 0, 0.0, (0, 0, 9, 9), "1", 0.96, p_real=0.3)
     scan = scan_of("a.mp4", 0.9, frames=11)
     html = text_of(tmp_path, replace(scan, faces=(*scan.faces, stray)))
@@ -69,7 +69,7 @@ def test_names_stay_text_wherever_they_stand(tmp_path):
     assert html.count("</noscript>") == len(names) and "half ?.mp4" in html
 
 
-def test_nothing_but_the_page_itself_may_run_or_load(tmp_path):
+def test_the_report_loads_and_runs_nothing_external(tmp_path):
     html = text_of(tmp_path, scan_of("a", 0.9))
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1].replace("&#39;", "'")
     assert policy.startswith("default-src 'none'; img-src data:; ")
@@ -98,7 +98,7 @@ def test_where_the_truth_is_known_errors_come_first_and_are_counted(tmp_path):
     }
 
 
-def test_without_labels_videos_keep_their_order_and_nothing_is_called_wrong(tmp_path):
+def test_without_labels_videos_keep_their_order_and_none_is_wrong(tmp_path):
     html = text_of(tmp_path, scan_of("z", 0.9), scan_of("a", 0.1))
     assert html.index(">z<") < html.index(">a<")
     assert confusion_of([scan_of("z", 0.9)]) is None and "wrong ones only" not in html
@@ -122,7 +122,7 @@ def test_a_probability_is_put_into_words(p_real, threshold, words):
     assert in_words(scan, replace(JUDGE, threshold=threshold)).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
-def test_pictures_that_are_too_many_go_evenly_at_first_and_then_from_the_surest():
+def test_too_many_pictures_are_dropped_evenly_then_from_confident_videos():
     crops = tuple(CropPicture(number, 0, jpeg()) for number in range(11))
     scans = [
         replace(scan_of(name, p_real), pictures=Pictures(None, 0.0, crops))
@@ -158,14 +158,14 @@ def test_more_videos_than_a_report_holds_are_told_of(tmp_path, monkeypatch):
     ],
     ids=lambda scan: scan.name,
 )
-def test_whatever_a_scan_lacks_it_can_be_shown(tmp_path, scan):
+def test_a_scan_with_missing_parts_can_be_shown(tmp_path, scan):
     judge = replace(JUDGE, bands={}, metrics={"metrics": {"accuracy": {"value": None}, "roc_auc": {}}})
     html = text_of(tmp_path, scan, judge=judge)
     assert scan.name in html and ">nan" not in html and "None" not in html
     assert "How good this model is, is not known here" in html
 
 
-def test_a_report_of_nothing_says_so(tmp_path):
+def test_an_empty_report_says_so(tmp_path):
     html = text_of(tmp_path, judge=replace(JUDGE, metrics=None))
     assert "There was nothing to judge" in html and "<article" not in html
 

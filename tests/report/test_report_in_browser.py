@@ -1,4 +1,4 @@
-"""The report as people use it, in Chromium: sorted, filtered, by keyboard, in the dark, on a phone, printed."""
+"""The report in Chromium: sorting, filters, keyboard, dark mode, phone, print."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,7 +119,7 @@ def test_a_video_is_opened_and_its_heat_maps_switched_by_keyboard(page):
     assert all(alt for alt in page.locator("img").evaluate_all("images => images.map((image) => image.alt)"))
 
 
-def test_it_is_dark_in_the_dark_and_still_for_those_who_want_it_still(browser, path):
+def test_the_report_has_a_dark_mode_and_respects_reduced_motion(browser, path):
     with opened(browser, path, color_scheme="dark", reduced_motion="reduce") as page:
         background, colour = page.evaluate(
             "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
@@ -129,7 +129,7 @@ def test_it_is_dark_in_the_dark_and_still_for_those_who_want_it_still(browser, p
         assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser, path):
+def test_the_report_fits_a_phone(browser, path):
     with opened(browser, path, viewport={"width": 360, "height": 740}, has_touch=True) as page:
         for summary in page.locator("article > details > summary").all():
             summary.tap()
@@ -139,7 +139,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser, path):
         assert page.get_by_role("columnheader", name="real", exact=True).is_visible()  # of what it is the probability
 
 
-def test_without_scripts_all_of_it_is_there(browser, path):
+def test_the_report_is_complete_without_javascript(browser, path):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(path.as_uri())
@@ -149,7 +149,7 @@ def test_without_scripts_all_of_it_is_there(browser, path):
     context.close()
 
 
-def test_printed_everything_is_open_and_no_control_is_left(page):
+def test_printing_opens_everything_and_hides_controls(page):
     # what browsers do; the same pictures are in it once: a frame or crop, and a heat map
     assert page.pdf(format="A4").count(b"/Subtype /Image") == 2
     page.emulate_media(media="print")
@@ -162,7 +162,7 @@ def test_printed_everything_is_open_and_no_control_is_left(page):
     assert page.locator("article > details[open]").count() == 0
 
 
-def test_five_hundred_videos_open_and_are_searched_though_most_of_each_is_not_drawn(browser, tmp_path):
+def test_a_report_of_500_videos_opens_and_can_be_searched(browser, tmp_path):
     scans = [scan_of(f"video-{number:03d}.mp4", number % 97 / 96, frames=11) for number in range(500)]
     write_report(scans, JUDGE, tmp_path / "many.html")
     assert (tmp_path / "many.html").stat().st_size < 60_000_000

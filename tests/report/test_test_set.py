@@ -1,4 +1,4 @@
-"""The report of a test set: scores and pictures of what is there, and without what is not."""
+"""The report of a test set: scores and pictures, also with missing files."""
 
 import json
 import math
@@ -34,13 +34,13 @@ def verdicts_of(*rows) -> pd.DataFrame:
     return table.assign(correct=table["is_real"] == (table["label"] == 1))
 
 
-def test_errors_come_first_then_unsure_ones_then_the_least_sure_of_the_rest():
+def test_errors_come_first_then_uncertain_then_least_confident_videos():
     table = verdicts_of(("sure", 1, 0.99), ("fine", 1, 0.8), ("unsure", 0, 0.45), ("wrong", 0, 0.7), ("worst", 1, 0.1))
     ordered = errors_first(table, ~table["average"].between(0.4, 0.6))
     assert ordered["video"].tolist() == ["worst", "wrong", "unsure", "fine", "sure"]
 
 
-def test_people_are_those_of_the_predictions_or_of_the_manifest_or_the_rank_of_the_face():
+def test_people_come_from_predictions_or_manifest_or_face_rank():
     entries = [entry("a", 0, 1, person="2"), entry("a", 0, 2, person="")]
     rows = [row("a", 0, 0, 0.1, person="7"), row("a", 0, 1, 0.2), row("a", 0, 2, 0.3, face=4)]
     assert [(crop.person, crop.file) for crop in judged_crops(rows, entries)] == [
@@ -58,7 +58,7 @@ def test_the_crops_of_a_sequence_all_have_the_number_of_their_person():
 
 @pytest.fixture
 def folders(tmp_path):
-    """Crops of a fake `a`, fourteen frames, in a split's folder, and what steps 00 and 01a wrote of it."""
+    """Crops of fourteen frames of a fake `a` in a split folder, and its files from steps 00 and 01a."""
     faces = []
     for frame in range(14):
         write_png(tmp_path / "split" / "test" / "fake" / f"a-{frame:03d}-00.png", np.full((40, 30, 3), 90, np.uint8))
@@ -109,7 +109,7 @@ def test_a_source_that_is_not_there_is_named_at_once(tmp_path, sources):
         replace(sources, **given).check()
 
 
-def test_a_model_that_holds_code_or_has_no_crops_to_paint_is_refused_at_once(tmp_path):
+def test_a_model_with_code_or_without_crops_is_refused_at_once(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("config.json", '{"class_name": "Lambda"}')
     with pytest.raises(UserError, match="holds Python code"):

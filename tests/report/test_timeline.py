@@ -1,4 +1,4 @@
-"""The timeline of a report: where its dots are, what its axis says, and how many people are told apart."""
+"""The timeline of a report: its dots, its axis, and its people."""
 
 import math
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_of_many_people_those_with_most_faces_have_colours():
 
 
 @pytest.mark.parametrize("scan", [scan_of("a", None), scan_of("a", 0.5, frames=1), scan_of("a", math.nan)])
-def test_nothing_is_drawn_where_there_is_no_line(scan):
+def test_too_few_scores_give_no_timeline(scan):
     assert timeline_of(replace(scan, seconds=0.0), JUDGE) is None
 
 

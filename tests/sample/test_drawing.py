@@ -1,4 +1,4 @@
-"""Drawn people and the methods that swap their faces: every look can be drawn, and nothing else is touched."""
+"""Drawn people and face swaps: every look can be drawn, and a swap changes only the face."""
 
 from dataclasses import replace
 

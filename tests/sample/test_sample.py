@@ -1,4 +1,4 @@
-"""The drawn sample dataset: its form, its promises to those who rerun it, and that its faces are faces."""
+"""The drawn sample dataset: its form, reruns, and that its faces are detected."""
 
 import json
 import os

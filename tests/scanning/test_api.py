@@ -1,4 +1,4 @@
-"""The package from Python, as a program of a user would use it."""
+"""The Python API, as a user's program calls it."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def test_a_program_loads_a_model_and_scans_files_with_it(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_gives_what_step_05_gives(real_clips, tmp_path):
+def test_the_python_api_gives_the_results_of_step_05(real_clips, tmp_path):
     clip = sorted(real_clips.glob("*.mp4"))[0]
     command = [sys.executable, ROOT / "05-scan_videos.py", clip, "--model", "starter", "--out-dir", tmp_path, "--quiet"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

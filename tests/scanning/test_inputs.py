@@ -1,4 +1,4 @@
-"""What a scan finds to scan: files, folders and lists, each file once, and whatever its name is."""
+"""The inputs of a scan: files, folders and lists, each file once, with any name."""
 
 import io
 import os
@@ -57,12 +57,12 @@ def test_a_file_that_is_named_twice_is_scanned_once(folder):
     assert names("c.avi", "./c.avi", folder / "c.avi", "link.mp4", "c.avi") == ["c.avi", "link.mp4"]
 
 
-def test_an_argument_is_a_file_whatever_its_suffix_and_a_folder_whatever_its_name(folder):
+def test_files_of_any_suffix_and_folders_of_any_name_are_accepted(folder):
     touch(folder, "x.mp4/inside.mp4", "no_suffix")
     assert names("x.mp4", "no_suffix") == ["x.mp4/inside.mp4", "no_suffix"]
 
 
-def test_a_broken_link_is_listed_and_a_mistyped_argument_is_the_users_error(folder):
+def test_broken_links_are_listed_and_mistyped_arguments_refused(folder):
     (folder / "broken.mp4").symlink_to("nowhere.mp4")
     assert names("broken.mp4") == ["broken.mp4"]
     with pytest.raises(UserError, match=r"typo\.mp4: not found"):
@@ -72,7 +72,7 @@ def test_a_broken_link_is_listed_and_a_mistyped_argument_is_the_users_error(fold
         names("empty")
 
 
-def test_only_who_asks_for_standard_input_needs_one(folder):
+def test_standard_input_is_only_needed_if_requested(folder):
     assert [source.name for source in list_sources(["c.avi"], None)] == ["c.avi"]
     with pytest.raises(UserError, match="standard input is closed"):
         list_sources(["-"], None)

@@ -1,4 +1,4 @@
-"""What is written of scans: for people, for programs and for Kaggle."""
+"""The output files of scans: for people, for programs and for Kaggle."""
 
 import csv
 import json
@@ -29,14 +29,14 @@ def rows_of(path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def test_a_line_has_the_verdict_the_probability_of_what_people_and_frames():
+def test_a_line_has_verdict_probability_people_and_frames():
     assert line_of(scan(people=2), JUDGE) == "FAKE        97.3 % fake  2 people  11 frames  a.mp4"
     assert line_of(UNKNOWN, JUDGE) == "UNKNOWN    no face in any frame  b.mp4"
     assert "truncated: 3 of 9" in line_of(scan(reason="truncated: 3 of 9"), JUDGE)
 
 
 @pytest.mark.parametrize(("p_real", "shown"), [(0.0, "> 99.9 %"), (1.0, "< 0.1 %"), (0.998, "0.2 %"), (0.5, "50.0 %")])
-def test_no_line_is_certain(p_real, shown):
+def test_no_line_shows_a_probability_of_0_or_100_percent(p_real, shown):
     assert f" {shown} fake" in line_of(scan(p_real=p_real), JUDGE)
 
 
@@ -70,7 +70,7 @@ def test_the_json_has_every_face_and_the_csv_a_row_a_file(tmp_path):
     assert content["model"]["bands"] == {"1": [0.4, 0.6]} and content["files"][1]["p_real"] is None
 
 
-def test_the_same_score_of_five_files_is_doubted_and_not_that_of_copies_or_of_few(tmp_path):
+def test_equal_scores_of_five_files_are_warned_of_but_not_of_copies(tmp_path):
     files = [tmp_path / f"{number}.mp4" for number in range(6)]
     for file in files:
         file.write_text(file.name)
@@ -83,7 +83,7 @@ def test_the_same_score_of_five_files_is_doubted_and_not_that_of_copies_or_of_fe
     assert json.loads((tmp_path / "verdicts.json").read_text())["doubt"] == "All are alike."
 
 
-def test_a_submission_has_the_clipped_probability_of_fake_and_one_half_without_a_face(tmp_path):
+def test_a_submission_has_clipped_fake_probabilities_and_half_without_face(tmp_path):
     scans = [scan("x/a.mp4", p_real=1.0), scan("y/c.mp4", p_real=0.0), scan("d.mp4", p_real=0.25), UNKNOWN]
     write_scans(scans, JUDGE, tmp_path)
     rows = {row["filename"]: float(row["label"]) for row in rows_of(tmp_path / "submission.csv")}

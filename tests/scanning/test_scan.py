@@ -1,4 +1,4 @@
-"""Scanning: the scores of training's own steps, a verdict for every file, and never REAL for what was not seen."""
+"""Scanning: the same scores as the training steps, a verdict for every file, and no REAL without a face."""
 
 import csv
 import json
@@ -108,7 +108,7 @@ def test_temperature_threshold_and_band_of_the_model_are_used(clip):
 
 
 def seen(*people, frames=11):
-    """What is seen of a video in which each of some people is so bright in every frame, 0 to 1."""
+    """The evidence of a video in which each person has a given brightness (0 to 1) in every frame."""
     faces = [
         Seen(frame, number, frame, frame / 10, (0, 0, 16, 16), str(number), 0.99)
         for frame in range(frames)
@@ -123,7 +123,7 @@ def judged(found, **changes):
     return judge_evidence(Source(Path("a.mp4"), "a.mp4"), found, classifier, Options(pictures=False))
 
 
-def test_where_one_of_several_people_has_another_verdict_it_is_said():
+def test_a_person_with_another_verdict_is_mentioned():
     hidden = judged(seen(0.95, 0.05, 0.95))
     assert (hidden.verdict, hidden.reason) == ("REAL", "person 1 alone: 95.3 % fake")
     assert "person 1 alone" in line_of(hidden, JUDGE)
@@ -144,13 +144,13 @@ def test_threshold_and_band_of_a_model_hold_for_its_mean_alone():
     assert judging_by(known, CropRule()).judge.bands == {1: (0.6, 0.8)}
 
 
-def test_a_model_of_others_that_knows_white_as_1_and_fakes_as_positive_gives_the_same(clip):
+def test_pixel_max_1_and_positive_fake_give_the_same_verdicts(clip):
     judge = replace(JUDGE, pixel_max=1, positive="fake")
     other = Classifier(judge, None, lambda images: 1 - 255 * brightness(images))
     assert scan(clip, classifier=other).p_real == pytest.approx(scan(clip).p_real, abs=1e-6)
 
 
-def test_what_cannot_be_judged_is_unknown_with_a_reason_and_stops_nothing(clip, tmp_path):
+def test_unusable_files_are_unknown_with_a_reason_and_stop_nothing(clip, tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "empty.mp4").touch()
@@ -244,7 +244,7 @@ def test_pictures_show_the_least_real_face_and_stay_small(clip):
 @pytest.mark.parametrize(
     ("faces", "chosen"), [((11, 1, 1), (10, 1, 1)), ((11, 11), (6, 6)), ((3, 2), (3, 2)), ((2,) + (1,) * 20, (1,) * 12)]
 )
-def test_a_dozen_crops_are_of_everyone_and_what_few_faces_leave_is_of_the_others(faces, chosen):
+def test_a_dozen_crops_are_shared_evenly_between_people(faces, chosen):
     scores = [
         FaceScore(frame, person, frame, float(frame), (0, 0, 9, 9), str(person), 1.0, p_real=0.5)
         for person, count in enumerate(faces)
@@ -254,7 +254,7 @@ def test_a_dozen_crops_are_of_everyone_and_what_few_faces_leave_is_of_the_others
     assert tuple(found.values()) == chosen and "0" in found
 
 
-def test_each_persons_crops_are_painted_together_where_the_model_is_of_keras(clip):
+def test_heat_maps_are_made_per_person_for_keras_models(clip):
     def paint(classifier, crops):
         known = classifier.model == "a model"
         return [np.full((112, 112, 3), len(crops) * 10, np.uint8) for _ in crops] if known else None
@@ -267,7 +267,7 @@ def test_each_persons_crops_are_painted_together_where_the_model_is_of_keras(cli
         assert {crop.heat for crop in scan(clip, classifier=other, options=options).pictures.crops} == {None}
 
 
-def test_metrics_of_a_training_before_are_not_told(tmp_path):
+def test_metrics_of_an_earlier_training_are_not_shown(tmp_path):
     model, metrics = tmp_path / "tmp_checkpoint" / "best_model.keras", tmp_path / "metrics_videos.json"
     model.parent.mkdir()
     model.touch()
@@ -280,7 +280,7 @@ def test_metrics_of_a_training_before_are_not_told(tmp_path):
     assert find_metrics(model) is None
 
 
-def test_a_folder_that_takes_nothing_is_found_before_the_model_is_loaded(clip, tmp_path):
+def test_an_unwritable_folder_is_found_before_loading_the_model(clip, tmp_path):
     with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     with pytest.raises(UserError, match="not a Keras model"):
@@ -387,7 +387,7 @@ def test_an_exported_model_gives_the_same_scores_without_tensorflow(run, capsys)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_done_is_written_when_a_scan_is_ended(run, clip, tmp_path, end):
+def test_an_interrupted_scan_writes_its_results_so_far(run, clip, tmp_path, end):
     (tmp_path / "clips").mkdir()
     for number in range(60):
         (tmp_path / "clips" / f"{number}.mp4").symlink_to(clip)
@@ -422,7 +422,7 @@ def test_the_real_clips_are_scanned_and_every_one_has_a_face(real_clips, run, tm
 
 
 @pytest.mark.slow
-def test_the_options_of_a_model_of_others_and_a_threshold_hold_in_the_export_and_the_scan(run, clip, tmp_path, capsys):
+def test_options_of_an_external_model_apply_to_export_and_scan(run, clip, tmp_path, capsys):
     from deepfake.models.export import export_model
     from deepfake.models.runtime import keras
     from deepfake.scanning.classifier import paint
@@ -450,7 +450,7 @@ def test_the_options_of_a_model_of_others_and_a_threshold_hold_in_the_export_and
 
 
 @pytest.mark.slow
-def test_a_model_that_gives_all_files_the_same_score_is_doubted_on_the_page_and_in_the_end(frame, tmp_path, capsys):
+def test_equal_scores_of_all_files_are_warned_of_in_report_and_output(frame, tmp_path, capsys):
     from deepfake.models.model import build_model
 
     build_model(32, "none", name="small-cnn").save(tmp_path / "unlearnt.keras")  # 0.5 for everything

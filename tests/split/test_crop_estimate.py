@@ -1,4 +1,4 @@
-"""The rule of others' crops, estimated from crops that were cut by a known one."""
+"""The estimated rule of external crops, tested on crops of a known rule."""
 
 import sys
 import zipfile
@@ -48,7 +48,7 @@ def test_the_rule_of_real_crops_is_estimated(real, rule):
     assert error(estimate, rule) <= 0.05 and estimate.square == rule.square
 
 
-def test_tight_squares_that_someone_cut_of_real_people_are_told(real_faces):
+def test_tight_external_squares_of_real_people_are_recognised(real_faces):
     with zipfile.ZipFile(real_faces / "val-test.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")][::40]
         files = [np.frombuffer(archive.read(name), np.uint8) for name in names]
@@ -77,7 +77,7 @@ def test_with_too_few_faces_the_rule_is_unknown(drawn):
     assert estimate_rule([]) == Estimate(crops=0, faces=0)
 
 
-def test_an_estimate_is_told_in_a_line():
+def test_an_estimate_is_described_in_one_line():
     estimate = Estimate(300, 283, 0.3, 0.254, (0.287, 0.31), (-0.001, 0.27), square=False, shape=0.87)
     assert in_words(estimate) == (
         "rule of the crops, estimated: margin 0.30 (half of the crops 0.29 to 0.31) left and right, "

@@ -1,4 +1,4 @@
-"""Crops that someone else made: numbered by their names, of any format, and none that cannot be read."""
+"""External crops: numbered by name, in any format, without unreadable ones."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def test_images_are_in_the_order_of_their_frames():
     assert list(names(["f10_1.png", "f10_0.png", "f9.png"])) == ["f9.png", "f10_0.png", "f10_1.png"]
 
 
-def test_only_images_right_in_the_folder_are_taken_in_the_order_that_people_count_in(tmp_path):
+def test_only_images_directly_in_the_folder_are_used_in_natural_order(tmp_path):
     for name in ("x10.jpg", "x9.JPEG", "x1.png", "x11.webp", "x12.bmp", "notes.txt", ".x3.png", "._x1.png"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "folder.png").mkdir()
@@ -77,7 +77,7 @@ def test_only_images_right_in_the_folder_are_taken_in_the_order_that_people_coun
     assert images_in(tmp_path / "away") == []
 
 
-def test_videos_are_found_by_their_folders_and_those_without_images_left_out(tmp_path):
+def test_videos_are_found_by_folder_and_empty_ones_left_out(tmp_path):
     for folder, name in (("part/v", "3.jpg"), ("part/w", "readme.txt")):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / name).write_bytes(b"x")
@@ -106,7 +106,7 @@ def test_a_png_is_linked_and_another_image_that_is_only_called_png_is_not(tmp_pa
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "half a png", "half a jpeg", "huge"])
-def test_an_image_that_cannot_be_read_is_not_put_anywhere_and_says_nothing(tmp_path, damage, capfd):
+def test_an_unreadable_image_is_not_copied(tmp_path, damage, capfd):
     png, jpeg = (cv2.imencode(suffix, picture(7, 80, 60))[1].tobytes() for suffix in (".png", ".jpg"))
     data = {
         "empty": b"",

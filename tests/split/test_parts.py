@@ -1,4 +1,4 @@
-"""Whole parts of DFDC in one set each, so that no person is in two: when that is done, said, joined and refused."""
+"""Splitting DFDC by parts, so that no person is in two sets: when it applies, messages, joined parts and errors."""
 
 import csv
 from collections import defaultdict
@@ -38,7 +38,7 @@ def make_videos(folder: Path, parts: dict[int, dict[str, dict]]) -> Path:
 
 
 def make_faces(folder: Path, parts: dict[int, dict[str, dict]]) -> Path:
-    """DFDC as one crop of each video, of someone else."""
+    """DFDC as external crops, one per video."""
     for part, rows in parts.items():
         place = folder / f"zip-{part % 2}" / f"dfdc_train_part_{part}"
         for path in make_crops(folder / "drawn", str(part), frames=1):
@@ -68,7 +68,7 @@ MANY = {part: records(part) for part in range(10)}
 
 
 @pytest.mark.parametrize("make", [make_videos, make_faces])
-def test_ten_parts_are_kept_whole_unasked_and_groups_stay_those_of_originals(tmp_path, make, capsys):
+def test_ten_parts_are_kept_whole_by_default_and_groups_stay_originals(tmp_path, make, capsys):
     sets = prepare(make(tmp_path / "dfdc", MANY))
     assert sorted(split for found in sets.values() for split in found) == ["test", *["train"] * 8, "val"]
     out = capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_ten_parts_are_kept_whole_unasked_and_groups_stay_those_of_originals(tmp
     assert all(entry.group.endswith(entry.original or entry.video) for entry in read_manifest(tmp_path / "split"))
 
 
-def test_fewer_parts_are_divided_by_source_with_a_line_unless_part_is_asked_for(tmp_path, capsys):
+def test_fewer_parts_are_split_by_source_unless_part_is_requested(tmp_path, capsys):
     folder = make_videos(tmp_path / "dfdc", {part: records(part, originals=9) for part in range(3)})
     assert max(map(len, prepare(folder).values())) > 1
     out = capsys.readouterr().out
@@ -91,7 +91,7 @@ def test_by_source_many_parts_are_divided_with_a_warning(tmp_path, capsys):
     assert max(map(len, sets.values())) == 2 and "the same person can be in two sets" in capsys.readouterr().out
 
 
-def test_parts_with_an_original_in_common_are_joined_and_that_is_said(tmp_path, capsys):
+def test_parts_that_share_an_original_are_joined_with_a_message(tmp_path, capsys):
     parts = {part: records(part) for part in range(12)}
     parts[3]["f3-0.mp4"]["original"] = "o11-0.mp4"
     parts[5]["f5-0.mp4"]["original"] = parts[7]["f7-0.mp4"]["original"] = "away.mp4"  # in no part that is there
@@ -99,7 +99,7 @@ def test_parts_with_an_original_in_common_are_joined_and_that_is_said(tmp_path, 
     assert all(len(found) == 1 for found in sets.values()) and set.union(*sets.values()) == {"train", "val", "test"}
     for one, other in ((3, 11), (5, 7)):
         assert sets[f"dfdc_train_part_{one}"] == sets[f"dfdc_train_part_{other}"]
-    expected = "02: parts that share an original with another one are kept together: 4, such as dfdc_train_part_3 and "
+    expected = "02: parts that share an original are kept together: 4, such as dfdc_train_part_3 and "
     assert expected + "dfdc_train_part_11\n" in capsys.readouterr().out
 
 
@@ -129,7 +129,7 @@ def test_the_datasets_own_split_stays_and_a_val_set_is_made_of_whole_parts(tmp_p
     assert "the dataset's own, its test set whole" in capsys.readouterr().out
 
 
-def test_a_datasets_own_split_through_its_parts_stays_and_is_told_of(tmp_path, capsys):
+def test_an_own_split_across_parts_is_kept_with_a_message(tmp_path, capsys):
     parts = {part: records(part) for part in range(10)}
     for rows in parts.values():
         for name, row in rows.items():
@@ -147,7 +147,7 @@ def test_whole_parts_of_a_dataset_without_parts_are_refused(tmp_path):
     folder = write_metadata(tmp_path / "dfdc", records(0))
     for name in records(0):
         make_crops(folder, name.removesuffix(".mp4"))
-    with pytest.raises(UserError, match=r"dfdc: has no folder like dfdc_train_part_0, .*; give --group-by source"):
+    with pytest.raises(UserError, match=r"dfdc: .*dfdc_train_part_0.*; give --group-by source"):
         prepare(folder, group_by="part")
 
 

@@ -1,4 +1,4 @@
-"""Crops in Parquet: which there are, their bytes, and what is said of a folder that is not whole."""
+"""Reading crop tables: listing, bytes, and errors of incomplete tables."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from deepfake.split.table_reader import find_places, list_crops, read_places
 
 @pytest.fixture
 def work_dir(tmp_path):
-    """Crops as files, of three videos; the ids hold what file names and keys are made with."""
+    """Crops of three videos as files; the ids contain the separators of file names and keys."""
     for id, frames, people in (("b-000", 4, 2), ("a", 3, 1), ("a-0", 12, 1)):
         make_faces(tmp_path / "work", id, frames, people)
     return tmp_path / "work"

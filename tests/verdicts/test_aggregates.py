@@ -149,7 +149,7 @@ def test_a_video_is_as_real_as_its_least_real_person_who_counts(spark, tmp_path)
 
 @pytest.mark.spark
 @pytest.mark.parametrize("aggregate", ["mean", "median", "confident"])
-def test_older_predictions_without_people_and_frames_are_aggregated_all_the_same(spark, tmp_path, aggregate):
+def test_older_predictions_without_people_and_frames_are_aggregated_too(spark, tmp_path, aggregate):
     table = draw(40)
     old = table.drop(columns=["person", "frame", "face"])
     result = aggregates(spark, write(old, tmp_path / "old.parquet"), aggregate)
@@ -231,7 +231,7 @@ def test_damage_in_json_of_a_row_a_line_is_found(tmp_path, old, new, shown):
         json_to_parquet(tmp_path / "p.json", tmp_path / "p.parquet")
 
 
-def test_scratch_files_lie_beside_the_predictions_for_a_cluster_and_are_removed(tmp_path):
+def test_on_a_cluster_scratch_files_are_beside_the_predictions_then_removed(tmp_path):
     with scratch_folder("spark://host:7077", tmp_path / "p.json") as scratch:
         assert scratch.parent == tmp_path
     with scratch_folder("local[*]", tmp_path / "p.json") as other:

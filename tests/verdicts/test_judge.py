@@ -87,7 +87,7 @@ def test_a_video_is_the_mean_of_its_frames_and_real_above_one_half(spark, tmp_pa
 
 
 @pytest.mark.spark
-def test_parquet_file_parquet_folder_and_json_folder_give_what_the_json_file_gives(spark, tmp_path):
+def test_all_kinds_of_prediction_files_give_the_same_verdicts(spark, tmp_path):
     expected = verdicts(spark, write_json(tmp_path / "p.json", ROWS))
     write_parquet(tmp_path / "one.parquet", ROWS)
     write_parquet(tmp_path / "many" / "part-0.parquet", ROWS[:3])
@@ -163,7 +163,7 @@ def test_a_file_that_is_no_list_is_the_users_error(spark, tmp_path, text):
 
 
 @pytest.mark.spark
-def test_parquet_with_a_hole_a_wrong_range_or_without_a_column_is_the_users_error(spark, tmp_path):
+def test_invalid_parquet_predictions_are_the_users_error(spark, tmp_path):
     for name, value in (("hole", None), ("range", 1.01), ("nan", float("nan"))):
         path = write_parquet(tmp_path / f"{name}.parquet", [*ROWS, ["real/e-000-00.png", value]])
         with pytest.raises(UserError, match="malformed") as error:
@@ -175,7 +175,7 @@ def test_parquet_with_a_hole_a_wrong_range_or_without_a_column_is_the_users_erro
 
 
 @pytest.mark.spark
-def test_predictions_that_are_not_there_or_of_two_kinds_are_the_users_error(spark, tmp_path):
+def test_missing_or_mixed_predictions_are_the_users_error(spark, tmp_path):
     with pytest.raises(UserError, match="run step 03 or 03a first"):
         read_predictions(spark, tmp_path / "p.json")
     write_json(tmp_path / "p.json", ROWS)
@@ -187,7 +187,7 @@ def test_predictions_that_are_not_there_or_of_two_kinds_are_the_users_error(spar
         read_predictions(spark, tmp_path / "empty")
 
 
-def test_the_report_starts_with_the_documented_lines_and_ends_with_a_row_for_each_video():
+def test_the_text_report_has_the_documented_lines_and_a_row_per_video():
     frame = pd.DataFrame(
         {
             "video": list(AVERAGES),
@@ -208,7 +208,7 @@ def test_the_report_starts_with_the_documented_lines_and_ends_with_a_row_for_eac
 
 
 @pytest.mark.spark
-def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_sample(tmp_path, capsys):
+def test_step_04_writes_its_files_and_the_note_on_a_sample_only_model(tmp_path, capsys):
     write_json(tmp_path / "p.json", ROWS)
     (tmp_path / "tmp_checkpoint").mkdir()
     info = tmp_path / "tmp_checkpoint" / "best_model.json"
@@ -234,7 +234,7 @@ def test_step_04_writes_its_files_and_repeats_that_the_model_knows_only_the_samp
     assert "never seen a real person" in said
 
 
-def test_what_the_threshold_is_and_whose_is_said_in_one_line():
+def test_the_threshold_and_its_source_are_logged_in_one_line():
     model, source = ModelInfo(threshold=0.4, bands={1: (0.3, 0.6)}), Path("best_model.json")
     for asked, aggregate, said in [
         ((model, source, None), "mean", "threshold 0.4, band 0.3 to 0.6: of best_model.json"),
@@ -273,7 +273,7 @@ def write_manifest(path, origins):
 
 
 @pytest.mark.spark
-def test_intervals_are_over_source_groups_where_these_are_known_and_else_over_videos(tmp_path):
+def test_intervals_are_over_source_groups_or_videos_if_unknown(tmp_path):
     origins = {"a": ("g1", ""), "b-x": ("g1", "swap"), "c": ("g2", "blur"), "d 1": ("g2", "")}
     path = write_json(tmp_path / "p.json", ROWS)
 
@@ -306,7 +306,7 @@ def write_people(path, people=PEOPLE):
 
 
 @pytest.mark.spark
-def test_the_models_threshold_and_band_hold_for_the_mean_and_the_uncertain_are_named(tmp_path, capsys):
+def test_threshold_and_band_hold_for_the_mean_and_list_uncertain_videos(tmp_path, capsys):
     path, info = write_people(tmp_path / "p.parquet"), tmp_path / "best_model.json"
     info.write_text(json.dumps({"sample_only": False, "threshold": 0.4, "band": [0.4, 0.6]}))
     judge_videos(path, tmp_path, "local[1]", model_info=info)
@@ -341,7 +341,7 @@ def test_per_face_without_people_says_what_to_do(tmp_path):
 
 
 @pytest.mark.spark
-def test_a_video_with_both_labels_and_a_file_without_rows_are_the_users_error(tmp_path):
+def test_contradicting_labels_and_empty_files_are_the_users_error(tmp_path):
     path = write_json(tmp_path / "p.json", [*ROWS, ["fake/a-002-00.png", 0.5]])
     with pytest.raises(UserError, match="a is listed both as real and as fake"):
         judge_videos(path, tmp_path / "out", "local[1]")
@@ -380,7 +380,7 @@ def children_of(process: subprocess.Popen) -> list[psutil.Process]:
 
 @pytest.mark.spark
 @pytest.mark.parametrize("seconds", [0, 3])
-def test_ctrl_c_after_java_has_begun_ends_the_step_with_one_line_and_leaves_no_java_behind(tmp_path, seconds):
+def test_ctrl_c_ends_the_step_with_one_line_and_stops_java(tmp_path, seconds):
     path = write_json(tmp_path / "p.json", ROWS)
     (script,) = ROOT.glob("04-*.py")
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The local page, as programs speak to it: limits, the queue, hostile names and pages, and that nothing is left."""
+"""The HTTP interface of the local page: limits, queue, hostile names and websites, and cleaning up."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def nothing_is_left(request):
 # one at a time, and each its own
 
 
-def test_three_at_once_wait_in_a_row_and_get_the_verdicts_of_their_own_videos(page, clips):
+def test_three_uploads_at_once_queue_up_and_get_their_own_verdicts(page, clips):
     expected = {name: scan_file(path, name, CLASSIFIER, Options(workers=0)) for name, path in clips.items()}
     assert len({scan.p_real for scan in expected.values()}) == 3
     assert {scan.verdict for scan in expected.values()} == {"REAL", "FAKE"}
@@ -115,7 +115,7 @@ def test_only_the_last_scans_are_kept(page, monkeypatch):
 @pytest.mark.parametrize(
     ("what", "timeout", "says"), [(signal.SIGKILL, 150, "crashed its process"), (signal.SIGSTOP, 8, "took longer than")]
 )
-def test_a_scan_that_crashes_or_hangs_costs_itself_only(tmp_path, clips, what, timeout, says):
+def test_a_crashing_or_hanging_scan_fails_alone(tmp_path, clips, what, timeout, says):
     others = workers()
     with serving(tmp_path, timeout) as page:
         before = page.send(clips["bright"].read_bytes())[1]["id"]
@@ -130,7 +130,7 @@ def test_a_scan_that_crashes_or_hangs_costs_itself_only(tmp_path, clips, what, t
         assert not list(tmp_path.iterdir())
 
 
-def test_at_the_end_nobody_waits_for_a_scan_that_hangs(tmp_path, clips):
+def test_stopping_the_page_does_not_wait_for_a_hanging_scan(tmp_path, clips):
     others = workers()
     with serving(tmp_path, timeout=1000) as page:
         page.wait(page.send(clips["bright"].read_bytes())[1]["id"], "looking for faces")
@@ -164,7 +164,7 @@ def test_a_limit_beyond_the_disk_does_not_refuse_what_has_room(tmp_path):
         assert "no room" in json.loads(page.ask("GET", "/check", file_size=str(10**17))[1])["refused"]
 
 
-def test_what_it_is_is_told_by_its_content_as_soon_as_that_is_there(page, clips):
+def test_the_file_type_is_detected_from_content_as_soon_as_possible(page, clips):
     for content in (b"", b"no video", b"%PDF-1.7" + bytes(900_000), b"PK\3\4" + bytes(1000), b"#EXTM3U\nfile:///etc"):
         status, answer = page.send(content, "film.mp4")
         assert status == 415 and re.search("is empty|neither a video nor an image", answer["error"])
@@ -205,7 +205,7 @@ def test_a_video_that_is_too_long_is_unknown_with_the_limit_named(page, tmp_path
         assert "--max-seconds" in scan["said"]
 
 
-def test_what_breaks_off_leaves_nothing(page, clips):
+def test_an_interrupted_upload_leaves_nothing(page, clips):
     before = page.scans()
     with socket.create_connection(("127.0.0.1", page.port)) as connection:
         connection.sendall(b"POST /scans HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n")
@@ -250,7 +250,7 @@ def test_a_long_or_broken_name_is_shown_short_and_whole():
     assert shown_name("%ff%zz%ed%a0%80") == "\ufffd%zz\ufffd\ufffd\ufffd"
 
 
-def test_pages_of_others_reach_nothing(page):
+def test_other_websites_cannot_use_the_page(page):
     bmp = b"BM nothing"
     own = f"http://localhost:{page.port}"
     assert page.send(bmp, host=f"localhost:{page.port}", origin=own)[0] == 201
@@ -288,7 +288,7 @@ def test_every_answer_forbids_scripts_frames_and_addresses_of_others(page):
     assert page.ask("GET", "/static/scan.html")[0] == page.ask("GET", "/static/..%2f..%2fcli.py")[0] == 404
 
 
-def test_only_this_computer_hears_of_it(page):
+def test_the_page_listens_on_this_computer_only(page):
     listening = [each.laddr for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_LISTEN]
     assert ("127.0.0.1", page.port) in listening and {address.ip for address in listening} == {"127.0.0.1"}
 
@@ -304,14 +304,14 @@ def test_refusals_name_their_limits():
 # the script
 
 
-def test_what_the_script_cannot_do_is_one_line(tmp_path):
+def test_errors_of_the_script_are_one_line(tmp_path):
     missing = run_step("06", "--model", "mine.keras", cwd=tmp_path)
     assert missing.returncode == 2 and "mine.keras: not found" in missing.stderr
     with pytest.raises(web_page.UserError, match="give another --port"), web_page.listen(0) as taken:
         web_page.listen(taken.getsockname()[1])
 
 
-def test_uploads_of_a_page_that_was_killed_go_with_the_next_and_those_of_one_that_runs_stay(tmp_path, monkeypatch):
+def test_only_leftover_uploads_of_killed_pages_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for name in ("deepfake-page-killed", "of-another-program"):
         (tmp_path / name).mkdir()

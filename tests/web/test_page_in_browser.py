@@ -1,4 +1,4 @@
-"""The local page as people use it, in Chromium: an upload, its progress and verdict, and what is not taken."""
+"""The local page in Chromium: an upload, its progress and verdict, and refused files."""
 
 import os
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ def test_an_upload_shows_its_progress_its_verdict_and_the_evidence(browser, serv
     assert not list(served.folder.iterdir())
 
 
-def test_what_is_not_taken_is_said_before_it_is_sent(browser, served, tmp_path):
+def test_unsupported_files_are_refused_before_the_upload(browser, served, tmp_path):
     (tmp_path / "large.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(1_000_001))
     (tmp_path / "notes.mp4").write_text("no video " * 1000)
     (tmp_path / "empty.mp4").touch()
@@ -106,7 +106,7 @@ def test_what_is_not_taken_is_said_before_it_is_sent(browser, served, tmp_path):
         assert not sent
 
 
-def test_two_people_at_once_see_the_verdicts_of_their_own_videos_and_each_others_in_the_list(browser, served, clips):
+def test_two_users_see_their_own_verdicts_and_both_in_the_list(browser, served, clips):
     with opened(browser, served) as ann, opened(browser, served) as ben:
         choose(ann, {"name": HOSTILE, "mimeType": "video/mp4", "buffer": clips["dark"].read_bytes()})
         choose(ben, clips["bright"])
@@ -118,7 +118,7 @@ def test_two_people_at_once_see_the_verdicts_of_their_own_videos_and_each_others
         row(ben, HOSTILE).get_by_role("button").wait_for()
 
 
-def test_the_keyboard_is_enough(browser, served, clips):
+def test_the_page_works_with_the_keyboard_only(browser, served, clips):
     with opened(browser, served) as page:
         page.on("filechooser", lambda chooser: None)  # from now on, since the key is quicker than the wish for it
         page.keyboard.press("Tab")
@@ -136,7 +136,7 @@ def test_the_keyboard_is_enough(browser, served, clips):
         assert page.evaluate("() => document.activeElement.innerText") == "All numbers"
 
 
-def test_what_finds_the_row_full_is_sent_when_there_is_room(browser, served, clips, monkeypatch):
+def test_a_file_waits_while_the_queue_is_full(browser, served, clips, monkeypatch):
     with opened(browser, served) as page:
         monkeypatch.setattr(web_page, "MOST_WAITING", 0)
         with page.expect_response("**/check"), page.expect_response("**/check"):
@@ -161,7 +161,7 @@ def test_a_file_can_be_dropped_anywhere(browser, served, clips):
         assert page.locator("#result .badge").inner_text() == "fake"
 
 
-def test_it_is_dark_in_the_dark_and_a_phone_shows_it_without_scrolling_sideways(browser, served, clips):
+def test_the_page_has_a_dark_mode_and_fits_a_phone(browser, served, clips):
     phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
     with opened(browser, served, color_scheme="dark", **phone) as page:
         long = {"name": "long" * 60 + ".mp4", "mimeType": "video/mp4", "buffer": clips["dim"].read_bytes()}
