@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import inspect
 import os
 import signal
 import sys
@@ -94,8 +95,8 @@ def add_options(parser: argparse.ArgumentParser, options: type, *names: str) -> 
 
 def options_of(options: type[Options], args: argparse.Namespace, **others: Any) -> Options:
     """The dataclass with what the command line says of its fields, and with `others` instead of that."""
-    given = {each.name: getattr(args, each.name) for each in fields(options) if each.name in args}
-    return options(**given | others)
+    known = inspect.signature(options).parameters
+    return options(**{name: value for name, value in vars(args).items() if name in known} | others)
 
 
 def cores() -> int:
@@ -103,7 +104,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def progress(items: Iterable | None, quiet: bool, **options) -> tqdm:
+def progress(items: Iterable | None, quiet: bool, **options: Any) -> tqdm:
     """A tqdm bar over `items`; silent where `quiet` is set or standard error is not a terminal."""
     return tqdm(items, disable=True if quiet else None, dynamic_ncols=True, **options)
 

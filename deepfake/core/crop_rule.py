@@ -100,7 +100,7 @@ NOT_SAID = Said()
 
 def as_json(rule: CropRule | None) -> dict | None:
     """A rule as a record has it; None where it is not known."""
-    return rule and asdict(rule)
+    return asdict(rule) if rule else None
 
 
 def rule_of(content: dict | None) -> CropRule | None:

@@ -1,8 +1,9 @@
 """How a model's numbers become verdicts: the rules that training, testing and scanning share."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deepfake.core.errors import UserError
 
@@ -11,13 +12,13 @@ THRESHOLD = 0.5
 Band = tuple[float, float]  # the scores where a verdict is uncertain, both ends included
 Bands = dict[int, Band | None]  # by how many frames a score is the mean of; None: nowhere
 
-Pixels = TypeVar("Pixels")  # numpy's or TensorFlow's
+Pixels = TypeVar("Pixels", bound=Any)  # numpy's or TensorFlow's
 
 # a sigmoid in float32 gives nothing between this and 0 or 1
 SMALLEST = 1e-7
 
 
-def is_real(p_real: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
+def is_real(p_real: ArrayLike, threshold: float = THRESHOLD) -> np.ndarray:
     """The verdict: real above the threshold, else fake."""
     return np.asarray(p_real) > threshold
 
@@ -30,7 +31,7 @@ def band_for(bands: Bands, frames: int) -> Band | None:
     return bands[max(count for count in bands if count <= frames)] if bands else None
 
 
-def is_certain(p_real: np.ndarray, frames: np.ndarray, bands: Bands) -> np.ndarray:
+def is_certain(p_real: ArrayLike, frames: ArrayLike, bands: Bands) -> np.ndarray:
     """Whether N means of p_real, each of a number of frames (N ints, 1 or more), lie outside the band for it."""
     p_real, frames = np.asarray(p_real), np.asarray(frames)
     certain = np.ones(p_real.shape, bool)

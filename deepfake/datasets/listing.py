@@ -99,16 +99,16 @@ def read_columns(path: Path) -> list[str]:
     try:
         # with what is no UTF-8 left out, and the zeros of UTF-16: `read_rows` then says what is wrong
         with path.open(newline="", encoding="utf-8-sig", errors="ignore") as file:
-            return [plain_column(name) for name in next(_reader(file), [])]
+            return [plain_column(name) for name in next(csv.reader(file, delimiter=_delimiter(file)), [])]
     except (OSError, csv.Error):
         return []
 
 
-def _reader(file: TextIO) -> Iterator[list[str]]:
-    """A reader of a CSV file, whose columns commas divide, or semicolons (Excel in much of Europe), or tabs."""
+def _delimiter(file: TextIO) -> str:
+    """What divides the columns of a CSV file: commas, or semicolons (Excel in much of Europe), or tabs."""
     header = file.readline()
     file.seek(0)
-    return csv.reader(file, delimiter=max(",;\t", key=header.count))
+    return max(",;\t", key=header.count)
 
 
 def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -120,7 +120,7 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     columns, rows = read_columns(path), []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = _reader(file)
+            reader = csv.reader(file, delimiter=_delimiter(file))
             next(reader, None)
             for row in filter(any, reader):
                 if len(row) > len(columns):

@@ -128,7 +128,8 @@ class MeanWithStart(keras.callbacks.Callback):
 
     def __init__(self, model: keras.Model, share: float) -> None:
         super().__init__()
-        self.weights, self.own, self.share = list(model.weights), [], share
+        self.weights, self.share = list(model.weights), share
+        self.own: list[np.ndarray] = []
         self.start = [keras.ops.convert_to_numpy(weight) for weight in self.weights]
 
     def on_test_begin(self, logs: dict | None = None) -> None:

@@ -148,7 +148,7 @@ def _tell(options: Options, entries: list[Entry], precision: str) -> None:
 def _built(options: Options, entries: list[Entry], rule: CropRule | None) -> tuple[keras.Model, ModelInfo]:
     """The model to train on some crops, which were cut by a rule, and what is written beside it."""
     sample_only = all(entry.sample for entry in entries)
-    kind = SequenceKind(options.sequence, options.frames) if options.sequence else None
+    kind = SequenceKind(options.sequence, options.sequence_frames) if options.sequence else None
     model = build_model(options.image_size, options.weights, sample_only, options.model, kind, options.new_head)
     info = ModelInfo(
         options.model,
