@@ -142,7 +142,7 @@ def test_images_in_folders_are_one_crop_videos_that_start_at_step_02(tmp_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(path), rng.integers(0, 256, (32, 32, 3), np.uint8))
     assert find_kind(tmp_path / "set") == "images"
-    with pytest.raises(UserError, match="enters at step 02"):
+    with pytest.raises(UserError, match="step 02"):
         read_videos(tmp_path / "set", "auto", "00")
     folders = ["--prepared-dir", tmp_path / "p", "--split-dir", tmp_path / "s"]
     done = run_step("02", "--videos-dir", tmp_path / "set", "--crop-margin", "0", "--crop-square", "yes", *folders)
