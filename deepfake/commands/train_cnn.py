@@ -185,5 +185,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     given |= {name: given[name] or None for name in ("mixup", "ema", "average_start")}
     given["augment"] = args.augment or Options.augment
     given["sequence_frames"] = args.sequence_frames or Options.sequence_frames
-    options = Options(**{field.name: given[field.name] for field in fields(Options)})
+    known = {field.name: given[field.name] for field in fields(Options)}
+    options = Options(**{name: value for name, value in known.items() if value is not None})
     return train(args.split_dir, args.out_dir, options, args.resume, args.quiet)

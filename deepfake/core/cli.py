@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from deepfake import __version__
 from deepfake.core.errors import UserError
@@ -68,7 +68,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def progress(items: Iterable | None, quiet: bool, **options) -> tqdm:
+def progress(items: Iterable | None, quiet: bool, **options: Any) -> tqdm:
     """A tqdm bar over `items`; silent where `quiet` is set or standard error is not a terminal."""
     return tqdm(items, disable=True if quiet else None, dynamic_ncols=True, **options)
 

@@ -93,7 +93,7 @@ NOT_SAID = Said()
 
 def as_json(rule: CropRule | None) -> dict | None:
     """Return a rule as a dict for JSON; None if it is unknown."""
-    return rule and asdict(rule)
+    return asdict(rule) if rule else None
 
 
 def rule_of(content: dict | None) -> CropRule | None:

@@ -1,8 +1,9 @@
 """Turn a model's outputs into verdicts, by the same rules in training, testing and scanning."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deepfake.core.errors import UserError
 
@@ -11,13 +12,13 @@ THRESHOLD = 0.5
 Band = tuple[float, float]  # scores whose verdict is uncertain, both ends included
 Bands = dict[int, Band | None]  # by the number of frames that a score is the mean of; None: never uncertain
 
-Pixels = TypeVar("Pixels")  # numpy's or TensorFlow's
+Pixels = TypeVar("Pixels", bound=Any)  # numpy's or TensorFlow's
 
 # a float32 sigmoid has no values between this and 0, or 1 minus this and 1
 SMALLEST = 1e-7
 
 
-def is_real(p_real: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
+def is_real(p_real: ArrayLike, threshold: float = THRESHOLD) -> np.ndarray:
     """Return the verdicts: True (real) above the threshold, else False (fake)."""
     return np.asarray(p_real) > threshold
 
@@ -30,7 +31,7 @@ def band_for(bands: Bands, frames: int) -> Band | None:
     return bands[max(count for count in bands if count <= frames)] if bands else None
 
 
-def is_certain(p_real: np.ndarray, frames: np.ndarray, bands: Bands) -> np.ndarray:
+def is_certain(p_real: ArrayLike, frames: ArrayLike, bands: Bands) -> np.ndarray:
     """Return for N mean p_real, each over a number of frames (N ints >= 1), whether they lie outside the band."""
     p_real, frames = np.asarray(p_real), np.asarray(frames)
     certain = np.ones(p_real.shape, bool)

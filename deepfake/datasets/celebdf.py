@@ -38,7 +38,9 @@ def read_celebdf(videos_dir: Path) -> list[Video]:
     records, strays = [], []
     for folder in subfolders(videos_dir):
         label = CELEB_FOLDERS.get(folder.name.lower())
-        for path in find_videos(folder) if label is not None else []:
+        if label is None:
+            continue
+        for path in find_videos(folder):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
             of_method = label == FAKE and path.parent != folder
@@ -80,10 +82,9 @@ def _read_testing_list(path: Path) -> set[str] | None:
         number_said, _, place = line.strip().partition(" ")
         parts = place.strip().lower().split("/")
         top = next((at for at, part in enumerate(parts[:-1]) if part in CELEB_FOLDERS), None)
-        label = CELEB_FOLDERS[parts[top]] if top is not None and number_said in ("0", "1") else None
-        if label is None:
+        if top is None or number_said not in ("0", "1"):
             raise UserError(f'{path}, line {number}: not of the form "1 YouTube-real/00170.mp4"; use Celeb-DF\'s own')
-        if int(number_said) != label:
+        if int(number_said) != CELEB_FOLDERS[parts[top]]:
             raise UserError(
                 f"{path}, line {number}: {number_said} (1 is real) contradicts the folder {parts[top]}; correct it"
             )

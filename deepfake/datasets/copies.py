@@ -38,7 +38,9 @@ def keep_copies_together(videos: Sequence[Video], videos_dir: Path, split: str) 
     copies = find_copies(videos, videos_dir)
     if not copies:
         return list(videos)
-    left_out, contradicting, ties, stands_for = set(), [], {}, {}
+    left_out, contradicting = set(), []
+    ties: dict[str, str] = {}
+    stands_for: dict[str | None, str] = {}
     for same in copies:
         kept = min(same, key=lambda video: KEPT_FIRST.index(video.split))
         if len({video.label for video in same}) > 1:

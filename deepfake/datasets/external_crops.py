@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from deepfake.core.errors import UserError
 from deepfake.core.files import read_json
@@ -80,8 +81,8 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
             continue
         original = listed[key].original
         ties = (f"video/{key}",) if times[key] > 1 else ()  # one video's crops in two folders
-        if original:
-            original = first.get(_find_key(original, first), original)
+        if original and (found := _find_key(original, first)):
+            original = first[found]
         records.append(replace(listed[key], file=folder, original=original, ties=ties))
     return to_videos(keep_splits(records))
 
@@ -123,7 +124,7 @@ def _merge(one: Record, other: Record) -> Record:
     return replace(one, **values)
 
 
-def _shown(key: str, value: str | int) -> str:
+def _shown(key: str, value: Any) -> str:
     return LABEL_NAMES[value].upper() if key == "label" else json.dumps(value)
 
 

@@ -16,8 +16,10 @@ ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
 COMPRESSION = re.compile(r"raw|c\d+")  # other folders hold masks
 ORIGINAL = re.compile(r"\d+(__\w+)?")
 FAKE_NAME = re.compile(r"\d+_\d+(__|\.|_?$)")  # target and source: a video, or a folder of its frames
-YOUTUBE_FAKE = re.compile(r"(\d+)_(\d+)")
-ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+")
+FAKE_NAMES = {
+    "youtube": re.compile(r"(\d+)_(\d+)"),
+    "actors": re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+"),
+}
 
 # folders of mirrors that lack the two folders above, and their place in FaceForensics++
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter", "DeepFakeDetection")
@@ -104,11 +106,12 @@ def _find_clips(videos_dir: Path) -> dict[str, Clip]:
     """Return the videos in the folder, by relative path."""
     clips, strays = {}, []
     for kind, method, compression, paths in _places_of_clips(videos_dir):
+        patterns = [ORIGINAL] if kind == ORIGINALS else FAKE_NAMES.values()
         for path in paths:
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
             clip = Clip(kind, method, compression, path.stem)
-            if ORIGINAL.fullmatch(clip.stem) if kind == ORIGINALS else _parse_fake(clip):
+            if any(pattern.fullmatch(clip.stem) for pattern in patterns):
                 clips[file] = clip
             else:
                 strays.append(file)
@@ -146,12 +149,9 @@ def _original(clip: Clip) -> Clip:
     return Clip(ORIGINALS, source, clip.compression, stem)
 
 
-def _parse_fake(clip: Clip) -> tuple[str, re.Match] | None:
-    """Return the source of a fake's original and the parts of its name; None if it has another name."""
-    for source, pattern in (("youtube", YOUTUBE_FAKE), ("actors", ACTORS_FAKE)):
-        if match := pattern.fullmatch(clip.stem):
-            return source, match
-    return None
+def _parse_fake(clip: Clip) -> tuple[str, re.Match]:
+    """Return the source of a fake's original, and the parts of its name."""
+    return next((source, match) for source, pattern in FAKE_NAMES.items() if (match := pattern.fullmatch(clip.stem)))
 
 
 def _official_splits(videos_dir: Path) -> dict[tuple[str, ...], str]:

@@ -32,7 +32,9 @@ def read_fakeavceleb(videos_dir: Path) -> list[Video]:
     records = []
     for folder in subfolders(videos_dir):
         label = FAKEAVCELEB.get(folder.name.lower())
-        for path in find_videos(folder) if label is not None else []:
+        if label is None:
+            continue
+        for path in find_videos(folder):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
             method, ties = folder.name if label == FAKE else None, tuple(dict.fromkeys(IDENTITY.findall(file)))

@@ -98,16 +98,16 @@ def read_columns(path: Path) -> list[str]:
     try:
         # ignore bytes that are not UTF-8, so that `read_rows` reports them
         with path.open(newline="", encoding="utf-8-sig", errors="ignore") as file:
-            return [plain_column(name) for name in next(_reader(file), [])]
+            return [plain_column(name) for name in next(csv.reader(file, delimiter=_delimiter(file)), [])]
     except (OSError, csv.Error):
         return []
 
 
-def _reader(file: TextIO) -> Iterator[list[str]]:
-    """Return a CSV reader; the separator is the header's most frequent: comma, semicolon (European Excel) or tab."""
+def _delimiter(file: TextIO) -> str:
+    """Return the separator of a CSV file, the most frequent in its header: comma, semicolon (European Excel) or tab."""
     header = file.readline()
     file.seek(0)
-    return csv.reader(file, delimiter=max(",;\t", key=header.count))
+    return max(",;\t", key=header.count)
 
 
 def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -119,7 +119,7 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     columns, rows = read_columns(path), []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = _reader(file)
+            reader = csv.reader(file, delimiter=_delimiter(file))
             next(reader, None)
             for row in filter(any, reader):
                 if len(row) > len(columns):

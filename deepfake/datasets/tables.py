@@ -1,7 +1,7 @@
 """Read the tables of a dataset, CSV and JSON like DFDC's metadata.json, by one set of rules."""
 
 import json
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ def _small(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _records(
-    path: Path, listed: list[tuple[str, str, Mapping[str, Any]]], label: str, one: int, part: str = ""
+    path: Path, listed: Sequence[tuple[str, str, Mapping[str, Any]]], label: str, one: int, part: str = ""
 ) -> list[Record]:
     """Return the records of a table from `listed`: each one's place in the table, its name and its values."""
     records, by_number, words, without = [], [], {}, 0
@@ -221,7 +221,8 @@ def _check_folders(path: Path, records: list[Record]) -> None:
     """Raise a UserError if labels contradict the folders of most videos, e.g. real/a.mp4 with the label FAKE."""
     told = []
     for record in records:
-        labels = {label_of_words(folder) for folder in record.file.split("/")[:-1]} - {None}
+        said = map(label_of_words, record.file.split("/")[:-1])
+        labels = {label for label in said if label is not None}
         told += [(record, min(labels))] if len(labels) == 1 else []
     turned = [record for record, label in told if record.label != label]
     if len(turned) > len(told) / 2:

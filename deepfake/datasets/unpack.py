@@ -139,7 +139,7 @@ def unpack_archive(path: Path, to: Path, budget: Budget, quiet: bool = False) ->
     record, size = _read_record(to), path.stat().st_size
     before = record.get(path.name)
     same = before is not None and before["size"] == size
-    if same and before["done"] and (to / before["top"]).exists():
+    if before and same and before["done"] and (to / before["top"]).exists():
         return False
     with _damage_named(path), zipfile.ZipFile(path) as archive:
         entries = list_entries(archive, path)
@@ -193,7 +193,7 @@ def _is_whole(entry: zipfile.ZipInfo, target: Path) -> bool:
 
 def _remove(files: Iterable[Path], to: Path) -> None:
     """Remove files, and the folders below `to` that become empty."""
-    folders = set()
+    folders: set[Path] = set()
     for file in files:
         file.unlink(missing_ok=True)
         folders.update(folder for folder in file.parents if to in folder.parents)

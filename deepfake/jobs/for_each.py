@@ -5,7 +5,7 @@ import csv
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,21 +17,19 @@ from deepfake.core.files import remove_leftovers, write_csv
 from deepfake.core.messages import log
 from deepfake.jobs.processes import at_work
 from deepfake.jobs.shards import ALL
-from deepfake.jobs.work import Outcome, Run, disk_error, try_video
+from deepfake.jobs.work import Outcome, Run, Work, disk_error, try_video
 
-Through = Callable[[Run, Mapping[str, Any], Callable], Iterator[tuple[str, Outcome]]]
+Through = Callable[[Run, Mapping[str, Any], Callable], Generator[tuple[str, Outcome]]]
 
 
 def run_of(step: str, what: str, args: argparse.Namespace) -> Run:
     """Create the run of a script from its arguments."""
     work_dir, crops = args.work_dir or args.videos_dir, getattr(args, "crops", None)
-    master = getattr(args, "master", None) or ("local[*]" if crops else None)
+    master = getattr(args, "master", None) or None
     return Run(step, what, work_dir, args.workers, args.timeout, args.quiet, args.strict, args.shard, master, crops)
 
 
-def for_each_video(
-    run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome], through: Through | None = None
-) -> int:
+def for_each_video(run: Run, videos: Mapping[str, Any], work: Work, through: Through | None = None) -> int:
     """Call `work` on each video of the run's shard (`videos` by id) and return the exit code of the step.
 
     `work` is sent to other processes, so it must be a function of a module, or a `partial` of one. `through` runs it
@@ -72,7 +70,9 @@ def _way_of(run: Run) -> Through:
     return in_spark_tasks
 
 
-def _in_processes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> Iterator[tuple[str, Outcome]]:
+def _in_processes(
+    run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]
+) -> Generator[tuple[str, Outcome]]:
     job = partial(_try_item, work, run.work_dir)
     if run.workers == 0 or not videos:
         yield from ((id, job((id, video))) for id, video in videos.items())

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -19,7 +20,8 @@ from deepfake.jobs.work import limit_for, took_too_long
 AHEAD = 4  # videos per process that are queued, running or waiting to be taken
 
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -41,9 +43,8 @@ def at_work(
     with process_pool(workers) as pool:
         running: dict[Future, tuple[Item, float, bool]] = {}
 
-        def begin(item: Item, limit: float, measures: bool) -> None:
-            future = pool.schedule(length if measures else job, (item,), timeout=limit)
-            running[future] = item, limit, measures
+        def begin(item: Item, limit: float, call: Callable[[Item], Any]) -> None:
+            running[pool.schedule(call, (item,), timeout=limit)] = item, limit, call is length
 
         def results() -> Iterator[tuple[Item, Result | VideoError]]:
             while running:
@@ -51,14 +52,14 @@ def at_work(
                     item, limit, measures = running.pop(future)
                     found = result_of(future, limit)
                     if measures and not isinstance(found, VideoError):
-                        begin(item, limit_for(timeout, found), measures=False)
+                        begin(item, limit_for(timeout, found), job)
                         continue
                     for other in islice(waiting, 1):
-                        begin(other, timeout, length is not None)
+                        begin(other, timeout, length or job)
                     yield item, found
 
         for item in islice(waiting, AHEAD * workers):
-            begin(item, timeout, length is not None)
+            begin(item, timeout, length or job)
         yield results()
 
 
@@ -115,7 +116,12 @@ def _start_worker(prepare: Callable[..., None] | None, *arguments: Any) -> None:
     # otherwise Python prints a traceback if it is terminated while it exits
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # workers watch their parent: if it is killed, they would continue beside the next run
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     if prepare:
         prepare(*arguments)
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -11,8 +11,8 @@ import socket
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cache, partial
@@ -33,7 +33,7 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import remove_leftovers
 from deepfake.jobs.processes import start_pool
 from deepfake.jobs.spark_session import ctrl_c_waits, start_spark
-from deepfake.jobs.work import Outcome, Run, limit_for, took_too_long, try_video
+from deepfake.jobs.work import Outcome, Rows, Run, Work, limit_for, took_too_long, try_video
 
 ATTEMPTS = 3  # the last one only reports the video as failed
 GIVEN_UP = Outcome(0, "crashed its process, or lost its node, twice; given up at the third attempt")
@@ -62,11 +62,8 @@ OUTCOME_COLUMNS = {
     "done_before": pa.bool_(),
 }
 
-Rows = list[dict]
-Work = Callable[[Any], Outcome | tuple[Outcome, Rows]]
 
-
-def in_spark_tasks(run: Run, videos: Mapping[str, Any], work: Work) -> Iterator[tuple[str, Outcome]]:
+def in_spark_tasks(run: Run, videos: Mapping[str, Any], work: Work) -> Generator[tuple[str, Outcome]]:
     """Yield each video's id and outcome of `work` in order of completion; the tasks write the files.
 
     Raises:
@@ -89,7 +86,7 @@ def spark_for(run: Run) -> Iterator[SparkSession]:
     # hide py4j's logged tracebacks: the errors are raised too
     logging.getLogger().addHandler(logging.NullHandler())
     with tempfile.TemporaryDirectory() as folder:
-        spark = start_spark(run.master, f"deepfake {run.step}", SETTINGS, ATTEMPTS + 1)
+        spark = start_spark(run.master or "local[*]", f"deepfake {run.step}", SETTINGS, ATTEMPTS + 1)
         try:
             package = zip_package(Path(folder))
             with ctrl_c_waits():
@@ -129,7 +126,8 @@ def run_jobs(
     Raises:
         UserError: an error that affects all videos, e.g. a full disk.
     """
-    context, left, running = spark.sparkContext, iter(videos.items()), set()
+    context, left = spark.sparkContext, iter(videos.items())
+    running: set[Future] = set()
     threads, done, warned = ThreadPoolExecutor(JOBS), {None}, False
     try:
         while True:
@@ -152,7 +150,7 @@ def run_jobs(
 
 def _has_nodes(context: SparkContext) -> bool:
     executors = len(context._jsc.sc().statusTracker().getExecutorInfos())  # the driver is one of them
-    return executors > 1 or context.master.startswith("local")
+    return executors > 1 or str(context.master).startswith("local")
 
 
 def _run_job(
@@ -201,7 +199,8 @@ def answer_of(id: str, video: Any, work: Work, run: Run, seen: Path | None = Non
 
 def _attempt(id: str, video: Any, work: Work, run: Run) -> Outcome | tuple[Outcome, Rows]:
     """Call `try_video` in this Python worker's process; if that crashes, the task fails and Spark retries it."""
-    if TaskContext.get().attemptNumber() >= ATTEMPTS - 1:
+    context = TaskContext.get()
+    if context and context.attemptNumber() >= ATTEMPTS - 1:
         return GIVEN_UP
     limit = run.timeout
     try:

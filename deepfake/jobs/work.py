@@ -29,6 +29,10 @@ class Outcome:
     done_before: bool = False
 
 
+Rows = list[dict]
+Work = Callable[[Any], Outcome | tuple[Outcome, Rows]]  # the rows are for a crop table
+
+
 @dataclass(frozen=True)
 class Run:
     """How a step runs on the videos of a work folder.

@@ -162,7 +162,9 @@ def as_model_info(content: Any, path: Path) -> ModelInfo:
 def _bands_of(content: dict[str, Any]) -> Bands:
     """Return the bands sorted by number of frames; an older file has one `band` for any number of frames."""
     given = content.get("bands") or ({1: content["band"]} if content.get("band") else {})
-    bands = {int(count): tuple(map(float, band)) if band else None for count, band in dict(given).items()}
+    bands: dict[int, Any] = {
+        int(count): tuple(map(float, band)) if band else None for count, band in dict(given).items()
+    }
     return dict(sorted(bands.items()))
 
 

@@ -2,9 +2,10 @@
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def glow(image: np.ndarray, x: float, y: float, radius: float, colour, strength: float) -> None:
+def glow(image: np.ndarray, x: float, y: float, radius: float, colour: ArrayLike, strength: float) -> None:
     """Add a soft round light to a background in place; lengths are fractions of its height."""
     height, width = image.shape[:2]
     v, u = np.mgrid[:height, :width] / height
@@ -25,7 +26,7 @@ def room(image: np.ndarray, rng: np.random.Generator, side: int) -> None:
     wall = np.array([(0.72, 0.66, 0.58), (0.58, 0.63, 0.66), (0.66, 0.68, 0.58), (0.68, 0.60, 0.60)][rng.integers(4)])
     image[:] = wall * (0.72 + 0.16 * side * np.linspace(-1, 1, width))[None, :, None]
 
-    def box(x0, y0, x1, y1, colour):
+    def box(x0: float, y0: float, x1: float, y1: float, colour: ArrayLike) -> None:
         x0, x1 = (x0, x1) if side > 0 else (1 - x1, 1 - x0)
         corners = [(int(x0 * width), int(y0 * height)), (int(x1 * width), int(y1 * height))]
         cv2.rectangle(image, *corners, np.asarray(colour, float).tolist(), -1)

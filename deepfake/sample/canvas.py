@@ -6,6 +6,7 @@ Paint is float32 RGB in 0..1; finished layers are uint8.
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 HEAD_BOX = (-1.5, 1.5, -1.7, 2.1)  # u from, u to, v from, v to: the canvas of face and hair
 BODY_BOX = (-2.3, 2.3, 0.5, 3.3)
@@ -21,7 +22,7 @@ class Grid:
         self.u, self.v = np.meshgrid(u, v)
         self.shape = self.u.shape
 
-    def pixels(self, points) -> np.ndarray:
+    def pixels(self, points: ArrayLike) -> np.ndarray:
         """Convert points (..., 2) from head units to float64 pixels."""
         return (np.asarray(points, np.float64) - (self.box[0], self.box[2])) * self.radius
 
@@ -30,7 +31,7 @@ class Grid:
         (x0, y0), (x1, y1) = np.rint(self.pixels([(u0, v0), (u1, v1)])).astype(int)
         return slice(max(y0, 0), y1), slice(max(x0, 0), x1)
 
-    def polygon(self, points) -> np.ndarray:
+    def polygon(self, points: ArrayLike) -> np.ndarray:
         """Return a filled polygon as an anti-aliased float32 mask."""
         mask = np.zeros(self.shape, np.uint8)
         cv2.fillPoly(mask, [np.rint(self.pixels(points) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
@@ -48,13 +49,13 @@ class Grid:
         return grains / grains.std()
 
 
-def ramp(low: float, high: float, x: np.ndarray) -> np.ndarray:
+def ramp(low: float | np.ndarray, high: float | np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return 0 below `low`, 1 above `high` and smooth values between (smoothstep)."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def bump(x, y, centre: tuple[float, float], sx: float, sy: float) -> np.ndarray:
+def bump(x: np.ndarray, y: np.ndarray | float, centre: tuple[float, float], sx: float, sy: float) -> np.ndarray:
     """Return a Gaussian bump of height 1."""
     return np.exp(-0.5 * (((x - centre[0]) / sx) ** 2 + ((y - centre[1]) / sy) ** 2))
 
@@ -64,7 +65,7 @@ def pair(grid: Grid, centre: tuple[float, float], sx: float, sy: float) -> np.nd
     return bump(np.abs(grid.u), grid.v, centre, sx, sy)
 
 
-def paint(image: np.ndarray, colour, mask: np.ndarray) -> None:
+def paint(image: np.ndarray, colour: ArrayLike, mask: np.ndarray) -> None:
     """Blend `colour` into `image` in place, weighted by `mask` (h, w) in 0..1."""
     image += (np.asarray(colour, np.float32) - image) * mask[..., None].astype(np.float32)
 
@@ -91,7 +92,7 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
     return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def lighting(grid: Grid, z: np.ndarray, light: np.ndarray, rng) -> tuple[np.ndarray, np.ndarray]:
+def lighting(grid: Grid, z: np.ndarray, light: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the light on a relief: factors for its paint, (h, w, 3), and highlights to add, (h, w, 1)."""
     dv, du = np.gradient(z * grid.radius)
     length = np.sqrt(du**2 + dv**2 + 1)

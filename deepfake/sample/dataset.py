@@ -13,8 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from os import cpu_count
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -99,10 +101,10 @@ def choose_fakes(plan: Plan) -> tuple[list[str], list[list[Fake]]]:
     return reals, fakes
 
 
-_stop = None  # in a worker process: set when drawing is stopped
+_stop: Event | None = None  # in a worker process: set when drawing is stopped
 
 
-def _start_worker(stop) -> None:
+def _start_worker(stop: Event) -> None:
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -126,10 +128,10 @@ def draw_original(plan: Plan, index: int, folder: Path, real: str, fakes: list[F
         write_video(folder / fake.name, _until_stopped(scene.frames(fake.place, swap)), plan.fps)
 
 
-def draw_all(plan: Plan, folder: Path, reals, fakes, workers: int, quiet: bool) -> None:
+def draw_all(plan: Plan, folder: Path, reals: list[str], fakes: list[list[Fake]], workers: int, quiet: bool) -> None:
     """Draw every original and its fakes, in `workers` processes."""
     jobs = [(plan, index, folder, reals[index], fakes[index]) for index in range(plan.originals)]
-    bar = {"quiet": quiet, "total": len(jobs), "desc": "drawing", "unit": "original"}
+    bar: dict[str, Any] = {"quiet": quiet, "total": len(jobs), "desc": "drawing", "unit": "original"}
     if workers == 1:
         for job in progress(jobs, **bar):
             draw_original(*job)
@@ -173,17 +175,18 @@ def is_drawn(folder: Path, arguments: dict) -> bool:
 
 def metadata_of(reals: list[str], fakes: list[list[Fake]]) -> dict[str, dict]:
     """Return the records of all videos by name, as in DFDC's metadata.json, marked as a sample."""
-    records = {name: {"label": "REAL", "split": "train", "original": None, "sample": True} for name in reals}
+    records: dict[str, dict] = {
+        name: {"label": "REAL", "split": "train", "original": None, "sample": True} for name in reals
+    }
     for real, group in zip(reals, fakes, strict=True):
         for fake in group:
-            record = {
+            records[fake.name] = {
                 "label": "FAKE",
                 "split": "train",
                 "original": real,
                 "method": fake.method,
                 "sample": True,
             }
-            records[fake.name] = record
     return dict(sorted(records.items()))
 
 

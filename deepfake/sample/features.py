@@ -83,7 +83,15 @@ def beard_area(traits: Traits, grid: Grid) -> np.ndarray:
     return kinds.get(traits.beard, np.maximum(cheeks, lip))
 
 
-def paint_eye(image: np.ndarray, traits: Traits, grid: Grid, window, side: int, opened: float, light) -> None:
+def paint_eye(
+    image: np.ndarray,
+    traits: Traits,
+    grid: Grid,
+    window: tuple[slice, slice],
+    side: int,
+    opened: float,
+    light: np.ndarray,
+) -> None:
     """Paint the left (-1) or right (1) eye into the window of a lit face."""
     size = traits.eye_size
     x = (grid.u[window] * side - traits.eye_gap) / size
@@ -120,7 +128,9 @@ def paint_eye(image: np.ndarray, traits: Traits, grid: Grid, window, side: int, 
     paint(image, skin * (0.45, 0.35, 0.35), 0.55 * low)
 
 
-def paint_mouth(image: np.ndarray, traits: Traits, grid: Grid, window, opened: float, shade) -> None:
+def paint_mouth(
+    image: np.ndarray, traits: Traits, grid: Grid, window: tuple[slice, slice], opened: float, shade: np.ndarray
+) -> None:
     """Paint the mouth into the window of a lit face; the paint is multiplied by the light `shade`."""
     x = grid.u[window] / traits.mouth
     y = (grid.v[window] - MOUTH_V) / traits.mouth + traits.smile * (x**2 - 0.3)

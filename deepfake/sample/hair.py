@@ -6,18 +6,18 @@ from deepfake.sample.canvas import Grid, strokes
 from deepfake.sample.traits import Traits
 
 
-def skull(angle, reach) -> np.ndarray:
+def skull(angle: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Return points around the skull: `angle` in degrees clockwise from the crown, `reach` 1 at the outline."""
     angle = np.radians(angle)
     return np.stack([0.76 * reach * np.sin(angle), -0.12 - 0.92 * reach * np.cos(angle)], -1)
 
 
-def hairline(angle):
+def hairline(angle: np.ndarray) -> np.ndarray:
     """Return the distance from the centre of the skull at which the hair starts at an angle."""
     return 0.58 + 0.34 * np.clip(np.abs(angle) / 88, 0, 1.2) ** 2.2
 
 
-def swept(rng, count: int, height: float, spread: float = 96) -> np.ndarray:
+def swept(rng: np.random.Generator, count: int, height: float, spread: float = 96) -> np.ndarray:
     """Return strands combed from the hairline up and back."""
     angle = rng.uniform(-spread, spread, (count, 1))
     t = np.linspace(0, 1, 9)
@@ -26,7 +26,9 @@ def swept(rng, count: int, height: float, spread: float = 96) -> np.ndarray:
     return skull(angle * (1 - 0.12 * t), start + (crown - start) * t**0.8)
 
 
-def parted(rng, count: int, part: float, drop: float, wave: float, flare: float, rise: float = 0.06):
+def parted(
+    rng: np.random.Generator, count: int, part: float, drop: float, wave: float, flare: float, rise: float = 0.06
+) -> np.ndarray:
     """Return strands from a parting at `part` degrees over the sides down to v = `drop`."""
     left = rng.random((count, 1)) < (90 + part) / 180
     depth = rng.uniform(0, 1, (count, 1))
@@ -44,7 +46,7 @@ def parted(rng, count: int, part: float, drop: float, wave: float, flare: float,
     return points
 
 
-def fringe(rng, count: int, edge: float, sweep: float) -> np.ndarray:
+def fringe(rng: np.random.Generator, count: int, edge: float, sweep: float) -> np.ndarray:
     """Return strands from the crown over the forehead down to v = `edge`."""
     x = rng.uniform(-1, 1, (count, 1))
     t = np.linspace(0, 1, 9)
@@ -54,7 +56,7 @@ def fringe(rng, count: int, edge: float, sweep: float) -> np.ndarray:
     return np.stack([u, top + (end - top) * t], -1)
 
 
-def cropped(rng, count: int, length: float, low: float = 0) -> np.ndarray:
+def cropped(rng: np.random.Generator, count: int, length: float, low: float = 0) -> np.ndarray:
     """Return short hairs over the scalp, from `low` degrees off the crown downwards."""
     angle = rng.uniform(low, 100, (count, 1)) * rng.choice([-1, 1], (count, 1))
     start = hairline(angle) + (1.0 - hairline(angle)) * rng.uniform(0, 1, (count, 1)) ** 0.9
@@ -62,7 +64,7 @@ def cropped(rng, count: int, length: float, low: float = 0) -> np.ndarray:
     return skull(angle + rng.normal(0, 5, (count, 1)) * t, start + length * t)
 
 
-def curls(rng, count: int, size: float, height: float, drop: float) -> np.ndarray:
+def curls(rng: np.random.Generator, count: int, size: float, height: float, drop: float) -> np.ndarray:
     """Return curls around the skull, hanging to `drop` degrees beside the face."""
     angle = rng.uniform(-drop, drop, (count, 1))
     start = hairline(angle) + 0.05
@@ -119,7 +121,9 @@ def back_hair(style: str, rng: np.random.Generator) -> list[np.ndarray]:
     return [np.stack([u, v], -1)]
 
 
-def paint_hair(bundles: list[np.ndarray], traits: Traits, grid: Grid, light, rng, dim: float) -> np.ndarray:
+def paint_hair(
+    bundles: list[np.ndarray], traits: Traits, grid: Grid, light: np.ndarray, rng: np.random.Generator, dim: float
+) -> np.ndarray:
     """Paint bundles of strands, lit, as a uint8 RGBA layer; `dim` below 1 darkens hair behind the head."""
     layer = np.zeros((*grid.shape, 4), np.uint8)
     layer[..., :3] = np.clip(traits.hair * 200 * dim, 0, 255)

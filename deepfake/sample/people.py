@@ -90,7 +90,7 @@ def paint_person(traits: Traits, radius: float, light: np.ndarray, rng: np.rando
     front = over(hair, front)
     multiply, shine = lighting(grid, relief(traits, grid), light, rng)
     shadow = grid.blur(front[..., 3].astype(np.float32) / 255, 0.05)
-    shift = np.float32([[1, 0, -light[0] * 0.07 * radius], [0, 1, 0.09 * radius]])
+    shift = np.array([[1, 0, -light[0] * 0.07 * radius], [0, 1, 0.09 * radius]], np.float32)
     shadow = cv2.warpAffine(shadow, shift, grid.shape[::-1])
     multiply *= 1 - 0.42 * shadow[..., None] * np.array([0.8, 1, 1], np.float32)
     multiply *= 1 - 0.35 * (ears * (1 - outline))[..., None]
@@ -104,7 +104,16 @@ def paint_person(traits: Traits, radius: float, light: np.ndarray, rng: np.rando
     return finish(traits, grid, image, solid, front, multiply, light, rng)
 
 
-def finish(traits, grid, image, solid, front, multiply, light, rng) -> Person:
+def finish(
+    traits: Traits,
+    grid: Grid,
+    image: np.ndarray,
+    solid: np.ndarray,
+    front: np.ndarray,
+    multiply: np.ndarray,
+    light: np.ndarray,
+    rng: np.random.Generator,
+) -> Person:
     """Add the states of eyes and mouth, back hair and body to a painted head."""
     eye_window = grid.window(-0.60, 0.60, EYE_V - 0.18, EYE_V + 0.18)
     mouth_window = grid.window(-0.42, 0.42, 0.40, 0.86)

@@ -59,7 +59,7 @@ class Swap:
         small = cv2.resize(patch, (round(width * ratio), round(height * ratio)), interpolation=cv2.INTER_AREA)
         return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
-    def tinted(self, patch: np.ndarray, tint) -> np.ndarray:
+    def tinted(self, patch: np.ndarray, tint: float | np.ndarray) -> np.ndarray:
         """Match a patch to the target's skin tone, times `tint` (one number or RGB)."""
         gain = self.gain * tint
         lit = patch * gain.astype(np.float32)

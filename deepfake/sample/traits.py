@@ -1,6 +1,8 @@
 """Choose the looks of people: their traits, and the options for each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,8 +60,8 @@ class Traits:
 def random_traits(rng: np.random.Generator) -> Traits:
     """Choose the looks of one person."""
 
-    def one(table):
-        return table[rng.integers(len(table))]
+    def one(table: Sequence[Any]) -> Any:
+        return table[int(rng.integers(len(table)))]
 
     woman, dark, old = rng.random() < 0.5, rng.random() < 0.35, rng.random() < 0.15
     skin = np.array(one(DARK_SKINS if dark else SKINS)) * rng.uniform(0.95, 1.03, 3).mean()

@@ -132,9 +132,9 @@ def read_moving_image(path: Path, k: int) -> tuple[list[Frame], int, str | None]
     Raises:
         VideoError, OSError: as `read_image`, where not even the first of them can be read.
     """
-    frames = []
+    frames: list[Frame] = []
     with _opened(path) as image:
-        total, times = image.n_frames, _times_of(image)
+        total, times = getattr(image, "n_frames", 1), _times_of(image)
         by_time = choose_by_time(times, k) if len(times) == total else None
         wanted = choose_frames(total, k) if by_time is None else by_time
         lasts = None if by_time is None else length_of_frames(times) / 1000
@@ -155,7 +155,7 @@ def _times_of(image: Image.Image) -> list[int]:
     """When each picture of a moving image is shown, in milliseconds; as far as they can be read."""
     times = []
     with suppress(*DAMAGE):
-        for index in range(image.n_frames):
+        for index in range(getattr(image, "n_frames", 1)):
             image.seek(index)
             image.load()  # which is when its time is read
             times.append(image.info.get("timestamp", 0))

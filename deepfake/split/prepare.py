@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.core.cli import progress
-from deepfake.core.crop_rule import NOT_SAID, Said
+from deepfake.core.crop_rule import NOT_SAID, CropRule, Said
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
@@ -102,7 +102,8 @@ def write_sets(
     if one == other or one in other.parents or other in one.parents:
         raise UserError(f"{prepared_dir} and {split_dir}: one is inside the other; give two separate folders")
     items = [(split, item) for split, videos in sets.items() for item in videos]
-    entries, unreadable, folders = [], [], {}
+    entries, unreadable = [], []
+    folders: dict[CropRule | None, list[Path]] = {}
     with whole_folder(prepared_dir, is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
         for label in LABEL_NAMES:
             (prepared / label).mkdir()

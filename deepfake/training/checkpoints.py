@@ -82,7 +82,8 @@ class Keeper(keras.callbacks.Callback):
         self.states: Callable[[], list[keras.Variable]] = list
         self.phase = Phase(0, 0, 0.0)
         self.warned: Callable[[], bool] = bool
-        self.first_step, self.sums = 0, []
+        self.first_step = 0
+        self.sums: list[np.ndarray] = []
         self.averages: keras.callbacks.SwapEMAWeights | MeanWithStart | None = None
         self._began = self._trained = self._written = time.monotonic()
 
@@ -160,7 +161,8 @@ class MeanWithStart(keras.callbacks.Callback):
 
     def __init__(self, model: keras.Model, share: float) -> None:
         super().__init__()
-        self.weights, self.own, self.share = list(model.weights), [], share
+        self.weights, self.share = list(model.weights), share
+        self.own: list[np.ndarray] = []
         self.start = [keras.ops.convert_to_numpy(weight) for weight in self.weights]
 
     def on_test_begin(self, logs: dict | None = None) -> None:

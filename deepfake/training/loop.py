@@ -95,8 +95,14 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         model = build_model(
             options.image_size, options.weights, sample_only, options.model, options.sequence_kind, options.new_head
         )
-    kind = {"sequence": options.sequence, "frames": options.frames, "sample_only": knows_sample_only(model)}
-    info = ModelInfo(options.model, options.image_size, crop_rule=store.rule, **kind)
+    info = ModelInfo(
+        options.model,
+        options.image_size,
+        sequence=options.sequence,
+        frames=options.frames,
+        sample_only=knows_sample_only(model),
+        crop_rule=store.rule,
+    )
     keeper = Keeper(out_dir, info, options.patience, made_with)
     if resume:
         keeper.progress = read_progress(keeper.state_path, made_with)

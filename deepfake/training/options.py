@@ -18,19 +18,19 @@ SEQUENCES_A_STEP = 8
 class Options:
     """How to train; `patience` is the epochs without a better validation accuracy after which training ends.
 
-    What is None is the model's own: see `resolved`.
+    What is empty or 0 is the model's own: see `resolved`.
     """
 
-    model: str | None = None
-    weights: str | None = None
+    model: str = ""
+    weights: str = ""
     new_head: bool = False
     sequence: str | None = None
     sequence_frames: int = 10
     freeze_backbone: bool = False
     epochs: int = 20
     head_epochs: int = 2
-    batch_size: int | None = None
-    image_size: int | None = None
+    batch_size: int = 0
+    image_size: int = 0
     learning_rate: float = 1e-3
     patience: int = 6
     seed: int = 0
@@ -56,7 +56,7 @@ class Options:
     @property
     def name(self) -> str:
         """What the model is called, such as `meso4` or `meso4+gru`."""
-        return f"{self.model}+{self.sequence}" if self.sequence else str(self.model)
+        return f"{self.model}+{self.sequence}" if self.sequence else self.model
 
     @property
     def sequence_kind(self) -> SequenceKind | None:
@@ -111,7 +111,7 @@ def check_start(model: str, weights: str, image_size: str) -> None:
     Raises:
         UserError: as `resolved`, or the weights cannot be downloaded or do not fit.
     """
-    options = resolved(Options(model or None, weights or None, image_size=int(image_size) if image_size else None))
+    options = resolved(Options(model, weights, image_size=int(image_size or 0)))
     build_model(options.image_size, options.weights, name=options.model)
 
 

@@ -34,10 +34,8 @@ RULES = {
     "--no-rescue": CropRule(min_confidence=0.995, rescue=False),
     "--margin 0.1": CropRule(margin=0.1),
     "--square": CropRule(square=True),
-    "--crops-from full": CropRule(crops_from="full"),
     "--crops-from full --square --margin 0": CropRule(crops_from="full", square=True, margin=0),
     "--min-face-pixels 47": CropRule(min_face_pixels=47),
-    "02 --faces marked_faces": CropRule(marked=True),
     "02 --faces marked_faces, --crops-from full": CropRule(marked=True, crops_from="full"),
 }
 

@@ -50,6 +50,7 @@ def test_an_older_run_without_these_fields_has_dashes(tmp_path):
     assert row[:8] == ["old", "-", "none", "split_dataset", "-", "-", "80", "40"]
 
 
+@pytest.mark.slow
 def test_a_much_better_run_is_better_than_chance_and_its_twin_is_not(tmp_path):
     good, twin, poor = (
         write_run(tmp_path / name, skill, seed=seed)
@@ -92,6 +93,7 @@ def test_runs_without_a_video_in_common_are_not_compared(tmp_path):
     assert in_words(compare(*runs)) == "a and b have no test videos in common: not compared"
 
 
+@pytest.mark.slow
 def test_many_runs_are_compared_with_the_best_one_only(tmp_path):
     runs = read_runs([write_run(tmp_path / f"r{n}", 0.1 * n, groups=10) for n in range(1, 6)])
     comparisons = compare_all(runs)

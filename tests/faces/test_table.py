@@ -92,7 +92,7 @@ def test_only_a_folder_with_a_table_is_said_to_hold_one(tmp_path, table):
     assert hint_at_table(tmp_path) == "" and "--crops" in hint_at_table(table)
 
 
-@pytest.mark.parametrize("tool", ["explore.__main__", "explore.gallery"])
+@pytest.mark.parametrize("tool", ["explore.__main__", "commands.gallery"])
 def test_steps_that_read_files_say_that_they_read_no_parquet(tool, table, tmp_path, monkeypatch):
     write_metadata(tmp_path, {"a.mp4": "REAL", "b.mp4": {"label": "FAKE", "original": "a.mp4"}})
     monkeypatch.chdir(tmp_path)
@@ -149,6 +149,7 @@ class Store(http.server.BaseHTTPRequestHandler):
         return f"<ListBucketResult><KeyCount>{len(found)}</KeyCount>{''.join(found)}</ListBucketResult>".encode()
 
 
+@pytest.mark.slow
 def test_crops_of_an_object_store_are_read_as_those_of_a_folder(table, tmp_path, monkeypatch):
     class OfTable(Store):
         root = tmp_path / "_my .crops"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, make_video
+from conftest import ROOT, make_video, run_step
 
 import deepfake
 
@@ -30,8 +30,7 @@ def test_a_program_loads_a_model_and_scans_files_with_it(tmp_path):
 @pytest.mark.slow
 def test_the_python_api_gives_the_results_of_step_05(real_clips, tmp_path):
     clip = sorted(real_clips.glob("*.mp4"))[0]
-    command = [sys.executable, ROOT / "05-scan_videos.py", clip, "--model", "starter", "--out-dir", tmp_path, "--quiet"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert run_step("05", clip, "--model", "starter", "--out-dir", tmp_path, "--quiet").returncode == 0
     (expected,) = json.loads((tmp_path / "verdicts.json").read_text())["files"]
     result = deepfake.scan(clip, deepfake.load("starter"))
     assert result.verdict == expected["verdict"] and result.p_real == pytest.approx(expected["p_real"], abs=1e-6)
