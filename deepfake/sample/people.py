@@ -1,4 +1,4 @@
-"""Drawn people: each is a stack of layers, painted once, that a pose then bends and places into frames."""
+"""Paint people: each is a stack of layers, painted once, which a pose bends and places into frames."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,14 +23,14 @@ from deepfake.sample.features import (
 from deepfake.sample.hair import back_hair, front_hair, paint_hair
 from deepfake.sample.traits import Traits
 
-EYE_STATES = (0.0, 0.35, 0.7, 1.0)  # how far the eyelids are open
-MOUTH_STATES = (0.0, 0.2, 0.4, 0.65, 0.9)  # how far the lips are apart
-LENS = 0.018  # how soft the camera draws, in head units
+EYE_STATES = (0.0, 0.35, 0.7, 1.0)  # how far the eyes are open
+MOUTH_STATES = (0.0, 0.2, 0.4, 0.65, 0.9)  # how far the mouth is open
+LENS = 0.018  # blur of the camera, in head units
 
 
 @dataclass(frozen=True)
 class Person:
-    """The painted layers of a person, made to be bent by a pose.
+    """The painted layers of a person, to be bent by a pose.
 
     `skin` (uint8 RGB), `front_rgb` (hair and glasses, uint8 RGB), `hair_weight` (how much of the front shows,
     float32) and `solid` (the alpha of the head, uint8) share the head canvas with `back` (hair behind,
@@ -54,13 +54,13 @@ class Person:
 
     @cached_property
     def anchors(self) -> np.ndarray:
-        """Both eyes and the mouth in pixels of the head canvas, (3, 2) float32."""
+        """Return the centres of both eyes and the mouth in pixels of the head canvas, (3, 2) float32."""
         gap = self.traits.eye_gap
         points = np.array([(-gap, EYE_V), (gap, EYE_V), (0, MOUTH_V)])
         return ((points - (HEAD_BOX[0], HEAD_BOX[2])) * self.radius).astype(np.float32)
 
     def face(self, eyes: float, mouth: float) -> np.ndarray:
-        """The head canvas, RGB, with eyes and mouth open by 0..1, without the hair in front."""
+        """Return the head canvas, RGB, with eyes and mouth open by 0..1, without the front hair."""
         face = self.skin.copy()
         face[self.eye_window] = self.eyes[np.abs(np.array(EYE_STATES) - eyes).argmin()]
         face[self.mouth_window] = self.mouths[np.abs(np.array(MOUTH_STATES) - mouth).argmin()]
