@@ -83,7 +83,7 @@ find_kind() { # find_kind VIDEOS_DIR KIND: prints the kind of a dataset, or fail
 
 check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fails if training could not start
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import sys; from deepfake.core import cli; from deepfake.training import options; cli.run(lambda: options.check_start(*sys.argv[1:]))' "$@"
+        'import sys; from deepfake.core import cli; from deepfake.training import start; cli.run(lambda: start.check_start(*sys.argv[1:]))' "$@"
 }
 
 check_training_options() { # check_training_options ARGUMENT...: fails if 03-train_cnn.py would refuse them

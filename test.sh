@@ -14,6 +14,7 @@ install requirements-dev.txt
 check_style() {
     "$PYTHON" -m ruff check
     "$PYTHON" -m ruff format --check
+    "$PYTHON" -m mypy
 }
 
 ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid Engine

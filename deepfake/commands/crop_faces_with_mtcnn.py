@@ -8,7 +8,7 @@ Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work
 from collections.abc import Sequence
 
 from deepfake.core import cli
-from deepfake.core.crop_rule import CROPS_FROM, DEFAULT, CropRule
+from deepfake.core.crop_rule import FRAMES_PER_VIDEO, CropRule
 from deepfake.datasets.registry import add_dataset_option
 from deepfake.jobs.options import add_run_options, add_spark_option
 
@@ -19,31 +19,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--from-videos", action="store_true", help="step 00 in the same pass, without writing its frames: much faster"
     )
-    parser.add_argument("--frames", type=cli.whole_number(1), help="frames a video, with --from-videos (default: 11)")
     parser.add_argument(
-        "--min-confidence", type=cli.number(0, 1), default=DEFAULT.min_confidence, help="least confidence of a face"
+        "--frames", type=cli.whole_number(1), help=f"frames a video, with --from-videos (default: {FRAMES_PER_VIDEO})"
     )
-    parser.add_argument(
-        "--margin", type=cli.number(0, 10), default=DEFAULT.margin, help="on each side, as a share of the box"
-    )
-    parser.add_argument(
-        "--no-rescue",
-        action="store_true",
-        help="in a frame where no face is that sure, keep none (by default the surest one is kept, marked rescued)",
-    )
-    parser.add_argument("--square", action="store_true", help="make the box square first, with its longer side")
-    parser.add_argument(
-        "--crops-from",
-        choices=CROPS_FROM,
-        default=DEFAULT.crops_from,
-        help="full, with --from-videos: cut crops out of frames at the video's own size; faces are found as ever",
-    )
-    parser.add_argument(
-        "--min-face-pixels",
-        type=cli.whole_number(0),
-        default=DEFAULT.min_face_pixels,
-        help="leave out faces smaller than a square of N x N pixels of the video; 0 takes all",
-    )
+    cli.add_options(parser, CropRule)
     add_dataset_option(parser)
     add_run_options(parser)
     add_spark_option(parser)
@@ -66,15 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from deepfake.faces.files import crop_all_frames, crop_all_videos
     from deepfake.jobs.for_each import run_of
 
-    rule = CropRule(
-        frames=args.frames or DEFAULT.frames,
-        min_confidence=args.min_confidence,
-        margin=args.margin,
-        rescue=not args.no_rescue,
-        square=args.square,
-        crops_from=args.crops_from,
-        min_face_pixels=args.min_face_pixels,
-    )
+    rule = cli.options_of(CropRule, args, frames=args.frames or FRAMES_PER_VIDEO)
     run = run_of("01a", "faces", args)
     if args.crops:
         from deepfake.faces.table_writer import crop_into_table

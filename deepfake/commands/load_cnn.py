@@ -10,20 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepfake.core import cli
-from deepfake.models.options import add_foreign_options
+from deepfake.models.info import Given
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step as its script does; `argv` is the command line, by default that of the process."""
     parser = cli.parser(__doc__, "--split-dir", "--out-dir")
     parser.add_argument(
-        "--model",
-        type=Path,
-        default=Path("tmp_checkpoint/best_model.keras"),
-        metavar="FILE",
-        help="the saved model",
+        "--model", type=Path, default=Path("tmp_checkpoint/best_model.keras"), metavar="FILE", help="the saved model"
     )
-    add_foreign_options(parser)
+    cli.add_options(parser, Given, "pixel_max", "positive")
     parser.add_argument(
         "--no-calibration", action="store_true", help="leave the model's numbers as they are, whatever its .json says"
     )
@@ -33,13 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     from deepfake.evaluation.saved_model import load_and_predict
-    from deepfake.models.info import Given
 
     return load_and_predict(
         args.model,
         args.split_dir,
         args.out_dir,
-        Given(None, args.pixel_max, args.positive),
+        cli.options_of(Given, args),
         args.quiet,
         not args.no_calibration,
         args.robustness,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from deepfake.core import cli
 from deepfake.jobs.options import add_spark_option
-from deepfake.models.options import add_aggregate_option, add_threshold_option
+from deepfake.models.info import Given
+from deepfake.models.options import add_aggregate_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="best_model.json of the model that made the predictions: its threshold, bands and mark (default: found)",
     )
-    add_threshold_option(parser)
+    cli.add_options(parser, Given, "threshold")
     parser.add_argument(
         "--manifest",
         type=Path,

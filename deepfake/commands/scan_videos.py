@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepfake.core import cli
-from deepfake.faces.options import add_scan_rule_options, said_of_crops
+from deepfake.faces.options import add_crop_options, said_of_crops
 from deepfake.jobs.options import add_pool_options
-from deepfake.models.options import add_aggregate_option, add_foreign_options, add_model_option, add_threshold_option
+from deepfake.models.info import Given
+from deepfake.models.options import add_aggregate_option, add_model_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,30 +21,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="video, image, folder, .txt of paths, or -")
     add_model_option(parser)
-    parser.add_argument(
-        "--frames", type=cli.whole_number(1), help="frames a video (default: as many as of the model's own)"
-    )
     parser.add_argument("--out-dir", type=Path, default=Path("scan"), metavar="PATH", help="where verdicts go")
     parser.add_argument(
         "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it; no heat maps"
     )
     parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
-    add_scan_rule_options(parser)
-    add_threshold_option(parser)
+    add_crop_options(parser)
+    cli.add_options(parser, Given)
     add_aggregate_option(parser)
-    add_foreign_options(parser)
     add_pool_options(parser)
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any file is UNKNOWN")
     args = parser.parse_args(argv)
     if not args.files and not args.export:
         parser.error("give videos, images, folders, a .txt of paths, or - (or --export)")
 
-    from deepfake.models.info import Given
     from deepfake.models.starter import choose_model
 
     model = choose_model(args.model, "05")
-    said = said_of_crops(args)
-    given = Given(args.threshold, args.pixel_max, args.positive, said, args.frames, args.min_face_pixels)
+    given = cli.options_of(Given, args, said=said_of_crops(args))
     if args.export:
         from deepfake.models.export import export_model
 

@@ -9,8 +9,9 @@ Writes: nothing that stays
 from collections.abc import Sequence
 
 from deepfake.core import cli
-from deepfake.faces.options import add_scan_rule_options, said_of_crops
-from deepfake.models.options import add_aggregate_option, add_foreign_options, add_model_option, add_threshold_option
+from deepfake.faces.options import add_crop_options, said_of_crops
+from deepfake.models.info import Given
+from deepfake.models.options import add_aggregate_option, add_model_option
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -21,19 +22,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--max-mb", type=cli.number(0.001), default=200, help="megabytes of an upload")
     parser.add_argument("--max-seconds", type=cli.number(0), default=300, help="length of a video")
     parser.add_argument("--timeout", type=cli.number(0.1), default=120, help="seconds that a scan may take")
-    add_scan_rule_options(parser)
-    add_threshold_option(parser)
+    add_crop_options(parser)
+    cli.add_options(parser, Given, "min_face_pixels", "threshold", "pixel_max", "positive")
     add_aggregate_option(parser)
-    add_foreign_options(parser)
     args = parser.parse_args(argv)
 
-    from deepfake.models.info import Given
     from deepfake.models.starter import choose_model
     from deepfake.web.app import serve_page
     from deepfake.web.uploads import Limits
 
-    given = Given(
-        args.threshold, args.pixel_max, args.positive, said_of_crops(args), min_face_pixels=args.min_face_pixels
-    )
+    given = cli.options_of(Given, args, said=said_of_crops(args))
     limits = Limits(args.max_mb, args.max_seconds)
     serve_page(choose_model(args.model, "06"), args.port, limits, args.timeout, given, args.aggregate)

@@ -1,1 +1,1 @@
-"""What every other room may use: errors, files, labels, the decision, the rule of crops, the command line."""
+"""Shared by every other room: errors, files, labels, the decision, the crop rule, the command line."""

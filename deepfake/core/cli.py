@@ -1,15 +1,17 @@
-"""What every numbered script shares: its folders, its progress bar, and how it ends."""
+"""What every numbered script shares: its folders and options, its progress bar, and how it ends."""
 
 import argparse
 import errno
+import inspect
 import os
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import field, fields
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from deepfake import __version__
 from deepfake.core.errors import UserError
@@ -22,6 +24,8 @@ except ModuleNotFoundError:
     print("error: requirements.txt is not installed in this Python; source .venv/bin/activate", file=sys.stderr)
     sys.exit(2)
 
+
+Options = TypeVar("Options")
 
 # what a folder of the user's choice can do to a step
 FOLDER_ERRORS = (
@@ -49,7 +53,8 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
     """Shows the script's docstring as it stands, and each default that the help does not name itself."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        is_switch = action.nargs == 0
+        return action.help if is_switch or action.default in (None, False, "") else super()._get_help_string(action)
 
 
 def parser(description: str | None, *folders: str) -> argparse.ArgumentParser:
@@ -63,12 +68,43 @@ def parser(description: str | None, *folders: str) -> argparse.ArgumentParser:
     return result
 
 
+def option(default: Any, help: str, flag: str | None = None, one_of: str | None = None, **how: Any) -> Any:
+    """A field of a dataclass that is also an option of a command line; a bool is a switch that inverts the default.
+
+    Args:
+        flag: the name on the command line, by default that of the field.
+        one_of: of all options with the same word here, users can give only one.
+        how: other arguments of `ArgumentParser.add_argument`.
+    """
+    if isinstance(default, bool):
+        how = {"action": "store_false" if default else "store_true"} | how
+    return field(default=default, metadata={"flag": flag, "one_of": one_of, "how": how | {"help": help}})
+
+
+def add_options(parser: argparse.ArgumentParser, options: type, *names: str) -> None:
+    """Add an option for each field of a dataclass that `option` has made, or for those that are named."""
+    known = {each.name: each for each in fields(options) if each.metadata}
+    groups: dict[str | None, Any] = {None: parser}
+    for name in names or known:
+        flag, one_of, how = known[name].metadata.values()
+        if one_of not in groups:
+            groups[one_of] = parser.add_mutually_exclusive_group()
+        flag = flag or f"--{name.replace('_', '-')}"
+        groups[one_of].add_argument(flag, dest=name, default=known[name].default, **how)
+
+
+def options_of(options: type[Options], args: argparse.Namespace, **others: Any) -> Options:
+    """The dataclass with what the command line says of its fields, and with `others` instead of that."""
+    known = inspect.signature(options).parameters
+    return options(**{name: value for name, value in vars(args).items() if name in known} | others)
+
+
 def cores() -> int:
     """How many processors this process may use, which on a shared machine can be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def progress(items: Iterable | None, quiet: bool, **options) -> tqdm:
+def progress(items: Iterable | None, quiet: bool, **options: Any) -> tqdm:
     """A tqdm bar over `items`; silent where `quiet` is set or standard error is not a terminal."""
     return tqdm(items, disable=True if quiet else None, dynamic_ncols=True, **options)
 

@@ -1,15 +1,17 @@
-"""The crop rule: everything that decides the pixels of a crop. It goes with the crops, their split and the model."""
+"""The crop rule: all settings that decide the pixels of a crop, stored with the crops, the split and the model."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-FRAMES_PER_VIDEO = 11
-DETECTOR = "mtcnn 1"  # the number grows when other faces are found, or other boxes
-CROPS_FROM = ("standard", "full")
-LEAST_MARGIN = -0.4  # crops of other tools can be tighter than the box of a face
-LEAST = {"frames": 1, "margin": LEAST_MARGIN, "margin_y": LEAST_MARGIN}  # others: 0
+from deepfake.core.cli import number, option, whole_number
 
-# how a rule is put into words: what stands before a value, and after it
+FRAMES_PER_VIDEO = 11
+DETECTOR = "mtcnn 1"  # raise the number when the faces or boxes change
+CROPS_FROM = ("standard", "full")
+LEAST_MARGIN = -0.4  # crops of other tools can be tighter than the box of the face
+LEAST = {"frames": 1, "margin": LEAST_MARGIN, "margin_y": LEAST_MARGIN}  # smallest values; others: 0
+
+# the text before and after each value when a rule is printed
 WORDS = {
     "frames": ("", " frames a video"),
     "min_confidence": ("least confidence ", ""),
@@ -28,28 +30,43 @@ WORDS = {
 class CropRule:
     """How faces are chosen and cut out.
 
-    Of `frames` a video those faces are kept that have at least `min_confidence`, or else, with `rescue`, the surest
-    one; none that is smaller than a square of `min_face_pixels` a side, in the video's own pixels. A `square` box has
-    the longer side of the face's box both ways. The `margin` is added to it on the left and right, and `margin_y`
-    (None: the same) at the top and bottom, in shares of its sides. It is cut from the frame at standard size, in which
-    faces are found, or from the full one. `marked` crops have the five landmarks drawn on them. `detector` names what
-    has found the faces.
+    Attributes:
+        frames: number of frames per video.
+        min_confidence: lowest detector confidence of a face that is kept.
+        margin: margin on the left and right, as a fraction of the box's width.
+        rescue: keep the most confident face of a frame if none reaches `min_confidence`.
+        margin_y: margin at the top and bottom, as a fraction of the box's height; None: as `margin`.
+        square: extend the box to a square with the longer side.
+        crops_from: cut from the frame at "standard" size, in which faces are found, or at "full" size.
+        marked: draw the five landmarks on the crop.
+        min_face_pixels: drop faces with less area than a square of this side, in pixels of the original video.
+        detector: name and version of the face detector.
     """
 
     frames: int = FRAMES_PER_VIDEO
-    min_confidence: float = 0.95
-    margin: float = 0.3
-    rescue: bool = True
+    min_confidence: float = option(0.95, "least confidence of a face", type=number(0, 1))
+    margin: float = option(0.3, "on each side, as a share of the box", type=number(0, 10))
+    rescue: bool = option(
+        True,
+        "in a frame where no face is that sure, keep none (by default the surest one is kept, marked rescued)",
+        flag="--no-rescue",
+    )
     margin_y: float | None = None
-    square: bool = False
-    crops_from: str = "standard"
+    square: bool = option(False, "make the box square first, with its longer side")
+    crops_from: str = option(
+        "standard",
+        "full, with --from-videos: cut crops out of frames at the video's own size; faces are found as ever",
+        choices=CROPS_FROM,
+    )
     marked: bool = False
-    min_face_pixels: int = 40
+    min_face_pixels: int = option(
+        40, "leave out faces smaller than a square of N x N pixels of the video; 0 takes all", type=whole_number(0)
+    )
     detector: str = DETECTOR
 
     @property
     def margins(self) -> tuple[float, float]:
-        """The margins left and right, and at the top and bottom, in shares of the box's sides."""
+        """Return the margins left and right, and at the top and bottom, as fractions of the box's sides."""
         return self.margin, self.margin if self.margin_y is None else self.margin_y
 
 
@@ -58,7 +75,7 @@ DEFAULT = CropRule()
 
 @dataclass(frozen=True)
 class Said:
-    """What a user says of crops that another tool made: --crop-margin and --crop-square."""
+    """The user's description of crops that another tool made: --crop-margin and --crop-square."""
 
     margin: float | None = None
     square: bool | None = None
@@ -68,16 +85,16 @@ class Said:
 
     @property
     def whole(self) -> bool:
-        """Whether all is said that a rule needs."""
+        """Whether both options are given."""
         return self.margin is not None and self.square is not None
 
     @property
     def rule(self) -> CropRule:
-        """The rule of crops of another tool, which cuts them out of a video's own frames."""
+        """Return the rule of another tool's crops, which are cut from full frames."""
         return self.over(CropRule(crops_from="full"))
 
     def over(self, rule: CropRule) -> CropRule:
-        """A rule with what is said in place of what it has."""
+        """Return the rule with its values replaced by the given options."""
         if self.margin is not None:
             rule = replace(rule, margin=self.margin, margin_y=None)
         return rule if self.square is None else replace(rule, square=self.square)
@@ -87,15 +104,15 @@ NOT_SAID = Said()
 
 
 def as_json(rule: CropRule | None) -> dict | None:
-    """A rule as a record has it; None where it is not known."""
-    return rule and asdict(rule)
+    """Return a rule as a dict for JSON; None if it is unknown."""
+    return asdict(rule) if rule else None
 
 
 def rule_of(content: dict | None) -> CropRule | None:
-    """The rule in a record; what an older one does not hold has its default. None where it says so: it is not known.
+    """Return the rule of a record; missing values, as in older records, get their defaults. None if it is unknown.
 
     Raises:
-        ValueError: a value is not one that a rule can have.
+        ValueError: a field is unknown or its value is invalid.
     """
     if content is None:
         return None
@@ -109,7 +126,7 @@ def rule_of(content: dict | None) -> CropRule | None:
 
 
 def recorded_rule(content: dict) -> CropRule:
-    """The rule in a faces.json, where older versions called it the options.
+    """Return the rule of a faces.json; older versions stored it as `options`.
 
     Raises:
         ValueError: as `rule_of`.
@@ -130,12 +147,12 @@ def _fits(name: str, value: Any) -> bool:
 
 
 def in_words(rule: CropRule, other: CropRule = DEFAULT) -> str:
-    """In what a rule differs from another, such as `margin 0.1, square yes`; nothing where they are the same."""
+    """Describe how a rule differs from another, e.g. `margin 0.1, square yes`; empty if they are equal."""
     return ", ".join(_said(name, getattr(rule, name), rule) for name in differing(rule, other))
 
 
 def difference(one: CropRule, other: CropRule) -> str:
-    """In what two rules differ, with both values, such as `margin 0.1 here and 0.3 there`."""
+    """Describe how two rules differ, with both values, e.g. `margin 0.1 and 0.3`."""
     parts = []
     for name in differing(one, other):
         before, after = WORDS[name]
@@ -145,7 +162,7 @@ def difference(one: CropRule, other: CropRule) -> str:
 
 
 def differing(one: CropRule, other: CropRule) -> list[str]:
-    """The names of the fields in which two rules differ."""
+    """Return the names of the fields in which two rules differ."""
     return [name for name in WORDS if getattr(one, name) != getattr(other, name)]
 
 

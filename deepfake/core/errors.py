@@ -1,8 +1,8 @@
-"""Errors that are meant for users, and what is wrong with a video."""
+"""Errors that are shown to users, and errors of single videos."""
 
 
 class UserError(Exception):
-    """Something that the user can put right; its text is one line that names the file and the remedy."""
+    """An error that the user can fix; its text is one line that names the file and the remedy."""
 
 
 class VideoError(Exception):

@@ -1,4 +1,4 @@
-"""Whole files or none: writing to a temporary name and renaming, and the one error that users see."""
+"""Write files and folders completely or not at all: write under a temporary name, then rename."""
 
 import csv
 import hashlib
@@ -19,8 +19,8 @@ LEFT_BY_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed to it at the end, or removed if the block fails.
 
-    The temporary name has the suffix of `path`, for writers that go by it, and is always the same, so that what a
-    killed run has left is overwritten by the next.
+    The temporary name keeps the suffix of `path`, since some writers choose the format by it. It is always the same,
+    so that the next run overwrites what a killed one left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
@@ -32,7 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: dict | list) -> None:
-    """Write `content` as JSON with a line for each item (for long lists to stay readable), whole or not at all."""
+    """Write `content` as JSON, completely or not at all; each item gets a line, so that long lists stay readable."""
     with whole_file(path) as temporary:
         temporary.write_text(_json_lines(content, depth=2) + "\n", encoding="utf-8")
 
@@ -50,7 +50,7 @@ def _json_lines(content: Any, depth: int, indent: str = "") -> str:
 
 
 def digest_of(path: Path) -> str:
-    """A short text that is another for a file of other bytes."""
+    """Return the first 16 hex digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
@@ -70,7 +70,7 @@ def read_json(path: Path, remedy: str) -> Any:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file with a header line, whole or not at all."""
+    """Write a CSV file with a header line, completely or not at all."""
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -79,19 +79,19 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 @contextmanager
 def whole_folder(path: Path, contents: Callable[[str], bool]) -> Iterator[Path]:
-    """Give a temporary folder beside `path`, which takes its place at the end, or is removed if the block fails.
+    """Give a temporary folder beside `path`, which replaces it at the end, or is removed if the block fails.
 
-    `contents` tells which paths below it belong into such a folder: a folder that holds any other is somebody's own,
-    and is not replaced.
+    `contents` says which relative paths belong in such a folder. A folder with any other file is not replaced, since
+    that file is the user's.
 
     Raises:
         UserError: `path` is a file, or a folder with other files in it.
     """
     check_replaceable(path, contents)
-    path = path.resolve()  # through a link to another disk
+    path = path.resolve()  # `path` may link to another disk
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, outdated = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.tmp-old")
-    for leftover in (temporary, outdated):  # of a killed run
+    for leftover in (temporary, outdated):  # from a killed run
         shutil.rmtree(leftover, ignore_errors=True)
     try:
         temporary.mkdir()
@@ -107,7 +107,7 @@ def whole_folder(path: Path, contents: Callable[[str], bool]) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files and folders in a folder, which a process that was killed has left there."""
+    """Remove the temporary files and folders that a killed process left in a folder."""
     for path in folder.glob(".*.tmp*"):
         if not re.fullmatch(r"\..+\.tmp(-old)?|\..+(\.\w+)\.tmp\2", path.name):
             continue
@@ -118,11 +118,11 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def check_replaceable(path: Path, contents: Callable[[str], bool]) -> None:
-    """Raise a UserError if `path` is a file, or a folder that holds anything but `contents`."""
+    """Raise a UserError if `path` is a file, or a folder that holds files other than `contents`."""
     if path.exists() and not path.is_dir():
-        raise UserError(f"{path}: is a file where a folder is to be written; give another folder")
+        raise UserError(f"{path}: is a file, not a folder; give another folder")
     entries = path.rglob("*") if path.exists() else []
     names = [entry.relative_to(path).as_posix() for entry in entries if entry.name not in LEFT_BY_DESKTOPS]
     unexpected = [name for name in names if not contents(name)]
     if unexpected:
-        raise UserError(f"{path}: holds other files ({min(unexpected)}), so it is not replaced; give another folder")
+        raise UserError(f"{path}: not replaced, since it holds other files ({min(unexpected)}); give another folder")

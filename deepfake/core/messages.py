@@ -1,4 +1,4 @@
-"""What the package tells its user while it works: messages of `logging`, which the scripts print as plain lines."""
+"""Progress messages for the user, by `logging`; the scripts print them as plain lines."""
 
 import logging
 
@@ -7,12 +7,12 @@ log = logging.getLogger("deepfake")
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        # at once, through a pipe too; a broken pipe ends the script as it does after a print
+        # print, not a StreamHandler: it flushes into pipes too, and a broken pipe ends the script
         print(record.getMessage(), flush=True)
 
 
 def show_messages() -> None:
-    """Print every message on standard output; a program that imports the package sees warnings only, by `logging`."""
+    """Print all messages to standard output. Without this, programs that import the package see only warnings."""
     log.setLevel(logging.INFO)
     log.propagate = False
     if not any(isinstance(handler, _Lines) for handler in log.handlers):

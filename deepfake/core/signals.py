@@ -1,4 +1,4 @@
-"""Signals of a queue: the end of a step before its time limit."""
+"""Stop a step when a queue such as Slurm warns that its time limit is near."""
 
 import signal
 import threading
@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# the exit code of a step that heeded the warning: Grid Engine itself starts a job again that ends with it
+# exit code of a step that was stopped by the warning; Grid Engine restarts jobs that end with 99
 OUT_OF_TIME = 99
 
 
 class OutOfTime(KeyboardInterrupt):
-    """The queue's warning (SIGUSR1) that the time of the job is nearly over: ends a step as Ctrl-C does."""
+    """Raised on the queue's warning (SIGUSR1) that the job's time is nearly over; ends a step like Ctrl-C."""
 
 
 def heed_warning() -> None:
-    """From here on, SIGUSR1 raises OutOfTime in the main thread; only once, since queues may send it to all at once."""
+    """From here on, raise OutOfTime in the main thread on SIGUSR1; only once, since a queue may send it repeatedly."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -26,7 +26,7 @@ def heed_warning() -> None:
 
 @contextmanager
 def warning_waits() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether SIGUSR1 has come, which raises nothing in the block."""
+    """Give a function that returns whether SIGUSR1 has come; in the block, the signal raises nothing."""
     warned = threading.Event()
     before = signal.signal(signal.SIGUSR1, lambda number, frame: warned.set())
     try:

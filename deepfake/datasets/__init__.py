@@ -1,1 +1,1 @@
-"""Which videos there are, and what is known of each: a module for each kind of dataset."""
+"""Read the videos of a dataset and their labels, originals and sets: one module for each kind of dataset."""

@@ -1,4 +1,4 @@
-"""Celeb-DF and Celeb-DF++, whose folders and file names say everything."""
+"""Read Celeb-DF and Celeb-DF++ from their folders and file names."""
 
 import re
 from pathlib import Path
@@ -14,13 +14,13 @@ CELEB_NAMES = {
     "youtube-real": re.compile(r"\d+"),
     "celeb-synthesis": re.compile(r"(id\d+)_(id\d+)_(\d+)"),
 }
-# of Celeb-DF++, in folders of their methods: those of talking faces have no source
+# Celeb-DF++ has a folder for each method; its talking faces have no source
 CELEB_METHODS = re.compile(r"(id\d+)_(?:(id\d+)_)?(\d+)(?:_\w+)?")
 TESTING_LIST = "List_of_testing_videos.txt"
 
 
 def is_celebdf(videos_dir: Path) -> bool:
-    """Whether a folder holds Celeb-DF, or a part of it."""
+    """Whether a folder holds Celeb-DF or a part of it."""
     return any(folder.name.lower() in ("celeb-real", "celeb-synthesis") for folder in subfolders(videos_dir))
 
 
@@ -28,8 +28,8 @@ def read_celebdf(videos_dir: Path) -> list[Video]:
     """Read Celeb-DF (Li et al., CVPR 2020), version 1 or 2, or Celeb-DF++ (Li et al., 2025).
 
     `id0_id1_0000.mp4` is the video `id0_0000` of target id0 with the face of source id1. The identities are the ties.
-    With the list of testing videos there, each video is of the test set or of the training set. Videos of other names
-    are left out, and counted in a printed line.
+    If the list of testing videos is in the folder, it divides the videos into a test and a training set. Videos with
+    other names are left out and counted in a message.
 
     Raises:
         UserError: the list contradicts the folders.
@@ -38,7 +38,9 @@ def read_celebdf(videos_dir: Path) -> list[Video]:
     records, strays = [], []
     for folder in subfolders(videos_dir):
         label = CELEB_FOLDERS.get(folder.name.lower())
-        for path in find_videos(folder) if label is not None else []:
+        if label is None:
+            continue
+        for path in find_videos(folder):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
             of_method = label == FAKE and path.parent != folder
@@ -57,8 +59,8 @@ def read_celebdf(videos_dir: Path) -> list[Video]:
 
 
 def _celeb_identities(parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
-    """The original of a video of Celeb-DF, and the identities in it, from the parts of its name."""
-    if not parts:  # of YouTube-real
+    """Return a video's original and the identities in it, from the parts of its name."""
+    if not parts:  # YouTube-real
         return None, ()
     *identities, number = parts
     original = f"{identities[0]}_{number}" if len(identities) > 1 else None
@@ -66,13 +68,13 @@ def _celeb_identities(parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ..
 
 
 def _read_testing_list(path: Path) -> set[str] | None:
-    """The place of each video of the official test set, in small letters; None where there is no list."""
+    """Return the lower-case path of each video of the official test set; None if there is no list."""
     if not path.is_file():
         return None
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as text ({error}); take Celeb-DF's own") from None
+        raise UserError(f"{path}: not readable as text ({error}); use Celeb-DF's own list") from None
     testing = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -80,12 +82,11 @@ def _read_testing_list(path: Path) -> set[str] | None:
         number_said, _, place = line.strip().partition(" ")
         parts = place.strip().lower().split("/")
         top = next((at for at, part in enumerate(parts[:-1]) if part in CELEB_FOLDERS), None)
-        label = CELEB_FOLDERS[parts[top]] if top is not None and number_said in ("0", "1") else None
-        if label is None:
-            raise UserError(f'{path}, line {number}: not of the form "1 YouTube-real/00170.mp4"; take Celeb-DF\'s own')
-        if int(number_said) != label:
+        if top is None or number_said not in ("0", "1"):
+            raise UserError(f'{path}, line {number}: not of the form "1 YouTube-real/00170.mp4"; use Celeb-DF\'s own')
+        if int(number_said) != CELEB_FOLDERS[parts[top]]:
             raise UserError(
-                f"{path}, line {number}: says {number_said} (1 is real) of a video in {parts[top]}; mend it"
+                f"{path}, line {number}: {number_said} (1 is real) contradicts the folder {parts[top]}; correct it"
             )
         testing.add("/".join(parts[top:]))
     return testing

@@ -1,4 +1,4 @@
-"""The same file under several names, as public datasets have hundreds: kept in one set."""
+"""Keep copies of a file in one set: public datasets have hundreds of files under several names."""
 
 import hashlib
 import os
@@ -11,16 +11,16 @@ from deepfake.core.messages import log
 from deepfake.datasets.listing import images_in
 from deepfake.datasets.video import Video
 
-COPY = "copy/"  # how the ties of copies begin
+COPY = "copy/"  # prefix of the ties of copies
 
-# of a dataset's own sets, the first that has a file keeps it
+# with the dataset's own sets, the first of these that has the file keeps it
 KEPT_FIRST = ("test", "val", "train", None)
 
 
 def find_copies(videos: Sequence[Video], videos_dir: Path) -> list[list[Video]]:
-    """The videos whose files have the same bytes, in lists of two or more; those that are empty or not there are none.
+    """Return the videos whose files have the same bytes, in lists of two or more; empty and missing files are ignored.
 
-    A folder of images is one file of all their bytes, in any order. Only files of one size are read.
+    Folders of images are compared by the bytes of all their images, in any order. Only files of equal size are read.
     """
     files = {video.id: images_in(videos_dir / video.file) for video in videos}
     sizes = {id: sum(os.stat(path).st_size for path in paths) for id, paths in files.items()}
@@ -30,15 +30,17 @@ def find_copies(videos: Sequence[Video], videos_dir: Path) -> list[list[Video]]:
 
 
 def keep_copies_together(videos: Sequence[Video], videos_dir: Path, split: str) -> list[Video]:
-    """The videos, with those of equal bytes tied together, so that they come into one set; prints how many there are.
+    """Tie videos with the same bytes together, so that they come into one set, and log how many there are.
 
-    Where `split` is "official", those in another set than the first of KEPT_FIRST are left out; and always those that
-    are called real and fake, since one of the two is wrong.
+    If `split` is "official", only the copies in the first set of KEPT_FIRST are kept. Copies labelled both real and
+    fake are always left out, since one label is wrong.
     """
     copies = find_copies(videos, videos_dir)
     if not copies:
         return list(videos)
-    left_out, contradicting, ties, stands_for = set(), [], {}, {}
+    left_out, contradicting = set(), []
+    ties: dict[str, str] = {}
+    stands_for: dict[str | None, str] = {}
     for same in copies:
         kept = min(same, key=lambda video: KEPT_FIRST.index(video.split))
         if len({video.label for video in same}) > 1:
@@ -47,17 +49,15 @@ def keep_copies_together(videos: Sequence[Video], videos_dir: Path, split: str) 
         elif split == "official":
             left_out |= {video.id for video in same if video.split != kept.split}
         ties |= {video.id: f"{COPY}{same[0].id}" for video in same}
-        stands_for |= {video.id: kept.id for video in same if video.id in left_out}  # for its fakes
+        stands_for |= {video.id: kept.id for video in same if video.id in left_out}  # as the original of its fakes
     example = copies[0]
     log.info(
-        f"02: videos with the same bytes as another one: {sum(map(len, copies)) - len(copies)}, such as "
+        f"02: videos with the same bytes as another: {sum(map(len, copies)) - len(copies)}, such as "
         f"{example[0].file} and {example[1].file}; kept in one set, {len(left_out)} left out"
     )
     if contradicting:
         files = " and ".join(video.file for video in contradicting[0])
-        log.warning(
-            f"02: warning: files that are called real and fake, left out: {len(contradicting)}, such as {files}"
-        )
+        log.warning(f"02: warning: files labelled both real and fake, left out: {len(contradicting)}, such as {files}")
     return [
         replace(
             video,
@@ -70,7 +70,7 @@ def keep_copies_together(videos: Sequence[Video], videos_dir: Path, split: str) 
 
 
 def is_copy(tie: str) -> bool:
-    """Whether a tie of a video says that it is a copy."""
+    """Whether a tie marks a video as a copy."""
     return tie.startswith(COPY)
 
 

@@ -1,4 +1,4 @@
-"""DFDC: one folder with its metadata.json, or all its parts as one dataset."""
+"""Read DFDC: one folder with its metadata.json, or all its parts as one dataset."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from deepfake.datasets.locate import locate
 from deepfake.datasets.tables import each_once, metadata_records
 from deepfake.datasets.video import Record, Video, check_name, keep_splits, to_videos
 
-# DFDC's, and that of its preview
+# DFDC's, and its preview's
 METADATA = ("metadata.json", "dataset.json")
 
 
 def metadata_files(videos_dir: Path) -> list[Path]:
-    """The metadata.json of a folder, or else those of its parts, one or two folders below."""
+    """Return the metadata.json of a folder, or those of its parts, one or two folders below."""
     for name in METADATA:
         if (videos_dir / name).exists():
             return [videos_dir / name]

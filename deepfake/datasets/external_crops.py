@@ -1,10 +1,11 @@
-"""Crops that someone else made: a folder of images, or one, for each video, and tables that say what the videos are."""
+"""Read crops that another tool made: a folder of images, or one image, for each video, and tables with the labels."""
 
 import json
 from collections import Counter
 from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from deepfake.core.errors import UserError
 from deepfake.core.files import read_json
@@ -26,13 +27,13 @@ from deepfake.datasets.video import (
 
 
 def is_face_folders(videos_dir: Path) -> bool:
-    """Whether a folder holds crops of someone else: tables and folders of images, and no video."""
+    """Whether a folder holds crops of another tool: tables and folders of images, and no video."""
     tables = images = False
     for folder, names in walk(videos_dir):
         if any(map(is_video, names)):
             return False
         tables = tables or any(map(_is_table, names))
-        # right in the folder only beside a table that no other kind has: pictures of any kind may lie there
+        # images at the top level count only beside a metadata.csv, which no other kind has: any picture may lie there
         counts = folder != videos_dir or "metadata.csv" in names
         images = images or (counts and any(map(is_image, names)) and not _is_of_a_step(folder, names))
     return tables and images
@@ -48,13 +49,13 @@ def _is_of_a_step(folder: Path, names: list[str]) -> bool:
 
 
 def read_face_folders(videos_dir: Path) -> list[Video]:
-    """Read crops that someone else made; `Video.file` is the video's folder, or the one image that there is of it.
+    """Read crops that another tool made; `Video.file` is the video's folder, or its only image.
 
-    Where no folder is listed, images are looked for that are called after a video. What no table lists is left out,
-    and told of in a line; videos without images are left out too.
+    If no folder is listed, images named after a video are used. What no table lists is left out and counted in a
+    message; videos without images are left out too.
 
     Raises:
-        UserError: there is no table, one cannot be used, or two contradict each other.
+        UserError: there is no table, a table cannot be used, or two contradict each other.
     """
     folders, tables = [], []
     for folder, names in walk(videos_dir):
@@ -63,7 +64,7 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
             folders.append(folder.relative_to(videos_dir).as_posix())
             check_name(folders[-1], videos_dir)
     if not tables:
-        raise UserError(f"{videos_dir}: no metadata*.csv or metadata*.json below it says which videos are real")
+        raise UserError(f"{videos_dir}: no metadata*.csv or metadata*.json below it; add one with the labels")
     listed = _join([record for path in _with_labels(tables) for record in _read_table(path)])
     keys = {folder: _find_key(folder, listed) for folder in folders}
     if not any(keys.values()):
@@ -79,9 +80,9 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
         if key is None:
             continue
         original = listed[key].original
-        ties = (f"video/{key}",) if times[key] > 1 else ()  # the crops of one video, in two folders
-        if original:
-            original = first.get(_find_key(original, first), original)
+        ties = (f"video/{key}",) if times[key] > 1 else ()  # one video's crops in two folders
+        if original and (found := _find_key(original, first)):
+            original = first[found]
         records.append(replace(listed[key], file=folder, original=original, ties=ties))
     return to_videos(keep_splits(records))
 
@@ -95,14 +96,14 @@ def _images(videos_dir: Path) -> list[str]:
 
 
 def _find_key(name: str, listed: Container[str]) -> str | None:
-    """What a folder or video is listed as, by as much of its path as the table gives: a/b/c, b/c or c."""
+    """Return the name under which a folder or video is listed: the longest of a/b/c, b/c and c; None if none is."""
     parts = folders_and_name(name)
     names = ("/".join(parts[start:]) for start in range(len(parts)))
     return next((name for name in names if name in listed), None)
 
 
 def _join(records: list[Record]) -> dict[str, Record]:
-    """One record for each name, which is without its suffix."""
+    """Merge the records of each video, by name without suffix."""
     joined: dict[str, Record] = {}
     for record in records:
         key = "/".join(folders_and_name(record.file))
@@ -117,18 +118,18 @@ def _merge(one: Record, other: Record) -> Record:
         if first is not None and second is not None and first != second:
             raise UserError(
                 f"{one.source} and {other.source} contradict each other: "
-                f"{json.dumps(one.file)} has the {key} {_shown(key, first)}, or {_shown(key, second)}; mend one of them"
+                f"{json.dumps(one.file)} has the {key} {_shown(key, first)}, or {_shown(key, second)}; correct one"
             )
         values[key] = second if first is None else first
     return replace(one, **values)
 
 
-def _shown(key: str, value: str | int) -> str:
+def _shown(key: str, value: Any) -> str:
     return LABEL_NAMES[value].upper() if key == "label" else json.dumps(value)
 
 
 def _with_labels(tables: list[Path]) -> list[Path]:
-    """The tables without those CSV files that have no column label, which are told of; all, if none has one."""
+    """Return the tables, without CSV files that have no column label (logged); all if none has one."""
     without = [path for path in tables if path.suffix.lower() == ".csv" and not columns_of(read_columns(path))[1]]
     if len(without) == len(tables):
         return tables
@@ -139,5 +140,5 @@ def _with_labels(tables: list[Path]) -> list[Path]:
 
 def _read_table(path: Path) -> list[Record]:
     if path.suffix.lower() == ".json":
-        return metadata_records(read_json(path, remedy="it must be in DFDC's form"), path)
+        return metadata_records(read_json(path, remedy="it must have DFDC's form"), path)
     return read_csv_records(path)

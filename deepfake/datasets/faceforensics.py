@@ -1,4 +1,4 @@
-"""FaceForensics++, whose folders and file names say everything, and its mirrors."""
+"""Read FaceForensics++ and its mirrors from their folders and file names."""
 
 import json
 import re
@@ -13,13 +13,15 @@ from deepfake.datasets.listing import file_names, find_videos, print_strays, sub
 from deepfake.datasets.video import Video, check_name, is_image, is_video, unique_ids
 
 ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
-COMPRESSION = re.compile(r"raw|c\d+")  # beside them are masks, whose videos are not of people
+COMPRESSION = re.compile(r"raw|c\d+")  # other folders hold masks
 ORIGINAL = re.compile(r"\d+(__\w+)?")
-FAKE_NAME = re.compile(r"\d+_\d+(__|\.|_?$)")  # target and source, of a video or of a folder of its frames
-YOUTUBE_FAKE = re.compile(r"(\d+)_(\d+)")
-ACTORS_FAKE = re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+")
+FAKE_NAME = re.compile(r"\d+_\d+(__|\.|_?$)")  # target and source: a video, or a folder of its frames
+FAKE_NAMES = {
+    "youtube": re.compile(r"(\d+)_(\d+)"),
+    "actors": re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+"),
+}
 
-# mirrors without those two folders: what theirs are called, and which of FaceForensics++ they are
+# folders of mirrors that lack the two folders above, and their place in FaceForensics++
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter", "DeepFakeDetection")
 FLAT = {"original": (ORIGINALS, "youtube")} | {name.lower(): (FAKES, name) for name in METHODS}
 for gap in " _":
@@ -29,7 +31,7 @@ for gap in " _":
 
 @dataclass(frozen=True)
 class Clip:
-    """A video of FaceForensics++ by its place: `519_515` of `Deepfakes` in `c23`; of an original, its source."""
+    """A video by its place: `519_515` of the method `Deepfakes` in `c23`; an original has its source as the method."""
 
     kind: str
     method: str
@@ -38,23 +40,23 @@ class Clip:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What its id is made of; mirrors say nothing of the compression."""
+        """Return the parts of the id; in mirrors the compression is empty."""
         return tuple(filter(None, (self.method, self.compression, self.stem)))
 
     @property
     def file(self) -> str:
-        """Where the dataset has it."""
+        """Return the path of the video in the dataset."""
         return f"{self.kind}/{self.method}/{self.compression}/videos/{self.stem}.mp4"
 
 
 def is_faceforensics(videos_dir: Path) -> bool:
-    """Whether a folder holds FaceForensics++, or a part of it, or a mirror with a folder for each method."""
+    """Whether a folder holds FaceForensics++, a part of it, or a mirror with a folder for each method."""
     if (videos_dir / ORIGINALS).is_dir() or (videos_dir / FAKES).is_dir():
         return True
     flat = [(folder, *FLAT[name]) for folder in subfolders(videos_dir) if (name := folder.name.lower()) in FLAT]
     if {kind for _, kind, _ in flat} != {ORIGINALS, FAKES}:
         return False
-    # people call folders so too: then what is in them has other names
+    # users' own folders may have these names, but not these file names
     fakes = [folder for folder, kind, _ in flat if kind == FAKES]
     inside = [name for folder in fakes for place, names in walk(folder) for name in (place.name, *names)]
     return any(FAKE_NAME.match(name) for name in inside)
@@ -63,23 +65,23 @@ def is_faceforensics(videos_dir: Path) -> bool:
 def read_faceforensics(videos_dir: Path) -> list[Video]:
     """Read FaceForensics++ (Roessler et al., ICCV 2019), with the actors of Google's DeepFakeDetection.
 
-    A fake is tied to its target and its source, since it shows the one's scene and the other's face. Its original is
-    the target's video of the same compression. Videos of other names are left out, and counted in a printed line.
+    A fake is tied to its target and its source, since it shows the target's scene and the source's face. Its original
+    is the target's video with the same compression. Videos with other names are left out and counted in a message.
 
     Raises:
-        UserError: an official split cannot be used, or there are frames instead of videos.
+        UserError: an official split cannot be used, or the folder holds frames instead of videos.
     """
     clips = _find_clips(videos_dir)
     if not clips and any(any(map(is_image, names)) for _, names in walk(videos_dir)):
         raise UserError(
-            f"{videos_dir}: holds frames of FaceForensics++, not its videos; give the videos, or crops of faces as "
-            "--dataset faces reads them: a folder of images for each video, and a metadata.csv with file,label,original"
+            f"{videos_dir}: holds frames of FaceForensics++; give its videos, or crops of faces for --dataset faces: "
+            "a folder of images for each video, and a metadata.csv with file,label,original"
         )
     files = {clip: file for file, clip in clips.items()}
     splits = _official_splits(videos_dir)
     people = {file: _people(clip) for file, clip in clips.items()}
     originals = {file: _original(clip) for file, clip in clips.items() if clip.kind == FAKES}
-    # those that are not in the folder get the ids that they would have
+    # originals that are not in the folder get the ids that they would have
     absent = {clip.file: clip for clip in originals.values() if clip not in files}
     named = clips | absent
     ids = unique_ids(named, parts=lambda file: named[file].parts)
@@ -101,14 +103,15 @@ def read_faceforensics(videos_dir: Path) -> list[Video]:
 
 
 def _find_clips(videos_dir: Path) -> dict[str, Clip]:
-    """The videos that are in the folder, by their file names relative to it."""
+    """Return the videos in the folder, by relative path."""
     clips, strays = {}, []
     for kind, method, compression, paths in _places_of_clips(videos_dir):
+        patterns = [ORIGINAL] if kind == ORIGINALS else FAKE_NAMES.values()
         for path in paths:
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
             clip = Clip(kind, method, compression, path.stem)
-            if ORIGINAL.fullmatch(clip.stem) if kind == ORIGINALS else _parse_fake(clip):
+            if any(pattern.fullmatch(clip.stem) for pattern in patterns):
                 clips[file] = clip
             else:
                 strays.append(file)
@@ -117,10 +120,10 @@ def _find_clips(videos_dir: Path) -> dict[str, Clip]:
 
 
 def _places_of_clips(videos_dir: Path) -> Iterator[tuple[str, str, str, list[Path]]]:
-    """The kind, method and compression of all videos, as the dataset has them or in the folders of FLAT."""
+    """Yield the kind, method, compression and paths of the videos, in the dataset's own folders or those of FLAT."""
     for kind in (ORIGINALS, FAKES):
         for folder in subfolders(videos_dir / kind):
-            # some copies lack the level of `youtube`
+            # some copies lack the folder `youtube`
             inner = [("youtube", folder)] if kind == ORIGINALS and COMPRESSION.fullmatch(folder.name) else []
             for method, place in inner or [(folder.name, below) for below in subfolders(folder)]:
                 if COMPRESSION.fullmatch(place.name):
@@ -132,7 +135,7 @@ def _places_of_clips(videos_dir: Path) -> Iterator[tuple[str, str, str, list[Pat
 
 
 def _people(clip: Clip) -> tuple[str, ...]:
-    """Whom a clip shows: the person of an original; the target and then the source of a fake."""
+    """Return whom a clip shows: the person of an original; the target and source of a fake."""
     if clip.kind == ORIGINALS:
         return (f"{clip.method}/{clip.stem.split('__')[0]}",)
     source, match = _parse_fake(clip)
@@ -140,22 +143,19 @@ def _people(clip: Clip) -> tuple[str, ...]:
 
 
 def _original(clip: Clip) -> Clip:
-    """The target's video that a fake was made from."""
+    """Return the target's video that a fake was made from."""
     source, match = _parse_fake(clip)
     stem = match[1] if source == "youtube" else f"{match[1]}__{match[3]}"
     return Clip(ORIGINALS, source, clip.compression, stem)
 
 
-def _parse_fake(clip: Clip) -> tuple[str, re.Match] | None:
-    """The kind of its original and the parts of its name; None where it is not named as a fake is."""
-    for source, pattern in (("youtube", YOUTUBE_FAKE), ("actors", ACTORS_FAKE)):
-        if match := pattern.fullmatch(clip.stem):
-            return source, match
-    return None
+def _parse_fake(clip: Clip) -> tuple[str, re.Match]:
+    """Return the source of a fake's original, and the parts of its name."""
+    return next((source, match) for source, pattern in FAKE_NAMES.items() if (match := pattern.fullmatch(clip.stem)))
 
 
 def _official_splits(videos_dir: Path) -> dict[tuple[str, ...], str]:
-    """The official split of each original and of each pair of target and source, as far as they are in the folder."""
+    """Return the official set of each original and each (target, source), from the split files in the folder."""
     splits: dict[tuple[str, ...], str] = {}
     for split in ("train", "val", "test"):
         path = next((p for p in _places(videos_dir, f"{split}.json") if p.is_file()), None)
@@ -163,7 +163,9 @@ def _official_splits(videos_dir: Path) -> dict[tuple[str, ...], str]:
             one, other = f"youtube/{one}", f"youtube/{other}"
             for people in ((one,), (other,), (one, other), (other, one)):
                 if splits.setdefault(people, split) != split:
-                    raise UserError(f"{path}: {' and '.join(people)} is in {splits[people]}.json too; keep one of them")
+                    raise UserError(
+                        f"{path}: {' and '.join(people)} is also in {splits[people]}.json; keep one of them"
+                    )
     return splits
 
 
@@ -172,7 +174,7 @@ def _places(videos_dir: Path, name: str) -> list[Path]:
 
 
 def _read_pairs(path: Path) -> list[list[str]]:
-    remedy = 'it must be a list of pairs like ["071", "054"]; take FaceForensics++\'s own'
+    remedy = 'it must be a list of pairs like ["071", "054"]; use FaceForensics++\'s own'
     pairs = read_json(path, remedy)
     if not isinstance(pairs, list):
         raise UserError(f"{path}: {remedy}")

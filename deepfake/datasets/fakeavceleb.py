@@ -1,4 +1,4 @@
-"""FakeAVCeleb, whose folders say which pictures and which voices are fake."""
+"""Read FakeAVCeleb, whose folders say whether the video and the voice are fake."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from deepfake.core.messages import log
 from deepfake.datasets.listing import find_videos, subfolders
 from deepfake.datasets.video import Record, Video, check_name, to_videos
 
-FAKEAVCELEB = {  # folders, and the label of the pictures in them: a fake voice alone changes none
+FAKEAVCELEB = {  # folders and their labels, which ignore the voice
     "realvideo-realaudio": REAL,
     "realvideo-fakeaudio": REAL,
     "fakevideo-realaudio": FAKE,
@@ -18,7 +18,7 @@ IDENTITY = re.compile(r"id\d+")
 
 
 def is_fakeavceleb(videos_dir: Path) -> bool:
-    """Whether a folder holds FakeAVCeleb, or enough of it for both labels."""
+    """Whether a folder holds FakeAVCeleb, with at least one folder of each label."""
     labels = {FAKEAVCELEB.get(folder.name.lower()) for folder in subfolders(videos_dir)}
     return {REAL, FAKE} <= labels
 
@@ -26,16 +26,20 @@ def is_fakeavceleb(videos_dir: Path) -> bool:
 def read_fakeavceleb(videos_dir: Path) -> list[Video]:
     """Read FakeAVCeleb (Khalid et al., NeurIPS 2021): `FakeVideo-RealAudio/African/men/id00076/00109_id00166.mp4`.
 
-    The identities in a video's folder and name are its ties. What is real and fake is that of the pictures, not of the
-    voice, which is printed.
+    The identities in a video's folder and name are its ties. Labels are those of the image, not the voice; a message
+    says so.
     """
     records = []
     for folder in subfolders(videos_dir):
         label = FAKEAVCELEB.get(folder.name.lower())
-        for path in find_videos(folder) if label is not None else []:
+        if label is None:
+            continue
+        for path in find_videos(folder):
             file = path.relative_to(videos_dir).as_posix()
             check_name(file, videos_dir)
             method, ties = folder.name if label == FAKE else None, tuple(dict.fromkeys(IDENTITY.findall(file)))
             records.append(Record(file, label, str(videos_dir), method=method, ties=ties))
-    log.info("FakeAVCeleb: by its pictures; those of RealVideo-FakeAudio, whose voice alone is fake, are real")
+    log.info(
+        "FakeAVCeleb: labels are those of the image; RealVideo-FakeAudio, whose voice alone is fake, counts as real"
+    )
     return to_videos(records)

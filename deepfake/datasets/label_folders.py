@@ -1,4 +1,4 @@
-"""Videos or images in folders that are called after their labels, and perhaps after sets."""
+"""Read videos or images in folders named after labels, and optionally after sets: `real/`, `train/fake/`."""
 
 import re
 from collections.abc import Callable
@@ -24,16 +24,16 @@ from deepfake.datasets.video import (
     to_videos,
 )
 
-NOT_READ = (".heic", ".heif", ".hif", ".avif")  # images that a scan reads, and OpenCV does not
+NOT_READ = (".heic", ".heif", ".hif", ".avif")  # scans read these images, OpenCV does not
 
-# so few folders of real images are perhaps no videos
+# fewer folders of real images may not stand for videos
 FEWEST_FOLDERS = 10
 FRAME_NUMBER = re.compile(r"[\s_.()-]*(frame|image|img|face|crop|f)?[\s_.()-]*\d+\)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class LabelFolder:
-    """A folder of videos of one label, and the set that the folder around or in it says: `train/real`, `real/train`."""
+    """A folder with one label, and the set that its parent or itself is named after: `train/real`, `real/train`."""
 
     path: Path
     label: int
@@ -41,7 +41,7 @@ class LabelFolder:
 
 
 def find_label_folders(videos_dir: Path) -> list[LabelFolder]:
-    """The folders of a dataset that are called after a label, in their order; those in folders called after a set."""
+    """Return the folders named after a label, also in folders named after a set, in order."""
     found = []
     for folder in subfolders(videos_dir):
         label, inner = label_of_words(folder.name), subfolders(folder)
@@ -60,7 +60,7 @@ def _set_of(folder: Path) -> str | None:
 
 
 def _tell_of_other_folders(videos_dir: Path, read: list[LabelFolder], find: Callable[[Path], list[Path]]) -> None:
-    """Print how many videos lie beside the folders that are read, in folders whose names tell no label."""
+    """Log how many videos are left out because their folder's name gives no label."""
     tops = {folder.path.relative_to(videos_dir).parts[0] for folder in read}
     beside = [videos_dir / top for top in tops if label_of_words(top) is None]
     others = [path for folder in (videos_dir, *beside) for path in subfolders(folder)]
@@ -69,7 +69,7 @@ def _tell_of_other_folders(videos_dir: Path, read: list[LabelFolder], find: Call
         names = ", ".join(f"{path.relative_to(videos_dir).as_posix()}/" for path in sorted(left_out)[:3])
         log.info(
             f"{videos_dir}: left out, in folders whose names say neither real nor fake: "
-            f"{sum(map(len, left_out.values()))}, in {names}; move what is real into real/ and what is fake into fake/"
+            f"{sum(map(len, left_out.values()))}, in {names}; to use them, move them into real/ and fake/"
         )
 
 
@@ -86,7 +86,7 @@ def is_folders(videos_dir: Path) -> bool:
 def read_folders(videos_dir: Path) -> list[Video]:
     """Read real/ and fake/, also below or above train/, val/ and test/; the first folder in fake/ is the method.
 
-    Originals and identities are those that the names tell. Images beside the videos are counted in a printed line.
+    Originals and identities come from the names. Images beside the videos are left out and counted in a message.
     """
     folders = find_label_folders(videos_dir)
     found = [path.name for folder in folders for path in find_images(folder.path)]
@@ -103,9 +103,9 @@ def is_images(videos_dir: Path) -> bool:
 
 
 def read_images(videos_dir: Path) -> list[Video]:
-    """Read images in folders as those of videos are: each is the one crop of a video of its own, which is printed.
+    """Read images in label folders, each as the only crop of its own video; a message says so.
 
-    Where real images lie in folders of their own, each folder of images is a video: its crops belong together.
+    If any real image lies in a folder below its label's, each folder of images is one video.
     """
     folders = find_label_folders(videos_dir)
     real = {folder.path for folder in folders if folder.label == REAL}
@@ -130,16 +130,16 @@ def read_images(videos_dir: Path) -> list[Video]:
         )
     if in_folders and sum(video.label == REAL for video in videos) < FEWEST_FOLDERS:
         log.info(
-            f"{videos_dir}: fewer than {FEWEST_FOLDERS} of the folders are real; if they divide the images by where "
-            "they come from and not by video, put the images right into real/ and fake/"
+            f"{videos_dir}: fewer than {FEWEST_FOLDERS} of the folders are real; if the "
+            "folders do not stand for videos, put the images directly into real/ and fake/"
         )
     return videos
 
 
 def tie_frames(records: list[Record]) -> list[Record]:
-    """As `tie_by_names`, and images whose names differ in a last number only are tied together: frames of one video.
+    """Tie images as `tie_by_names`, and also those whose names differ only in a final number, as frames of one video.
 
-    That is so where real images have at least FEWEST_FOLDERS such names, and two images or more for each.
+    This needs at least FEWEST_FOLDERS such names among real images, with two images or more each on average.
     """
     name_of = {record.file: FRAME_NUMBER.sub("", str(PurePosixPath(record.file).with_suffix(""))) for record in records}
     of_name: dict[str, list[Record]] = {}
@@ -150,12 +150,12 @@ def tie_frames(records: list[Record]) -> list[Record]:
     if alone or len(reals) < FEWEST_FOLDERS:
         if not alone and len(reals) > 1:
             log.info(
-                f"images are named alike but for a last number, such as {records[0].file}; if they are frames of "
-                "videos, put those of each video into a folder of its own, so that they stay in one set"
+                f"image names differ only in a final number, such as {records[0].file}; if they are frames of "
+                "videos, put each video's into its own folder, so that they stay in one set"
             )
         return tie_by_names(records)
     log.info(
-        f"images whose names differ in a last number only, kept together as frames of one video: {len(of_name)} names"
+        f"images whose names differ only in a final number, kept together as frames of one video: {len(of_name)} names"
     )
     whole = {
         record.file: record for record in tie_by_names([replace(of[0], file=name) for name, of in of_name.items()])
@@ -185,20 +185,18 @@ def _read_label_folders(
             methods = [part for part in below if folder.label == FAKE and part.lower() not in SPLIT_NAMES]
             split, method = folder.split or next(iter(sets), None), next(iter(methods), None)
             records.append(Record(file, folder.label, str(videos_dir), method=method, split=split))
-    if len({record.split for record in records}) == 1:  # one set alone divides nothing
+    if len({record.split for record in records}) == 1:  # a single set is no split
         records = [replace(record, split=None) for record in records]
     _tell_of_shared_names(records)
     return to_videos(keep_splits(tie(records)))
 
 
 def _tell_of_shared_names(records: list[Record]) -> None:
-    """Print how many videos lie in two sets by their names, which would be trained on and tested on."""
+    """Log how many names occur in two sets: the same video may be trained on and tested on."""
     sets: dict[tuple[int, str], dict[str, str]] = {}
     for record in records:
         if record.split:
             sets.setdefault((record.label, bare_name(record.file).lower()), {})[record.split] = record.file
     if shared := [list(files.values()) for files in sets.values() if len(files) > 1]:
         example = " and ".join(shared[0][:2])
-        log.info(
-            f"videos of one name in two sets: {len(shared)}, such as {example}; if they are the same, keep one of them"
-        )
+        log.info(f"videos of one name in two sets: {len(shared)}, such as {example}; if they are copies, keep one")

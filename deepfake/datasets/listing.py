@@ -1,4 +1,4 @@
-"""What lies in a dataset's folder: its files, without those that desktops leave, and its tables."""
+"""List the files of a dataset's folder, without hidden ones, and read its tables."""
 
 import csv
 import os
@@ -14,21 +14,21 @@ from deepfake.datasets.video import is_image, is_video
 
 
 def is_visible(name: str) -> bool:
-    """Whether a file or folder counts: hidden ones, such as macOS' `._x.mp4` and `__MACOSX`, do not."""
+    """Whether a file or folder is not hidden, as `._x.mp4` and `__MACOSX` of macOS are."""
     return not name.startswith(".") and name != "__MACOSX"
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
-    """What is visible in a folder, in the order of the names.
+    """Return the visible entries of a folder, sorted by name.
 
-    An entry knows whether it is a file without asking the disk, which for millions of images would take long.
+    `os.scandir` gives their types without a disk access for each, which would be slow for millions of images.
     """
     with os.scandir(folder) as scan:
         return sorted((entry for entry in scan if is_visible(entry.name)), key=lambda entry: entry.name)
 
 
 def _is(kind: Callable[[], bool]) -> bool:
-    """Whether an entry is of a kind, such as `entry.is_dir`."""
+    """Call a test of an entry, e.g. `entry.is_dir`; False if it raises an OSError."""
     try:
         return kind()
     except OSError:  # a link to itself
@@ -36,10 +36,9 @@ def _is(kind: Callable[[], bool]) -> bool:
 
 
 def walk(folder: Path, skip: Container[str] = ()) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder below `folder`, itself first, with the names of its files; in the order of their names.
+    """Yield `folder` and each folder below it with the names of its files, sorted by name; nothing if it is missing.
 
-    Links to folders are followed, but never round in a circle. Folders of names in `skip` are left out. A folder that
-    is not there has no files.
+    Links to folders are followed, except in cycles. Folders with a name in `skip` are left out.
     """
     if folder.is_dir():
         yield from _walk(folder, (os.path.realpath(folder),), skip)
@@ -57,27 +56,27 @@ def _walk(folder: Path, above: tuple[str, ...], skip: Container[str]) -> Iterato
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """Every video below a folder."""
+    """Return all videos below a folder."""
     return [place / name for place, names in walk(folder) for name in names if is_video(name)]
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Every image below a folder."""
+    """Return all images below a folder."""
     return [place / name for place, names in walk(folder) for name in names if is_image(name)]
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, in the order of their names; none where it is not there."""
+    """Return the folders in a folder, sorted by name; empty if it is missing."""
     return [folder / entry.name for entry in _entries(folder) if _is(entry.is_dir)] if folder.is_dir() else []
 
 
 def file_names(folder: Path) -> list[str]:
-    """The names of the files in a folder, in their order; none where it is not there."""
+    """Return the sorted names of the files in a folder; empty if it is missing."""
     return [entry.name for entry in _entries(folder) if _is(entry.is_file)] if folder.is_dir() else []
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images right in a folder, `f2.jpg` before `f10.jpg`, or the one image that it is; none where it is not."""
+    """Return the images in a folder, `f2.jpg` before `f10.jpg`; of an image file, itself; empty if it is missing."""
     if folder.is_file():
         return [folder]
     names = filter(is_image, file_names(folder))
@@ -90,37 +89,37 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def plain_column(name: str) -> str:
-    """The name of a column as the rules have it: `video_path` of `Video Path` and `VIDEO-PATH`."""
+    """Normalise the name of a column: `Video Path`, `videoPath` and `VIDEO-PATH` become `video_path`."""
     return re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("\0", "").strip()).lower())
 
 
 def read_columns(path: Path) -> list[str]:
-    """The names of the columns of a CSV file, in small letters; none where it is not one."""
+    """Return the normalised names of a CSV file's columns; empty if it cannot be read."""
     try:
-        # with what is no UTF-8 left out, and the zeros of UTF-16: `read_rows` then says what is wrong
+        # ignore bytes that are not UTF-8, so that `read_rows` reports them
         with path.open(newline="", encoding="utf-8-sig", errors="ignore") as file:
-            return [plain_column(name) for name in next(_reader(file), [])]
+            return [plain_column(name) for name in next(csv.reader(file, delimiter=_delimiter(file)), [])]
     except (OSError, csv.Error):
         return []
 
 
-def _reader(file: TextIO) -> Iterator[list[str]]:
-    """A reader of a CSV file, whose columns commas divide, or semicolons (Excel in much of Europe), or tabs."""
+def _delimiter(file: TextIO) -> str:
+    """Return the separator of a CSV file, the most frequent in its header: comma, semicolon (European Excel) or tab."""
     header = file.readline()
     file.seek(0)
-    return csv.reader(file, delimiter=max(",;\t", key=header.count))
+    return max(",;\t", key=header.count)
 
 
 def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file below its header, each with the number of its line, as text by column in small letters.
+    """Return the rows of a CSV file, each as its line number and its texts by normalised column name.
 
     Raises:
-        UserError: it cannot be read, or a row is longer than the header.
+        UserError: the file cannot be read, or a row is longer than the header.
     """
     columns, rows = read_columns(path), []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = _reader(file)
+            reader = csv.reader(file, delimiter=_delimiter(file))
             next(reader, None)
             for row in filter(any, reader):
                 if len(row) > len(columns):
@@ -134,5 +133,5 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def print_strays(files: list[str], dataset: str, example: str) -> None:
-    if files:  # such as "519_515 (1).mp4", of a second download
+    if files:  # such as "519_515 (1).mp4" after a second download
         log.info(f"videos not named as {dataset} names them ({example}), left out: {len(files)}, such as {files[0]}")

@@ -1,4 +1,4 @@
-"""Which file on disk a table means, where it writes the name in another way."""
+"""Find the files on disk that a table means, if it spells their names differently."""
 
 import os
 import unicodedata
@@ -15,10 +15,10 @@ Find = Callable[[Sequence[str]], str | None]
 
 
 def names_within(folder: Path) -> Callable[[str], str]:
-    """A function that gives an absolute path, also of Windows, as a name in `folder`.
+    """Return a function that converts an absolute path (POSIX or Windows) to one relative to `folder`.
 
-    That is what is below the folder, or as much of its end as is there. It gives back a relative name, and one of which
-    nothing is there. The folder is looked at once for all names.
+    A path outside the folder is matched by its longest end that exists in the folder. Relative paths, and paths without
+    a match, are returned unchanged. Each folder is listed only once.
     """
     find, places = _finder(folder), (folder.absolute(), folder.resolve())
 
@@ -35,9 +35,9 @@ def names_within(folder: Path) -> Callable[[str], str]:
 
 
 def locate(records: Sequence[Record], folder: Path) -> list[Record]:
-    """The records with their files as they are called on disk, where a table has another case or no suffix.
+    """Return the records with their file names as on disk, if a table differs in case or lacks the suffix.
 
-    Where none is there by its path, as much of the end of each path as is there counts: `x.mp4` of `videos/x.mp4`.
+    If no path exists in the folder, each is matched by its longest end that does: `videos/x.mp4` by `x.mp4`.
     """
     find = _finder(folder)
     if not any(find(PurePosixPath(record.file).parts) for record in records):
@@ -58,15 +58,15 @@ def locate(records: Sequence[Record], folder: Path) -> list[Record]:
 
 
 def check_some_are_there(videos: Sequence[Video], folder: Path) -> None:
-    """Raise a UserError if no video of a dataset is on disk, which names one, and one that is."""
+    """Raise a UserError if no listed video is on disk; it names a listed video and one that is on disk."""
     if videos and not any(os.path.exists(folder / video.file) for video in videos):
         there = next((path.relative_to(folder).as_posix() for path in find_videos(folder)), None)
-        has = f"the folder has {there}" if there else "there is no video in the folder"
+        has = f"the folder has {there}" if there else "the folder has no video"
         raise UserError(f"{folder}: 0 of {len(videos)} listed videos are there, such as {videos[0].file}; {has}")
 
 
 def _plain(name: str) -> str:
-    """A name without differences of case, and of how accents are written: macOS has them as characters of their own."""
+    """Normalise a name's case and accents, which macOS stores as separate characters."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -75,11 +75,11 @@ def _by_end(find: Find, parts: Sequence[str]) -> str | None:
 
 
 def _finder(folder: Path) -> Find:
-    """A function that gives the file in `folder` that the parts of a path mean; None where there is none, or two."""
+    """Return a function that finds the file in `folder` for the parts of a path; None if there is none or several."""
 
     @cache
     def names(place: str) -> dict[str, list[str]]:
-        """What is in a folder: by their names in small letters, and videos also by those without suffix."""
+        """Map normalised names to the files in a folder; videos also by their names without suffix."""
         found: dict[str, list[str]] = {}
         try:
             present = sorted(os.listdir(folder / place))
@@ -96,7 +96,7 @@ def _finder(folder: Path) -> Find:
         place = ""
         for part in parts:
             alike = names(place).get(_plain(part), [])
-            # beside a video lies the folder of its frames, which has its name without the suffix
+            # the folder of a video's frames has its name without the suffix
             files = [name for name in alike if os.path.isfile(folder / place / name)] if part is parts[-1] else []
             alike = files or alike
             if part in alike:

@@ -1,4 +1,4 @@
-"""What file names say: which real video a fake was made from, and whom both show."""
+"""Find a fake's original, and the people in both, from file names."""
 
 import re
 from collections import defaultdict
@@ -11,25 +11,25 @@ from deepfake.core.labels import FAKE, REAL
 from deepfake.core.messages import log
 from deepfake.datasets.video import FAKE_WORDS, REAL_WORDS, SEPARATORS, SPLIT_NAMES, Record, Video, bare_name
 
-# what people and datasets add to a name to say what a video is; it says nothing of whom the video shows
+# words in names that describe the kind of video rather than the people in it
 METHODS = "swap swapped faceswap fs face2face f2f neuraltextures nt faceshifter fsh deepfakedetection dfd df"
 OTHER_WORDS = "synthesized synthesis generated faked youtube actor actors raw c0 c23 c40"
 METHOD_WORDS = set(METHODS.split())
 KIND_WORDS = REAL_WORDS | FAKE_WORDS | METHOD_WORDS | set(OTHER_WORDS.split())
 
-# a naming is believed if this share of the fakes that it fits have their original in the dataset
+# a naming is used if this share of the fakes that match it have their original in the dataset
 BORNE_OUT = 0.2
 
-# beginnings of names count if this share of the other fakes begin with the name of a real video
+# prefixes are used if this share of the other fakes begin with the name of a real video
 BEGINNING = 0.5
 
-# the share of fakes with a known original up to which a split by source keeps little apart
+# up to this share of fakes with a known original, a split by source separates little
 NEARLY_NONE = 0.05
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How a dataset names its fakes and originals: patterns of both, and templates of what a fake's name says."""
+    """How a dataset names its fakes and originals: patterns of both, and templates for `re.Match.expand`."""
 
     dataset: str
     fake: re.Pattern[str]
@@ -40,12 +40,12 @@ class Naming:
 
 
 def _naming(dataset: str, fake: str, real: str, original: str, ties: tuple[str, ...], real_tie: str) -> Naming:
-    # beside it may stand the method, or the number of a frame
+    # the method or a frame number may precede or follow
     around = rf"(?:.*?_)??{fake}(?:_.*)?"
     return Naming(dataset, re.compile(around), re.compile(real), original, ties, real_tie)
 
 
-# by names without KIND_WORDS, whose parts are joined by single underscores
+# patterns for names as `core_of` returns them
 NAMINGS = (
     # Roessler et al. 2019: target_source
     _naming("FaceForensics++", r"(\d{3,4})_(\d{3,4})", r"(\d{3,4})", r"\1", (r"\1", r"\2"), r"\1"),
@@ -66,19 +66,22 @@ NAMINGS = (
 
 
 def core_of(file: str) -> str:
-    """A file's name in small letters without suffix and KIND_WORDS, its parts joined by `_`: `000_003` of all of
-    `fake/000_003.mp4`, `Deepfakes_000_003_c23.mp4` and `000_003_fake.mp4`."""
+    """Return a file's lower-case name without suffix and KIND_WORDS, its parts joined by `_`.
+
+    `fake/000_003.mp4`, `Deepfakes_000_003_c23.mp4` and `000_003_fake.mp4` all become `000_003`.
+    """
     parts = [part for part in SEPARATORS.split(bare_name(file).lower()) if part]
     return "_".join([part for part in parts if part not in KIND_WORDS] or parts)
 
 
 def tie_by_names(records: Sequence[Record]) -> list[Record]:
-    """The records with the originals and ties that their names tell; an original that a table names is kept.
+    """Add originals and ties to records by their file names; originals that a table names are kept.
 
-    A naming of NAMINGS counts where a fifth of the fakes that it fits have their original among the real videos. Other
-    fakes have the real video as their original that has the same `core_of`, or where that is the custom of at least
-    half of them, whose parts theirs begins with; in a folder of the same name if real and fake videos share folders.
-    Prints how many fakes a naming tells of, and how many could be of several real videos.
+    One of NAMINGS is used if a fifth (BORNE_OUT) of the fakes that match it have their original among the real videos.
+    The original of any other fake is the real video with the same `core_of`. If at least half (BEGINNING) of the
+    remaining fakes begin with the name of a real video, that video is their original. If real and fake videos share
+    folder names, both must be in folders of the same name. Logs how many fakes match a naming, and how many match
+    several real videos.
     """
     by_core = defaultdict(list)
     for record in records:
@@ -86,7 +89,7 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
             by_core[core_of(record.file)].append(record)
     fakes = [record for record in records if record.label == FAKE]
     shared = _folders(fakes) & _folders(record for same in by_core.values() for record in same)
-    cores = {record.file: core_of(record.file) for record in fakes}  # of the original, once a naming tells it
+    cores = {record.file: core_of(record.file) for record in fakes}  # replaced by the original's, once known
     ties: dict[str, list[str]] = defaultdict(list)
     for naming in NAMINGS:
         fitting = {file: match for file, core in cores.items() if (match := naming.fake.fullmatch(core))}
@@ -94,7 +97,7 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
         borne_out = sum(core in by_core for core in originals.values())
         if not borne_out or borne_out < BORNE_OUT * len(fitting):
             continue
-        log.info(f"fakes named as those of {naming.dataset}, tied to their targets and sources: {len(fitting)}")
+        log.info(f"fakes named as in {naming.dataset}, tied to their targets and sources: {len(fitting)}")
         cores |= originals
         for file, match in fitting.items():
             ties[file] += [f"{naming.dataset}/{match.expand(tie)}" for tie in naming.ties]
@@ -106,7 +109,7 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
     beginnings = {file: core for file in others if (core := _beginning(cores[file], by_core))}
     if beginnings and len(beginnings) >= BEGINNING * len(others):
         for file, original in beginnings.items():
-            # alice_bob shows the scene of alice and the face of bob; a number counts the fakes of one video
+            # alice_bob shows alice's scene and bob's face; in alice_2 the number only counts fakes
             source = cores[file].removeprefix(f"{original}_")
             if source in by_core and not source.isdecimal():
                 for each in (file, *(real.file for real in by_core[source])):
@@ -124,14 +127,15 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
     result = [told(record) for record in records]
     if unclear:
         log.info(
-            f"fakes called as real videos of other folders, or as several, so without an original: {len(unclear)}, "
-            f"such as {unclear[0]}; put both into folders of one name, or name originals in a table (column original)"
+            f"fakes whose name matches several real videos, or one in another folder, left without an original: "
+            f"{len(unclear)}, such as {unclear[0]}; put both into folders of one name, or name originals in a table "
+            "(column original)"
         )
     return result
 
 
 def named_as_fakes(files: Iterable[str]) -> set[str]:
-    """Those of the files that are named, as a dataset of NAMINGS has it, as fakes of others of the files."""
+    """Return the files whose names, by one of NAMINGS, are those of fakes of other files in the list."""
     cores = {file: core_of(file) for file in files}
     present = set(cores.values())
     return {
@@ -143,7 +147,7 @@ def named_as_fakes(files: Iterable[str]) -> set[str]:
 
 
 def _beginning(core: str, cores: Container[str]) -> str | None:
-    """The longest of the cores that a core begins with, in whole parts; None where there is none."""
+    """Return the longest of `cores` that is a prefix of `core` in whole parts; None if there is none."""
     parts = core.split("_")
     starts = ("_".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
     return next((start for start in starts if start in cores), None)
@@ -154,7 +158,7 @@ def _folders(records: Iterable[Record]) -> set[str]:
 
 
 def _own_folders(record: Record) -> frozenset[str]:
-    """The folders that a video is in, in small letters, without those that only tell what it is, or its set."""
+    """Return a video's folders in lower case, without those that only name its kind or set."""
     return _all_folders(record) - KIND_WORDS - SPLIT_NAMES.keys()
 
 
@@ -168,12 +172,12 @@ def _folders_of(file: str) -> frozenset[str]:
 
 
 def _the_one(reals: Sequence[Record], fake: Record, shared: set[str]) -> str | None:
-    """The file of the one real video that a fake can be of; None if there are several, or it is of other folders.
+    """Return the file of the only real video that can be a fake's original; None if several can, or none.
 
-    `shared` are the folders that real and fake videos have in common, such as one for each person.
+    `shared` are the folder names that real and fake videos have in common, e.g. one for each person.
     """
     at = _own_folders(fake) & shared
-    # where people have folders, a fake in none of theirs can only be of a real video that is in none at all
+    # if people have folders, a fake outside them can only belong to a real video outside all folders
     looked_at = shared if at or not shared else _folders(reals)
     found = [real for real in reals if _own_folders(real) & looked_at == at]
     nearest = max((len(_all_folders(real) & _all_folders(fake)) for real in found), default=0)
@@ -183,15 +187,15 @@ def _the_one(reals: Sequence[Record], fake: Record, shared: set[str]) -> str | N
 
 
 def warning_of_untied(videos: Sequence[Video]) -> str | None:
-    """What it means for a split by source that fakes are tied to no other video; None where all are tied."""
+    """Return a warning about fakes that are not tied to a real video, for a split by source; None if all are."""
     fakes = [video for video in videos if video.label == FAKE]
     of_reals = {tie for video in videos if video.label == REAL for tie in video.ties}
     tied = sum(bool(video.original or of_reals.intersection(video.ties)) for video in fakes)
     if not fakes or len(fakes) == len(videos) or tied == len(fakes):
         return None
     if tied > NEARLY_NONE * len(fakes):
-        return f"{len(fakes) - tied} of {len(fakes)} fakes have no known original and may be tested on beside it"
+        return f"{len(fakes) - tied} of {len(fakes)} fakes have no known original, which may be in another set"
     return (
-        f"{tied} of {len(fakes)} fakes have a known original, so a fake can be tested on while its original, or "
-        "another fake of that, is trained on: figures may be too good; name originals in a table (column original)"
+        f"{tied} of {len(fakes)} fakes have a known original, so training and test sets may share sources and scores "
+        "may be too high; name originals in a table (column original)"
     )

@@ -1,4 +1,4 @@
-"""Every dataset that people bring, read as the same records: what kind it is, and its videos."""
+"""Detect the kind of a dataset and read its videos."""
 
 import argparse
 from collections.abc import Callable
@@ -24,7 +24,7 @@ OF_OTHERS = ("faces", "images")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of dataset: what it is called, what is looked for to know it, and how it is read."""
+    """A kind of dataset: its title, what it is recognised by, the test for it, and its reader."""
 
     title: str
     looked_for: str
@@ -33,79 +33,83 @@ class Kind:
 
 
 def read_dataset(videos_dir: Path, dataset: str = "auto") -> list[Video]:
-    """Read the videos of a dataset, sorted by id; `dataset` is its kind, of READERS, or "auto" to find it by looking.
+    """Read the videos of a dataset, sorted by id; `dataset` is a kind of READERS, or "auto" to detect it.
 
     Raises:
-        UserError: the kind cannot be told, the dataset is not in its form, or a name leaves the folder.
+        UserError: the kind cannot be detected, the dataset is malformed, or a name leaves the folder.
     """
     name = find_kind(videos_dir, dataset)
     kind = READERS[name]
     videos = kind.read(videos_dir)
     if not videos:
-        raise UserError(f"{videos_dir}: holds no video ({kind.title}: looked for {kind.looked_for})")
+        raise UserError(
+            f"{videos_dir}: holds no video ({kind.title}: looked for {kind.looked_for}); check --videos-dir"
+        )
     if name not in OF_OTHERS:
         _tell_of_others(videos_dir, videos)
     return sorted(videos, key=lambda video: video.id)
 
 
 def _tell_of_others(videos_dir: Path, videos: list[Video]) -> None:
-    """Print how many videos lie in a dataset's folder that are not read as part of it."""
+    """Log how many videos in the folder are not part of the dataset."""
     read, ids = {video.file for video in videos}, {video.id for video in videos}
     others = [
         file
-        for place, names in walk(videos_dir, skip=ids)  # folders called after videos hold their frames
+        for place, names in walk(videos_dir, skip=ids)  # folders named after videos hold their frames
         for name in filter(is_video, names)
         if (file := (place / name).relative_to(videos_dir).as_posix()) not in read
     ]
     if others:
-        log.info(f"{videos_dir}: videos that are not read as part of the dataset: {len(others)}, such as {others[0]}")
+        log.info(f"{videos_dir}: videos not read as part of the dataset: {len(others)}, such as {others[0]}")
 
 
 def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
-    """The kind of a dataset, of READERS: `dataset` itself unless that is "auto".
+    """Return the kind of a dataset, a key of READERS: `dataset` itself unless that is "auto".
 
     Raises:
-        UserError: there is no such folder, no kind fits, or more than one does.
+        UserError: the folder is missing, no kind fits, or several do.
     """
     if not videos_dir.is_dir():
         raise UserError(f"{videos_dir}: no such folder; point --videos-dir at the folder of a dataset (--dataset)")
     if dataset not in ("auto", *READERS):
-        raise UserError(f"--dataset {dataset}: not a kind of dataset; there are {', '.join(READERS)}")
+        raise UserError(f"--dataset {dataset}: not a kind of dataset; use one of {', '.join(READERS)}")
     if dataset != "auto":
         return dataset
     found = _fitting(videos_dir)
     if len(found) > 1:
-        raise UserError(f"{videos_dir}: can be read as {' or '.join(found)}; name the kind with --dataset")
+        raise UserError(f"{videos_dir}: can be read as {' or '.join(found)}; choose with --dataset")
     if not found:
-        for folder in subfolders(videos_dir):  # archives often bring a folder of their own
+        for folder in subfolders(videos_dir):  # archives often contain a single folder
             if kinds := _fitting(folder):
-                raise UserError(f"{videos_dir}: the dataset is one folder below ({kinds[0]}); --videos-dir {folder}")
+                raise UserError(
+                    f"{videos_dir}: the dataset ({kinds[0]}) is one folder below; use --videos-dir {folder}"
+                )
         if numbered := [folder.name for folder in subfolders(videos_dir) if folder.name in ("0", "1")]:
             names = " and ".join(f"{name}/" for name in numbered)
             raise UserError(
-                f"{videos_dir}: {names}: numbers do not tell which is real; call the folders real/ and fake/"
+                f"{videos_dir}: {names}: numbers do not tell which is real; rename the folders to real/ and fake/"
             )
-        kinds = ", no ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items())
-        raise UserError(f"{videos_dir}: no dataset of any kind of --dataset in it: no {kinds}")
+        kinds = ", ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items())
+        raise UserError(f"{videos_dir}: no dataset found; check --videos-dir, which must hold one of: {kinds}")
     return found[0]
 
 
 def _fitting(folder: Path) -> list[str]:
-    """The kinds of dataset that a folder can be read as."""
+    """Return the kinds of dataset that a folder can be read as."""
     found = [name for name, kind in READERS.items() if kind.fits(folder)]
     if len(found) > 1 and "csv" in found:
         listed = listed_files(folder)
         if not listed and not any({"file", "label"} <= set(read_columns(table)) for table in find_tables(folder)):
-            found.remove("csv")  # a table of other columns may be about anything
+            found.remove("csv")  # a table with other columns may be unrelated
         elif "folders" in found and listed >= _in_label_folders(folder):
-            found.remove("folders")  # of the same videos the table says more
+            found.remove("folders")  # the table lists the same videos, with more columns
     if len(found) > 1 and "dfdc" in found and not any(map(is_in_form, metadata_files(folder))):
-        found.remove("dfdc")  # the JSON of something else
-    if "dfdc" in found and "images" in found:  # those of its videos' frames and crops
+        found.remove("dfdc")  # unrelated JSON
+    if "dfdc" in found and "images" in found:  # frames and crops of its videos
         found.remove("images")
-    if "faces" in found:  # whose tables have the forms of these two
+    if "faces" in found:  # its tables look like theirs
         found = [name for name in found if name not in ("dfdc", "csv", "images")]
-    if "faceforensics" in found:  # two of the folders of its mirrors are called as labels are
+    if "faceforensics" in found:  # two folders of its mirrors are named like labels
         found = [name for name in found if name not in ("folders", "images")]
     return found
 
@@ -116,7 +120,7 @@ def _in_label_folders(folder: Path) -> set[str]:
 
 
 def print_kind(videos_dir: str, dataset: str) -> None:
-    """Read a dataset whole, for run.sh to know before all work that it can be, and print its kind on the last line.
+    """Read the whole dataset, so that run.sh fails before any work, and print its kind on the last line.
 
     Raises:
         UserError: as `read_dataset`.
@@ -127,17 +131,17 @@ def print_kind(videos_dir: str, dataset: str) -> None:
 
 
 def read_videos(videos_dir: Path, dataset: str, step: str) -> dict[str, Video]:
-    """The videos of a dataset by id, for a step that opens them; prints what kind it is, unless DFDC.
+    """Return the videos of a dataset by id, for a step that opens them; logs the kind, unless DFDC.
 
     Raises:
-        UserError: as `read_dataset`, the dataset holds crops instead of videos, or no video is there.
+        UserError: as `read_dataset`, the dataset holds crops instead of videos, or no video is on disk.
     """
     kind = find_kind(videos_dir, dataset)
     if kind in OF_OTHERS:
-        raise UserError(f"{videos_dir}: holds crops of faces already; it enters at step 02")
+        raise UserError(f"{videos_dir}: holds crops of faces, not videos; start at step 02")
     videos = {video.id: video for video in read_dataset(videos_dir, kind)}
     check_some_are_there(list(videos.values()), videos_dir)
-    if kind != "dfdc":  # what is taken for granted needs no telling
+    if kind != "dfdc":  # the usual kind needs no mention
         log.info(f"{step}: {READERS[kind].title} dataset, {len(videos)} videos")
     return videos
 
@@ -155,7 +159,7 @@ READERS = {
 
 
 def add_dataset_option(parser: argparse.ArgumentParser) -> None:
-    """The option that says what kind of dataset is in --videos-dir."""
+    """Add the option --dataset, the kind of dataset in --videos-dir."""
     parser.add_argument(
-        "--dataset", choices=("auto", *READERS), default="auto", help="the kind of dataset; auto: found by looking"
+        "--dataset", choices=("auto", *READERS), default="auto", help="the kind of dataset; auto: detect it"
     )

@@ -1,7 +1,7 @@
-"""What a dataset's tables say of its videos: CSV, and JSON as DFDC's metadata.json, by one set of rules."""
+"""Read the tables of a dataset, CSV and JSON like DFDC's metadata.json, by one set of rules."""
 
 import json
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,40 +32,40 @@ from deepfake.datasets.video import (
     to_videos,
 )
 
-COUNTERS = ("id", "", "unnamed:_0")  # columns of names, or of the numbers of the rows, as pandas writes them
+COUNTERS = ("id", "", "unnamed:_0")  # columns of names, or of row numbers as pandas writes them
 NAMES = "file filename file_name filepath file_path path video_path videopath video videoname video_name name video_id"
 NAME_COLUMNS = (*NAMES.split(), *COUNTERS)
 
-# the columns that tell the label, and what 1 means in them
+# the label columns, and what 1 means in them
 LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, "real": REAL, "class": REAL}
 ONES = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
-IDENTITIES = ("target_id", "swapped_id")  # of the people in a video, in DFDC's preview
+IDENTITIES = ("target_id", "swapped_id")  # people in a video, in DFDC's preview
 
-# DFDC's list of its test set has these columns, and its 1 is fake
+# in DFDC's list of its test set, which has these columns, 1 is fake
 DFDC_LIST, DFDC_COLUMNS = "labels", ["filename", "label"]
 
 
 def columns_of(names: Iterable[str]) -> tuple[str | None, str | None]:
-    """The columns of a table that name a video, and that tell its label; None for what it has not."""
+    """Return the columns of a table with the video's name and its label; None if missing."""
     present = list(names)
     name = next((column for column in NAME_COLUMNS if column in present), None)
     return name, next((column for column in LABEL_COLUMNS if column in present), None)
 
 
 def read_csv_records(path: Path) -> list[Record]:
-    """The records of a CSV file: a name in the first of NAME_COLUMNS that is there and does not only count, a label
-    (LABEL_COLUMNS), and perhaps original, split and method.
+    """Read the records of a CSV file.
 
-    Rows without a label are left out, and counted in a line that is printed.
+    The name is in the first of NAME_COLUMNS that is not a row counter, the label in one of LABEL_COLUMNS; original,
+    split and method are optional. Rows without a label are left out and counted in a message.
 
     Raises:
-        UserError: a column is missing, or a row cannot be used; the line is named.
+        UserError: a column is missing, or a row cannot be used; the error names the line.
     """
     rows = read_rows(path)
     if not rows:
-        raise UserError(f"{path}: lists no video; it needs rows below the names of its columns")
+        raise UserError(f"{path}: lists no video; add rows below the column names")
     present = [name for name in NAME_COLUMNS if name in rows[0][1]]
     label = columns_of(rows[0][1])[1]
     if not present or not label:
@@ -80,12 +80,12 @@ def read_csv_records(path: Path) -> list[Record]:
 
 
 def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
-    """The records of a metadata.json that is in the folder `part` of a dataset; at least one.
+    """Return the records of a metadata.json in the folder `part` of a dataset; at least one.
 
-    DFDC's form is `{"name.mp4": {"label": "REAL"}, ...}`; a list of records that have their names is read too.
+    DFDC's form is `{"name.mp4": {"label": "REAL"}, ...}`; a list of records with names is accepted too.
 
     Raises:
-        UserError: `content` is in no such form, a label or another value cannot be used, or a name leaves the folder.
+        UserError: `content` has another form, a label or other value is invalid, or a name leaves the folder.
     """
     listed = _named_records(content, path)
     if not listed:
@@ -94,14 +94,14 @@ def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
     label = columns_of(found)[1] or "label"
     records = _records(path, listed, label, LABEL_COLUMNS[label], part)
     if not records:
-        raise UserError(f"{path}: none of its {len(listed)} videos has a label; it must be REAL or FAKE")
+        raise UserError(f"{path}: none of its {len(listed)} videos has a label; add REAL or FAKE")
     return records
 
 
 def _named_records(content: Any, path: Path) -> list[tuple[str, str, dict[str, Any]]]:
-    """Where each record stands, the name of its video, and its values by names in small letters."""
+    """Return each record's place in the table, its video's name, and its values by normalised column name."""
     form = UserError(f'{path}: not in the DFDC form {{"name.mp4": {{"label": "REAL"}}, ...}}')
-    if isinstance(content, dict) and content and all(map(str.isdecimal, content)):  # as pandas numbers its rows
+    if isinstance(content, dict) and content and all(map(str.isdecimal, content)):  # rows numbered by pandas
         content = list(content.values()) if _all_named(content.values()) else content
     if isinstance(content, list):
         if not content or not all(isinstance(record, dict) for record in content):
@@ -109,7 +109,7 @@ def _named_records(content: Any, path: Path) -> list[tuple[str, str, dict[str, A
         records = [_small(record) for record in content]
         name = columns_of(set.intersection(*map(set, records)))[0]
         if name is None or not all(isinstance(record[name], str) for record in records):
-            raise UserError(f"{path}: its records have no name in common, such as filename; {form}")
+            raise UserError(f"{path}: not all records have the same name column, such as filename; {form}")
         return [(str(path), record[name].replace("\\", "/"), record) for record in records]
     if not isinstance(content, dict):
         raise form
@@ -131,9 +131,9 @@ def _small(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _records(
-    path: Path, listed: list[tuple[str, str, Mapping[str, Any]]], label: str, one: int, part: str = ""
+    path: Path, listed: Sequence[tuple[str, str, Mapping[str, Any]]], label: str, one: int, part: str = ""
 ) -> list[Record]:
-    """The records of a table, from where each stands, its name and its values; those without a label are counted."""
+    """Return the records of a table from `listed`: each one's place in the table, its name and its values."""
     records, by_number, words, without = [], [], {}, 0
     within = names_within(path.parent)
     for source, written_name, values in listed:
@@ -151,7 +151,7 @@ def _records(
             if _label(values[other], LABEL_COLUMNS[other])[0] == 1 - found:
                 raise UserError(
                     f"{source}: {json.dumps(name)} has the {label} {json.dumps(written)}, where 1 is real, and the "
-                    f"{other} {json.dumps(values[other])}; keep the one that is right"
+                    f"{other} {json.dumps(values[other])}; remove the wrong one"
                 )
         records.append(_record(source, name, values, found, part, within))
         if is_number:
@@ -165,14 +165,14 @@ def _records(
     _check_numbers(path, by_number, words, label, one)
     _check_folders(path, records)
     if by_number and one == FAKE and label == "label":
-        log.info(f"{path}: read as DFDC's own list, whose label 1 is fake; call the column is_real if its 1 is real")
+        log.info(f"{path}: read as DFDC's own list, where label 1 is fake; if 1 is real, rename the column to is_real")
     if by_number and one == REAL and label in ("label", "class"):
         log.info(f"{path}: labels in numbers, read as 1 for real and 0 for fake")
     return records
 
 
 def _label(written: Any, one: int) -> tuple[int | None, bool]:
-    """The label that is written in a word or a number, of which 1 is `one`, and whether it is a number."""
+    """Parse a label, a word or a number where 1 means `one`; returns the label, and whether it is a number."""
     text = str(written).strip().lower()
     if text in ONES and isinstance(written, str | int | float):
         return (one if ONES[text] else 1 - one), True
@@ -187,7 +187,7 @@ def _record(
         others["original"] = within(others["original"])
     for key, value in others.items():
         if value is not None and not is_text(value):
-            raise UserError(f"{source}: the {key} of {json.dumps(name)} is not a text: {json.dumps(value)}")
+            raise UserError(f"{source}: the {key} of {json.dumps(name)} is not text: {json.dumps(value)}; correct it")
     split = next((said for key in SPLIT_COLUMNS if (said := or_none(values.get(key)))), None)
     people = [or_none(values.get(key)) for key in IDENTITIES]
     return Record(
@@ -203,7 +203,7 @@ def _record(
 
 
 def _check_numbers(path: Path, records: list[Record], words: Mapping[str, set[int]], label: str, one: int) -> None:
-    """Refuse labels in numbers, of which 1 is `one`, that contradict the rest of the records: many call a fake 1."""
+    """Raise a UserError if numeric labels contradict the other columns and names: many datasets use 1 for fake."""
     fakes = named_as_fakes(record.file for record in records)
     both = [(record, _told_otherwise(record, words[record.file], fakes)) for record in records]
     told = [(record, tells) for record, tells in both if tells is not None]
@@ -213,29 +213,30 @@ def _check_numbers(path: Path, records: list[Record], words: Mapping[str, set[in
         meaning, other = ("real", "is_fake") if one == REAL else ("fake", "is_real")
         raise UserError(
             f"{path}: {json.dumps(turned[0].file)} has the {label} {number}, and {len(turned)} of {len(told)} names or "
-            f"other columns say the opposite: here 1 is {meaning}; call the column {other} if it is not"
+            f"other columns say the opposite: here 1 is {meaning}; if it is not, rename the column to {other}"
         )
 
 
 def _check_folders(path: Path, records: list[Record]) -> None:
-    """Refuse labels that contradict the folders of most videos: real/a.mp4 that is called FAKE."""
+    """Raise a UserError if labels contradict the folders of most videos, e.g. real/a.mp4 with the label FAKE."""
     told = []
     for record in records:
-        labels = {label_of_words(folder) for folder in record.file.split("/")[:-1]} - {None}
+        said = map(label_of_words, record.file.split("/")[:-1])
+        labels = {label for label in said if label is not None}
         told += [(record, min(labels))] if len(labels) == 1 else []
     turned = [record for record, label in told if record.label != label]
     if len(turned) > len(told) / 2:
         label = LABEL_NAMES[turned[0].label].upper()
         raise UserError(
-            f"{path}: {json.dumps(turned[0].file)} is {label} there, and so are {len(turned)} of {len(told)} videos in "
-            "folders that say the opposite; mend the table or the folders"
+            f"{path}: {json.dumps(turned[0].file)} has the label {label}, and {len(turned)} of {len(told)} videos are "
+            "in folders that say the opposite; correct the table or the folders"
         )
 
 
 def _told_otherwise(record: Record, words: set[int], fakes: Container[str]) -> int | None:
-    """The label that the rest of a record tells: words in its other columns, its method, its name.
+    """Return the label that the other columns, the method or the name of a record imply; None if they do not.
 
-    What was made from another video is fake, and what is named like that (`fakes`).
+    A video with another video as its original is fake, and so is one named like a fake (`fakes`).
     """
     if len(words) == 1:
         return min(words)
@@ -260,7 +261,7 @@ def lists_videos(columns: list[str]) -> bool:
 
 
 def read_csv(videos_dir: Path) -> list[Video]:
-    """Read the one table of a folder that has a column of names and one of labels."""
+    """Read a folder's only table with a column of names and one of labels."""
     tables = find_tables(videos_dir)
     if len(tables) != 1:
         names = " and ".join(path.name for path in tables) or "none"
@@ -270,7 +271,7 @@ def read_csv(videos_dir: Path) -> list[Video]:
 
 
 def listed_files(videos_dir: Path) -> set[str]:
-    """The videos that the tables of a folder list and that are there, whatever they say of them."""
+    """Return the videos that the tables of a folder list and that exist."""
     names = [
         Record(row[column].replace("\\", "/"), REAL, str(path))
         for path in find_tables(videos_dir)
@@ -287,6 +288,6 @@ def each_once(records: list[Record]) -> list[Record]:
     first: dict[str, Record] = {}
     for record in records:
         if record.file in first:
-            raise UserError(f"{record.source}: {record.file} stands in {first[record.file].source} too; keep one")
+            raise UserError(f"{record.source}: {record.file} is also in {first[record.file].source}; keep one")
         first[record.file] = record
     return records

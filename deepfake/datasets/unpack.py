@@ -1,7 +1,7 @@
-"""Unpacks the zip files of a dataset as they are downloaded, such as DFDC's dfdc_train_part_00.zip.
+"""Unpack downloaded zip files of a dataset, such as DFDC's dfdc_train_part_00.zip.
 
-An archive with one folder in it gives that folder, any other a folder called after it. What is unpacked whole is not
-unpacked again. No file is written outside of --to, and none of an archive that has such a name in it.
+An archive with a single folder becomes that folder, any other a folder named after the archive. Archives that are
+already unpacked are skipped. Nothing is written outside --to: an archive with such a file name is not unpacked at all.
 """
 
 import errno
@@ -27,7 +27,7 @@ GIGABYTE = 1_000_000_000
 CHUNK = 1 << 20
 RECORD = ".unpacked.json"
 ENCRYPTED = 0x1  # in the flags of an entry
-# what zipfile and its decompressors raise on bytes that make no sense
+# what zipfile and its decompressors raise on damaged data
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, NotImplementedError)
 
 
@@ -38,19 +38,17 @@ class Budget:
     left: int
 
     def spend(self, size: int, archive: Path) -> None:
-        """Raise a UserError if `size` bytes more are too many."""
+        """Subtract `size` bytes; raise a UserError if fewer are left."""
         if size > self.left:
-            raise UserError(
-                f"{archive}: larger, unpacked, than what may be written; see --max-gb, or give another --to"
-            )
+            raise UserError(f"{archive}: larger, unpacked, than the space allowed; raise --max-gb, or use another --to")
         self.left -= size
 
 
 def find_archives(sources: list[Path]) -> list[Path]:
-    """The zip files that are named, and those in the folders that are named.
+    """Return the given zip files, and those in the given folders.
 
     Raises:
-        UserError: one is not there, there are none, or two have the same name.
+        UserError: a source is missing, there is no zip file, or two have the same name.
     """
     archives: list[Path] = []
     for source in sources:
@@ -62,7 +60,7 @@ def find_archives(sources: list[Path]) -> list[Path]:
         else:
             raise UserError(f"{source}: not found; give zip files, or folders of them")
     if not archives:
-        raise UserError(f"{sources[0]}: no zip file in it; give zip files, or folders of them")
+        raise UserError(f"{sources[0]}: contains no zip file; give zip files, or folders of them")
     names = {path.name: path for path in archives}
     for path in archives:
         if leaves_folder(path.name):
@@ -73,10 +71,10 @@ def find_archives(sources: list[Path]) -> list[Path]:
 
 
 def list_entries(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
-    """The files in an archive that are to be unpacked: none of folders, and of macOS' own.
+    """Return the entries of an archive to unpack, without folders and hidden files.
 
     Raises:
-        UserError: an entry would leave its folder, is a link or a device, is encrypted, or is there twice.
+        UserError: an entry leaves the folder, is a link or a device, is encrypted, or occurs twice.
     """
     seen: set[PurePosixPath] = set()
     entries = []
@@ -86,12 +84,12 @@ def list_entries(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         if entry.is_dir() or not all(map(is_visible, name.parts)) or name.name in LEFT_BY_DESKTOPS:
             continue
         if name in seen:
-            raise UserError(f"{path}: holds {name} twice; nothing was written of it")
+            raise UserError(f"{path}: holds {name} twice, so it was not unpacked; download it again")
         seen.add(name)
         entries.append(entry)
     for name in seen:
         if not seen.isdisjoint(name.parents):
-            raise UserError(f"{path}: {name} lies in what is a file in it; nothing was written of it")
+            raise UserError(f"{path}: {name} lies in another file, so it was not unpacked; download it again")
     return entries
 
 
@@ -99,46 +97,49 @@ def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
     for name in (entry.filename, entry.orig_filename):
         inside = entry.is_dir() and PurePosixPath(name) == PurePosixPath(".")
         if leaves_folder(name) and not inside:
-            raise UserError(f"{path}: the entry {name!r} leaves the folder; nothing was written of it")
+            raise UserError(
+                f"{path}: the entry {name!r} leaves the folder, so nothing was unpacked; get the archive elsewhere"
+            )
         if "\\" in name:
             raise UserError(f"{path}: the entry {name!r} has backslashes, as Windows writes them; unpack it with unzip")
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise UserError(f"{path}: the entry {entry.filename!r} is a link or a device; nothing was written of it")
+        raise UserError(
+            f"{path}: the entry {entry.filename!r} is a link or a device, so nothing was unpacked; repack it without"
+        )
     if entry.flag_bits & ENCRYPTED:
         raise UserError(f"{path}: the entry {entry.filename!r} is encrypted; unpack it with its password")
 
 
 def _choose_folder(path: Path, entries: list[zipfile.ZipInfo], taken: set[str]) -> tuple[str, bool]:
-    """The folder in --to that holds an archive, and whether it is the one folder that the archive brings itself.
+    """Return the folder in --to for an archive, and whether it is the archive's own single folder.
 
-    Folders of other archives are `taken`: files of the same name would replace each other.
+    Folders of other archives are `taken`, since files with the same name would replace each other.
 
     Raises:
-        UserError: there is no folder for it.
+        UserError: the folder's name is taken.
     """
     names = [PurePosixPath(entry.filename).parts for entry in entries]
     tops = {parts[0] for parts in names}
     if len(tops) == 1 and not tops & taken and all(len(parts) > 1 for parts in names):
         return tops.pop(), True
     if path.stem in taken:
-        raise UserError(f"{path}: its folder {path.stem} is another archive's; rename it")
+        raise UserError(f"{path}: its folder {path.stem} is another archive's; rename the zip file")
     return path.stem, False
 
 
 def unpack_archive(path: Path, to: Path, budget: Budget, quiet: bool = False) -> bool:
-    """Unpack an archive below `to`, unless that is done; returns whether anything was to be done.
+    """Unpack an archive below `to`; returns False if that was done before.
 
-    A run that was stopped is gone on with. Where the archive proves damaged or too large, what was written of it
-    is removed.
+    An interrupted run is continued. If the archive is damaged or too large, the files written from it are removed.
 
     Raises:
-        UserError: the archive cannot be used, or a file that is not of it is in the way.
+        UserError: the archive cannot be used, or a file from elsewhere is in the way.
     """
     record, size = _read_record(to), path.stat().st_size
     before = record.get(path.name)
     same = before is not None and before["size"] == size
-    if same and before["done"] and (to / before["top"]).exists():
+    if before and same and before["done"] and (to / before["top"]).exists():
         return False
     with _damage_named(path), zipfile.ZipFile(path) as archive:
         entries = list_entries(archive, path)
@@ -168,7 +169,7 @@ def unpack_archive(path: Path, to: Path, budget: Budget, quiet: bool = False) ->
 def _check_free(path: Path, targets: Iterable[Path]) -> None:
     for target in targets:
         if target.exists():
-            raise UserError(f"{target}: is there already, and not from {path.name}; give another --to")
+            raise UserError(f"{target}: exists already, and not from {path.name}; use another --to")
 
 
 def _write_entries(
@@ -181,7 +182,7 @@ def _write_entries(
         for entry, target in targets.items():
             with archive.open(entry) as source, whole_file(target) as temporary, temporary.open("wb") as file:
                 while data := source.read(CHUNK):
-                    budget.spend(len(data), path)  # counted again, since sizes in headers may lie
+                    budget.spend(len(data), path)  # count actual bytes, since the sizes in headers may be wrong
                     file.write(data)
                     bar.update(len(data))
 
@@ -191,8 +192,8 @@ def _is_whole(entry: zipfile.ZipInfo, target: Path) -> bool:
 
 
 def _remove(files: Iterable[Path], to: Path) -> None:
-    """Remove files, and the folders below `to` that are empty then."""
-    folders = set()
+    """Remove files, and the folders below `to` that become empty."""
+    folders: set[Path] = set()
     for file in files:
         file.unlink(missing_ok=True)
         folders.update(folder for folder in file.parents if to in folder.parents)
@@ -206,22 +207,22 @@ def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise UserError(f"{path}: damaged, or no zip file ({error}); download it again") from None
+        raise UserError(f"{path}: damaged, or not a zip file ({error}); download it again") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise UserError(f"{path}: a name in it is too long for the disk of --to; unpack it elsewhere") from None
-        if error.errno is None:  # bz2's way to say so
+            raise UserError(f"{path}: a file name in it is too long for the disk of --to; use another --to") from None
+        if error.errno is None:  # raised by bz2
             raise UserError(f"{path}: damaged ({error}); download it again") from None
         raise
 
 
 def _read_record(to: Path) -> dict[str, dict]:
-    """What is recorded of each archive by its name: its size, its folder, and whether it is unpacked whole."""
+    """Return the record of each archive by name: its size, its folder, and whether it is completely unpacked."""
     if not (to / RECORD).exists():
         return {}
-    record = read_json(to / RECORD, remedy="remove it, and all that was unpacked beside it")
+    record = read_json(to / RECORD, remedy="remove it and everything unpacked beside it")
     if not isinstance(record, dict) or not all(_is_claim(claim) for claim in record.values()):
-        raise UserError(f"{to / RECORD}: not what this program writes; remove it, and all that was unpacked beside it")
+        raise UserError(f"{to / RECORD}: not written by this program; remove it and everything unpacked beside it")
     return record
 
 
@@ -235,12 +236,12 @@ def _write_record(to: Path, name: str, claim: dict | None) -> None:
 
 
 def unpack(sources: list[Path], to: Path, max_gb: float | None = None, quiet: bool = False) -> None:
-    """Unpack zip files, and those in folders, below `to`; archives that cannot be used do not stop the others.
+    """Unpack zip files, and those in folders, below `to`.
 
-    At most `max_gb` gigabytes are written; by default what the disk has free, less one.
+    At most `max_gb` gigabytes are written; by default all free space except one gigabyte.
 
     Raises:
-        UserError: an archive cannot be used, or is larger than what may still be written; after all others.
+        UserError: an archive cannot be used or is too large; raised after all others are unpacked.
     """
     archives = find_archives(sources)
     to.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The videos of a dataset, whatever its kind: their ids, labels, originals and source groups; DFDC's metadata.json."""
+"""The videos of a dataset: their ids, labels, originals and source groups."""
 
 import json
 import re
@@ -33,9 +33,9 @@ VIDEO_SUFFIXES = (
     *(".rmvb", ".mk3d", ".nut", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m"),
 )
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
-NOTHING = ("", "nan", "none", "null", "na", "n/a", "#n/a", "-")  # what pandas and spreadsheets write for it
+NOTHING = ("", "nan", "none", "null", "na", "n/a", "#n/a", "-")  # how pandas and spreadsheets write a missing value
 
-# what datasets call their sets, and what they are called here
+# names of sets in datasets, and here
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -52,7 +52,7 @@ SPLIT_NAMES = {
     "evaluation": "test",
 }
 
-# what names and tables write for real and for fake, and beside them
+# words for real and fake in names and tables, and words that may accompany them
 REAL_WORDS = {"real", "reals", "original", "originals", "orig", "pristine", "genuine", "authentic", "bonafide"}
 FAKE_WORDS = {
     "fake",
@@ -69,18 +69,23 @@ FAKE_WORDS = {
 WORDS_BESIDE = {"video", "videos", "clip", "clips", "face", "faces", "image", "images", "frame", "frames"}
 SEPARATORS = re.compile(r"[\s_.()\[\]-]+")
 
-Parts = Callable[[str], tuple[str, ...]]  # the names that make up a file's id, its own name last
-Node = tuple[str, str]  # of the graph of source groups: its kind, and its name
+Parts = Callable[[str], tuple[str, ...]]  # gives the names that make up a file's id, its own name last
+Node = tuple[str, str]  # a node in the graph of source groups: kind and name
 
 
 @dataclass(frozen=True)
 class Video:
-    """One video of a dataset, whether its file is there or not.
+    """One video of a dataset; its file may be missing.
 
-    `original` is the id of the video that a fake was made from (in the folder or not), None for an original.
-    `split` is the set that the dataset itself puts the video in (train, val or test), if it does. `ties` are whatever
-    else ties it to other videos: the identities of a fake's target and source, or of the person in an original.
-    `sample` marks a video of the drawn sample dataset, in which no real person appears.
+    Attributes:
+        id: unique name within the dataset.
+        file: path relative to the dataset's folder.
+        label: 1 real, 0 fake.
+        original: id of the video that a fake was made from, which may be missing too; None for an original.
+        method: how a fake was made, if known.
+        sample: whether it belongs to the drawn sample dataset, which shows no real person.
+        split: the dataset's own set (train, val or test), if it has sets.
+        ties: other links between videos, such as the identities of the people shown.
     """
 
     id: str
@@ -95,10 +100,10 @@ class Video:
 
 @dataclass(frozen=True)
 class Record:
-    """What a dataset says of one video, before the video has an id.
+    """What a dataset says about one video, before the video has an id.
 
-    `original` is a name as the dataset gives it. It is looked for in `part`, a folder of the dataset, before it is
-    anywhere else. `source` names the file that says all this, for errors.
+    `original` is a name as the dataset gives it. It is looked up in `part`, a folder of the dataset, before all other
+    folders. `source` is the file that the record comes from, for errors.
     """
 
     file: str
@@ -113,9 +118,9 @@ class Record:
 
 
 def keep_splits(records: list[Record]) -> list[Record]:
-    """The records with their splits called train, val and test; without, where none is of a val or test set.
+    """Rename the splits of records to train, val and test; remove them if there is no val or test.
 
-    DFDC's "train" of every video divides nothing.
+    DFDC marks every video as "train", which is no split.
 
     Raises:
         UserError: a split has another name.
@@ -126,12 +131,12 @@ def keep_splits(records: list[Record]) -> list[Record]:
     for record in records:
         if record.split and splits[record.split] is None:
             shown = f"{record.source}: {json.dumps(record.file)} has the split {json.dumps(record.split)}"
-            raise UserError(f"{shown}; it must be train, val or test, or left out")
+            raise UserError(f"{shown}; it must be train, val or test, or empty")
     return [replace(record, split=splits[record.split]) for record in records]
 
 
 def label_of_words(text: str) -> int | None:
-    """The label that a word or the name of a folder tells, such as Real, 0_real, fake2 or fake-videos; else None."""
+    """Return the label that a word or folder name means, e.g. Real, 0_real, fake2 or fake-videos; else None."""
     words = {word.rstrip("0123456789") for word in SEPARATORS.split(text.strip().lower())} - WORDS_BESIDE - {""}
     if not words or not words <= REAL_WORDS | FAKE_WORDS or (words & REAL_WORDS and words & FAKE_WORDS):
         return None
@@ -139,38 +144,38 @@ def label_of_words(text: str) -> int | None:
 
 
 def or_none(value: Any) -> Any:
-    """A value of a table or of JSON, or None where it is one of the ways to write that there is none."""
+    """Return a value of a table or of JSON; None if it is a way to write a missing value."""
     return None if value is None or str(value).strip().lower() in NOTHING else value
 
 
 def is_video(name: str) -> bool:
-    """Whether a file's name is a video's, by its suffix."""
+    """Whether a file is a video, by its suffix."""
     return name.lower().endswith(VIDEO_SUFFIXES)
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name is an image's, by its suffix."""
+    """Whether a file is an image, by its suffix."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def bare_name(name: str) -> str:
-    """The last part of a name, without the suffix of a video or image: any other dot is of the name itself."""
+    """Return the last part of a path, without the suffix of a video or image; other suffixes are kept."""
     path = PurePosixPath(name)
     return path.stem if is_video(path.name) or is_image(path.name) else path.name
 
 
 def folders_and_name(file: str) -> tuple[str, ...]:
-    """The parts of a file's name, as they make up its id."""
+    """Return the folders and the bare name of a file, which make up its id."""
     return *PurePosixPath(file).parent.parts, bare_name(file)
 
 
 def to_videos(records: Iterable[Record]) -> list[Video]:
-    """Give the videos of a dataset their ids, and their originals' ids; sorted by id.
+    """Convert records to videos with ids, sorted by id.
 
-    An original that is not listed is still one and the same for all its fakes: its name without folders and suffix.
+    An original that is not listed gets its bare name as its id, so that all its fakes share it.
 
     Raises:
-        UserError: two files would share an id, or an original can be one of several.
+        UserError: two files would share an id, or an original's name matches several files.
     """
     records = list(records)
     ids = unique_ids([record.file for record in records])
@@ -202,20 +207,20 @@ def to_videos(records: Iterable[Record]) -> list[Video]:
 
 
 def check_name(name: str, source: Path | str) -> None:
-    """Raise a UserError if the name of a file is no Unicode text or leaves the dataset's folder; it names `source`."""
+    """Raise a UserError that names `source` if a file name is not Unicode text or leaves the dataset's folder."""
     if not is_text(name):
         raise UserError(f"{source}: the name {json.dumps(name)} is not Unicode text; rename the file")
     if leaves_folder(name):
-        raise UserError(f"{source}: the name {json.dumps(name)} leaves the folder; nothing was written")
+        raise UserError(f"{source}: the name {json.dumps(name)} leaves the folder; correct it")
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value of JSON is a text that files can hold: JSON allows half of a surrogate pair, UTF-8 does not."""
+    """Whether a JSON value is text that UTF-8 can encode: JSON allows half of a surrogate pair."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def leaves_folder(name: str) -> bool:
-    """Whether a file name is empty, absolute or points outside its folder, as either POSIX or Windows reads it."""
+    """Whether a file name is empty, absolute or points outside its folder, on POSIX or Windows."""
     windows = PureWindowsPath(name)
     if PurePosixPath(name).stem in (".", ".."):  # "...mp4": the stem becomes the name of a folder
         return True
@@ -223,7 +228,7 @@ def leaves_folder(name: str) -> bool:
 
 
 def unique_ids(files: Iterable[str], parts: Parts = folders_and_name) -> dict[str, str]:
-    """Give each file its id: the last of its parts, or where that repeats all of them, joined by `_`.
+    """Give each file an id: the last of its parts, or if that is not unique, all parts joined by `_`.
 
     Raises:
         UserError: two files would still share an id.
@@ -242,8 +247,8 @@ def unique_ids(files: Iterable[str], parts: Parts = folders_and_name) -> dict[st
 def source_groups(videos: Iterable[Video]) -> dict[str, str]:
     """Map each video's id to its source group: an original and every fake made from it.
 
-    Groups are the connected components of videos, originals and ties, an original counting whether it is listed or
-    not. A group is called after its first original.
+    Groups are the connected components of videos, originals (listed or not) and ties. A group is named after its first
+    original.
     """
     neighbours: dict[Node, set[Node]] = defaultdict(set)
     parents: dict[str, str | None] = {}

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from deepfake.evaluation.metrics import CONFIDENCE, Figure
@@ -25,9 +26,8 @@ def plot_runs(figures: dict[str, dict[str, Figure]], path: Path) -> None:
     """Draw a dot and its interval for each run and metric in PANELS; `figures` maps run, then metric."""
     names = list(figures)
     figure, axes = plt.subplots(
-        1, len(PANELS), figsize=(13, 1.5 + 0.42 * len(names)), sharey=True, layout="constrained"
+        1, len(PANELS), figsize=(13, 1.5 + 0.42 * len(names)), sharey=True, layout=ConstrainedLayoutEngine(w_pad=0.12)
     )
-    figure.get_layout_engine().set(w_pad=0.12)
     title = f"By test video, {CONFIDENCE:.0%} intervals (bootstrap over source groups)"
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
     for ax, (key, name, better, *chance) in zip(axes, PANELS, strict=True):

@@ -86,7 +86,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     given = list(dict.fromkeys(dataset for dataset in datasets if dataset))
     short = short_names(given) if len(given) > 1 else {path: str(Path(*Path(path).parts[-2:])) for path in given}
     return [
-        _run(names[str(folder)], short.get(dataset), content, folder)
+        _run(names[str(folder)], short[dataset] if dataset else None, content, folder)
         for folder, dataset, content in zip(folders, datasets, contents, strict=True)
     ]
 
@@ -179,8 +179,8 @@ def compare(first: Run, second: Run) -> Comparison:
     groups = both["group"].nunique()
     if both["label"].nunique() < 2:
         return Comparison(first, second, len(both), groups, None)
-    scores = [both["p_real"].to_numpy(), both["p_real_other"].to_numpy()]
-    difference = difference_in_auc(both["label"].to_numpy(), *scores, both["group"].to_numpy())
+    labels, p_real, other, of_groups = (both[name].to_numpy() for name in ("label", "p_real", "p_real_other", "group"))
+    difference = difference_in_auc(labels, p_real, other, of_groups)
     if difference.value < 0:
         first, second = second, first
         difference = Difference(0 - difference.value, 0 - difference.high, 0 - difference.low, difference.p)

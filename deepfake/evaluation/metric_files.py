@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ PICTURES = {"frames": ("Curves.png", "Test crops"), "videos": ("CurvesVideo.png"
 
 def write_metrics(
     what: str,
-    labels: Sequence[int],
+    labels: np.ndarray,
     p_real: np.ndarray,
     groups: Sequence[str],
     methods: Sequence[str | None],
@@ -73,7 +74,7 @@ def metrics_text(head: dict, figures: dict[str, Figure], parts: dict[str, dict[s
     return "\n".join(lines) + "\n"
 
 
-def _without_nan(content: object) -> object:
+def _without_nan(content: Any) -> Any:
     """Replace nan by None, since JSON has no nan."""
     if isinstance(content, dict):
         return {key: _without_nan(value) for key, value in content.items()}

@@ -163,7 +163,7 @@ def measure(
 def measure_with_intervals(
     labels: np.ndarray,
     p_real: np.ndarray,
-    groups: Sequence[str],
+    groups: Sequence[str] | np.ndarray,
     threshold: float = THRESHOLD,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -184,7 +184,7 @@ def measure_with_intervals(
     return {name: Figure(values[name], low, high) for name, low, high in zip(values, lows, highs, strict=True)}
 
 
-def group_draws(groups: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
+def group_draws(groups: Sequence[str] | np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
     """Yield bootstrap draws of whole groups, as counts of N items; nothing if there is only one group."""
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     count = members.max() + 1
@@ -215,7 +215,7 @@ def difference_in_auc(
     labels: np.ndarray,
     p_real: np.ndarray,
     other: np.ndarray,
-    groups: Sequence[str],
+    groups: Sequence[str] | np.ndarray,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Difference:
@@ -247,11 +247,11 @@ def measure_parts(
 
     If a part has only one label, as methods do, its `roc_auc` is against all items of the other label.
     """
-    labels, p_real, parts = np.asarray(labels), np.asarray(p_real, np.float64), np.asarray(parts, object)
+    labels, p_real, part_of = np.asarray(labels), np.asarray(p_real, np.float64), np.asarray(parts, object)
     right = is_real(p_real, threshold) == (labels == REAL)
     result = {}
     for part in sorted({part for part in parts if part not in (None, "")}):
-        inside = parts == part
+        inside = part_of == part
         compared = inside | (labels != labels[inside][0]) if len(set(labels[inside])) == 1 else inside
         result[str(part)] = {
             "count": int(inside.sum()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -9,6 +10,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deepfake.core.decision import THRESHOLD
@@ -121,8 +123,7 @@ def plot_curves(
     `figures` come from `metrics.measure_with_intervals`; within `band` a verdict is uncertain.
     """
     ranking = Ranking(labels, p_real)
-    figure, axes = plt.subplots(2, 2, figsize=(9.4, 9.8), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.14, h_pad=0.14)
+    figure, axes = plt.subplots(2, 2, figsize=(9.4, 9.8), layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.14))
     counts = [int((ranking.labels == label).sum()) for label in (REAL, FAKE)]
     figure.suptitle(f"{title}: {counts[0]:,} real, {counts[1]:,} fake", fontweight="bold", x=0.02, ha="left")
     _draw_roc(axes[0, 0], ranking, figures, threshold)
@@ -161,7 +162,7 @@ def _cut(ranking: Ranking, threshold: float) -> int:
 
 
 def _mark(axes: Axes, x: float, y: float, text: str, filled: bool = True) -> None:
-    shape = (
+    shape: dict[str, Any] = (
         {"marker": "o", "markersize": 8} if filled else {"marker": "D", "markersize": 11, "markerfacecolor": "white"}
     )
     axes.plot(x, y, color=INK, linestyle="none", label=text, clip_on=False, zorder=3, **shape)
@@ -195,10 +196,9 @@ def _draw_precision_recall(axes: Axes, ranking: Ranking, figures: dict[str, metr
         share, cut = fakes[-1] / (fakes + reals)[-1], _cut(ranking, threshold)
         axes.axhline(share, color=MUTED, linestyle=":", linewidth=1, label=f"share of fakes {share:.3f}")
         # average precision is the area below these steps (scikit-learn's definition, without interpolation)
-        steps = {"step": "pre", "color": CURVE}
         edges = np.append(precision[0], precision)
         axes.plot(found, edges, drawstyle="steps-pre", color=CURVE, linewidth=2, clip_on=False)
-        axes.fill_between(found, edges, alpha=0.07, linewidth=0, **steps)
+        axes.fill_between(found, edges, alpha=0.07, linewidth=0, step="pre", color=CURVE)
         if cut:
             _mark(axes, found[cut], precision[cut - 1], f"at the threshold {threshold:.3g}")
         axes.legend(loc="lower left", frameon=False)
@@ -246,8 +246,8 @@ def _draw_histograms(axes: Axes, ranking: Ranking, threshold: float, band: tuple
             heights, edges = np.histogram(inside, HISTOGRAM_BINS, range=(0, 1))
             highest = max(highest, heights.max() / len(inside))
             colour = LABEL_COLOURS[label]
-            shape = {"fill": True, "facecolor": (colour, 0.4), "edgecolor": colour, "linewidth": 1.5}
-            axes.stairs(heights / len(inside), edges, label=LABEL_NAMES[label], **shape)
+            shape: dict[str, Any] = {"facecolor": (colour, 0.4), "edgecolor": colour, "linewidth": 1.5}
+            axes.stairs(heights / len(inside), edges, fill=True, label=LABEL_NAMES[label], **shape)
     top = 0.8  # the legend is above
     axes.axvline(threshold, ymax=top, color=INK, linestyle="--", linewidth=1.2, label=f"threshold {threshold:.3g}")
     if band:
@@ -255,7 +255,7 @@ def _draw_histograms(axes: Axes, ranking: Ranking, threshold: float, band: tuple
         axes.axvspan(*band, ymax=top, color=MUTED, alpha=0.2, linewidth=0, zorder=0, label=text)
     axes.legend(loc="upper center", frameon=False, ncols=2)
     _name(axes, "p_real by truth", "shares of the fakes, and of the reals", "p_real", "share")
-    ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, highest)
+    ticks = np.asarray(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, highest))
     axes.set(xlim=(0, 1), ylim=(0, highest / (top - 0.02)), yticks=ticks[ticks <= highest + 1e-9])
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 

@@ -83,10 +83,11 @@ class Result:
 def damaged(crops: CropSet, damage: Damage, level: float, seed: int = 0) -> CropSet:
     """Damage the pixels of cached crops, deterministic given the seed."""
 
-    pixels = np.empty_like(crops.pixels)
+    cached, _ = crops.cached()
+    pixels = np.empty_like(cached)
 
     def change(number: int) -> None:
-        pixels[number] = damage.change(crops.pixels[number], level, np.random.default_rng((seed, number)))
+        pixels[number] = damage.change(cached[number], level, np.random.default_rng((seed, number)))
 
     with ThreadPoolExecutor(cli.cores()) as pool:  # OpenCV and numpy release the GIL
         list(pool.map(change, range(len(pixels))))  # list() raises the errors of the threads

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -114,7 +115,7 @@ def _spread(crops: Sequence[JudgedCrop]) -> list[JudgedCrop | None]:
     return [crops[number] for number in numbers] + [None] * (MOST_CROPS - len(numbers))
 
 
-def _describe(axes: Axes, row: object) -> None:
+def _describe(axes: Axes, row: Any) -> None:
     """Write a video's id, truth, verdict and mean into axes."""
     truth, verdict = int(row.label), REAL if row.is_real else FAKE
     method = f" ({row.method})" if isinstance(row.method, str) and row.method else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from deepfake.core.errors import VideoError
 from deepfake.core.labels import FAKE, REAL
@@ -57,8 +57,11 @@ def read_pair(fake: Video, work_dir: Path) -> Pair | None:
     Returns None if there is no such frame. If it shows several people, the one that differs most is taken, since the
     others are often untouched. Crops are aligned by their boxes, exactly if both videos have the same frame size.
     """
+    if fake.original is None:
+        return None
+    folders = work_dir / fake.original, work_dir / fake.id
     try:
-        originals, fakes = (_faces_of(work_dir / id) for id in (fake.original, fake.id))
+        originals, fakes = map(_faces_of, folders)
         places: dict[int, list[tuple[dict, dict]]] = defaultdict(list)
         for face in fakes:
             for other in originals:
@@ -68,7 +71,7 @@ def read_pair(fake: Video, work_dir: Path) -> Pair | None:
         if not places:
             return None
         middle = sorted(places)[len(places) // 2]
-        pairs = [_cut_pair(fake, middle, *faces, work_dir) for faces in places[middle]]
+        pairs = [_cut_pair(fake, middle, *faces, folders) for faces in places[middle]]
     except (VideoError, KeyError, TypeError, ValueError):
         return None
     return max(pairs, key=lambda pair: pair.difference.mean())
@@ -82,12 +85,12 @@ def _faces_of(folder: Path) -> list[dict]:
     return [face | {"crop": in_full_frame(face["crop"], face["scale"])} for face in recorded.faces]
 
 
-def _cut_pair(fake: Video, frame: int, original: dict, face: dict, work_dir: Path) -> Pair:
+def _cut_pair(fake: Video, frame: int, original: dict, face: dict, folders: tuple[Path, Path]) -> Pair:
     (left, top, width, height), _ = overlap(original["crop"], face["crop"])
     pixels = []
-    for id, record in ((fake.original, original), (fake.id, face)):
+    for folder, record in zip(folders, (original, face), strict=True):
         x, y = record["crop"][:2]
-        crop = read_png(work_dir / id / "faces" / record["file"], step="01a")
+        crop = read_png(folder / "faces" / record["file"], step="01a")
         pixels.append(cut(crop, (left - x, top - y, width, height)))
     if pixels[0].shape != pixels[1].shape:
         raise VideoError("crops do not have the size in faces.json; run step 01a again")
@@ -131,9 +134,8 @@ def draw_pairs(pairs: Sequence[Pair], path: Path) -> None:
         figsize=(6.6 * columns, 2.75 * rows + 0.3),
         width_ratios=([1, 1, 1, 0.12] * columns)[:-1],
         squeeze=False,
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.06),
     )
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.06)
     for ax in axes.flat:
         ax.axis("off")
     for number, pair in enumerate(pairs):
@@ -148,13 +150,13 @@ def draw_pairs(pairs: Sequence[Pair], path: Path) -> None:
     save(figure, path)
 
 
-def _draw_pair(axes: Sequence[Axes], pair: Pair) -> None:
+def _draw_pair(axes: np.ndarray, pair: Pair) -> None:
     axes[0].imshow(pair.original_pixels)
     axes[1].imshow(pair.fake_pixels)
     axes[2].imshow(pair.difference, cmap="magma", vmin=0, vmax=255 / GAIN)
     method = f": {pair.fake.method}" if pair.fake.method else ""
     titles = (("REAL", LABEL_COLOURS[REAL]), (f"FAKE{method}", LABEL_COLOURS[FAKE]), ("difference", INK))
-    files = (pair.fake.original, pair.fake.id, f"frame {pair.frame}, mean {pair.difference.mean():.1f}")
+    files = (pair.fake.original or "", pair.fake.id, f"frame {pair.frame}, mean {pair.difference.mean():.1f}")
     for ax, (title, colour), file in zip(axes, titles, files, strict=True):
         ax.axis("on")
         ax.set_title(title, color=colour, fontsize=9, pad=4)

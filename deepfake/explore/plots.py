@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -33,8 +34,7 @@ HISTOGRAMS = (
 
 def draw_exploration(facts: pd.DataFrame, fakes: Counter[str], outliers: pd.DataFrame, path: Path) -> None:
     """Draw the page from the results of `look_at_all`, `fakes_of_originals` and `find_outliers`."""
-    figure, axes = plt.subplots(3, 3, figsize=(13, 11.5), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.16, h_pad=0.18)
+    figure, axes = plt.subplots(3, 3, figsize=(13, 11.5), layout=ConstrainedLayoutEngine(w_pad=0.16, h_pad=0.18))
     counts = Counter(facts["label"])
     figure.suptitle(
         f"{len(facts):,} videos: {counts[REAL]:,} real, {counts[FAKE]:,} fake", fontweight="bold", x=0.02, ha="left"

@@ -98,7 +98,7 @@ DESCRIBED = {
 def look_at(video: Video, work_dir: Path) -> Facts:
     """Collect the facts of one video; unreadable files count as damaged and are left out of the other facts."""
     folder = work_dir / video.id
-    known = {"video": video.id, "label": video.label, "method": video.method or ""}
+    known: dict[str, Any] = {"video": video.id, "label": video.label, "method": video.method or ""}
     if not (folder / "faces.json").is_file():
         return Facts(**known)
     try:
@@ -107,8 +107,8 @@ def look_at(video: Video, work_dir: Path) -> Facts:
         return Facts(**known, damaged=1)
 
 
-def _facts_of_faces(faces: list[dict], folder: Path) -> dict[str, float]:
-    facts: dict[str, float] = {"faces": len(faces), "frames_with_face": 0, "frames": _frames_taken(folder)}
+def _facts_of_faces(faces: list[dict], folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"faces": len(faces), "frames_with_face": 0, "frames": _frames_taken(folder)}
     if not faces:
         return facts
     numbers = [face["frame"] for face in faces]
@@ -132,7 +132,7 @@ def look_at_crops(crops: Crops) -> Facts:
     """Collect the facts of a video with external crops: their number, size and brightness."""
     images = [decode(np.fromfile(path, np.uint8)) for path in _spread(crops.paths)]
     found = [image for image in images if image is not None]
-    facts: dict[str, float] = {"faces": len(crops), "damaged": len(images) - len(found)}
+    facts: dict[str, Any] = {"faces": len(crops), "damaged": len(images) - len(found)}
     if found:
         facts["crop_side"] = float(np.median([min(image.shape[:2]) for image in found]))
         facts["luma"] = float(np.mean([cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).mean() for image in found]))

@@ -175,7 +175,8 @@ def cut_face(frame: Frame, face: Face, rule: CropRule) -> tuple[Box, np.ndarray]
 
 def own_box(box: Box, scale: float) -> Box:
     """Convert a box of the standard frame to pixels of the full frame for display, rounding each number by itself."""
-    return tuple(round(value / scale) for value in box)
+    x, y, width, height = (round(value / scale) for value in box)
+    return x, y, width, height
 
 
 def in_full_frame(box: Box, scale: float) -> Box:
@@ -184,7 +185,7 @@ def in_full_frame(box: Box, scale: float) -> Box:
     return left, top, right - left, bottom - top
 
 
-def points_in_crop(points: Iterable[Point], crop: Box, scale: float, crops_from: str) -> list[Point]:
+def points_in_crop(points: Iterable[Sequence[int]], crop: Box, scale: float, crops_from: str) -> list[Point]:
     """Convert points of the standard frame to pixels of a crop; `crop` is its box in the standard frame."""
     if crops_from == "full":
         points = [(round(x / scale), round(y / scale)) for x, y in points]

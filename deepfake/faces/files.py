@@ -41,10 +41,10 @@ def crop_frames(id: str, work_dir: Path, rule: CropRule, overwrite: bool = False
     folder = work_dir / id
     taken = read_frames_json(folder)
     rule = replace(rule, frames=taken.wanted)
-    read = partial(_read_again, taken.path) if taken.is_there() else None
+    read = partial(_read_again, taken.path) if taken.path and taken.is_there() else None
     done = None if overwrite else read_whole(folder / "faces.json")
     same = done and done["video"] == asdict(taken.video) and recorded_rule(done) == rule
-    if same and not (read and done.get("problem")):  # the video was missing before and can be used now
+    if done and same and not (read and done.get("problem")):  # the video was missing before and can be used now
         return _outcome(_with_people(folder, done), done_before=True)
     _clear(id, folder)
     # imported here, since splitting and training use this module without the detector
@@ -65,7 +65,7 @@ def _frames_on_disk(folder: Path, taken: Taken, read: Callable[[int], Sequence[F
 
     @cache
     def in_video() -> dict[int, Frame]:
-        return {frame.index: frame for frame in read(taken.wanted)}
+        return {frame.index: frame for frame in (read(taken.wanted) if read else ())}
 
     def full(index: int) -> np.ndarray | None:
         return in_video()[index].full() if index in in_video() else None
@@ -85,13 +85,10 @@ def crop_video(video: Video, videos_dir: Path, work_dir: Path, rule: CropRule, o
     folder = folder_of(video.id, work_dir)
     stat = check_file(videos_dir / video.file)  # first, so that nothing is removed if the video is missing
     content = None if overwrite else read_done(folder / "faces.json", video, stat)
-    done_before = content is not None and recorded_rule(content) == rule
-    if done_before:
-        content = _with_people(folder, content)
-    else:
-        _clear(video.id, folder)
-        content = _write_crops(folder, *crops_of_video(video, videos_dir, rule))
-    return outcome_of(content, done_before)
+    if content is not None and recorded_rule(content) == rule:
+        return outcome_of(_with_people(folder, content), done_before=True)
+    _clear(video.id, folder)
+    return outcome_of(_write_crops(folder, *crops_of_video(video, videos_dir, rule)))
 
 
 def _clear(id: str, folder: Path) -> None:
@@ -197,9 +194,9 @@ def crop_all_videos(rule: CropRule, videos_dir: Path, run: Run, overwrite: bool 
     videos = read_videos(videos_dir, dataset, run.step)
     warn_of_full_disk(run, videos, "faces.json", rule.frames * CROP_BYTES, overwrite)
     # absolute, since other machines of a cluster use them
-    folders = {"videos_dir": videos_dir.absolute(), "work_dir": run.work_dir.absolute()}
-    work = partial(crop_video, **folders, rule=rule, overwrite=overwrite)
-    return for_each_video(replace(run, length=partial(length_of, videos_dir=folders["videos_dir"])), videos, work)
+    videos_dir, work_dir = videos_dir.absolute(), run.work_dir.absolute()
+    work = partial(crop_video, videos_dir=videos_dir, work_dir=work_dir, rule=rule, overwrite=overwrite)
+    return for_each_video(replace(run, length=partial(length_of, videos_dir=videos_dir)), videos, work)
 
 
 def mark_all_landmarks(run: Run) -> int:

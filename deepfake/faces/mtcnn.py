@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from onnxruntime import InferenceSession
 
 from deepfake.faces.mtcnn_networks import LAYOUTS, load_network
 
@@ -84,7 +85,9 @@ class Mtcnn:
         kept = _suppress(owners, boxes, confidences[likely])
         return owners[kept], _to_squares(boxes[kept])
 
-    def _run(self, network, frames: Sequence[np.ndarray], owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def _run(
+        self, network: InferenceSession, frames: Sequence[np.ndarray], owners: np.ndarray, boxes: np.ndarray
+    ) -> np.ndarray:
         side = network.get_inputs()[0].shape[1]
         results = [np.empty((0, network.get_outputs()[0].shape[1]), np.float32)]
         for start in range(0, len(boxes), PATCHES):

@@ -7,6 +7,7 @@ import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -53,7 +54,7 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def add(self, operator: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes) -> list[str]:
+    def add(self, operator: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes: Any) -> list[str]:
         """Add a node whose inputs are names or constants; returns the names of its outputs."""
         names = [item if isinstance(item, str) else self.constant(item) for item in inputs]
         results = [f"value{len(self.nodes)}_{i}" for i in range(outputs)]
@@ -100,7 +101,7 @@ def build_network(name: str) -> ModelProto:
 
 def _read_weights(name: str) -> list[np.ndarray]:
     # do not import the package: that would load TensorFlow in every worker
-    (package,) = importlib.util.find_spec("mtcnn").submodule_search_locations
+    (package,) = importlib.util.find_spec("mtcnn").submodule_search_locations  # type: ignore[union-attr, misc]
     weights = joblib.load(Path(package, "assets", "weights", f"{name}.lz4"))
     return [np.asarray(array, np.float32) for array in weights]
 
@@ -110,10 +111,12 @@ def _layer(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np
     (x,) = graph.add("Conv", x, kernel, bias)
     assert slope.max() <= 1
     (x,) = graph.add("Max", x, *graph.add("Mul", x, slope))
-    return _pool(graph, x, pool) if pool else x
+    return _pool(graph, x, pool)
 
 
-def _first_layer(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np.ndarray, pool: Pool) -> str:
+def _first_layer(
+    graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slope: np.ndarray, pool: Pool | None
+) -> str:
     """As `_layer` for pixels from 0 to 255, but with PReLU's maximum after the pooling.
 
     The first layer has large images and few channels, so computing slope * x as extra channels is cheaper than PReLU
@@ -132,7 +135,9 @@ def _first_layer(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, slo
     return x
 
 
-def _pool(graph: Graph, x: str, pool: Pool) -> str:
+def _pool(graph: Graph, x: str, pool: Pool | None) -> str:
+    if pool is None:
+        return x
     return graph.add("MaxPool", x, kernel_shape=[pool.size] * 2, strides=[2, 2], auto_pad=pool.padding)[0]
 
 
@@ -146,4 +151,5 @@ def _join_heads(weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Join all heads into one layer; the softmax over (no face, face) becomes a logit, the difference of the two."""
     *heads, no_face_or_face = zip(weights[::2], weights[1::2], strict=True)
     heads.append(tuple(array[..., 1:] - array[..., :1] for array in no_face_or_face))
-    return tuple(np.concatenate(arrays, axis=-1) for arrays in zip(*heads, strict=True))
+    kernels, biases = zip(*heads, strict=True)
+    return np.concatenate(kernels, axis=-1), np.concatenate(biases, axis=-1)

@@ -2,11 +2,13 @@
 
 import argparse
 
-from deepfake.core.cli import number, whole_number
+from deepfake.core.cli import number
 from deepfake.core.crop_rule import LEAST_MARGIN, Said
 
 
-def add_crop_options(parser: argparse.ArgumentParser, what: str) -> None:
+def add_crop_options(
+    parser: argparse.ArgumentParser, what: str = "if the model does not say how its crops were cut"
+) -> None:
     """Add options that say how external crops were cut; read them with `said_of_crops`."""
     parser.add_argument(
         "--crop-margin",
@@ -15,17 +17,6 @@ def add_crop_options(parser: argparse.ArgumentParser, what: str) -> None:
         help=f"margin on each side of the face's box, as a share of the box, {what}",
     )
     parser.add_argument("--crop-square", choices=("yes", "no"), help="whether the box was first extended to a square")
-
-
-def add_scan_rule_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a scan about its crops."""
-    add_crop_options(parser, "if the model does not say how its crops were cut")
-    parser.add_argument(
-        "--min-face-pixels",
-        type=whole_number(0),
-        metavar="N",
-        help="ignore faces smaller than N x N pixels of the video (default: as the model's)",
-    )
 
 
 def said_of_crops(args: argparse.Namespace) -> Said:

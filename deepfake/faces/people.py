@@ -125,8 +125,10 @@ def _merge(tracks: list[Track]) -> list[Track]:
     while True:
         often = [track for track in tracks if len(track.spots) > 1]
         pairs = [(a, b) for a, b in permutations(often, 2) if a.spots[-1].frame < b.spots[0].frame]
-        before, after = min(pairs, key=lambda pair: pair[0].cost(pair[1].spots[0]), default=(None, None))
-        if before is None or before.cost(after.spots[0]) >= FARTHEST_APART:
+        if not pairs:
+            return tracks
+        before, after = min(pairs, key=lambda pair: pair[0].cost(pair[1].spots[0]))
+        if before.cost(after.spots[0]) >= FARTHEST_APART:
             return tracks
         before.spots += after.spots
         before.faces += after.faces

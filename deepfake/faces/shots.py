@@ -48,7 +48,7 @@ class _Look:
         counts, height, width = np.ones_like(small), size[1] // EDGE, size[0] // EDGE
         counts[len(small) - height :] = counts[:height, :width] = counts[:height, size[0] - width :] = 0
         points, looks = cv2.SIFT_create(POINTS).detectAndCompute(small, counts)
-        return np.float32([point.pt for point in points]).reshape(-1, 2), looks
+        return np.array([point.pt for point in points], np.float32).reshape(-1, 2), looks
 
 
 def find_shots(images: Sequence[np.ndarray], faces: Sequence[Sequence[Box]]) -> list[int]:

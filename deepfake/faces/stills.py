@@ -68,9 +68,9 @@ def _is_still(images: Sequence[np.ndarray], faces: Sequence[Sequence[Box]], boxe
     if not face.size or background.sum() < LEAST_BACKGROUND:
         return False
     change, contrast = _change(face, np.ones(face.shape[1:], bool))
-    around = [values[background] for values in _change(cells, background)]
+    changes, contrasts = (values[background] for values in _change(cells, background))
     busiest = np.quantile(change, BUSIEST)
-    noise = _noise(*around, np.median(contrast))
+    noise = _noise(changes, contrasts, np.median(contrast))
     most = min(NOISE * noise, MOST_CHANGE, SHIFT * np.sqrt(np.square(contrast).mean()))
     return bool(noise >= FROZEN and busiest < most)
 

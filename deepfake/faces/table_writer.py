@@ -7,7 +7,7 @@ during the move, the next run removes the files of that batch.
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,8 +32,8 @@ from deepfake.faces.table import CROP_COLUMNS, SCHEMA, VIDEO_COLUMNS, rule_of_ro
 from deepfake.frames.read import check_file, length_of
 from deepfake.jobs.for_each import for_each_video
 from deepfake.jobs.spark_session import ctrl_c_waits
-from deepfake.jobs.spark_tasks import OUTCOME_COLUMNS, Rows, Work, answer_of, reason_of, run_jobs, spark_for
-from deepfake.jobs.work import Outcome, Run
+from deepfake.jobs.spark_tasks import OUTCOME_COLUMNS, answer_of, reason_of, run_jobs, spark_for
+from deepfake.jobs.work import Outcome, Rows, Run, Work
 
 KINDS = ("kind=crop", "kind=video")
 HALF_WRITTEN = "_temporary"
@@ -90,7 +90,8 @@ def _crop_row(id: str, face: dict, png: bytes) -> dict:
 
 def _through_table(
     run: Run, videos: Mapping[str, Any], work: Work, videos_dir: Path, rule: CropRule, overwrite: bool
-) -> Iterator[tuple[str, Outcome]]:
+) -> Generator[tuple[str, Outcome]]:
+    assert run.crops is not None
     address = full_address(run.crops)
     with spark_for(run) as spark:
         with ctrl_c_waits():
@@ -170,7 +171,7 @@ def _writing(address: str) -> Iterator[None]:
 
 
 def _java_path(spark: SparkSession, address: str) -> JavaObject:
-    return spark.sparkContext._jvm.org.apache.hadoop.fs.Path(address)
+    return spark.sparkContext._jvm.org.apache.hadoop.fs.Path(address)  # type: ignore[union-attr]
 
 
 def _take_back_half_a_batch(spark: SparkSession, disk: JavaObject, address: str) -> None:
@@ -211,10 +212,12 @@ def outcomes_before(
     known = [row for row in rows if row["video"] in videos]
     with ThreadPoolExecutor(STATS_AT_A_TIME) as threads:
         outcomes = list(threads.map(lambda row: _outcome_before(row, videos[row["video"]], videos_dir), known))
+    found: dict[str, Outcome] = {}
     for row, outcome in zip(known, outcomes, strict=True):
         if outcome is None:
             raise UserError(f"{address}: {row['file']} has changed since its crops were made; {remedy}")
-    return {row["video"]: outcome for row, outcome in zip(known, outcomes, strict=True)}
+        found[row["video"]] = outcome
+    return found
 
 
 def _outcome_before(row: dict, video: Video, videos_dir: Path) -> Outcome | None:

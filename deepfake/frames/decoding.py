@@ -17,7 +17,7 @@ import numpy as np
 from deepfake.frames.display import displayed, pixel_aspect
 from deepfake.frames.fields import second_fields_of, units_of
 from deepfake.frames.open_codecs import READERS, Contents, contents_of
-from deepfake.frames.streams import is_clocked, open_video, video_stream
+from deepfake.frames.streams import is_clocked, open_video, tick_of, video_stream
 
 # (upper bound of the longer side in pixels, factor by which the frame is resized)
 STANDARD_SCALES = ((300, 2.0), (1001, 1.0), (1901, 0.5), (float("inf"), 0.33))
@@ -148,18 +148,21 @@ def read_packets(path: Path) -> PacketTable:
                 if shows and not packet.is_discard:  # an edit list marks packets that are decoded but never shown
                     shown.append(packet.pts)
                     cut_off = cut_off + 1 if packet.is_corrupt else 0
-                    sent += [packet.dts] * (packet.dts is not None)
-                start = min(packet.pts or 0, math.inf if start is None else start)
-                end = max(end, (packet.pts or 0) + (packet.duration or 0))
+                    sent += [] if packet.dts is None else [packet.dts]
+                begins = packet.pts or 0
+                start = begins if start is None else min(start, begins)
+                end = max(end, begins + (packet.duration or 0))
             problem = _what_is_missing(container, stream, len(packets) + empty, start or 0, end)
         except av.FFmpegError as error:
             problem = f"broken after {len(shown)} frames ({error.strerror})"
         # a packet that is cut off by the end of the file gives no frame; a damaged one before that does
         shown = shown[: len(shown) - cut_off]
-        reorders, number, tick = stream.codec_context.has_b_frames, stream.index, stream.time_base
-    sure = single and entries[:1] == [0] and _is_order_sure(packets[0], shown, sent, reorders)
+        reorders, number, tick = stream.codec_context.has_b_frames, stream.index, tick_of(stream)
+    times = [time for time in shown if time is not None]
+    sure = single and entries[:1] == [0] and len(times) == len(shown)
+    sure = sure and _is_order_sure(packets[0], times, sent, reorders)
     return PacketTable(
-        len(shown), problem, sorted(shown) if sure else None, packets, entries, number, second_fields, tick
+        len(shown), problem, sorted(times) if sure else None, packets, entries, number, second_fields, tick
     )
 
 
@@ -186,9 +189,9 @@ def _is_entry(packet: av.Packet, context: av.VideoCodecContext) -> bool:
     return True
 
 
-def _is_order_sure(first: int | None, shown: Sequence[int | None], sent: Sequence[int], reorders: bool) -> bool:
+def _is_order_sure(first: int | None, shown: Sequence[int], sent: Sequence[int], reorders: bool) -> bool:
     """Whether a decoder returns one frame per packet, in order of timestamps; `first` is the first packet's pts."""
-    if not shown or None in shown or len(set(shown)) < len(shown):
+    if not shown or len(set(shown)) < len(shown):
         return False
     # a cut stream begins with frames that refer to lost ones, and the decoder drops them
     whole = first is not None and first <= min(shown)
@@ -212,9 +215,9 @@ def _what_is_missing(
     if frames > listed:
         return f"truncated: {listed} of {frames} frames are in the file"
     # Matroska has no frame count, only a duration (of the longest stream, which may be audio)
-    seconds, claimed = float((end - min(start, 0)) * stream.time_base), (container.duration or 0) / av.time_base
+    seconds, claimed = float((end - min(start, 0)) * tick_of(stream)), (container.duration or 0) / av.time_base
     if is_clocked(container):
-        before = float(start * stream.time_base)
+        before = float(start * tick_of(stream))
         seconds, claimed = seconds - max(before, 0), claimed - before
     if not stream.frames and len(container.streams) == 1 and seconds < 0.9 * claimed:
         return f"truncated: {seconds:.1f} of {claimed:.1f} seconds are in the file"
@@ -307,10 +310,10 @@ def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
     """
     number_of = {time: number for number, time in enumerate(table.packets) if number not in table.second_fields}
     runs: list[range] = []
-    for last in sorted(number_of[time] for time in wanted):
-        time = table.packets[last]
+    for last, time in sorted((number_of[time], time) for time in wanted):
         earlier = table.entries[: bisect.bisect_right(table.entries, last)]
-        first = next((entry for entry in reversed(earlier) if table.packets[entry] <= time), 0)
+        begins = ((entry, table.packets[entry]) for entry in reversed(earlier))
+        first = next((entry for entry, begin in begins if begin is not None and begin <= time), 0)
         while runs and first < runs[-1].stop:
             first = min(first, runs.pop().start)
         while last + 1 in table.second_fields:
@@ -320,7 +323,7 @@ def _runs_of_packets(wanted: Iterable[int], table: PacketTable) -> list[range]:
 
 
 def _decode_runs(
-    container: av.container.InputContainer, stream: av.VideoStream, wanted: Collection[int], runs: list[range]
+    container: av.container.InputContainer, stream: av.VideoStream, wanted: Collection[int | None], runs: list[range]
 ) -> Iterator[av.VideoFrame]:
     """Decode runs of packets, skipping frames that are neither wanted nor needed as references."""
     context = stream.codec_context
@@ -383,11 +386,11 @@ def _decoder_of_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
         return None
     context = av.CodecContext.create(DECODERS_OF_ALPHA[own.name], "r")
     context.extradata, context.thread_count, context.options = own.extradata, 1, own.options
-    return context
+    return context  # type: ignore[return-value]  # its type knows few decoders as video's
 
 
 def _seconds(frame: av.VideoFrame, index: int, stream: av.VideoStream, start: int) -> float:
     # not frame.time: PyAV gives NaN for frames that the decoder returns only at the end
     if frame.pts is not None:
-        return round(float((frame.pts - start) * stream.time_base), 6)
+        return round(float((frame.pts - start) * tick_of(stream)), 6)
     return round(index / float(stream.average_rate or 25), 6)

@@ -33,11 +33,10 @@ def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1)) -> np.ndarra
 def upper_field(frame: av.VideoFrame) -> av.VideoFrame:
     """Return the even lines of a frame (luma and chroma) as a frame of half the height."""
     graph = av.filter.Graph()
-    size = {"width": frame.width, "height": frame.height, "format": frame.format}
-    source = graph.add_buffer(**size, time_base=Fraction(1, 25))
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
     graph.link_nodes(source, graph.add("field", "top"), graph.add("buffersink")).configure()
     graph.push(frame)
-    field = graph.pull()
+    field = graph.vpull()
     field.colorspace, field.color_range = frame.colorspace, frame.color_range
     field.color_trc, field.color_primaries = frame.color_trc, frame.color_primaries
     return field
@@ -73,7 +72,7 @@ def orientation(frame: av.VideoFrame) -> tuple[bool, int]:
     eight possible orientations is used.
     """
     try:
-        data = frame.side_data.get(Type.DISPLAYMATRIX)
+        data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV types it as a TypedDict
     except ValueError:  # PyAV does not know all types of side data, e.g. EXIF
         return False, round(frame.rotation / 90) % 4
     if data is None:

@@ -170,6 +170,6 @@ def convert_videos(videos_dir: Path, k: int, run: Run, overwrite: bool = False, 
     videos = read_videos(videos_dir, dataset, run.step)
     warn_of_full_disk(run, videos, "frames.json", k * FRAME_BYTES, overwrite)
     # absolute, since other machines of a cluster use them
-    folders = {"videos_dir": videos_dir.absolute(), "work_dir": run.work_dir.absolute()}
-    work = partial(convert_video, **folders, k=k, overwrite=overwrite)
-    return for_each_video(replace(run, length=partial(length_of, videos_dir=folders["videos_dir"])), videos, work)
+    videos_dir, work_dir = videos_dir.absolute(), run.work_dir.absolute()
+    work = partial(convert_video, videos_dir=videos_dir, work_dir=work_dir, k=k, overwrite=overwrite)
+    return for_each_video(replace(run, length=partial(length_of, videos_dir=videos_dir)), videos, work)

@@ -14,14 +14,15 @@ from av.video.reformatter import ColorPrimaries, ColorTrc
 WHITE, PEAK, MOST = 203.0, 1000.0, 10_000.0  # cd/m2: reference white, where light is clipped, maximum of PQ
 HLG, PQ = ColorTrc.ARIB_STD_B67, ColorTrc.SMPTE2084
 BT2020_MATRIX = 9  # number in FFmpeg's colour spaces
-LUMINANCE = np.float32([[0.2627, 0.6780, 0.0593]])
+LUMINANCE = np.array([[0.2627, 0.6780, 0.0593]], np.float32)
 ROWS = 128  # converted at once, to save memory
 
 # matrices from linear light to BT.709: BT.2020 (BT.2087) and Display P3; other primaries count as BT.2020
-WIDE = np.float32([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
-TO_BT709 = {
+WIDE = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
+DISPLAY_P3 = np.array([[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]], np.float32)
+TO_BT709: dict[int, np.ndarray] = {
     ColorPrimaries.BT709: np.eye(3, dtype=np.float32),
-    ColorPrimaries.SMPTE432: np.float32([[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]]),
+    ColorPrimaries.SMPTE432: DISPLAY_P3,
 }
 
 

@@ -67,7 +67,7 @@ def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list
         problem = problem or f"damaged: {len(frames)} of {len(wanted)} frames could be decoded"
     if any(frame.interlaced for frame in frames):
         problem = "; ".join(filter(None, (problem, INTERLACED)))
-    if by_time is not None:
+    if table.shown and by_time is not None:
         lasts = round(float(length_of_frames(table.shown) * table.tick), 6)
         frames = [replace(frame, lasts=lasts) for frame in frames]
     return frames, table.frames, problem

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -59,13 +60,22 @@ def video_stream(container: av.container.InputContainer, number: int | None = No
     Raises:
         VideoError: there is no video stream, its codec is unknown, or its frames have more than MOST_PIXELS.
     """
-    stream = _main_stream(container) if number is None else container.streams[number]
+    stream = _main_stream(container) if number is None else _stream_of(container, number)
     context = stream.codec_context
-    most = int(MOST_PIXELS / max(1, pixel_aspect(stream)))
+    most = int(MOST_PIXELS / max(Fraction(1), pixel_aspect(stream)))
     if context.width * context.height > most:
         raise VideoError(f"is too large: {context.width} x {context.height} pixels")
     context.options = {"max_pixels": str(most)}  # frames may be larger than the header says
     return stream
+
+
+def tick_of(stream: av.VideoStream) -> Fraction:
+    """How many seconds a stream's timestamps count as one."""
+    return stream.time_base or Fraction(1)
+
+
+def _stream_of(container: av.container.InputContainer, number: int) -> av.VideoStream:
+    return next(stream for stream in container.streams.video if stream.index == number)
 
 
 def _main_stream(container: av.container.InputContainer) -> av.VideoStream:

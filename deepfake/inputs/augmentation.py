@@ -6,15 +6,16 @@ Everything works on batches and is deterministic given the seed. Images are B x 
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from deepfake.models.runtime import keras, tf
 
-GREY = np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601, as JPEG
+GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG
 # to brightness and two axes of colour, about which hue turns (the YIQ of NTSC)
-TO_YIQ = np.float32([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float32)
 
 BLUR_RADIUS = 4  # pixels
 
@@ -201,7 +202,7 @@ def _chosen(draws: tf.Tensor, share: float) -> tf.Tensor:
 class Augment(keras.layers.Layer):
     """`augment` as a layer, so that it runs on the GPU within the training step; no effect in evaluation."""
 
-    def __init__(self, level: Augmentation, **options) -> None:
+    def __init__(self, level: Augmentation, **options: Any) -> None:
         super().__init__(**options)
         self.level = level
 

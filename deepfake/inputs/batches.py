@@ -5,7 +5,7 @@ An item is one input of a model: a crop, or a sequence of crops.
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -224,7 +224,7 @@ def mixed(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -
     return tuple(share * values + (1 - share) * tf.gather(values, others) for values in (images, labels))
 
 
-def _indices(order: functools.partial, number: tf.Tensor, steps: int, size: int) -> tf.Tensor:
+def _indices(order: Callable[[int], np.ndarray], number: tf.Tensor, steps: int, size: int) -> tf.Tensor:
     """Return the items of a batch, given its number counted over all epochs."""
 
     def take(number: int) -> np.ndarray:
@@ -235,12 +235,14 @@ def _indices(order: functools.partial, number: tf.Tensor, steps: int, size: int)
 
 
 def _cached_rows(crops: CropSet, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    def take(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return crops.pixels[rows], crops.points[rows]
+    cached, cached_points = crops.cached()
 
-    pixels, points = tf.numpy_function(take, [indices], (crops.pixels.dtype, tf.float32), stateful=False)
+    def take(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return cached[rows], cached_points[rows]
+
+    pixels, points = tf.numpy_function(take, [indices], (cached.dtype, tf.float32), stateful=False)
     size = indices.shape[0]
-    return tf.ensure_shape(pixels, (size, *crops.pixels.shape[1:])), tf.ensure_shape(points, (size, 5, 2))
+    return tf.ensure_shape(pixels, (size, *cached.shape[1:])), tf.ensure_shape(points, (size, 5, 2))
 
 
 def _distorted(
@@ -287,7 +289,8 @@ def show_augmentation(
 def _some(crops: CropSet, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield a few crops and their landmarks in shares, from the cache if there is one."""
     if crops.pixels is not None:
-        return zip(crops.pixels[rows], crops.points[rows], strict=True)
+        pixels, points = crops.cached()
+        return zip(pixels[rows], points[rows], strict=True)
     return decoded(crops, rows).as_numpy_iterator()
 
 

@@ -53,6 +53,16 @@ class CropSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def cached(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the `pixels` and `points` of cached crops.
+
+        Raises:
+            ValueError: the crops are not cached.
+        """
+        if self.pixels is None or self.points is None:
+            raise ValueError("the crops are not cached")
+        return self.pixels, self.points
+
 
 def resize_crop(image: tf.Tensor, image_size: int) -> tf.Tensor:
     """Resize a crop (H x W x 3 uint8) to image_size x image_size x 3 uint8."""
@@ -153,7 +163,8 @@ def _no_cache(crops: CropSet, kind: str, folder: Path) -> UserError:
 
 def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield batches of all crops: indices (B), pixels (B x S x S x 3), and landmarks in shares (B x 5 x 2)."""
-    if isinstance(crops.store, FolderStore):  # TensorFlow reads files in parallel
+    store = crops.store
+    if isinstance(store, FolderStore):  # TensorFlow reads files in parallel
         numbers = tf.data.Dataset.range(len(crops.entries))
         yield from (
             tf.data.Dataset.zip((numbers, decoded(crops, numbers)))
@@ -166,7 +177,7 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
 
     def read() -> Iterator[tuple[np.ndarray, list[bytes]]]:
         try:
-            yield from crops.store.read_some_at_a_time(crops.entries)
+            yield from store.read_some_at_a_time(crops.entries)
         except UserError as error:  # TensorFlow would replace it with its own error
             failures.append(error)
 
@@ -180,6 +191,8 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
 
 def decoded(crops: CropSet, indices: np.ndarray | tf.data.Dataset) -> tf.data.Dataset:
     """Read the crops with some indices from their files, one by one, with their landmarks in shares."""
+    if not isinstance(crops.store, FolderStore):
+        raise ValueError("crops in a table are not files")
     paths = tf.constant([str(crops.store.path_of(entry)) for entry in crops.entries])
     landmarks = tf.constant(crops.landmarks)
     indices = tf.data.Dataset.from_tensor_slices(indices) if isinstance(indices, np.ndarray) else indices

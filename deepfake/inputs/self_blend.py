@@ -5,11 +5,11 @@ sides do not quite match. Self-blended images have little else, so a model learn
 method. The paper's masks are hulls of 68 or 81 landmarks; here they are drawn from five.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deepfake.faces.crop import TYPICAL_LANDMARKS
 
@@ -149,7 +149,7 @@ def recolour(image: np.ndarray, rng: np.random.Generator, ranges: Blending) -> n
     return scale_and_shift(changed, [contrast] * 3, [offset] * 3).clip(0, 255)
 
 
-def scale_and_shift(image: np.ndarray, scales: Sequence[float], shifts: Sequence[float]) -> np.ndarray:
+def scale_and_shift(image: np.ndarray, scales: ArrayLike, shifts: ArrayLike) -> np.ndarray:
     """Multiply each channel of an image (S x S x 3 float32) by its scale and add its shift."""
     return cv2.transform(image, np.column_stack([np.diag(scales), shifts]))
 

@@ -93,9 +93,10 @@ def blend_set(
     ):
         for label in LABEL_NAMES:
             (part / label).mkdir()
+        pixels, points = crops.cached()
         for number, entry in enumerate(progress(entries, quiet, desc="blending", unit="crop", leave=False)):
             fake, one = _fake_of(entry), slice(number, number + 1)
-            write_png(part / fake.file, self_blend(crops.pixels[one], crops.points[one], (seed, number))[0])
+            write_png(part / fake.file, self_blend(pixels[one], points[one], (seed, number))[0])
             made += [entry, fake]
         store.copy(entries, part)
     return made

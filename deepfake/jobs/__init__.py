@@ -1,1 +1,1 @@
-"""The same work on many videos: in processes, as tasks of Spark, as shards of a queue."""
+"""Run the same work on many videos: in processes, as Spark tasks, or as shards of a queue."""

@@ -1,11 +1,11 @@
-"""The same work on every video of a dataset, whatever single ones do."""
+"""Run a step on every video of a dataset; a video that fails does not stop the others."""
 
 import argparse
 import csv
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,38 +17,35 @@ from deepfake.core.files import remove_leftovers, write_csv
 from deepfake.core.messages import log
 from deepfake.jobs.processes import at_work
 from deepfake.jobs.shards import ALL
-from deepfake.jobs.work import Outcome, Run, disk_error, try_video
+from deepfake.jobs.work import Outcome, Run, Work, disk_error, try_video
 
-Through = Callable[[Run, Mapping[str, Any], Callable], Iterator[tuple[str, Outcome]]]
+Through = Callable[[Run, Mapping[str, Any], Callable], Generator[tuple[str, Outcome]]]
 
 
 def run_of(step: str, what: str, args: argparse.Namespace) -> Run:
-    """The run that a script's folders and its options of `cli` ask for."""
+    """Create the run of a script from its arguments."""
     work_dir, crops = args.work_dir or args.videos_dir, getattr(args, "crops", None)
-    master = getattr(args, "master", None) or ("local[*]" if crops else None)
+    master = getattr(args, "master", None) or None
     return Run(step, what, work_dir, args.workers, args.timeout, args.quiet, args.strict, args.shard, master, crops)
 
 
-def for_each_video(
-    run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome], through: Through | None = None
-) -> int:
-    """Call `work` on what stands for each video of the run's shard, by its id; returns the exit code of the step.
+def for_each_video(run: Run, videos: Mapping[str, Any], work: Work, through: Through | None = None) -> int:
+    """Call `work` on each video of the run's shard (`videos` by id) and return the exit code of the step.
 
-    `work` goes to other processes, so it is a function of a module, or a `partial` of one. `through` is what brings it
-    there; by default the processes of this machine, or the tasks of a Spark cluster.
+    `work` is sent to other processes, so it must be a function of a module, or a `partial` of one. `through` runs it
+    there; by default in processes of this machine, or with a `master` in Spark tasks.
 
-    A video that raises an exception, takes too long or crashes its process costs that video only. The problems are
-    written to failures.csv, in place of those of the last run of the step and of its shards; those of a shard to a
-    file of its own.
+    If a video raises an exception, takes too long or crashes its process, the others continue. Problems are written to
+    failures.csv, replacing those of the step's last run and its shards; a shard writes its own file.
 
     Raises:
-        UserError: the disk is full, or not one video gave anything. Of a shard that is no error: others may be fine.
+        UserError: the disk is full, or no video gave a result. For a shard this is no error: others may have results.
     """
     videos = run.shard.of(videos)
     outcomes: dict[str, Outcome] = {}
     with _disk_errors(run.work_dir):
         run.work_dir.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=run.work_dir).close()  # a read-only folder is better found before hours of work
+        tempfile.TemporaryFile(dir=run.work_dir).close()  # find a read-only folder before hours of work
     try:
         results = (through or _way_of(run))(run, videos, work)
         with closing(results), VideoBar(run.step, run.what, len(videos), run.quiet) as bar:
@@ -68,12 +65,14 @@ def for_each_video(
 def _way_of(run: Run) -> Through:
     if run.master is None:
         return _in_processes
-    from deepfake.jobs.spark_tasks import in_spark_tasks  # which takes seconds to import
+    from deepfake.jobs.spark_tasks import in_spark_tasks  # takes seconds to import
 
     return in_spark_tasks
 
 
-def _in_processes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]) -> Iterator[tuple[str, Outcome]]:
+def _in_processes(
+    run: Run, videos: Mapping[str, Any], work: Callable[[Any], Outcome]
+) -> Generator[tuple[str, Outcome]]:
     job = partial(_try_item, work, run.work_dir)
     if run.workers == 0 or not videos:
         yield from ((id, job((id, video))) for id, video in videos.items())
@@ -90,7 +89,7 @@ def _in_processes(run: Run, videos: Mapping[str, Any], work: Callable[[Any], Out
                 unfinished.remove(id)
                 yield id, outcome
     finally:
-        for id in unfinished:  # whose processes have just been ended
+        for id in unfinished:  # their processes have been ended
             remove_leftovers(run.work_dir / id)
 
 
@@ -111,10 +110,10 @@ def _disk_errors(work_dir: Path) -> Iterator[None]:
 
 
 def warn_of_full_disk(run: Run, ids: Iterable[str], record: str, each: float, overwrite: bool) -> None:
-    """Say on standard error if the run will need more than the disk of the work folder has.
+    """Warn on standard error if the run will need more disk space than the work folder has free.
 
-    It needs `each` bytes for every video that has no `record` in its folder yet, or for all of them to `overwrite`;
-    other shards are taken to need as much.
+    It needs `each` bytes for every video without a `record` in its folder, or for all videos with `overwrite`. Other
+    shards are assumed to need as much.
     """
     own = sorted(ids)[run.shard.index :: run.shard.count]
     needed = each * run.shard.count * sum(overwrite or not (run.work_dir / id / record).exists() for id in own)
@@ -133,7 +132,7 @@ def _record_failures(run: Run, problems: dict[str, str]) -> None:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             kept = [tuple(row) for row in csv.reader(file) if len(row) == 3 and row[0] not in (run.step, "step")]
     write_csv(path, ("step", "video", "reason"), sorted([*kept, *((run.step, *item) for item in problems.items())]))
-    if run.shard == ALL:  # which has been through the videos of all shards that there may have been
+    if run.shard == ALL:  # this run covered the videos of all earlier shards
         for outdated in run.work_dir.glob(f"failures-{run.step}-*-of-*.csv"):
             outdated.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Options of the steps that work on many videos."""
+"""Command line options of the steps that work on many videos."""
 
 import argparse
 import os
@@ -6,28 +6,28 @@ import os
 from deepfake.core.cli import cores, number, whole_number
 from deepfake.jobs.shards import ALL, shard
 
-# in place of a --master: the script was started by spark-submit, which has been given one
+# value of --master if spark-submit, which has its own --master, started the script
 SUBMITTED = "spark-submit"
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a step that goes through many videos of a work folder."""
+    """Add the options of a step that works on many videos."""
     add_pool_options(parser)
     parser.add_argument(
         "--shard",
         type=shard,
         default=ALL,
         metavar="I/N",
-        help="only every N-th video from the I-th on, from 0: a task of N on a queue (default: all videos)",
+        help="only every N-th video, starting at I (0 to N - 1), for N tasks of a queue (default: all videos)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="do again what is done")
+    parser.add_argument("--overwrite", action="store_true", help="redo videos that are already done")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any video had a problem")
 
 
 def add_pool_options(parser: argparse.ArgumentParser) -> None:
-    """How videos are worked on in processes of their own."""
+    """Add the options of worker processes."""
     parser.add_argument(
-        "--workers", type=whole_number(0), default=cores(), help="videos at a time; 0: no processes of their own"
+        "--workers", type=whole_number(0), default=cores(), help="videos at a time; 0: no worker processes"
     )
     parser.add_argument("--timeout", type=number(0.1), default=120, help="seconds that a video may take")
 
@@ -35,8 +35,8 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
 def add_spark_option(
     parser: argparse.ArgumentParser,
     default: str | None = None,
-    help: str = "a Spark cluster: each video is a task there (default: processes of this machine)",
+    help: str = "a Spark cluster, where each video is a task (default: processes of this machine)",
 ) -> None:
-    """The option --master; without it, spark-submit's own, or else the default."""
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # how spark-submit tells a script where its Java is
+    """Add the option --master; by default spark-submit's own master, or else `default`."""
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # set by spark-submit
     parser.add_argument("--master", default=SUBMITTED if submitted else default, metavar="URL", help=help)

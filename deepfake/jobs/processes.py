@@ -1,4 +1,4 @@
-"""Processes in which videos are worked on, so that a crash or a hang costs one video."""
+"""Run work in other processes, so that a crash or hang affects only one video."""
 
 import multiprocessing
 import os
@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -16,10 +17,11 @@ from pebble import ProcessExpired, ProcessPool
 from deepfake.core.errors import VideoError
 from deepfake.jobs.work import limit_for, took_too_long
 
-AHEAD = 4  # videos that a process has before it or done
+AHEAD = 4  # videos per process that are queued, running or waiting to be taken
 
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -30,20 +32,19 @@ def at_work(
     timeout: float,
     length: Callable[[Item], float] | None = None,
 ) -> Iterator[Iterator[tuple[Item, Result | VideoError]]]:
-    """Call `job` on items in a number of processes, which start at once; gives items and results as they come.
+    """Call `job` on items in `workers` processes, which start at once; gives items and results in order of completion.
 
-    No more of them are ahead of what is taken than the processes need, so that results do not fill the memory. Of an
-    item that takes longer than `timeout` seconds or crashes its process, the result is a VideoError; where `length`
-    tells, in a process too, how many seconds it lasts, it may take as long as `limit_for` says. At the end of the
-    block the processes end, whatever they do.
+    At most AHEAD items per process are ahead of what the caller has taken, so that results do not fill the memory. If
+    an item takes longer than `timeout` seconds or crashes its process, its result is a VideoError. If `length` is
+    given, it returns an item's duration in seconds (also in a process), and the limit is `limit_for` that duration.
+    The processes are ended at the end of the block.
     """
     waiting = iter(items)
     with process_pool(workers) as pool:
         running: dict[Future, tuple[Item, float, bool]] = {}
 
-        def begin(item: Item, limit: float, measures: bool) -> None:
-            future = pool.schedule(length if measures else job, (item,), timeout=limit)
-            running[future] = item, limit, measures
+        def begin(item: Item, limit: float, call: Callable[[Item], Any]) -> None:
+            running[pool.schedule(call, (item,), timeout=limit)] = item, limit, call is length
 
         def results() -> Iterator[tuple[Item, Result | VideoError]]:
             while running:
@@ -51,24 +52,24 @@ def at_work(
                     item, limit, measures = running.pop(future)
                     found = result_of(future, limit)
                     if measures and not isinstance(found, VideoError):
-                        begin(item, limit_for(timeout, found), measures=False)
+                        begin(item, limit_for(timeout, found), job)
                         continue
                     for other in islice(waiting, 1):
-                        begin(other, timeout, length is not None)
+                        begin(other, timeout, length or job)
                     yield item, found
 
         for item in islice(waiting, AHEAD * workers):
-            begin(item, timeout, length is not None)
+            begin(item, timeout, length or job)
         yield results()
 
 
 @contextmanager
 def process_pool(workers: int, prepare: Callable[..., None] | None = None, *arguments: Any) -> Iterator[ProcessPool]:
-    """So many processes that wait for jobs; each calls `prepare` first. At the end of the block they end."""
+    """Give a pool of processes that wait for jobs and end with the block; each calls `prepare` first."""
     pool = start_pool(workers, prepare, *arguments)
     try:
         with _ctrl_c_waits():
-            _ = pool.active  # looking at it starts it
+            _ = pool.active  # reading this starts the pool
         yield pool
     finally:
         pool.stop()
@@ -76,7 +77,7 @@ def process_pool(workers: int, prepare: Callable[..., None] | None = None, *argu
 
 
 def result_of(future: Future, timeout: float) -> Any:
-    """What a job in a pool has returned; a VideoError if it took longer than `timeout` seconds, or crashed."""
+    """Return a job's result; a VideoError if it took longer than `timeout` seconds or crashed."""
     try:
         return future.result()
     except TimeoutError:
@@ -86,21 +87,21 @@ def result_of(future: Future, timeout: float) -> Any:
 
 
 def start_pool(workers: int, prepare: Callable[..., None] | None = None, *arguments: Any) -> ProcessPool:
-    """So many processes, which end with this one; each calls `prepare` first."""
-    # new processes, since a copy of this one could hold a lock of one of its threads for ever
+    """Create a pool of processes that end with this one; each calls `prepare` first."""
+    # spawn: a forked process could inherit a lock of another thread and wait forever
     context = multiprocessing.get_context("spawn")
     return ProcessPool(workers, initializer=_start_worker, initargs=(prepare, *arguments), context=context)
 
 
 @contextmanager
 def _ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block, and is for this process to answer: workers started in it never hear it.
+    """Delay Ctrl-C to the end of the block; workers started in the block ignore it, so that this process handles it.
 
-    So does the warning of a queue, which can go to all processes of a job.
+    The same holds for the warning of a queue (SIGUSR1), which can be sent to all processes of a job.
     """
     signals = {signal.SIGINT, signal.SIGUSR1}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    resource_tracker.ensure_running()  # which never hears the warning then; started later, it would unblock Ctrl-C
+    resource_tracker.ensure_running()  # so that it ignores the warning; started later, it would unblock Ctrl-C
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -112,10 +113,15 @@ def _start_worker(prepare: Callable[..., None] | None, *arguments: Any) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    # ended in the middle of its own ending, Python would print a traceback
+    # otherwise Python prints a traceback if it is terminated while it exits
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # a process that is killed cannot stop its workers: they would work on beside the next run
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    # workers watch their parent: if it is killed, they would continue beside the next run
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     if prepare:
         prepare(*arguments)
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

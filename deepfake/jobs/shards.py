@@ -1,4 +1,4 @@
-"""The share of the videos that a job of several works on."""
+"""Divide the videos among several jobs."""
 
 import argparse
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `count` shares of the videos: every `count`-th one from `index` (from 0) on, by the sorted ids."""
+    """One of `count` shares of the videos: by sorted id, every `count`-th video from `index` (0-based)."""
 
     index: int
     count: int
@@ -18,7 +18,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def of(self, videos: Mapping[str, Any]) -> dict[str, Any]:
-        """The videos (by id) of this share, in the order in which they come."""
+        """Return the videos (by id) of this share, in their given order."""
         chosen = set(sorted(videos)[self.index :: self.count])
         return {id: video for id, video in videos.items() if id in chosen}
 

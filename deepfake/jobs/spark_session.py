@@ -1,4 +1,4 @@
-"""Spark sessions: on this machine's cores, on a cluster, or the one that spark-submit was asked for."""
+"""Start Spark sessions: on this machine's cores, on a cluster, or as spark-submit was told."""
 
 import os
 import re
@@ -22,38 +22,38 @@ from deepfake.jobs.options import SUBMITTED
 JAVA_VERSIONS = "17 or 21"
 JAVA_REMEDY = (
     f"Spark needs Java {JAVA_VERSIONS}: `sudo apt-get install openjdk-17-jre-headless`, "
-    "`conda install openjdk=17`, or set JAVA_HOME to one that is there"
+    "`conda install openjdk=17`, or set JAVA_HOME to an installed one"
 )
 
-# of Spark on one machine
+# settings of Spark on one machine
 LOCAL = {
-    # a laptop whose name does not resolve has no other address
+    # works also if the machine's name does not resolve
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.ui.enabled": "false",
-    # planning anew between the stages takes longer than the stages themselves
+    # replanning between stages takes longer than the stages themselves
     "spark.sql.adaptive.enabled": "false",
     "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
-    # millions of verdicts are more than the 1 GB that Spark allows
+    # millions of verdicts exceed Spark's default of 1 GB
     "spark.driver.maxResultSize": "0",
 }
 
-# environment variables that choose a Spark, its settings and its Python
+# environment variables that select another Spark, its settings or its Python
 OF_ANOTHER_SPARK = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
 
 SECONDS_TO_CONNECT = 5
 
 SIGNALS = (signal.SIGINT, signal.SIGUSR1)
 
-# PySpark 4.3 warns of pandas 3 wherever it may meet it; what leaves Spark here is Arrow, which it does not touch
+# PySpark 4.3 warns about pandas 3, but data leaves Spark as Arrow here
 warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
 
 def check_java() -> None:
-    """Make sure that Spark will find a Java that it runs on.
+    """Check that a Java for Spark is installed.
 
     Raises:
-        UserError: there is none, or it is older than 17.
+        UserError: there is no Java, or it is older than 17.
     """
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=os.path.join(home, "bin") if home else None)
@@ -70,7 +70,7 @@ def start_spark(
 ) -> SparkSession:
     """Start a Spark session on a cluster, on this machine's cores (`local[*]`), or where spark-submit was told to.
 
-    On this machine's cores a task has `attempts` attempts; elsewhere `settings` can say it.
+    On this machine's cores a task gets `attempts` attempts; elsewhere `settings` can set the number.
 
     Raises:
         UserError: there is no Java, or the session cannot be started.
@@ -78,18 +78,18 @@ def start_spark(
     check_java()
     check_master(master)
     if master.startswith("local"):
-        # what a user's shell has set up for another Spark would start that one here
+        # set for another Spark, these would start that one
         for name_of_variable in OF_ANOTHER_SPARK:
             os.environ.pop(name_of_variable, None)
-    # this very Python for the tasks, unless the environment names the nodes' own
+    # tasks use this Python, unless the environment names another for the nodes
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     session = None
     try:
-        # half started, it would live on without us
-        with ctrl_c_waits(), _warning_held_back(), hushed() as said:  # a dozen lines of greetings
+        # interrupted while starting, Spark would keep running
+        with ctrl_c_waits(), _warning_held_back(), hushed() as said:  # hides a dozen startup lines
             try:
                 session = _builder(master, name, settings or {}, attempts).getOrCreate()
-            except Exception as error:  # py4j wraps whatever Java throws
+            except Exception as error:  # py4j has many exception types
                 reason = _why_java_ends(said) or " ".join(str(error).split())[:200]
                 raise UserError(f"Spark does not start on --master {master} ({reason}){_said_of_variables()}") from None
     except KeyboardInterrupt:
@@ -100,17 +100,17 @@ def start_spark(
 
 
 def _said_of_variables() -> str:
-    """The environment variables that say which Spark and Python are started, for an error; "" if none is set."""
+    """Return a hint for an error with the environment variables that select a Spark or Python; "" if none is set."""
     found = [
         f"{name}={os.environ[name]}"
         for name in OF_ANOTHER_SPARK
         if os.environ.get(name, sys.executable) != sys.executable
     ]
-    return f"; the environment has {', '.join(found)}: of this Spark?" if found else ""
+    return f"; check that these variables belong to this Spark: {', '.join(found)}" if found else ""
 
 
 def _why_java_ends(said: BinaryIO) -> str | None:
-    """What an exception says that has ended Java before Python could speak to it."""
+    """Return the message of an exception that ended Java at startup; None if there is none."""
     said.seek(0)
     found = re.search(r"Exception in thread .*?: (.+)", said.read().decode(errors="replace"))
     return found[1] if found else None
@@ -118,10 +118,7 @@ def _why_java_ends(said: BinaryIO) -> str | None:
 
 @contextmanager
 def ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block: in the middle of a call of Java it would cut the connection to it.
-
-    So does the warning of a queue.
-    """
+    """Delay Ctrl-C and a queue's warning to the end of the block, since they break the connection in a Java call."""
     came: list[int] = []
     handlers = {each: signal.signal(each, lambda number, _: came.append(number)) for each in SIGNALS}
     try:
@@ -135,7 +132,7 @@ def ctrl_c_waits() -> Iterator[None]:
 
 @contextmanager
 def _warning_held_back() -> Iterator[None]:
-    """What is started in the block never hears the warning of a queue, which can go to all processes of a job."""
+    """Let processes started in the block ignore a queue's warning, which can be sent to all processes of a job."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     try:
         yield
@@ -145,7 +142,7 @@ def _warning_held_back() -> Iterator[None]:
 
 def _builder(master: str, name: str, settings: Mapping[str, str], attempts: int) -> SparkSession.Builder:
     if master == SUBMITTED:
-        SparkContext._ensure_initialized()  # to the Java that spark-submit has started, which knows the master
+        SparkContext._ensure_initialized()  # connects to spark-submit's Java, which knows the master
         master = SparkConf().get("spark.master", "local[*]")
     common = {"spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false"}
     local = LOCAL if master.startswith("local") else {}
@@ -156,16 +153,16 @@ def _builder(master: str, name: str, settings: Mapping[str, str], attempts: int)
 
 
 def with_attempts(master: str, attempts: int) -> str:
-    """The master with a number of attempts for each task: `local[2]`, which has one of each, becomes `local[2,4]`."""
+    """Add a number of attempts per task to a local master: `local[2]`, with one attempt, becomes `local[2,4]`."""
     local = re.fullmatch(r"local(?:\[([^,\]]+)\])?", master)
     return f"local[{local[1] or 1},{attempts}]" if local and attempts > 1 else master
 
 
 def check_master(master: str) -> None:
-    """Make sure that somebody listens at a `spark://` address, for which Spark itself would wait a minute.
+    """Check that a `spark://` address accepts connections; Spark itself would wait for a minute.
 
     Raises:
-        UserError: nobody does.
+        UserError: no address does.
     """
     if not master.startswith("spark://"):
         return
@@ -178,5 +175,5 @@ def check_master(master: str) -> None:
         except (OSError, ValueError, OverflowError) as error:
             reasons.append(getattr(error, "strerror", None) or str(error))
     raise UserError(
-        f"--master {master}: no Spark master answers there ({reasons[0]}); its address is at the top of its web page"
+        f"--master {master}: no Spark master answers ({reasons[0]}); its address is at the top of its web page"
     )

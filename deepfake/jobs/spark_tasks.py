@@ -1,8 +1,8 @@
-"""The same work on every video as tasks of Spark: a video is a task, and one that fails costs itself only.
+"""Run a step as Spark tasks, one per video; a video that fails does not stop the others.
 
-The Python worker of a task hands its video to a process of its own, as `runner` does on one machine, so that a video
-that hangs is ended after its time, and the networks are loaded once. A task that dies with that process, its worker or
-its executor is tried again by Spark, on another node if there is one.
+The Python worker of a task passes its video to another process, as `processes` does on one machine. So a video that
+hangs can be stopped, and the networks are loaded only once. If that process, the worker or the executor dies, Spark
+retries the task, on another node if there is one.
 """
 
 import logging
@@ -11,8 +11,8 @@ import socket
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cache, partial
@@ -33,26 +33,26 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import remove_leftovers
 from deepfake.jobs.processes import start_pool
 from deepfake.jobs.spark_session import ctrl_c_waits, start_spark
-from deepfake.jobs.work import Outcome, Run, limit_for, took_too_long, try_video
+from deepfake.jobs.work import Outcome, Rows, Run, Work, limit_for, took_too_long, try_video
 
-ATTEMPTS = 3  # at the last of which a video is given up
+ATTEMPTS = 3  # the last one only reports the video as failed
 GIVEN_UP = Outcome(0, "crashed its process, or lost its node, twice; given up at the third attempt")
 
 SETTINGS = {
-    "spark.log.level": "FATAL",  # what happens to a task is in failures.csv, or in the error that ends all
+    "spark.log.level": "FATAL",  # failed tasks are in failures.csv, or in the error that ends the run
     "spark.task.maxFailures": str(ATTEMPTS + 1),
     "spark.speculation": "false",  # two tasks would write the same files
     "spark.python.worker.reuse": "true",
 }
 
-# as small as keeps all cores busy, so that the bar moves; many at a time, since each of a few would soon wait for a
-# video that hangs (docs/scale.md)
+# Small jobs, so that the progress bar moves; many at a time, since each may have to wait for a video that hangs
+# (docs/scale.md).
 JOBS = 24
 TASKS_A_CORE = 4
 
-SECONDS_WITHOUT_NODES = 20  # until that is worth a warning
+SECONDS_WITHOUT_NODES = 20  # before a warning
 
-# rows of these kinds tell what became of a video, or of the whole run
+# kinds of rows: the outcome of a video, or an error that ends the run
 OUTCOME, FATAL = "outcome", "fatal"
 OUTCOME_COLUMNS = {
     "kind": pa.string(),
@@ -62,15 +62,12 @@ OUTCOME_COLUMNS = {
     "done_before": pa.bool_(),
 }
 
-Rows = list[dict]
-Work = Callable[[Any], Outcome | tuple[Outcome, Rows]]
 
-
-def in_spark_tasks(run: Run, videos: Mapping[str, Any], work: Work) -> Iterator[tuple[str, Outcome]]:
-    """The outcome of `work` on each video, by its id, in the order in which they end; the tasks write the files.
+def in_spark_tasks(run: Run, videos: Mapping[str, Any], work: Work) -> Generator[tuple[str, Outcome]]:
+    """Yield each video's id and outcome of `work` in order of completion; the tasks write the files.
 
     Raises:
-        UserError: Spark does not start or gives up, or the nodes cannot write to the work folder.
+        UserError: Spark does not start or fails, or the nodes cannot write to the work folder.
     """
     work_dir = run.work_dir.absolute()
     with spark_for(run) as spark, tempfile.NamedTemporaryFile(dir=work_dir, prefix=".spark-", suffix=".tmp") as seen:
@@ -81,15 +78,15 @@ def in_spark_tasks(run: Run, videos: Mapping[str, Any], work: Work) -> Iterator[
 
 @contextmanager
 def spark_for(run: Run) -> Iterator[SparkSession]:
-    """A Spark session whose nodes have this package.
+    """Give a Spark session whose nodes have this package.
 
     Raises:
-        UserError: Spark does not start, or gives up inside of the block.
+        UserError: Spark does not start, or fails in the block.
     """
-    # py4j logs the tracebacks of errors that come as exceptions too
+    # hide py4j's logged tracebacks: the errors are raised too
     logging.getLogger().addHandler(logging.NullHandler())
     with tempfile.TemporaryDirectory() as folder:
-        spark = start_spark(run.master, f"deepfake {run.step}", SETTINGS, ATTEMPTS + 1)
+        spark = start_spark(run.master or "local[*]", f"deepfake {run.step}", SETTINGS, ATTEMPTS + 1)
         try:
             package = zip_package(Path(folder))
             with ctrl_c_waits():
@@ -104,7 +101,7 @@ def spark_for(run: Run) -> Iterator[SparkSession]:
 
 
 def zip_package(folder: Path) -> Path | None:
-    """Put this package into a zip file; None where it is in one, and so came by --py-files, as on the nodes."""
+    """Put this package into a zip file; None if it is in one already, from --py-files, which the nodes have too."""
     package = Path(__file__).parents[1]
     if not package.is_dir():
         return None
@@ -122,19 +119,20 @@ def run_jobs(
     schema: pa.Schema,
     keep: bool = False,
 ) -> Iterator[tuple[DataFrame, list[tuple[str, Outcome]]]]:
-    """The rows that `answer` gives for the videos, by jobs of a few videos a core, and the outcomes among them.
+    """Yield for each Spark job (a few videos per core) the rows that `answer` returns, and the outcomes among them.
 
-    With `keep` the rows stay on the disks of the nodes, until they are unpersisted.
+    With `keep` the rows stay on the disks of the nodes until they are unpersisted.
 
     Raises:
-        UserError: no other video can be worked on either.
+        UserError: an error that affects all videos, e.g. a full disk.
     """
-    context, left, running = spark.sparkContext, iter(videos.items()), set()
+    context, left = spark.sparkContext, iter(videos.items())
+    running: set[Future] = set()
     threads, done, warned = ThreadPoolExecutor(JOBS), {None}, False
     try:
         while True:
             with ctrl_c_waits():
-                # the number of cores grows while nodes are still coming
+                # the number of cores grows while nodes are joining
                 while len(running) < JOBS and (part := [*islice(left, TASKS_A_CORE * context.defaultParallelism)]):
                     running.add(threads.submit(_run_job, spark, part, answer, schema, keep))
                 if not (done or warned or _has_nodes(context)):
@@ -146,13 +144,13 @@ def run_jobs(
             for job in done:
                 yield job.result()
     finally:
-        # not to be waited for: a job can be about to start, and ends with the session only
+        # do not wait: a job that is about to start ends only with the session
         threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _has_nodes(context: SparkContext) -> bool:
     executors = len(context._jsc.sc().statusTracker().getExecutorInfos())  # the driver is one of them
-    return executors > 1 or context.master.startswith("local")
+    return executors > 1 or str(context.master).startswith("local")
 
 
 def _run_job(
@@ -160,7 +158,7 @@ def _run_job(
 ) -> tuple[DataFrame, list[tuple[str, Outcome]]]:
     videos = spark.sparkContext.broadcast(part)
     task = partial(_do_task, videos=videos, answer=answer, schema=schema)
-    # a row and a partition for each video: what a task takes is the number of its video
+    # one row and partition per video: a task gets the number of its video
     rows = spark.range(len(part), numPartitions=len(part)).mapInArrow(task, from_arrow_schema(schema))
     if keep:
         rows = rows.persist(StorageLevel.DISK_ONLY)
@@ -180,9 +178,9 @@ def _do_task(
 
 
 def answer_of(id: str, video: Any, work: Work, run: Run, seen: Path | None = None) -> Rows:
-    """The rows of a task: those that `work` gives for its video, and last its outcome. The run's folder is absolute.
+    """Return the rows of a task: those that `work` returns for its video, then its outcome. `run.work_dir` is absolute.
 
-    `seen` is a file that every node sees in the work folder, if the nodes share it.
+    `seen` is a file in the work folder; a node that lacks it does not share that folder.
     """
     if seen and not seen.exists():
         reason = (
@@ -200,8 +198,9 @@ def answer_of(id: str, video: Any, work: Work, run: Run, seen: Path | None = Non
 
 
 def _attempt(id: str, video: Any, work: Work, run: Run) -> Outcome | tuple[Outcome, Rows]:
-    """As `try_video` in the process of this Python worker; if that crashes, the task fails, for Spark to try again."""
-    if TaskContext.get().attemptNumber() >= ATTEMPTS - 1:
+    """Call `try_video` in this Python worker's process; if that crashes, the task fails and Spark retries it."""
+    context = TaskContext.get()
+    if context and context.attemptNumber() >= ATTEMPTS - 1:
         return GIVEN_UP
     limit = run.timeout
     try:
@@ -218,7 +217,7 @@ def _process() -> ProcessPool:
 
 
 def reason_of(error: Exception) -> str:
-    """What is wrong, out of the pages that Spark says about it: why a task was lost, or the last error named."""
+    """Extract the reason from Spark's long error message: why a task was lost, or the last error in it."""
     text, name = str(error), r"[\w.]*(?:Error|Exception): "
     lost = re.search(rf"most recent failure: .*?\): ({name}(?!Traceback).+)", text)
     named = re.findall(rf"^(?:Caused by: |: )?({name}.+)$", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Work on one video: what it is, what came out of it, and how long it may take."""
+"""Run a step on one video, within its time limit, and report the outcome."""
 
 import errno
 from collections.abc import Callable
@@ -15,31 +15,44 @@ from deepfake.jobs.shards import ALL, Shard
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-# Seconds of a limit for each second that a video lasts, of an hour at most: a core decodes 40 frames of 1080p VP9 a
-# second, and some have no keyframe but the first.
+# Extra seconds of the limit for each second of a video, up to an hour of video: a core decodes 40 frames of 1080p VP9
+# per second, and some videos have only one keyframe.
 TIMES_LENGTH, LONGEST = 2, 3600
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step got out of one video: how many frames or crops, what was wrong with it, and whether it was done."""
+    """The outcome of a step on one video: number of frames or crops, any problem, and whether it was done before."""
 
     count: int
     problem: str | None = None
     done_before: bool = False
 
 
+Rows = list[dict]
+Work = Callable[[Any], Outcome | tuple[Outcome, Rows]]  # the rows are for a crop table
+
+
 @dataclass(frozen=True)
 class Run:
-    """How a step goes through the videos of a work folder.
+    """How a step runs on the videos of a work folder.
 
-    In so many `workers`, processes that each may take `timeout` seconds for a video, and longer for one that lasts
-    long, if `length` tells how many seconds that is; 0: in this process, without a limit. Where there is a Spark
-    `master`, a video is a task there, and `crops` can name the folder of a crop table.
+    Attributes:
+        step: number of the step, for messages.
+        what: what it counts: frames or faces.
+        work_dir: folder of the frames and crops.
+        workers: number of processes; 0: in this process, without a time limit.
+        timeout: seconds per video.
+        quiet: no progress bar.
+        strict: exit with 1 if any video had a problem.
+        shard: share of the videos to work on.
+        master: Spark master; each video is a task there.
+        crops: folder of a crop table, with Spark only.
+        length: returns the duration of a video in seconds; long videos then get more time.
     """
 
     step: str
-    what: str  # it counts: frames or faces
+    what: str
     work_dir: Path
     workers: int = 0
     timeout: float = 120
@@ -52,47 +65,47 @@ class Run:
 
     @property
     def failures(self) -> Path:
-        """Where the problems go; a shard has a file of its own, since others may be writing at the same moment."""
+        """Return the path of failures.csv; a shard has its own file, since others may be writing at the same time."""
         if self.shard == ALL:
             return self.work_dir / "failures.csv"
         return self.work_dir / f"failures-{self.step}-{self.shard.index}-of-{self.shard.count}.csv"
 
 
 def limit_for(timeout: float, seconds: float) -> float:
-    """How many seconds work on a video may take that lasts `seconds` by its header."""
+    """Return the time limit in seconds for a video that lasts `seconds` by its header."""
     return timeout + TIMES_LENGTH * min(seconds, LONGEST)
 
 
 def took_too_long(timeout: float) -> str:
-    """The reason for a video that was stopped after `timeout` seconds."""
+    """Return the reason for a video that was stopped after `timeout` seconds."""
     return f"took longer than {timeout:g} s; --timeout gives it more"
 
 
 def try_video(work: Callable[[Any], Outcome], work_dir: Path, id: str, video: Any) -> Outcome:
-    """What `work` makes of a video, or why it can make nothing of it.
+    """Return the outcome of `work` on a video; exceptions become the outcome's problem.
 
     Raises:
-        UserError: the disk is full or read-only, so that no other video can be worked on either.
+        UserError: the disk is full or read-only, which affects all videos.
     """
     try:
         remove_leftovers(work_dir / id)
         return work(video)
     except (VideoError, UserError) as error:
         return Outcome(0, str(error))
-    except Exception as error:  # whatever a strange file does to a decoder or a detector, the others go on
+    except Exception as error:  # a strange file can raise anything in a decoder or detector; the others continue
         if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EROFS):
             raise disk_error(work_dir, error) from None
         return Outcome(0, reason_of(error))
 
 
 def reason_of(error: Exception) -> str:
-    """What is wrong with a video, in one line, from whatever a library raised about it."""
+    """Describe a library's exception about a video in one line."""
     if isinstance(error, av.InvalidDataError):
         return "is no video or image, or too damaged to be opened"
     text, file = getattr(error, "strerror", None), str(getattr(error, "filename", None) or "")
     if not text:
         return " ".join(f"{type(error).__name__}: {error}".split())
-    return text if not file or file.startswith("file:") else f"{text}: {file}"  # a video itself needs no naming
+    return text if not file or file.startswith("file:") else f"{text}: {file}"  # no need to name the video itself
 
 
 def disk_error(work_dir: Path, error: OSError) -> UserError:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from deepfake.models.runtime import keras  # isort: skip  (first, since it silences the imports of efficientnet)
 import efficientnet.tfkeras as efficientnet  # also registers what its saved models need to load
@@ -51,7 +52,7 @@ def scale_to_one(crops: keras.KerasTensor) -> keras.KerasTensor:
 
 
 @keras.saving.register_keras_serializable("deepfake")
-class BlueFirst(layers.Layer):
+class BlueFirst(keras.layers.Layer):
     """Converts RGB images to BGR."""
 
     def call(self, crops: keras.KerasTensor) -> keras.KerasTensor:
@@ -70,13 +71,13 @@ def efficient_net(number: int, image_size: int, weights: str | None) -> keras.Mo
     return build(include_top=False, weights=weights, pooling="max", input_shape=(image_size, image_size, 3))
 
 
-def keras_application(build: Callable, name: str, image_size: int, weights: str | None, **options) -> keras.Model:
+def keras_application(build: Callable, name: str, image_size: int, weights: str | None, **options: Any) -> keras.Model:
     """Build a network of keras.applications."""
     shape = (image_size, image_size, 3)
     return build(include_top=False, weights=weights, pooling="max", input_shape=shape, name=name, **options)
 
 
-def small_cnn(image_size: int, weights: None = None) -> keras.Model:
+def small_cnn(image_size: int, weights: str | None = None) -> keras.Model:
     """Build a simple baseline: six convolutions, each with batch norm and pooling."""
     inputs = x = keras.Input((image_size, image_size, 3))
     for channels in (16, 32, 64, 64, 128, 128):
@@ -87,7 +88,7 @@ def small_cnn(image_size: int, weights: None = None) -> keras.Model:
     return keras.Model(inputs, layers.GlobalAveragePooling2D()(x), name="small-cnn")
 
 
-def meso4(image_size: int, weights: None = None) -> keras.Model:
+def meso4(image_size: int, weights: str | None = None) -> keras.Model:
     """Build Meso-4 with its dense layer of 16 units (Afchar et al. 2018, MesoNet: a Compact Facial Video Forgery
     Detection Network).
     """
@@ -132,7 +133,7 @@ def _efficient_net(number: int, image_size: int) -> Backbone:
 
 
 def _keras_application(
-    build: Callable, name: str, image_size: int, file: str, scale: Callable, least_size: int = 32, **options
+    build: Callable, name: str, image_size: int, file: str, scale: Callable, least_size: int = 32, **options: Any
 ) -> Backbone:
     builder = partial(keras_application, build, name, **options)
     return Backbone(builder, image_size, scale, urls={"imagenet": KERAS_URL + file}, least_size=least_size)

@@ -110,7 +110,7 @@ def _without_erfc(graph: onnx.GraphProto) -> None:
             nodes.append(node)
             continue
         one, erf = f"{node.name}/one", f"{node.name}/erf"
-        value = onnx.numpy_helper.from_array(np.float32(1), one)
+        value = onnx.numpy_helper.from_array(np.array(1, np.float32), one)
         nodes.append(onnx.helper.make_node("Constant", [], [one], value=value))
         nodes.append(onnx.helper.make_node("Erf", node.input, [erf]))
         nodes.append(onnx.helper.make_node("Sub", [one, erf], node.output))

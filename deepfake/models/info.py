@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from deepfake.core.cli import number, option, whole_number
 from deepfake.core.crop_rule import DEFAULT, NOT_SAID, CropRule, Said, rule_of
 from deepfake.core.decision import Band, Bands
 from deepfake.core.errors import UserError
@@ -67,12 +68,31 @@ class Given:
     default to those of the model's crops.
     """
 
-    threshold: float | None = None
-    pixel_max: int | None = None
-    positive: str | None = None
+    threshold: float | None = option(
+        None,
+        "a video is real above this p_real (default: the model's own; another one disables the model's bands)",
+        type=number(0, 1),
+        metavar="P",
+    )
+    pixel_max: int | None = option(
+        None,
+        "upper end of the pixel range that the model expects: 1 or 255 (default: from its .json, or 255)",
+        type=int,
+        choices=PIXEL_MAXIMA,
+    )
+    positive: str | None = option(
+        None,
+        "the class of the model's output, or of the last of two outputs (default: from its .json, or real)",
+        choices=LABEL_NAMES[::-1],
+    )
     said: Said = NOT_SAID
-    frames: int | None = None
-    min_face_pixels: int | None = None
+    frames: int | None = option(None, "frames a video (default: as many as of the model's own)", type=whole_number(1))
+    min_face_pixels: int | None = option(
+        None,
+        "ignore faces smaller than N x N pixels of the video (default: as the model's)",
+        type=whole_number(0),
+        metavar="N",
+    )
 
 
 NOTHING = Given()
@@ -162,7 +182,9 @@ def as_model_info(content: Any, path: Path) -> ModelInfo:
 def _bands_of(content: dict[str, Any]) -> Bands:
     """Return the bands sorted by number of frames; an older file has one `band` for any number of frames."""
     given = content.get("bands") or ({1: content["band"]} if content.get("band") else {})
-    bands = {int(count): tuple(map(float, band)) if band else None for count, band in dict(given).items()}
+    bands: dict[int, Any] = {
+        int(count): tuple(map(float, band)) if band else None for count, band in dict(given).items()
+    }
     return dict(sorted(bands.items()))
 
 

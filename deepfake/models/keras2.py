@@ -102,8 +102,10 @@ def _sequential(item: dict) -> dict:
         return item
     if isinstance(config, list):
         config = {"name": item.get("name", "sequential"), "layers": config}
-    layers = config.get("layers") if isinstance(config, dict) else None
-    first = layers[0] if layers else None
+    if not isinstance(config, dict):
+        return item | {"config": config}
+    layers = config.get("layers") or [{}]
+    first = layers[0]
     about = first.get("config") if isinstance(first, dict) else None
     if not isinstance(about, dict) or first["class_name"] == "InputLayer" or "batch_input_shape" not in about:
         return item | {"config": config}

@@ -51,11 +51,10 @@ def build_model(
         UserError: the weights cannot be downloaded or do not fit.
     """
     if is_whole_model(weights):
-        whole = _own_model(Path(weights), image_size, name)
+        whole, backbone = _own_model(Path(weights), image_size, name)
         sample_only = sample_only and knows_sample_only(whole)
         if not new_head and not sequence:
             return keras.Model(whole.inputs, whole.outputs, name=NAMES[sample_only])
-        backbone = backbone_of(whole)
     else:
         backbone = build_backbone(name, image_size, weights)
     crop = keras.Input((image_size, image_size, 3), name="crop")
@@ -85,7 +84,7 @@ FEATURES = "each_frame"  # name of the layer of a sequence model that computes t
 
 
 @keras.saving.register_keras_serializable("deepfake")
-class EachFrame(layers.Wrapper):
+class EachFrame(keras.layers.Wrapper):
     """Applies a frame model to each frame of B x T x ... in one large batch (TimeDistributed uses a loop).
 
     Missing frames (NO_FRAME) give zeros, which Masking skips.
@@ -105,7 +104,7 @@ class EachFrame(layers.Wrapper):
 
 
 @keras.saving.register_keras_serializable("deepfake")
-class Positions(layers.Layer):
+class Positions(keras.layers.Layer):
     """Adds a learned vector to each position of a sequence (B x T x F)."""
 
     supports_masking = True
@@ -212,14 +211,16 @@ def is_whole_model(weights: str) -> bool:
         raise UserError(f"{path}: damaged ({error})") from None
 
 
-def _own_model(path: Path, image_size: int, name: str) -> keras.Model:
+def _own_model(path: Path, image_size: int, name: str) -> tuple[keras.Model, keras.Model]:
+    """A whole model of this project, and its backbone."""
     model = load_model(path)
-    if model.layers[-1].name != "p_real" or frames_of(model) or backbone_of(model) is None:
+    backbone = backbone_of(model)
+    if model.layers[-1].name != "p_real" or frames_of(model) or backbone is None:
         raise UserError(f"{path}: not a frame model of this project; give --weights one, or weights of {name}")
-    if backbone_of(model).name != name:
-        raise UserError(f"{path}: a model of {backbone_of(model).name}; give --model {backbone_of(model).name}")
+    if backbone.name != name:
+        raise UserError(f"{path}: a model of {backbone.name}; give --model {backbone.name}")
     if model.input_shape[1] != image_size:
         raise UserError(
             f"{path}: takes images of {model.input_shape[1]} pixels; give --image-size {model.input_shape[1]}"
         )
-    return model
+    return model, backbone

@@ -2,9 +2,7 @@
 
 import argparse
 
-from deepfake.core.cli import address, number
-from deepfake.core.labels import LABEL_NAMES
-from deepfake.models.info import PIXEL_MAXIMA
+from deepfake.core.cli import address
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -18,16 +16,6 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_threshold_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option --threshold, which replaces the model's own."""
-    parser.add_argument(
-        "--threshold",
-        type=number(0, 1),
-        metavar="P",
-        help="a video is real above this p_real (default: the model's own; another one disables the model's bands)",
-    )
-
-
 def add_aggregate_option(parser: argparse.ArgumentParser) -> None:
     """Add the option --aggregate: how the predictions of a video become one number."""
     parser.add_argument(
@@ -36,19 +24,4 @@ def add_aggregate_option(parser: argparse.ArgumentParser) -> None:
         default="mean",
         help="mean or median of the frames; confident: only confident frames if there are enough; per-face: the person "
         "with the lowest p_real",
-    )
-
-
-def add_foreign_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options for a model of another project that are not in a .json beside it."""
-    parser.add_argument(
-        "--pixel-max",
-        type=int,
-        choices=PIXEL_MAXIMA,
-        help="upper end of the pixel range that the model expects: 1 or 255 (default: from its .json, or 255)",
-    )
-    parser.add_argument(
-        "--positive",
-        choices=LABEL_NAMES[::-1],
-        help="the class of the model's output, or of the last of two outputs (default: from its .json, or real)",
     )

@@ -103,7 +103,9 @@ def _halved(content: bytes) -> bytes:
 def crops_to_try(model: keras.Model) -> np.ndarray:
     """Make random and plain test crops of 0 to 255 in the model's input shape."""
     drawn = try_out(model)
-    plain = np.broadcast_to(np.float32(PLAIN).reshape(-1, *[1] * (drawn.ndim - 1)), (len(PLAIN), *drawn.shape[1:]))
+    plain = np.broadcast_to(
+        np.array(PLAIN, np.float32).reshape(-1, *[1] * (drawn.ndim - 1)), (len(PLAIN), *drawn.shape[1:])
+    )
     return np.concatenate([drawn, plain])
 
 

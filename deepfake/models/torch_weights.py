@@ -10,6 +10,7 @@ import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,7 +24,7 @@ SUFFIXES = (".pth", ".pt")
 # start of the format before PyTorch 1.6: several pickles, then the numbers
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
-DTYPES = {
+DTYPES: dict[str, np.dtype] = {
     "FloatStorage": np.dtype("<f4"),
     "HalfStorage": np.dtype("<f2"),
     "DoubleStorage": np.dtype("<f8"),
@@ -38,7 +39,8 @@ TORCH_EPSILON = 1e-5
 SAME_EPSILON = ("efficientnet-b5", "efficientnet-b6", "efficientnet-b7")
 
 
-class Storage(NamedTuple):
+@dataclass(frozen=True)
+class Storage:
     """A block of numbers in the file, identified by its key; tensors are views of it."""
 
     kind: str
@@ -108,7 +110,7 @@ def _load(file: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
     """Read the next pickle of a file; returns its content and its storages."""
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):
-        if "PUT" in opcode.name and argument > MOST_REMEMBERED:
+        if "PUT" in opcode.name and (argument or 0) > MOST_REMEMBERED:
             raise ValueError("it asks for more memory than weights need")
     file.seek(start)
     unpickler = _Unpickler(file)

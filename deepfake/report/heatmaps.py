@@ -69,10 +69,10 @@ def painted(model: keras.Model, crops: Sequence[np.ndarray], side: int, judge: J
 
 def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Overlay a crop (S x S x 3 uint8 RGB) with its heat map (S x S, 0 to 1); places without heat are dimmed."""
-    colours = cv2.applyColorMap(np.uint8(np.round(255 * heat)), cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    colours = cv2.applyColorMap(np.round(255 * heat).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
     weight = OPACITY * heat[:, :, None]
     dimmed = crop * (DIMMED + (1 - DIMMED) * heat[:, :, None])
-    return np.uint8(np.round((1 - weight) * dimmed + weight * colours))
+    return np.round((1 - weight) * dimmed + weight * colours).astype(np.uint8)
 
 
 def _parts(model: keras.Model, positive: str) -> tuple[Parts, Parts] | None:
@@ -81,13 +81,14 @@ def _parts(model: keras.Model, positive: str) -> tuple[Parts, Parts] | None:
     if not isinstance(last, keras.layers.Dense) or last.activation.__name__ not in ("sigmoid", "softmax"):
         return None
     logits = partial(_logits, last, positive)
-    if not frames_of(model):
+    frames = frames_of(model)
+    if not frames:
         halves = _halves(model, last.input)
         return halves and (halves[0], [*halves[1], logits])
     each_frame = model.get_layer(FEATURES)
     halves = _halves(each_frame.layer)
     head = keras.Model(each_frame.output, last.input)
-    return halves and (halves[0], [*halves[1], partial(_as_sequence, frames_of(model)), head, logits])
+    return halves and (halves[0], [*halves[1], partial(_as_sequence, frames), head, logits])
 
 
 def _as_sequence(frames: int, features: tf.Tensor) -> tf.Tensor:

@@ -51,11 +51,12 @@ def crop_pictures(
     pictures = []
     for person in dict.fromkeys(face.person for face in faces):
         own = [(face, image) for face, image in zip(faces, images, strict=True) if face.person == person]
-        heats = paint([image for _, image in own]) if paint else None
-        for (face, image), heat in zip(own, heats or [None] * len(own), strict=True):
+        painted = paint([image for _, image in own]) if paint else None
+        heats: Sequence[np.ndarray | None] = painted or [None] * len(own)
+        for (face, image), heat in zip(own, heats, strict=True):
             square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
-            painted = None if heat is None else jpeg(heat, CROP_QUALITY)
-            pictures.append(CropPicture(face.frame, face.face, jpeg(square, CROP_QUALITY), painted))
+            heatmap = None if heat is None else jpeg(heat, CROP_QUALITY)
+            pictures.append(CropPicture(face.frame, face.face, jpeg(square, CROP_QUALITY), heatmap))
     return tuple(pictures)
 
 

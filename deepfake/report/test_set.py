@@ -219,7 +219,7 @@ def _pictures(
     paint: Painter | None,
 ) -> Pictures:
     least = min(scan.faces, key=lambda face: face.p_real)
-    frame = _frame(scan, least, records, work_dir) if records else None
+    frame = _frame(scan, least, records, work_dir) if records and work_dir else None
     crops = _crops(scan, split_dir / "test", paint) if split_dir else ()
     if frame is None:
         return Pictures(crops=crops)
@@ -228,6 +228,8 @@ def _pictures(
 
 
 def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture, ...]:
+    if scan.label is None:
+        return ()
     faces = choose_faces(scan.faces, MOST_CROPS)
     images = [_read(folder / file_in_set(scan.label, scan.name, face.frame, face.face)) for face in faces]
     found = [(face, image) for face, image in zip(faces, images, strict=True) if image is not None]
@@ -237,8 +239,10 @@ def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture
 def _frame(scan: Scan, face: FaceScore, records: dict[tuple[int, int], dict], work_dir: Path) -> Small | None:
     """Read the frame of a face that step 00 wrote, and shrink it; None if it cannot be read."""
     record = records.get((face.frame, face.face))
+    if record is None:
+        return None
     try:
-        image = record and read_frame(work_dir / scan.name, record["index"], scan.turned)
+        image = read_frame(work_dir / scan.name, record["index"], scan.turned)
     except VideoError:
         return None
     if image is None:

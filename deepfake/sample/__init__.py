@@ -1,1 +1,1 @@
-"""The sample dataset, which the project draws itself."""
+"""Draw the sample dataset: videos of drawn people, and fakes of them."""

@@ -1,18 +1,19 @@
-"""What is behind people: painted small, and enlarged to a frame."""
+"""Paint the backgrounds of scenes: small, then enlarged to a frame."""
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def glow(image: np.ndarray, x: float, y: float, radius: float, colour, strength: float) -> None:
-    """Add a soft round light to a background in place; lengths are in heights of it."""
+def glow(image: np.ndarray, x: float, y: float, radius: float, colour: ArrayLike, strength: float) -> None:
+    """Add a soft round light to a background in place; lengths are fractions of its height."""
     height, width = image.shape[:2]
     v, u = np.mgrid[:height, :width] / height
     image += strength * np.exp(-(np.hypot(u - x, v - y) ** 2) / radius**2)[..., None] * np.array(colour)
 
 
 def studio(image: np.ndarray, rng: np.random.Generator, side: int) -> None:
-    """A paper backdrop with a spot on it."""
+    """Paint a paper backdrop with a spotlight on it."""
     wide = image.shape[1] / image.shape[0]
     image[:] = np.array(rng.choice([(0.36, 0.42, 0.50), (0.50, 0.42, 0.38), (0.34, 0.44, 0.42), (0.52, 0.48, 0.52)]))
     image *= 0.75
@@ -20,12 +21,12 @@ def studio(image: np.ndarray, rng: np.random.Generator, side: int) -> None:
 
 
 def room(image: np.ndarray, rng: np.random.Generator, side: int) -> None:
-    """A wall with a window on the lit side, a shelf of books on the other, and a lamp."""
+    """Paint a wall with a window on the lit side, a bookshelf on the other, and a lamp."""
     height, width = image.shape[:2]
     wall = np.array([(0.72, 0.66, 0.58), (0.58, 0.63, 0.66), (0.66, 0.68, 0.58), (0.68, 0.60, 0.60)][rng.integers(4)])
     image[:] = wall * (0.72 + 0.16 * side * np.linspace(-1, 1, width))[None, :, None]
 
-    def box(x0, y0, x1, y1, colour):
+    def box(x0: float, y0: float, x1: float, y1: float, colour: ArrayLike) -> None:
         x0, x1 = (x0, x1) if side > 0 else (1 - x1, 1 - x0)
         corners = [(int(x0 * width), int(y0 * height)), (int(x1 * width), int(y1 * height))]
         cv2.rectangle(image, *corners, np.asarray(colour, float).tolist(), -1)
@@ -48,7 +49,7 @@ def room(image: np.ndarray, rng: np.random.Generator, side: int) -> None:
 
 
 def evening(image: np.ndarray, rng: np.random.Generator, side: int) -> None:
-    """A street at night, far out of focus."""
+    """Paint a street at night, far out of focus."""
     height, width = image.shape[:2]
     image[:] = np.linspace(0.9, 0.5, height)[:, None, None] * np.array([0.16, 0.20, 0.32])
     for _ in range(34):
@@ -60,7 +61,7 @@ def evening(image: np.ndarray, rng: np.random.Generator, side: int) -> None:
 
 
 def garden(image: np.ndarray, rng: np.random.Generator, side: int) -> None:
-    """Leaves and sky, far out of focus."""
+    """Paint leaves and sky, far out of focus."""
     height, width = image.shape[:2]
     for cells, share in ((5, 0.5), (11, 0.32), (22, 0.18)):
         patches = rng.normal(0, 1, (cells, cells * width // height, 1)) * np.array([0.16, 0.20, 0.10])
@@ -73,7 +74,7 @@ BACKGROUNDS = (studio, room, room, evening, garden)
 
 
 def background(width: int, height: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """What is behind the people, uint8, a twelfth larger than the frame so that the camera can drift."""
+    """Return a random background, uint8 RGB, a twelfth larger than the frame so that the camera can drift."""
     wide, high = round(width * 13 / 12), round(height * 13 / 12)
     small = 270 / high
     image = np.zeros((270, round(wide * small), 3), np.float64)

@@ -1,18 +1,19 @@
-"""The tools of painting: pixels in head units, soft masks, strokes, layers and light.
+"""Painting tools: a grid of pixels in head units, soft masks, strokes, layers and light.
 
-Lengths are in head units, half of the height of the head: a face reaches from v = -1 (crown) to v = 1 (chin),
-u runs to the right of the picture. Paint is float32 RGB in 0..1; finished layers are uint8.
+One head unit is half of the height of the head: v runs from -1 (crown) to 1 (chin), u to the right of the image.
+Paint is float32 RGB in 0..1; finished layers are uint8.
 """
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 HEAD_BOX = (-1.5, 1.5, -1.7, 2.1)  # u from, u to, v from, v to: the canvas of face and hair
 BODY_BOX = (-2.3, 2.3, 0.5, 3.3)
 
 
 class Grid:
-    """The pixels of a canvas in head units: `u`, `v` float32 (h, w); `radius` is pixels to a head unit."""
+    """The pixels of a canvas in head units: `u`, `v` float32 (h, w); `radius` is the number of pixels per head unit."""
 
     def __init__(self, radius: float, box: tuple[float, float, float, float]):
         self.radius, self.box = radius, box
@@ -21,56 +22,56 @@ class Grid:
         self.u, self.v = np.meshgrid(u, v)
         self.shape = self.u.shape
 
-    def pixels(self, points) -> np.ndarray:
-        """Points (..., 2) in head units as float64 pixels."""
+    def pixels(self, points: ArrayLike) -> np.ndarray:
+        """Convert points (..., 2) from head units to float64 pixels."""
         return (np.asarray(points, np.float64) - (self.box[0], self.box[2])) * self.radius
 
     def window(self, u0: float, u1: float, v0: float, v1: float) -> tuple[slice, slice]:
-        """The rows and columns of a box in head units."""
+        """Return the rows and columns of a box in head units."""
         (x0, y0), (x1, y1) = np.rint(self.pixels([(u0, v0), (u1, v1)])).astype(int)
         return slice(max(y0, 0), y1), slice(max(x0, 0), x1)
 
-    def polygon(self, points) -> np.ndarray:
-        """The filled polygon as an anti-aliased float32 mask."""
+    def polygon(self, points: ArrayLike) -> np.ndarray:
+        """Return a filled polygon as an anti-aliased float32 mask."""
         mask = np.zeros(self.shape, np.uint8)
         cv2.fillPoly(mask, [np.rint(self.pixels(points) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
         return mask.astype(np.float32) / 255
 
     def blur(self, image: np.ndarray, sigma: float) -> np.ndarray:
-        """Gaussian blur by `sigma` head units."""
+        """Blur an image with a Gaussian of `sigma` head units."""
         return cv2.GaussianBlur(image, (0, 0), max(sigma * self.radius, 0.3))
 
     def noise(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
-        """Smooth noise of unit variance, its grains `sigma` head units wide."""
+        """Return smooth noise of unit variance with grains `sigma` head units wide."""
         step = max(sigma * self.radius, 1.0)
         coarse = [int(np.ceil(side / step)) + 1 for side in self.shape]
         grains = cv2.resize(rng.standard_normal(coarse, np.float32), self.shape[::-1], interpolation=cv2.INTER_CUBIC)
         return grains / grains.std()
 
 
-def ramp(low: float, high: float, x: np.ndarray) -> np.ndarray:
-    """0 below `low`, 1 above `high`, smooth between."""
+def ramp(low: float | np.ndarray, high: float | np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return 0 below `low`, 1 above `high` and smooth values between (smoothstep)."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def bump(x, y, centre: tuple[float, float], sx: float, sy: float) -> np.ndarray:
-    """A Gaussian hill of height 1."""
+def bump(x: np.ndarray, y: np.ndarray | float, centre: tuple[float, float], sx: float, sy: float) -> np.ndarray:
+    """Return a Gaussian bump of height 1."""
     return np.exp(-0.5 * (((x - centre[0]) / sx) ** 2 + ((y - centre[1]) / sy) ** 2))
 
 
 def pair(grid: Grid, centre: tuple[float, float], sx: float, sy: float) -> np.ndarray:
-    """The same hill on both halves of the face."""
+    """Return the same bump on both halves of the face."""
     return bump(np.abs(grid.u), grid.v, centre, sx, sy)
 
 
-def paint(image: np.ndarray, colour, mask: np.ndarray) -> None:
-    """Blend `colour` into `image` in place where `mask` (h, w, 0..1) says."""
+def paint(image: np.ndarray, colour: ArrayLike, mask: np.ndarray) -> None:
+    """Blend `colour` into `image` in place, weighted by `mask` (h, w) in 0..1."""
     image += (np.asarray(colour, np.float32) - image) * mask[..., None].astype(np.float32)
 
 
 def strokes(layer: np.ndarray, grid: Grid, curves: np.ndarray, colours: np.ndarray, width: float) -> None:
-    """Draw polylines, (n, k, 2) in head units, opaque into the uint8 RGBA layer."""
+    """Draw opaque polylines, (n, k, 2) in head units, into a uint8 RGBA layer."""
     points = np.rint(grid.pixels(curves) * 16).astype(np.int32)
     shades = np.clip(colours * 255, 0, 255)
     thickness = max(1, round(width * grid.radius))
@@ -87,12 +88,12 @@ def over(top: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
-    """Paint in 0..1 as uint8."""
+    """Convert paint in 0..1 to uint8."""
     return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def lighting(grid: Grid, z: np.ndarray, light: np.ndarray, rng) -> tuple[np.ndarray, np.ndarray]:
-    """How light falls on a relief: what to multiply its paint with, (h, w, 3), and to add, (h, w, 1)."""
+def lighting(grid: Grid, z: np.ndarray, light: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the light on a relief: factors for its paint, (h, w, 3), and highlights to add, (h, w, 1)."""
     dv, du = np.gradient(z * grid.radius)
     length = np.sqrt(du**2 + dv**2 + 1)
     facing = (-du * light[0] - dv * light[1] + light[2]) / length

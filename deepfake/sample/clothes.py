@@ -1,4 +1,4 @@
-"""The body below the head: neck, shoulders and what they wear."""
+"""Paint the body below the head: neck, shoulders and clothes."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from deepfake.sample.traits import Traits
 
 
 def paint_body(traits: Traits, grid: Grid, light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Neck, shoulders and clothes as a uint8 RGBA layer."""
+    """Paint neck, shoulders and clothes as a uint8 RGBA layer."""
     u, v, a = grid.u, grid.v, np.abs(grid.u)
     broad, thin = (1.62, 0.36) if traits.woman else (1.88, 0.43)
     sides = [(thin, 0.5), (thin, 1.05), (thin + 0.10, 1.28), (0.85, 1.46), (broad - 0.25, 1.66)]
@@ -39,7 +39,7 @@ def paint_body(traits: Traits, grid: Grid, light: np.ndarray, rng: np.random.Gen
 
 
 def clothes_paint(traits: Traits, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """The unlit cloth of shirt, pullover or jacket with folds and pattern, (h, w, 3)."""
+    """Paint the unlit cloth of a shirt, pullover or jacket with folds and pattern, (h, w, 3)."""
     u, v = grid.u, grid.v
     folds = grid.noise(rng, 0.3) + 0.6 * np.sin(u * 5 + 2 * np.abs(u) * v) * ramp(1.6, 2.2, v)
     weave = 0.018 * np.sin(u * 60) * np.sin(v * 60) if traits.collar in ("turtleneck", "crew") else 0
@@ -61,7 +61,7 @@ def clothes_paint(traits: Traits, grid: Grid, rng: np.random.Generator) -> np.nd
 
 
 def add_collar(body: np.ndarray, traits: Traits, grid: Grid) -> np.ndarray:
-    """Lay the collar of a shirt, the lapels of a blazer or a hood over the clothes."""
+    """Paint the collar of a shirt, the lapels of a blazer or a hood over the clothes."""
     shapes = {
         "shirt": [(0.40, 1.12), (0.56, 1.30), (0.46, 1.72), (0.27, 1.80), (0.05, 1.66), (0.30, 1.45)],
         "blazer": [

@@ -1,7 +1,7 @@
-"""Draw a sample dataset: videos of drawn people and fakes of them, in the form of the DFDC.
+"""Draw a sample dataset: videos of drawn people and fakes of them, in the form of DFDC.
 
-Every original has its own person. A fake is the same scene and motion with the face of another original's
-person put into it by one of the methods of `deepfake.sample.swaps`. The same arguments always give the same bytes.
+Every original shows another person. A fake has the same scene and motion, but the face of another original's person,
+swapped in by one of the methods of `deepfake.sample.swaps`. The same arguments always give the same bytes.
 """
 
 import argparse
@@ -13,8 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from os import cpu_count
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -27,16 +29,16 @@ from deepfake.sample.scenes import LOOKS, NAMES, Plan, Scene, person
 from deepfake.sample.swaps import METHODS, Swap
 from deepfake.sample.traits import random_traits
 
-FAKES = 2  # of each original, so that fakes are the majority, as in the DFDC
+FAKES = 2  # per original, so that fakes are the majority, as in DFDC
 SIZE = (400, 340)
 SECONDS = 2.0
 FPS = 20
-# one thread, and no macroblock tree (its numbers can depend on stale memory): the same bytes every time
+# for the same bytes every time: one thread, and no macroblock tree, which can depend on stale memory
 ENCODER = {"crf": "21", "preset": "superfast", "threads": "1", "x264-params": "mbtree=0"}
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], fps: int, encoder: dict[str, str] = ENCODER) -> None:
-    """Encode RGB frames, uint8 (h, w, 3) with even h and w, as an H.264 mp4: whole or not at all.
+    """Encode RGB frames, uint8 (h, w, 3) with even h and w, as an H.264 mp4, completely or not at all.
 
     `encoder` holds options of x264.
 
@@ -58,7 +60,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: int, encoder: dic
 
 @dataclass(frozen=True)
 class Fake:
-    """One fake to draw: whose face goes into which place of an original, how, and under which name."""
+    """One fake to draw: its file name, its method, the person to change (`place`) and the donor (original, place)."""
 
     name: str
     method: str
@@ -67,13 +69,13 @@ class Fake:
 
 
 def unlike(plan: Plan, one: tuple[int, int], other: tuple[int, int]) -> float:
-    """How different two people look."""
+    """Return how different two people look; 0 means alike."""
     a, b = (random_traits(plan.rng(index, LOOKS + place)) for index, place in (one, other))
     return float(np.abs(a.skin - b.skin).sum() + 0.6 * (a.woman != b.woman) + 0.3 * (a.beard != b.beard))
 
 
 def choose_fakes(plan: Plan) -> tuple[list[str], list[list[Fake]]]:
-    """Name every video, and choose the fakes of each original: the methods are spread evenly."""
+    """Choose the names of all videos, and the fakes of each original with methods in turn."""
     rng = plan.rng(0, NAMES)
     names: dict[str, None] = {}
     while len(names) < plan.originals * (1 + plan.fakes):
@@ -99,10 +101,10 @@ def choose_fakes(plan: Plan) -> tuple[list[str], list[list[Fake]]]:
     return reals, fakes
 
 
-_stop = None  # in a worker process: set when the drawing has been given up
+_stop: Event | None = None  # in a worker process: set when drawing is stopped
 
 
-def _start_worker(stop) -> None:
+def _start_worker(stop: Event) -> None:
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -126,10 +128,10 @@ def draw_original(plan: Plan, index: int, folder: Path, real: str, fakes: list[F
         write_video(folder / fake.name, _until_stopped(scene.frames(fake.place, swap)), plan.fps)
 
 
-def draw_all(plan: Plan, folder: Path, reals, fakes, workers: int, quiet: bool) -> None:
+def draw_all(plan: Plan, folder: Path, reals: list[str], fakes: list[list[Fake]], workers: int, quiet: bool) -> None:
     """Draw every original and its fakes, in `workers` processes."""
     jobs = [(plan, index, folder, reals[index], fakes[index]) for index in range(plan.originals)]
-    bar = {"quiet": quiet, "total": len(jobs), "desc": "drawing", "unit": "original"}
+    bar: dict[str, Any] = {"quiet": quiet, "total": len(jobs), "desc": "drawing", "unit": "original"}
     if workers == 1:
         for job in progress(jobs, **bar):
             draw_original(*job)
@@ -138,7 +140,7 @@ def draw_all(plan: Plan, folder: Path, reals, fakes, workers: int, quiet: bool) 
     stop = context.Event()
     with ProcessPoolExecutor(workers, context, _start_worker, (stop,)) as pool:
         try:
-            # workers start deaf to Ctrl-C, which is this process' to answer
+            # workers start with Ctrl-C ignored, so that only this process handles it
             handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
             running = [pool.submit(draw_original, *job) for job in jobs]
             signal.signal(signal.SIGINT, handler)
@@ -151,13 +153,13 @@ def draw_all(plan: Plan, folder: Path, reals, fakes, workers: int, quiet: bool) 
 
 
 def is_drawn(folder: Path, arguments: dict) -> bool:
-    """Whether this very sample is in the folder, whole.
+    """Whether the folder holds the complete sample with these arguments.
 
     Raises:
-        UserError: something else is in the folder.
+        UserError: the folder holds something else.
     """
     metadata, note = folder / "metadata.json", folder / "sample.json"
-    remedy = f"delete the folder {folder.name}, or work in another"
+    remedy = f"delete the folder {folder.name}, or choose another --videos-dir"
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: not a folder; choose another --videos-dir")
     if not metadata.exists() and not note.exists():
@@ -165,25 +167,26 @@ def is_drawn(folder: Path, arguments: dict) -> bool:
             raise UserError(f"{folder}: holds files but no metadata.json; add it, or {remedy}")
         return False
     if not note.exists():
-        raise UserError(f"{metadata}: a dataset that is not a drawn sample is here; {remedy}")
+        raise UserError(f"{metadata}: this dataset is not a drawn sample; {remedy}")
     if read_json(note, remedy) != arguments:
-        raise UserError(f"{note}: a sample drawn with other arguments is here; {remedy}")
+        raise UserError(f"{note}: this sample was drawn with other arguments; {remedy}")
     return metadata.exists() and all((folder / name).exists() for name in read_json(metadata, remedy))
 
 
 def metadata_of(reals: list[str], fakes: list[list[Fake]]) -> dict[str, dict]:
-    """The records of all videos by name, as the DFDC has them, marked as a sample."""
-    records = {name: {"label": "REAL", "split": "train", "original": None, "sample": True} for name in reals}
+    """Return the records of all videos by name, as in DFDC's metadata.json, marked as a sample."""
+    records: dict[str, dict] = {
+        name: {"label": "REAL", "split": "train", "original": None, "sample": True} for name in reals
+    }
     for real, group in zip(reals, fakes, strict=True):
         for fake in group:
-            record = {
+            records[fake.name] = {
                 "label": "FAKE",
                 "split": "train",
                 "original": real,
                 "method": fake.method,
                 "sample": True,
             }
-            records[fake.name] = record
     return dict(sorted(records.items()))
 
 
@@ -199,13 +202,13 @@ def draw_dataset(
     quiet: bool = False,
     fakes: int = FAKES,
 ) -> None:
-    """Draw a sample dataset of mp4 videos and metadata.json into a folder, or do nothing if it is there.
+    """Draw a sample dataset of mp4 videos and metadata.json into a folder; do nothing if it is there.
 
-    `size` is width and height in pixels, `people` how many are in each video, `fakes` how many are made of
-    each original. What is drawn does not depend on the number of `workers`.
+    `size` is width and height in pixels, `people` the number per video, `fakes` the number per original. The result
+    does not depend on the number of `workers`.
 
     Raises:
-        UserError: the arguments cannot be drawn, or the folder holds another dataset.
+        UserError: the arguments are invalid, or the folder holds another dataset.
     """
     plan = Plan(originals, seed, *size, seconds, fps, people, fakes)
     plan.check()
@@ -239,14 +242,14 @@ def size_of(text: str) -> tuple[int, int]:
 def main() -> None:
     """Read the command line and draw."""
     options = parser(__doc__, "--videos-dir")
-    options.add_argument("--originals", type=whole_number(0), default=48, help="how many original videos")
+    options.add_argument("--originals", type=whole_number(0), default=48, help="number of original videos")
     options.add_argument("--fakes", type=whole_number(0), default=FAKES, help="fakes of each original")
     options.add_argument("--seed", type=whole_number(0), default=0, help="the same seed draws the same videos")
     options.add_argument(
-        "--size", type=size_of, default="{}x{}".format(*SIZE), metavar="WxH", help="of the frames, in pixels"
+        "--size", type=size_of, default="{}x{}".format(*SIZE), metavar="WxH", help="frame size in pixels"
     )
     options.add_argument("--seconds", type=number(0), default=SECONDS, help="the length of each video")
-    options.add_argument("--fps", type=whole_number(0), default=FPS, help="frames in a second")
+    options.add_argument("--fps", type=whole_number(0), default=FPS, help="frames per second")
     options.add_argument("--people", type=whole_number(0), default=1, help="people in each video, side by side")
     options.add_argument("--workers", type=whole_number(1), help="processes (default: one for each core)")
     draw_dataset(**vars(options.parse_args()))

@@ -1,4 +1,4 @@
-"""Faces: their shape and skin, eyes, mouth, brows, beard and glasses."""
+"""Paint faces: shape, skin, eyes, mouth, brows, beard and glasses."""
 
 import numpy as np
 
@@ -9,18 +9,18 @@ EYE_V, MOUTH_V = 0.04, 0.60
 
 
 def half_width(traits: Traits, v: np.ndarray) -> np.ndarray:
-    """Half of the width of the face at height v."""
+    """Return half of the width of the face at height v."""
     skull = np.clip(1 - np.abs(v) ** 2.4, 0, 1) ** 0.47
     jaw = np.clip(1 - np.abs(v) ** traits.jaw, 0, 1) ** 0.58
     return traits.width * np.where(v < 0, skull, jaw)
 
 
 def relief(traits: Traits, grid: Grid) -> np.ndarray:
-    """The height of the face above the plane of the picture, in head units."""
+    """Return the height of the face above the image plane, in head units."""
     u, v = grid.u, grid.v
     across = u * 0.74 / np.maximum(half_width(traits, np.clip(v, -0.93, 0.93)), 0.3)
     rest = 1 - (across / 0.80) ** 2 - ((v + 0.05) / 1.14) ** 2
-    # a dome that goes on as a slope beyond its rim: a flat rim would shine
+    # the dome continues as a slope beyond its rim, since a flat rim would shine
     z = 0.85 * np.where(rest > 0.08, np.sqrt(np.maximum(rest, 0.08)), 0.283 + 1.77 * (rest - 0.08))
     tip, wing = traits.nose_tip, traits.nose
     ridge = ramp(-0.22, tip, v) * ramp(tip + 0.10, tip, v)
@@ -42,7 +42,7 @@ def relief(traits: Traits, grid: Grid) -> np.ndarray:
 
 
 def skin_paint(traits: Traits, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """The unlit skin of face and ears, (h, w, 3): blush, pores, freckles, stubble, without eyes and mouth."""
+    """Paint the unlit skin of face and ears, (h, w, 3): blush, pores, freckles, stubble; no eyes or mouth."""
     u, v, skin = grid.u, grid.v, traits.skin
     albedo = np.broadcast_to(skin.astype(np.float32), (*grid.shape, 3)).copy()
     red, deep = skin * (1.0, 0.78, 0.76), skin * (0.72, 0.60, 0.62)
@@ -74,7 +74,7 @@ def skin_paint(traits: Traits, grid: Grid, rng: np.random.Generator) -> np.ndarr
 
 
 def beard_area(traits: Traits, grid: Grid) -> np.ndarray:
-    """Where a beard grows, 0..1, by its kind."""
+    """Return where a beard of the person's kind grows, 0..1."""
     a, v = np.abs(grid.u), grid.v
     cheeks = ramp(-0.05, 0.07, v - (0.60 - 0.58 * (a / traits.width) ** 2)) * ramp(0.02, 0.12, v + 0.1)
     lip = ramp(0.33, 0.28, a) * ramp(0.44, 0.49, v - 0.05 * a) * ramp(0.62, 0.56, v)
@@ -83,7 +83,15 @@ def beard_area(traits: Traits, grid: Grid) -> np.ndarray:
     return kinds.get(traits.beard, np.maximum(cheeks, lip))
 
 
-def paint_eye(image: np.ndarray, traits: Traits, grid: Grid, window, side: int, opened: float, light) -> None:
+def paint_eye(
+    image: np.ndarray,
+    traits: Traits,
+    grid: Grid,
+    window: tuple[slice, slice],
+    side: int,
+    opened: float,
+    light: np.ndarray,
+) -> None:
     """Paint the left (-1) or right (1) eye into the window of a lit face."""
     size = traits.eye_size
     x = (grid.u[window] * side - traits.eye_gap) / size
@@ -120,8 +128,10 @@ def paint_eye(image: np.ndarray, traits: Traits, grid: Grid, window, side: int, 
     paint(image, skin * (0.45, 0.35, 0.35), 0.55 * low)
 
 
-def paint_mouth(image: np.ndarray, traits: Traits, grid: Grid, window, opened: float, shade) -> None:
-    """Paint the mouth into the window of a lit face; `shade` is the light to multiply with there."""
+def paint_mouth(
+    image: np.ndarray, traits: Traits, grid: Grid, window: tuple[slice, slice], opened: float, shade: np.ndarray
+) -> None:
+    """Paint the mouth into the window of a lit face; the paint is multiplied by the light `shade`."""
     x = grid.u[window] / traits.mouth
     y = (grid.v[window] - MOUTH_V) / traits.mouth + traits.smile * (x**2 - 0.3)
     soft = 1.5 / (traits.mouth * grid.radius)
@@ -167,7 +177,7 @@ def grow_brows(layer: np.ndarray, traits: Traits, grid: Grid, rng: np.random.Gen
 
 
 def grow_beard(layer: np.ndarray, traits: Traits, grid: Grid, rng: np.random.Generator) -> None:
-    """Draw a beard hair by hair where it grows."""
+    """Draw a beard hair by hair."""
     area = beard_area(traits, grid) * (np.abs(grid.u) < half_width(traits, grid.v) + 0.01) * (grid.v < 0.99)
     rows, columns = np.nonzero(area > rng.uniform(0.05, 1.0, area.shape))
     chosen = rng.choice(len(rows), min(2600, len(rows)), replace=False)
@@ -179,7 +189,7 @@ def grow_beard(layer: np.ndarray, traits: Traits, grid: Grid, rng: np.random.Gen
 
 
 def paint_glasses(layer: np.ndarray, traits: Traits, grid: Grid) -> None:
-    """Draw spectacles into a uint8 RGBA layer."""
+    """Draw glasses into a uint8 RGBA layer."""
     turn = np.linspace(0, 2 * np.pi, 40)
     power = 1.0 if traits.glasses == "round" else 0.55
     rim = np.stack([np.sign(f(turn)) * np.abs(f(turn)) ** power for f in (np.cos, np.sin)], -1) * (

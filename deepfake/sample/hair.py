@@ -1,4 +1,4 @@
-"""Hair: strands for each style, and the layers that they are painted into."""
+"""Paint hair: strands for each style, and the layers they are painted into."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from deepfake.sample.canvas import Grid, strokes
 from deepfake.sample.traits import Traits
 
 
-def skull(angle, reach) -> np.ndarray:
-    """Points around the skull: `angle` in degrees from the crown to the right, `reach` 1 at the outline."""
+def skull(angle: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Return points around the skull: `angle` in degrees clockwise from the crown, `reach` 1 at the outline."""
     angle = np.radians(angle)
     return np.stack([0.76 * reach * np.sin(angle), -0.12 - 0.92 * reach * np.cos(angle)], -1)
 
 
-def hairline(angle):
-    """How far out from the centre of the skull the hair starts at an angle."""
+def hairline(angle: np.ndarray) -> np.ndarray:
+    """Return the distance from the centre of the skull at which the hair starts at an angle."""
     return 0.58 + 0.34 * np.clip(np.abs(angle) / 88, 0, 1.2) ** 2.2
 
 
-def swept(rng, count: int, height: float, spread: float = 96) -> np.ndarray:
-    """Strands combed from the hairline up and back."""
+def swept(rng: np.random.Generator, count: int, height: float, spread: float = 96) -> np.ndarray:
+    """Return strands combed from the hairline up and back."""
     angle = rng.uniform(-spread, spread, (count, 1))
     t = np.linspace(0, 1, 9)
     start = hairline(angle) + rng.uniform(-0.02, 0.25, (count, 1)) * (1 - t)
@@ -26,8 +26,10 @@ def swept(rng, count: int, height: float, spread: float = 96) -> np.ndarray:
     return skull(angle * (1 - 0.12 * t), start + (crown - start) * t**0.8)
 
 
-def parted(rng, count: int, part: float, drop: float, wave: float, flare: float, rise: float = 0.06):
-    """Strands from a parting at `part` degrees over the sides and down to v = `drop`."""
+def parted(
+    rng: np.random.Generator, count: int, part: float, drop: float, wave: float, flare: float, rise: float = 0.06
+) -> np.ndarray:
+    """Return strands from a parting at `part` degrees over the sides down to v = `drop`."""
     left = rng.random((count, 1)) < (90 + part) / 180
     depth = rng.uniform(0, 1, (count, 1))
     t = np.linspace(0, 1, 24)
@@ -44,8 +46,8 @@ def parted(rng, count: int, part: float, drop: float, wave: float, flare: float,
     return points
 
 
-def fringe(rng, count: int, edge: float, sweep: float) -> np.ndarray:
-    """Strands from the crown over the forehead down to v = `edge`."""
+def fringe(rng: np.random.Generator, count: int, edge: float, sweep: float) -> np.ndarray:
+    """Return strands from the crown over the forehead down to v = `edge`."""
     x = rng.uniform(-1, 1, (count, 1))
     t = np.linspace(0, 1, 9)
     u = 0.30 * x + (0.66 * x - 0.30 * x) * t**0.7 + sweep * t**2
@@ -54,16 +56,16 @@ def fringe(rng, count: int, edge: float, sweep: float) -> np.ndarray:
     return np.stack([u, top + (end - top) * t], -1)
 
 
-def cropped(rng, count: int, length: float, low: float = 0) -> np.ndarray:
-    """Short hairs all over the scalp, or only below `low` degrees from the crown."""
+def cropped(rng: np.random.Generator, count: int, length: float, low: float = 0) -> np.ndarray:
+    """Return short hairs over the scalp, from `low` degrees off the crown downwards."""
     angle = rng.uniform(low, 100, (count, 1)) * rng.choice([-1, 1], (count, 1))
     start = hairline(angle) + (1.0 - hairline(angle)) * rng.uniform(0, 1, (count, 1)) ** 0.9
     t = np.linspace(0, 1, 4)
     return skull(angle + rng.normal(0, 5, (count, 1)) * t, start + length * t)
 
 
-def curls(rng, count: int, size: float, height: float, drop: float) -> np.ndarray:
-    """Ringlets around the skull, hanging to `drop` degrees beside the face."""
+def curls(rng: np.random.Generator, count: int, size: float, height: float, drop: float) -> np.ndarray:
+    """Return curls around the skull, hanging to `drop` degrees beside the face."""
     angle = rng.uniform(-drop, drop, (count, 1))
     start = hairline(angle) + 0.05
     reach = start + (1.0 + height - start) * rng.uniform(0, 1, (count, 1)) ** 0.8
@@ -74,7 +76,7 @@ def curls(rng, count: int, size: float, height: float, drop: float) -> np.ndarra
 
 
 def front_hair(style: str, rng: np.random.Generator) -> list[np.ndarray]:
-    """The strands in front of the head, in the order they are drawn."""
+    """Return the strands in front of the head, in drawing order."""
     part = rng.choice([-1, 1]) * rng.uniform(18, 38)
     if "fringe" in style and style != "fringe":
         drop = 1.55 if "long" in style else 0.72
@@ -98,7 +100,7 @@ def front_hair(style: str, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def back_hair(style: str, rng: np.random.Generator) -> list[np.ndarray]:
-    """The strands behind the head and the neck."""
+    """Return the strands behind the head and the neck."""
     if style.startswith("long"):
         wide, drop = 0.95, 1.85
     elif "bob" in style:
@@ -119,8 +121,10 @@ def back_hair(style: str, rng: np.random.Generator) -> list[np.ndarray]:
     return [np.stack([u, v], -1)]
 
 
-def paint_hair(bundles: list[np.ndarray], traits: Traits, grid: Grid, light, rng, dim: float) -> np.ndarray:
-    """Bundles of strands, lit, as a uint8 RGBA layer; `dim` darkens what lies behind."""
+def paint_hair(
+    bundles: list[np.ndarray], traits: Traits, grid: Grid, light: np.ndarray, rng: np.random.Generator, dim: float
+) -> np.ndarray:
+    """Paint bundles of strands, lit, as a uint8 RGBA layer; `dim` below 1 darkens hair behind the head."""
     layer = np.zeros((*grid.shape, 4), np.uint8)
     layer[..., :3] = np.clip(traits.hair * 200 * dim, 0, 255)
     for curves in bundles:

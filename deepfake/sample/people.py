@@ -1,4 +1,4 @@
-"""Drawn people: each is a stack of layers, painted once, that a pose then bends and places into frames."""
+"""Paint people: each is a stack of layers, painted once, which a pose bends and places into frames."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,14 +23,14 @@ from deepfake.sample.features import (
 from deepfake.sample.hair import back_hair, front_hair, paint_hair
 from deepfake.sample.traits import Traits
 
-EYE_STATES = (0.0, 0.35, 0.7, 1.0)  # how far the eyelids are open
-MOUTH_STATES = (0.0, 0.2, 0.4, 0.65, 0.9)  # how far the lips are apart
-LENS = 0.018  # how soft the camera draws, in head units
+EYE_STATES = (0.0, 0.35, 0.7, 1.0)  # how far the eyes are open
+MOUTH_STATES = (0.0, 0.2, 0.4, 0.65, 0.9)  # how far the mouth is open
+LENS = 0.018  # blur of the camera, in head units
 
 
 @dataclass(frozen=True)
 class Person:
-    """The painted layers of a person, made to be bent by a pose.
+    """The painted layers of a person, to be bent by a pose.
 
     `skin` (uint8 RGB), `front_rgb` (hair and glasses, uint8 RGB), `hair_weight` (how much of the front shows,
     float32) and `solid` (the alpha of the head, uint8) share the head canvas with `back` (hair behind,
@@ -54,13 +54,13 @@ class Person:
 
     @cached_property
     def anchors(self) -> np.ndarray:
-        """Both eyes and the mouth in pixels of the head canvas, (3, 2) float32."""
+        """Return the centres of both eyes and the mouth in pixels of the head canvas, (3, 2) float32."""
         gap = self.traits.eye_gap
         points = np.array([(-gap, EYE_V), (gap, EYE_V), (0, MOUTH_V)])
         return ((points - (HEAD_BOX[0], HEAD_BOX[2])) * self.radius).astype(np.float32)
 
     def face(self, eyes: float, mouth: float) -> np.ndarray:
-        """The head canvas, RGB, with eyes and mouth open by 0..1, without the hair in front."""
+        """Return the head canvas, RGB, with eyes and mouth open by 0..1, without the front hair."""
         face = self.skin.copy()
         face[self.eye_window] = self.eyes[np.abs(np.array(EYE_STATES) - eyes).argmin()]
         face[self.mouth_window] = self.mouths[np.abs(np.array(MOUTH_STATES) - mouth).argmin()]
@@ -90,7 +90,7 @@ def paint_person(traits: Traits, radius: float, light: np.ndarray, rng: np.rando
     front = over(hair, front)
     multiply, shine = lighting(grid, relief(traits, grid), light, rng)
     shadow = grid.blur(front[..., 3].astype(np.float32) / 255, 0.05)
-    shift = np.float32([[1, 0, -light[0] * 0.07 * radius], [0, 1, 0.09 * radius]])
+    shift = np.array([[1, 0, -light[0] * 0.07 * radius], [0, 1, 0.09 * radius]], np.float32)
     shadow = cv2.warpAffine(shadow, shift, grid.shape[::-1])
     multiply *= 1 - 0.42 * shadow[..., None] * np.array([0.8, 1, 1], np.float32)
     multiply *= 1 - 0.35 * (ears * (1 - outline))[..., None]
@@ -104,7 +104,16 @@ def paint_person(traits: Traits, radius: float, light: np.ndarray, rng: np.rando
     return finish(traits, grid, image, solid, front, multiply, light, rng)
 
 
-def finish(traits, grid, image, solid, front, multiply, light, rng) -> Person:
+def finish(
+    traits: Traits,
+    grid: Grid,
+    image: np.ndarray,
+    solid: np.ndarray,
+    front: np.ndarray,
+    multiply: np.ndarray,
+    light: np.ndarray,
+    rng: np.random.Generator,
+) -> Person:
     """Add the states of eyes and mouth, back hair and body to a painted head."""
     eye_window = grid.window(-0.60, 0.60, EYE_V - 0.18, EYE_V + 0.18)
     mouth_window = grid.window(-0.42, 0.42, 0.40, 0.86)

@@ -1,4 +1,4 @@
-"""Placing people into frames: a pose says where they are and how they look."""
+"""Place people into frames by their poses."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ import numpy as np
 from deepfake.sample.canvas import BODY_BOX, HEAD_BOX
 from deepfake.sample.people import Person
 
-NECK_V = 0.95  # heads roll about this point, in head units below their middle
+NECK_V = 0.95  # heads roll about this point, in head units below their centre
 JAW_DROP = 0.10  # how far the chin falls when the mouth is open, in head units
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a person is in a frame, and how they look: positions are in pixels, angles in radians.
+    """A person's position and expression in a frame: positions are in pixels, angles in radians.
 
     `x`, `y` is where the head sits on the neck; `yaw` and `pitch` are how far the nearest point of the face
     moves, in head units; `eyes` and `mouth` are open by 0..1; `body_x`, `body_y` is the neck of the body.
@@ -33,7 +33,7 @@ class Pose:
 
 
 def blend(frame: np.ndarray, colour: np.ndarray, alpha: np.ndarray, left: int, top: int) -> None:
-    """Lay uint8 RGB over the frame in place by a uint8 alpha (h, w)."""
+    """Blend uint8 RGB into the frame in place by a uint8 alpha (h, w)."""
     height, width = alpha.shape
     area = frame[top : top + height, left : left + width]
     weight = alpha.astype(np.float32) * (1 / 255)
@@ -41,7 +41,7 @@ def blend(frame: np.ndarray, colour: np.ndarray, alpha: np.ndarray, left: int, t
 
 
 def landing(frame: np.ndarray, layer: np.ndarray, matrix: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Left, top, width and height of the part of the frame that the moved layer's opaque part covers."""
+    """Return left, top, width and height of the part of the frame that the moved layer covers; None if none."""
     x, y, w, h = cv2.boundingRect(layer[..., 3] if layer.ndim == 3 else layer)
     corners = np.array([(x, y), (x + w, y), (x, y + h), (x + w, y + h)]) @ matrix[:, :2].T + matrix[:, 2]
     margin = 0.06 * layer.shape[1]
@@ -53,7 +53,7 @@ def landing(frame: np.ndarray, layer: np.ndarray, matrix: np.ndarray) -> tuple[i
 
 
 def place(frame: np.ndarray, layer: np.ndarray, matrix: np.ndarray) -> None:
-    """Lay a uint8 RGBA layer, moved by a 2 x 3 matrix, over the frame in place."""
+    """Blend a uint8 RGBA layer, moved by a 2 x 3 matrix, into the frame in place."""
     box = landing(frame, layer, matrix)
     if box is not None:
         left, top, width, height = box
@@ -63,7 +63,7 @@ def place(frame: np.ndarray, layer: np.ndarray, matrix: np.ndarray) -> None:
 
 
 def place_head(frame: np.ndarray, person: Person, face: np.ndarray, pose: Pose, matrix: np.ndarray) -> None:
-    """Bend the head by its depth, as if it turned, and lay it over the frame in place."""
+    """Bend the head by its depth, as if it turned, and blend it into the frame in place."""
     box = landing(frame, person.solid, matrix)
     if box is None:
         return
@@ -84,7 +84,7 @@ def place_head(frame: np.ndarray, person: Person, face: np.ndarray, pose: Pose, 
 
 
 def draw_person(frame: np.ndarray, person: Person, face: np.ndarray, pose: Pose) -> None:
-    """Draw a person into the frame in place; `face` is their head canvas, RGB, or one with a swapped face."""
+    """Draw a person into the frame in place; `face` is the head canvas, RGB, swapped or not."""
     cos, sin = pose.scale * np.cos(pose.roll), pose.scale * np.sin(pose.roll)
     turn = np.array([[cos, -sin], [sin, cos]])
     pivot = person.radius * np.array([-HEAD_BOX[0], NECK_V - HEAD_BOX[2]])

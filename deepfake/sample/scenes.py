@@ -1,4 +1,4 @@
-"""Scenes: people, how they move and how they are lit, in front of a background."""
+"""Draw scenes: people, their motion and light, in front of a background."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +15,13 @@ from deepfake.sample.swaps import Swap
 from deepfake.sample.traits import random_traits
 
 HEAD_HEIGHT = 0.44  # of the height of the frame
-PERSON_WIDTH = 4.2  # the least width of the frame for each person, in head units
-LOOKS, SCENE, CHOICES, NAMES = 1, 1001, 1002, 1003  # what a random generator is for, beside seed and index
+PERSON_WIDTH = 4.2  # minimum width of the frame per person, in head units
+LOOKS, SCENE, CHOICES, NAMES = (
+    1,
+    1001,
+    1002,
+    1003,
+)  # purposes of random generators, which are also seeded by seed and index
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """Frames in each video."""
+        """Number of frames in each video."""
         return max(1, round(self.seconds * self.fps))
 
     @property
@@ -43,11 +48,11 @@ class Plan:
         return min(HEAD_HEIGHT / 2 * self.height, self.width / self.people / PERSON_WIDTH)
 
     def rng(self, index: int, purpose: int) -> np.random.Generator:
-        """The random numbers of one original for one purpose."""
+        """Return the random generator of one original for one purpose."""
         return np.random.default_rng([self.seed, index, purpose])
 
     def check(self) -> None:
-        """Raise UserError for what cannot be drawn."""
+        """Raise a UserError if an argument is invalid."""
         if self.originals < 2:
             raise UserError(f"--originals {self.originals}: a face swap takes two people; use 2 or more")
         if min(self.width, self.height) < 64 or self.width % 2 or self.height % 2:
@@ -64,7 +69,7 @@ class Plan:
 
 
 def wander(rng: np.random.Generator, t: np.ndarray, slow: float = 0.12, fast: float = 0.7) -> np.ndarray:
-    """A smooth motion in about -1..1 over `t` seconds, with frequencies from `slow` to `fast` Hz."""
+    """Return a smooth motion in about -1..1 over `t` seconds, with frequencies from `slow` to `fast` Hz."""
     waves = rng.uniform(slow, fast, 3)
     sizes = (slow / waves) ** 0.5
     turns = np.sin(2 * np.pi * (waves[:, None] * t + rng.uniform(0, 1, (3, 1))))
@@ -72,7 +77,7 @@ def wander(rng: np.random.Generator, t: np.ndarray, slow: float = 0.12, fast: fl
 
 
 def blinks(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
-    """How far the eyes are open, 0..1: a blink every few seconds."""
+    """Return how far the eyes are open, 0..1: a blink every few seconds."""
     eyes = np.ones_like(t)
     when = rng.uniform(0.2, 2.0)
     while when < t[-1]:
@@ -82,7 +87,7 @@ def blinks(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
 
 
 def speech(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
-    """How far the mouth is open, 0..1: syllables in phrases, and some people are silent."""
+    """Return how far the mouth is open, 0..1: syllables in phrases; some people are silent."""
     syllables = 0.5 + 0.5 * np.sin(2 * np.pi * (rng.uniform(2.2, 3.4) * t + 0.6 * wander(rng, t)))
     phrases = ramp(-0.3, 0.1, wander(rng, t, 0.3, 0.9) + rng.uniform(-0.1, 0.5))
     talks = rng.random() < 0.75
@@ -90,7 +95,7 @@ def speech(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
 
 
 def motion(plan: Plan, rng: np.random.Generator, place: int, camera: np.ndarray) -> list[Pose]:
-    """The poses of the person at `place`, from the left, frame by frame; `camera` (frames, 2) drifts."""
+    """Return the poses of the person at `place` (from the left) in all frames; `camera` (frames, 2) is its drift."""
     t = np.arange(plan.frames) / plan.fps
     r = plan.radius
     body_x = plan.width * (place + 0.5 + rng.uniform(-0.05, 0.05)) / plan.people + camera[:, 0]
@@ -119,7 +124,7 @@ def motion(plan: Plan, rng: np.random.Generator, place: int, camera: np.ndarray)
 
 
 def light_of(plan: Plan, index: int) -> np.ndarray:
-    """The unit vector to the lamp in the scene of an original."""
+    """Return the unit vector to the lamp in the scene of an original."""
     rng = plan.rng(index, SCENE)
     light = np.array([rng.choice([-1, 1]) * rng.uniform(0.25, 0.6), -0.42, 0.85])
     return light / np.linalg.norm(light)

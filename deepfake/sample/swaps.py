@@ -1,4 +1,4 @@
-"""Another's face in the place of a person's own: the methods that make the fakes."""
+"""Swap faces: the methods that make the fakes."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from deepfake.sample.canvas import HEAD_BOX, Grid, ramp
 from deepfake.sample.features import half_width
 from deepfake.sample.people import Person
 
-COMMON_DETAIL = 17  # every donor face comes from a small generator: pixels per head unit
+COMMON_DETAIL = 17  # pixels per head unit: donor faces have low resolution, like those of a small generator
 
 
 class Swap:
-    """A donor's face, fitted into a target's head canvas by one of the `METHODS`.
+    """A donor's face, fitted into a target's head canvas by one of `METHODS`.
 
     `strength` (about 0.7..1.2) and `chance`, numbers in 0..1 that stay the same through a clip, vary the
     artefacts; `noise` (frames, 4) in -1..1 varies them from frame to frame.
@@ -37,7 +37,7 @@ class Swap:
         self.gain = np.clip(target_mean / donor_mean, 0.4, 2.5)
 
     def mask(self, softness: float, grow: float = 0.0, lift: float = 0.0) -> np.ndarray:
-        """Where the donor's face goes, 0..1, over the window; lengths in head units."""
+        """Return the blending mask of the donor's face, 0..1, over the window; lengths are in head units."""
         across = self.edge + grow - np.abs(self.u)
         down = np.minimum(0.84 + grow - (self.v + lift), self.v + lift + 0.40 + grow)
         corner = 0.22
@@ -45,7 +45,7 @@ class Swap:
         return ramp(-softness, softness, corner - inner).astype(np.float32)
 
     def fitted(self, eyes: float, mouth: float, extra: np.ndarray | None = None) -> np.ndarray:
-        """The donor's face with the target's expression, moved onto the target's features, uint8."""
+        """Return the donor's face with the target's expression, aligned to the target's features, uint8."""
         matrix = self.matrix if extra is None else (extra @ np.vstack([self.matrix, (0, 0, 1)]))[:2]
         size = (self.u.shape[1], self.u.shape[0])
         return cv2.warpAffine(
@@ -53,20 +53,20 @@ class Swap:
         )
 
     def low_detail(self, patch: np.ndarray, detail: float) -> np.ndarray:
-        """Resample a patch through `detail` pixels to a head unit."""
+        """Resample a patch through `detail` pixels per head unit."""
         height, width = patch.shape[:2]
         ratio = min(1.0, detail / self.target.radius)
         small = cv2.resize(patch, (round(width * ratio), round(height * ratio)), interpolation=cv2.INTER_AREA)
         return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
-    def tinted(self, patch: np.ndarray, tint) -> np.ndarray:
-        """The patch in the target's skin tone, times `tint` (one number or RGB)."""
+    def tinted(self, patch: np.ndarray, tint: float | np.ndarray) -> np.ndarray:
+        """Match a patch to the target's skin tone, times `tint` (one number or RGB)."""
         gain = self.gain * tint
         lit = patch * gain.astype(np.float32)
         return np.clip(lit, 0, 255).astype(np.uint8)
 
     def __call__(self, eyes: float, mouth: float, frame: int) -> np.ndarray:
-        """The target's head canvas, uint8 RGB, with the donor's face in it."""
+        """Return the target's head canvas, uint8 RGB, with the donor's face in it."""
         patch, mask = self.method(self, eyes, mouth, frame)
         face = self.target.face(eyes, mouth)
         below = np.ascontiguousarray(face[self.window])
@@ -75,7 +75,7 @@ class Swap:
 
 
 def seam(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """A hard blend boundary: a step of tone along a cut-out edge."""
+    """Blend with a hard edge and another tone, which leaves a visible seam."""
     tone = 1 + swap.signs[0] * (0.13 + 0.05 * swap.chance[0]) * swap.strength
     patch = swap.tinted(swap.low_detail(swap.fitted(eyes, mouth), COMMON_DETAIL), tone)
     mask = swap.mask(0.018, 0.03 * swap.chance[1])
@@ -84,7 +84,7 @@ def seam(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray,
 
 
 def colour(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """A skin tone that does not belong to the neck and ears around it."""
+    """Give the face a skin tone that does not match the neck and ears."""
     casts = [
         (1.20, 0.97, 0.82),
         (0.80, 0.98, 1.24),
@@ -98,14 +98,14 @@ def colour(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarra
 
 
 def blur(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """A face made at low resolution, softer than the picture around it."""
+    """Make the face softer than the rest of the image, as at a low resolution."""
     detail = (14 + 3 * swap.chance[0]) / swap.strength
     patch = swap.low_detail(swap.fitted(eyes, mouth), detail)
     return swap.tinted(patch, 1 + 0.09 * swap.signs[0]), swap.mask(0.035)
 
 
 def warp(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """A face set askew and bent, as landmarks that were not found well would do."""
+    """Rotate, scale and bend the face, as inaccurate landmarks would."""
     size, radius = swap.u.shape, swap.target.radius
     spin, scale = 2.5 * swap.strength * swap.signs[0], 1 + 0.05 * swap.strength * swap.signs[1]
     extra = np.eye(3)
@@ -121,7 +121,7 @@ def warp(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray,
 
 
 def flicker(swap: Swap, eyes: float, mouth: float, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """A mask and a brightness that jump from frame to frame, with the first face showing through."""
+    """Change mask and brightness from frame to frame, with the original face showing through."""
     jump = swap.noise[frame % 997]
     patch = swap.low_detail(swap.fitted(eyes, mouth), COMMON_DETAIL)
     tone = 1 + np.sign(jump[0]) * (0.08 + 0.10 * abs(jump[0])) * swap.strength

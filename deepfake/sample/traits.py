@@ -1,10 +1,12 @@
-"""What people look like: the traits of a person, and the choices they are made from."""
+"""Choose the looks of people: their traits, and the options for each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-# fair skins are toned down: detectors need the whites of the eyes to stand out
+# fair skins are darkened, since detectors need the whites of the eyes to stand out
 SKINS = [(0.86, 0.68, 0.59), (0.85, 0.66, 0.54), (0.82, 0.63, 0.48), (0.80, 0.59, 0.44), (0.73, 0.52, 0.38)]
 DARK_SKINS = [(0.62, 0.42, 0.29), (0.52, 0.34, 0.23), (0.42, 0.27, 0.19)]
 DARK_HAIR = [(0.09, 0.08, 0.08), (0.16, 0.10, 0.07), (0.24, 0.15, 0.10)]
@@ -17,7 +19,7 @@ CLOTHES = [
     (0.22, 0.22, 0.24), (0.62, 0.44, 0.50), (0.36, 0.50, 0.66), (0.50, 0.52, 0.36), (0.76, 0.42, 0.28),
 ]  # fmt: skip
 WOMENS_HAIR = ["long", "long wavy", "bob", "fringe bob", "bun", "curly", "long parted", "afro", "long fringe"]
-# bald heads and dark moustaches are rare, since detectors are less sure of them when they are drawn
+# bald heads and dark moustaches are rare, since detectors are less sure of them in drawings
 MENS_HAIR = 2 * ["side part", "swept back", "crop", "curly", "quiff", "fringe", "buzz", "side part"] + ["bald"]
 BEARDS = 2 * ["none", "none", "stubble", "stubble", "full", "goatee"] + ["moustache"]
 COLLARS = ["crew", "v-neck", "shirt", "hoodie", "turtleneck", "blazer"]
@@ -25,7 +27,7 @@ COLLARS = ["crew", "v-neck", "shirt", "hoodie", "turtleneck", "blazer"]
 
 @dataclass(frozen=True)
 class Traits:
-    """What a person looks like: colours are RGB in 0..1, lengths are in head units."""
+    """The looks of a person: colours are RGB in 0..1, lengths are in head units."""
 
     woman: bool
     skin: np.ndarray
@@ -58,8 +60,8 @@ class Traits:
 def random_traits(rng: np.random.Generator) -> Traits:
     """Choose the looks of one person."""
 
-    def one(table):
-        return table[rng.integers(len(table))]
+    def one(table: Sequence[Any]) -> Any:
+        return table[int(rng.integers(len(table)))]
 
     woman, dark, old = rng.random() < 0.5, rng.random() < 0.35, rng.random() < 0.15
     skin = np.array(one(DARK_SKINS if dark else SKINS)) * rng.uniform(0.95, 1.03, 3).mean()

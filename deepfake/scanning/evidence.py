@@ -131,9 +131,9 @@ def read_moving_image(path: Path, k: int) -> tuple[list[Frame], int, str | None]
     Raises:
         VideoError, OSError: as `read_image`, if the first chosen picture cannot be read.
     """
-    frames = []
+    frames: list[Frame] = []
     with _opened(path) as image:
-        total, times = image.n_frames, _times_of(image)
+        total, times = getattr(image, "n_frames", 1), _times_of(image)
         by_time = choose_by_time(times, k) if len(times) == total else None
         wanted = choose_frames(total, k) if by_time is None else by_time
         lasts = None if by_time is None else length_of_frames(times) / 1000
@@ -154,7 +154,7 @@ def _times_of(image: Image.Image) -> list[int]:
     """Return when each picture of an animation is shown, in milliseconds, up to the first damaged picture."""
     times = []
     with suppress(*DAMAGE):
-        for index in range(image.n_frames):
+        for index in range(getattr(image, "n_frames", 1)):
             image.seek(index)
             image.load()  # sets the timestamp
             times.append(image.info.get("timestamp", 0))

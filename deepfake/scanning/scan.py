@@ -144,7 +144,7 @@ def people_apart(verdict: str, p_real: float | None, means: dict[str, tuple[floa
     return [
         f"person {person} alone: {percent(1 - means[person][0])} fake"
         for person, own in verdicts.items()
-        if own in ("REAL", "FAKE") and own != verdict and abs(means[person][0] - p_real) >= APART
+        if p_real is not None and own in ("REAL", "FAKE") and own != verdict and abs(means[person][0] - p_real) >= APART
     ]
 
 
@@ -174,7 +174,7 @@ def scan_all(
     Raises:
         UserError: there are no files to scan, or the model cannot be used.
     """
-    sources = list_sources(arguments, sys.stdin and sys.stdin.buffer)
+    sources = list_sources(arguments, sys.stdin.buffer if sys.stdin else None)
     check_classifier(model, runtime)
     for said in said_of_verdicts(model, given, aggregate):
         log.info(f"05: {said}")

@@ -260,7 +260,8 @@ def assign_identities(
     sets with the same identity. The small sets then add the identities that bring most fakes with those they have. The
     largest set gets the rest.
     """
-    real, fakes = Counter(), Counter()
+    real: Counter[str] = Counter()
+    fakes: Counter[frozenset[str]] = Counter()
     for item in crops:
         names = frozenset(identities[item.video.id])
         if item.video.label == FAKE:

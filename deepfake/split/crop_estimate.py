@@ -96,7 +96,7 @@ def estimate_rule(images: Iterable[np.ndarray], square: bool | None = None) -> E
 def in_words(estimate: Estimate) -> str:
     """Describe the estimate, or why there is none, in one line."""
     found = f"a face was found in {estimate.faces} of {estimate.crops} crops"
-    if not estimate.known:
+    if not (estimate.known and estimate.spread and estimate.spread_y):
         return f"rule of the crops: unknown ({found}; {LEAST_FACES} are needed)"
     margin = f"margin {estimate.margin:z.2f} (half of the crops {_between(estimate.spread)})"
     if not estimate.square:
@@ -150,5 +150,5 @@ def _measure(crops: Sequence[np.ndarray]) -> np.ndarray:
         if confidences.max(initial=0) >= DEFAULT.min_confidence:
             surest = confidences.argmax()
             box = rights_and_bottoms[surest] - lefts_and_tops[surest]
-            measured.append([[*box, crop.shape[1], crop.shape[0]]])
+            measured.append(np.array([[*box, crop.shape[1], crop.shape[0]]]))
     return np.concatenate(measured)

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from deepfake.core.errors import UserError
 from deepfake.core.files import write_csv
@@ -54,7 +55,7 @@ def read_entries(path: Path) -> list[Entry]:
     Raises:
         UserError: as `read_manifest`.
     """
-    types = {field.name: field.type for field in fields(Entry)}
+    types: dict[str, Any] = {field.name: field.type for field in fields(Entry)}
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)

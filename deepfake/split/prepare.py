@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.core.cli import progress
-from deepfake.core.crop_rule import NOT_SAID, Said
+from deepfake.core.crop_rule import CropRule
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
@@ -22,6 +21,7 @@ from deepfake.split.assign import LABELS, SHARES, divide
 from deepfake.split.balance import balance_sets
 from deepfake.split.crops import Crops, Found, link
 from deepfake.split.manifest import Entry, write_manifest
+from deepfake.split.options import DEFAULT, Splitting
 from deepfake.split.parts import part_of, parts_to_keep
 from deepfake.split.rule import check_said
 from deepfake.split.sources import FolderSource, ImageSource, Source, find_crops
@@ -102,7 +102,8 @@ def write_sets(
     if one == other or one in other.parents or other in one.parents:
         raise UserError(f"{prepared_dir} and {split_dir}: one is inside the other; give two separate folders")
     items = [(split, item) for split, videos in sets.items() for item in videos]
-    entries, unreadable, folders = [], [], {}
+    entries, unreadable = [], []
+    folders: dict[CropRule | None, list[Path]] = {}
     with whole_folder(prepared_dir, is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
         for label in LABEL_NAMES:
             (prepared / label).mkdir()
@@ -150,38 +151,12 @@ def _check_unreadable(paths: Sequence[Path], sets: dict[str, list[Crops]], entri
     log.warning(f"02: warning: unreadable images left out: {len(paths)}, the first {paths[0]}")
 
 
-@dataclass(frozen=True)
-class Splitting:
-    """The options of step 02: how to split a dataset.
-
-    Attributes:
-        split: "official" (the dataset's own test set, if it has one; it is not balanced) or "own".
-        group_by: "part", "source", "video", or None for parts if there are enough (`parts.parts_to_keep`).
-        balanced: whether to drop videos of the larger class.
-        exclude: csv of videos to leave out.
-        real_only: whether to leave out all fakes.
-        faces: name of the folders of the crops.
-        table: address of a crop table, which stays in place.
-        said: what the user said of how external crops were cut; the rest is estimated.
-    """
-
-    dataset: str = "auto"
-    split: str = "official"
-    group_by: str | None = None
-    balanced: bool = True
-    exclude: Path | None = None
-    real_only: bool = False
-    faces: str = "faces"
-    table: str | None = None
-    said: Said = NOT_SAID
-
-
 def prepare_dataset(
     videos_dir: Path,
     work_dir: Path | None,
     prepared_dir: Path,
     split_dir: Path,
-    how: Splitting = Splitting(),
+    how: Splitting = DEFAULT,
     quiet: bool = False,
 ) -> int:
     """Run step 02: split and balance the crops of a dataset and log the counts of each set; returns the exit code.
@@ -189,8 +164,11 @@ def prepare_dataset(
     External crops are images in `videos_dir/<video.file>/`.
 
     Raises:
-        UserError: the dataset cannot be used, step 01a has not been run, or too few groups have crops.
+        UserError: the dataset cannot be used, step 01a has not been run, too few groups have crops, or options do not
+            go together.
     """
+    if how.table and (work_dir or how.faces != DEFAULT.faces):
+        raise UserError("--crops takes the place of --work-dir and --faces; leave them out")
     kind = find_kind(videos_dir, how.dataset)
     crops_of_others = kind in OF_OTHERS
     if how.table and crops_of_others:
@@ -213,7 +191,7 @@ def prepare_dataset(
     except UserError as error:
         raise UserError(f"{videos_dir}, {source.place}: {error}") from None
     divided = _total(sets)
-    if how.balanced and not how.real_only:
+    if how.balance == "drop" and not how.real_only:
         sets = balance_sets(sets, keep_test=official)
     if isinstance(source, TableSource):
         entries = write_sets_of_table(sets, source, split_dir, quiet)
@@ -227,7 +205,7 @@ def prepare_dataset(
 def _left_out(count: int, how: Splitting) -> str:
     if how.real_only:
         return "real crops only"
-    if how.balanced:
+    if how.balance == "drop":
         return f"{count} left out for the balance"
     return "none left out: train with --balance weights or equal"
 

@@ -56,7 +56,7 @@ def rule_of_others(images: Sequence[Path], said: Said) -> CropRule | None:
     if not said.whole:
         estimate = estimate_rule(sample_crops(images), said.square)
         log.info(f"02: {in_words(estimate)}")
-        if not estimate.known:
+        if estimate.margin is None or estimate.square is None:
             log.info(UNKNOWN)
             return None
         margin_y = None if estimate.margin_y == estimate.margin else estimate.margin_y

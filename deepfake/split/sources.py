@@ -128,8 +128,9 @@ def number_images(video: Video, paths: Sequence[Path]) -> dict[tuple[int, int], 
     The last two numbers in a file's name are frame and face; a single number is the frame of face 0. If an image has no
     number, or two images have the same numbers, all images are numbered in the order of `paths`.
     """
-    numbers = [_numbers(path.stem, video) for path in paths]
-    if None in numbers or len(set(numbers)) < len(numbers):
+    found = [_numbers(path.stem, video) for path in paths]
+    numbers = [pair for pair in found if pair is not None]
+    if len(set(numbers)) < len(paths):
         numbers = [(frame, 0) for frame in range(len(paths))]
     return dict(sorted(zip(numbers, paths, strict=True)))
 

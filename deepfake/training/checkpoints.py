@@ -5,7 +5,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,76 +14,44 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import whole_file, write_csv
 from deepfake.core.messages import log
 from deepfake.core.signals import OutOfTime
-from deepfake.models.info import ModelInfo, write_model_info
+from deepfake.models.info import write_model_info
 from deepfake.models.runtime import keras, set_precision
 from deepfake.split.manifest import Entry
+from deepfake.training.run import HISTORY, Progress, Run
+from deepfake.training.schedule import Phase
 
-CHECKPOINT = Path("tmp_checkpoint")
-HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "seconds_per_step")
 # between two writings of what continuing takes, in an epoch that lasts longer
 SECONDS_AT_RISK = 600
 
 
-@dataclass(frozen=True)
-class Phase:
-    """Some epochs in a row (from `first` up to, not including, `last`) at one rate, with the backbone frozen or not."""
-
-    first: int
-    last: int
-    learning_rate: float
-    frozen: bool = False
-
-
-@dataclass
-class Progress:
-    """How far a training is: the epochs that are done with their figures, the best of them (from 1), and all states.
-
-    `steps` are the batches of the next epoch that are done. `states` are the weights, the seeds of dropout and what
-    the optimizer keeps, and within an epoch the sums that its loss and accuracy come from.
-    """
-
-    history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY})
-    best: tuple[float, float] = (-1.0, 0.0)
-    best_epoch: int = 0
-    stopped: bool = False
-    steps: int = 0
-    states: list[np.ndarray] = field(default_factory=list)
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs are done."""
-        return len(self.history["loss"])
-
-    @property
-    def begun(self) -> bool:
-        """Whether any batch is done."""
-        return bool(self.epochs or self.steps)
-
-
-class Keeper(keras.callbacks.Callback):
+class Checkpoint(keras.callbacks.Callback):
     """After each epoch, keeps the model if it is the best so far, the history, and what `--resume` takes.
 
     The best has the highest validation accuracy, or as high a one with a lower loss. Training ends after `patience`
     epochs without a better one.
 
     Within an epoch it keeps what `--resume` takes every ten minutes, and at once when `warned` tells that the time is
-    over; then it raises OutOfTime. `first_step` and `sums` are those of an epoch that goes on in its middle.
+    over; then it raises OutOfTime. It is the last of the callbacks: what stops training after it can be resumed.
 
-    With `averages` the model has the averages of its weights while it is validated and kept, and then its own again.
+    Args:
+        averages: gives the model the averages of its weights while it is validated and kept, and then its own again.
+        warned: whether the time is over.
+        first_step: the steps that were done of an epoch that was cut off.
+        sums: what its loss and accuracy were computed from until then.
     """
 
-    def __init__(self, out_dir: Path, info: ModelInfo, patience: int, made_with: dict) -> None:
+    def __init__(
+        self,
+        run: Run,
+        phase: Phase,
+        averages: keras.callbacks.Callback | None = None,
+        warned: Callable[[], bool] = bool,
+        first_step: int = 0,
+        sums: Sequence[np.ndarray] = (),
+    ) -> None:
         super().__init__()
-        self.out_dir, self.info, self.patience, self.made_with = out_dir, info, patience, made_with
-        self.model_path = out_dir / CHECKPOINT / "best_model.keras"
-        self.state_path = out_dir / CHECKPOINT / "last_epoch.npz"
-        self.progress = Progress()
-        self.model_to_keep: keras.Model | None = None
-        self.states: Callable[[], list[keras.Variable]] = list
-        self.phase = Phase(0, 0, 0.0)
-        self.warned: Callable[[], bool] = bool
-        self.first_step, self.sums = 0, []
-        self.averages: keras.callbacks.SwapEMAWeights | MeanWithStart | None = None
+        self.run, self.phase, self.progress = run, phase, run.progress
+        self.averages, self.warned, self.first_step, self.sums = averages, warned, first_step, sums
         self._began = self._trained = self._written = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -93,12 +61,12 @@ class Keeper(keras.callbacks.Callback):
         if self.sums:  # added only now, since Keras makes the variables with the first batch
             for variable, value in zip(self.model.metrics_variables, self.sums, strict=True):
                 variable.assign_add(value)
-            self.sums = []
+            self.sums = ()
         warned, steps = self.warned(), batch + 1
         # after the last batch comes the validation, and what is written then is of the whole epoch
         if steps < self.params["steps"] and (warned or time.monotonic() - self._written > SECONDS_AT_RISK):
             self.progress.steps = self.first_step + steps
-            self._write([*self.states(), *self.model.metrics_variables])
+            self._write([*states_of(self.run.model, self.model), *self.model.metrics_variables])
             if warned:
                 raise OutOfTime
 
@@ -125,30 +93,30 @@ class Keeper(keras.callbacks.Callback):
             self.averages.on_test_end()
         # the head alone never ends a training, nor does what it reached before all began to learn
         since = max(progress.best_epoch, self.phase.first)
-        progress.stopped = not self.phase.frozen and progress.epochs - since >= self.patience
+        progress.stopped = not self.phase.frozen and progress.epochs - since >= self.run.options.patience
         self.model.stop_training = progress.stopped
         rows = zip(*(progress.history[name] for name in HISTORY), strict=True)
         numbered = ([number, *row] for number, row in enumerate(rows, 1))
-        write_csv(self.out_dir / "history.csv", ["epoch", *HISTORY], numbered)
+        write_csv(self.run.out_dir / "history.csv", ["epoch", *HISTORY], numbered)
         progress.steps = 0
-        self._write(self.states())
+        self._write(states_of(self.run.model, self.model))
         if self.warned():
             raise OutOfTime
 
     def _write(self, states: list[keras.Variable]) -> None:
-        write_progress(self.progress, states, self.made_with, self.state_path)
+        write_progress(self.progress, states, self.run.made_with, self.run.state_path)
         self._written = time.monotonic()
 
     def _keep_model(self) -> None:
-        model = self.model_to_keep or self.model
+        model, path = self.run.model, self.run.model_path
         precision = model.dtype_policy.name
         set_precision(model, "float32")  # what is kept runs anywhere
-        with whole_file(self.model_path) as temporary:
+        with whole_file(path) as temporary:
             model.save(temporary)
         set_precision(model, precision)
-        write_model_info(self.info, self.model_path.with_suffix(".json"))
+        write_model_info(self.run.info, path.with_suffix(".json"))
         # the .h5 of an earlier run is another model; this run's is written at the end
-        self.model_path.with_suffix(".h5").unlink(missing_ok=True)
+        path.with_suffix(".h5").unlink(missing_ok=True)
 
 
 class MeanWithStart(keras.callbacks.Callback):
@@ -160,7 +128,8 @@ class MeanWithStart(keras.callbacks.Callback):
 
     def __init__(self, model: keras.Model, share: float) -> None:
         super().__init__()
-        self.weights, self.own, self.share = list(model.weights), [], share
+        self.weights, self.share = list(model.weights), share
+        self.own: list[np.ndarray] = []
         self.start = [keras.ops.convert_to_numpy(weight) for weight in self.weights]
 
     def on_test_begin(self, logs: dict | None = None) -> None:

@@ -6,10 +6,12 @@ import statistics
 import sys
 import time
 import traceback
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
+from deepfake.core.crop_rule import CropRule
 from deepfake.core.files import digest_of, read_json, whole_file, write_json
 from deepfake.core.labels import FAKE, REAL
 from deepfake.core.messages import log
@@ -32,16 +34,14 @@ from deepfake.inputs.batches import (
 from deepfake.inputs.crop_set import CropSet, cached, crop_set, readable_crops
 from deepfake.inputs.self_blended_sets import beside_fakes, without_fakes
 from deepfake.models.info import SAMPLE_ONLY, ModelInfo, rule_in_words, write_model_info
-from deepfake.models.model import backbone_of, build_model, knows_sample_only, load_model, on_features
+from deepfake.models.model import SequenceKind, backbone_of, build_model, knows_sample_only, load_model, on_features
 from deepfake.models.runtime import choose_precision, gpus, keras, set_precision, strategy_for, tf, warning_of_gpus
 from deepfake.split.manifest import Entry
-from deepfake.split.store import CropStore, open_store
+from deepfake.split.store import open_store
 from deepfake.training.augmentation_plot import draw_augmentation
 from deepfake.training.checkpoints import (
-    Keeper,
+    Checkpoint,
     MeanWithStart,
-    Phase,
-    Progress,
     check_same_run,
     digest,
     read_progress,
@@ -49,7 +49,10 @@ from deepfake.training.checkpoints import (
     states_of,
 )
 from deepfake.training.log import TrainingLog
-from deepfake.training.options import Options, learning_rate, phases, resolved
+from deepfake.training.options import Options
+from deepfake.training.run import LAST_STATE, Progress, Run
+from deepfake.training.schedule import Phase, learning_rate, phases
+from deepfake.training.start import resolved
 
 LOGS = "logs"
 RECORDED_PACKAGES = ("tensorflow", "keras", "efficientnet", "mtcnn", "numpy", "opencv-python-headless", "av")
@@ -83,44 +86,23 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         sets, stores = without_fakes(sets, store, out_dir, options.image_size, options.seed, quiet)
     keras.utils.set_random_seed(options.seed)
     strategy, precision = strategy_for(gpus()), choose_precision(options.precision)
-    device = ", ".join(gpus()) or "CPU"
-    log.info(
-        f"03: training {options.name} on {device} in {precision}, {options.weights} weights, {len(sets['train'])} crops"
-    )
-    if warning := warning_of_gpus():
-        log.warning(f"03: warning: {warning}")
-    _advise(sets["train"], options)
-    sample_only = all(entry.sample for entry in sets["train"])
+    _tell(options, sets["train"], precision)
     with strategy.scope():
-        model = build_model(
-            options.image_size, options.weights, sample_only, options.model, options.sequence_kind, options.new_head
-        )
-    kind = {"sequence": options.sequence, "frames": options.frames, "sample_only": knows_sample_only(model)}
-    info = ModelInfo(options.model, options.image_size, crop_rule=store.rule, **kind)
-    keeper = Keeper(out_dir, info, options.patience, made_with)
-    if resume:
-        keeper.progress = read_progress(keeper.state_path, made_with)
-    if not keeper.progress.begun:
-        _forget(keeper)
+        model, info = _built(options, sets["train"], store.rule)
+    progress = read_progress(out_dir / LAST_STATE, made_with) if resume else Progress()
+    run = Run(model, options, sets, stores, out_dir, strategy, precision, info, made_with, progress, quiet)
+    if not progress.begun:
+        _forget(run)
     (out_dir / "run.json").unlink(missing_ok=True)
-    record = {
-        "model": options.name,
-        "parameters": model.count_params(),
-        "arguments": asdict(options) | {"split_dir": str(split_dir), "out_dir": str(out_dir)},
-        "made_with": made_with,
-        "device": device,
-        "replicas": strategy.num_replicas_in_sync,
-        "precision": precision,
-    }
     try:
-        fit(model, keeper, sets, stores, options, strategy, precision, quiet)
-        finish(keeper, sets, stores, out_dir, options, record, started, quiet)
+        fit(run)
+        finish(run, started)
     except KeyboardInterrupt as stopped:
         # the threads that make batches call Python, and must have ended before Python does
         traceback.clear_frames(stopped.__traceback__)
         gc.collect()
-        kept = f"the best epoch so far is kept in {keeper.model_path}; " if keeper.progress.epochs else ""
-        raise type(stopped)(f"{kept}--resume goes on" if keeper.state_path.exists() else "") from None
+        kept = f"the best epoch so far is kept in {run.model_path}; " if progress.epochs else ""
+        raise type(stopped)(f"{kept}--resume goes on" if run.state_path.exists() else "") from None
     return 0
 
 
@@ -138,14 +120,24 @@ def _is_complete(out_dir: Path, made_with: dict) -> bool:
     return before is not None
 
 
-def _forget(keeper: Keeper) -> None:
+def _forget(run: Run) -> None:
     """Remove what an earlier run would be resumed from, and its curves."""
-    keeper.state_path.unlink(missing_ok=True)
-    for file in (keeper.out_dir / LOGS).glob("*/events.out.tfevents.*"):
+    run.state_path.unlink(missing_ok=True)
+    for file in (run.out_dir / LOGS).glob("*/events.out.tfevents.*"):
         file.unlink()
 
 
-def _advise(entries: list[Entry], options: Options) -> None:
+def _device() -> str:
+    return ", ".join(gpus()) or "CPU"
+
+
+def _tell(options: Options, entries: list[Entry], precision: str) -> None:
+    """Say what is trained on what, and what the user could do better."""
+    log.info(
+        f"03: training {options.name} on {_device()} in {precision}, {options.weights} weights, {len(entries)} crops"
+    )
+    if warning := warning_of_gpus():
+        log.warning(f"03: warning: {warning}")
     counts = count_labels(entries)
     imbalanced = max(counts.values()) > IMBALANCE * sum(counts.values())
     if imbalanced and options.balance == "none" and options.self_blend != "only":
@@ -153,130 +145,126 @@ def _advise(entries: list[Entry], options: Options) -> None:
         log.info(f"03: {real} real and {fake} fake crops to train on; --balance weights or equal makes up for that")
 
 
-def fit(
-    model: keras.Model,
-    keeper: Keeper,
-    sets: dict[str, list[Entry]],
-    stores: dict[str, CropStore],
-    options: Options,
-    strategy: tf.distribute.Strategy,
-    precision: str = "float32",
-    quiet: bool = False,
-) -> None:
-    """Train a model that was built within the strategy's scope, phase by phase, from where `keeper.progress` is.
+def _built(options: Options, entries: list[Entry], rule: CropRule | None) -> tuple[keras.Model, ModelInfo]:
+    """The model to train on some crops, which were cut by a rule, and what is written beside it."""
+    sample_only = all(entry.sample for entry in entries)
+    kind = SequenceKind(options.sequence, options.sequence_frames) if options.sequence else None
+    model = build_model(options.image_size, options.weights, sample_only, options.model, kind, options.new_head)
+    info = ModelInfo(
+        options.model,
+        options.image_size,
+        sequence=options.sequence,
+        frames=options.frames,
+        sample_only=knows_sample_only(model),
+        crop_rule=rule,
+    )
+    return model, info
+
+
+def fit(run: Run) -> None:
+    """Train the model, which was built within the strategy's scope, phase by phase, from where `run.progress` is.
 
     Raises:
         UserError: a crop cannot be read.
     """
-    folder, level = keeper.out_dir, LEVELS[options.augment]
-    with ExitStack() as stack:
-        stack.enter_context(readable_crops(stores["train"]))
-        crops = {
-            split: stack.enter_context(
-                cached(
-                    crop_set(sets[split], stores[split], options.image_size, options.frames),
-                    options.cache,
-                    folder / f".{split}.cache",
-                    quiet,
-                )
-            )
-            for split in ("train", "val")
-        }
-        trained = model
+    model, options, picture = run.model, run.options, run.out_dir / "Augmentation.png"
+    with readable_crops(run.stores["train"]), _opened(run, "train") as train_crops, _opened(run, "val") as val_crops:
+        trained, crops = model, {"train": train_crops, "val": val_crops}
         if options.freeze_backbone:
             encoder, trained = on_features(model)
             crops = {split: features_of(encoder, members) for split, members in crops.items()}
-            level = None
-            (folder / "Augmentation.png").unlink(missing_ok=True)  # an earlier run's
+            picture.unlink(missing_ok=True)  # an earlier run's
         else:
-            shown = show_augmentation(crops["train"], level, options.seed, self_blended=options.self_blend == "only")
-            draw_augmentation(*shown, folder / "Augmentation.png")
-        keeper.model_to_keep = model
-        if options.average_start:
-            keeper.averages = MeanWithStart(model, options.average_start)
-        set_precision(model, precision)
-        keeper.warned = stack.enter_context(warning_waits())
-        for phase in phases(options):
-            if keeper.progress.epochs < phase.last and not keeper.progress.stopped:
-                fit_phase(model, trained, keeper, phase, crops, level, options, strategy, quiet)
+            only_blended = options.self_blend == "only"
+            shown = show_augmentation(train_crops, LEVELS[options.augment], options.seed, self_blended=only_blended)
+            draw_augmentation(*shown, picture)
+        averages = MeanWithStart(model, options.average_start) if options.average_start else None
+        set_precision(model, run.precision)
+        with warning_waits() as warned:
+            for phase in phases(options):
+                if run.progress.epochs < phase.last and not run.progress.stopped:
+                    fit_phase(run, phase, crops, trained, averages, warned)
         set_precision(model, "float32")
 
 
+def _opened(run: Run, split: str) -> AbstractContextManager[CropSet]:
+    """The crops of a set, in the cache that the options ask for."""
+    crops = crop_set(run.sets[split], run.stores[split], run.options.image_size, run.options.frames)
+    return cached(crops, run.options.cache, run.out_dir / f".{split}.cache", run.quiet)
+
+
 def fit_phase(
-    model: keras.Model,
-    trained: keras.Model,
-    keeper: Keeper,
+    run: Run,
     phase: Phase,
     crops: dict[str, CropSet],
-    level: Augmentation | None,
-    options: Options,
-    strategy: tf.distribute.Strategy,
-    quiet: bool = False,
+    trained: keras.Model,
+    averages: keras.callbacks.Callback | None = None,
+    warned: Callable[[], bool] = bool,
 ) -> None:
-    """Train for the epochs of a phase that are left: `trained`, which is `model` or the part of it that learns."""
-    progress = keeper.progress
-    first = max(phase.first, progress.epochs)
-    sampling = Sampling(
+    """Train for the epochs of a phase that are left: `trained`, which is the model or the part of it that learns.
+
+    `averages` and `warned` are for `Checkpoint`.
+    """
+    options, progress = run.options, run.progress
+    sampling, replicas = sampling_of(options), run.strategy.num_replicas_in_sync
+    steps, batch_size = steps_of(crops["train"], sampling, options.batch_size, replicas)
+    done = min(progress.steps, steps - 1)  # another number of replicas can have fewer steps
+    level = LEVELS[options.augment]
+    # what is mixed is augmented before
+    on_accelerator = bool(gpus()) and level is not None and not options.sequence and not options.mixup
+    with run.strategy.scope():
+        trained = compiled(run, phase, steps, trained, level if on_accelerator else None)
+        # the optimizer of a phase that is only beginning knows nothing yet
+        goes_on = progress.epochs > phase.first or done
+        sums = restore(progress, states_of(run.model, trained if goes_on else None))
+    if options.ema:
+        averages = keras.callbacks.SwapEMAWeights()
+        averages.set_model(trained)
+    val_batches = crop_batches(crops["val"], shared_evenly(min(options.batch_size, len(crops["val"])), replicas))
+    on_terminal, items = sys.stdout.isatty() and not run.quiet, "sequences" if options.sequence else "crops"
+    while progress.epochs < phase.last and not progress.stopped:
+        # an epoch that was cut off is finished by itself, since fewer steps of it are left
+        epoch, last = progress.epochs, progress.epochs + 1 if done else phase.last
+        lines = TrainingLog(phase.last, batch_size, done, items, phase.frozen)
+        trained.fit(
+            training_batches(
+                crops["train"], batch_size, level, sampling, options.seed, epoch * steps + done, on_accelerator
+            ),
+            validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
+            steps_per_epoch=steps - done,
+            initial_epoch=epoch,
+            epochs=last,
+            class_weight=class_weights(crops["train"]) if options.balance == "weights" else None,
+            callbacks=[
+                keras.callbacks.TensorBoard(run.out_dir / LOGS, write_graph=False),
+                *([] if on_terminal else [lines]),
+                Checkpoint(run, phase, averages, warned, done, sums if done else ()),
+            ],
+            verbose=int(on_terminal),
+            shuffle=False,  # the batches are shuffled already
+        )
+        done = 0
+
+
+def sampling_of(options: Options) -> Sampling:
+    """How batches are drawn and mixed."""
+    return Sampling(
         options.crops_per_video,
         equal=options.balance == "equal",
         self_blend=options.self_blend == "only",
         add_blended=options.self_blend == "add",
         mixup=options.mixup,
     )
-    replicas = strategy.num_replicas_in_sync
-    steps, batch_size = steps_of(crops["train"], sampling, options.batch_size, replicas)
-    begun = min(progress.steps, steps - 1)  # another number of replicas can have fewer steps
-    # what is mixed is augmented before
-    on_accelerator = bool(gpus()) and level is not None and not options.sequence and not options.mixup
-    with strategy.scope():
-        trained = compiled(model, trained, phase, steps, options, level if on_accelerator else None)
-        # the optimizer of a phase that is only beginning knows nothing yet
-        left_over = restore(progress, states_of(model, trained if first > phase.first or begun else None))
-    keeper.sums = left_over if begun else []
-    keeper.states = lambda: states_of(model, trained)
-    keeper.phase = phase
-    if options.ema:
-        keeper.averages = keras.callbacks.SwapEMAWeights()
-        keeper.averages.set_model(trained)
-    val_batches = crop_batches(crops["val"], shared_evenly(min(options.batch_size, len(crops["val"])), replicas))
-    on_terminal = sys.stdout.isatty() and not quiet
-    # an epoch that was cut off is finished by itself, since fewer steps of it are left
-    parts = [(first, begun, first + 1), (first + 1, 0, phase.last)] if begun else [(first, 0, phase.last)]
-    for epoch, done, last in parts:
-        if epoch == last or progress.stopped:
-            return
-        keeper.first_step, at = done, epoch * steps + done
-        lines = TrainingLog(phase.last, batch_size, done, "sequences" if options.sequence else "crops", phase.frozen)
-        trained.fit(
-            training_batches(crops["train"], batch_size, level, sampling, options.seed, at, on_accelerator),
-            validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
-            steps_per_epoch=steps - done,
-            initial_epoch=epoch,
-            epochs=last,
-            class_weight=class_weights(crops["train"]) if options.balance == "weights" else None,
-            # the keeper last: whatever stops training after it has what can be resumed
-            callbacks=[
-                keras.callbacks.TensorBoard(keeper.out_dir / LOGS, write_graph=False),
-                *([] if on_terminal else [lines]),
-                keeper,
-            ],
-            verbose=int(on_terminal),
-            shuffle=False,  # the batches are shuffled already
-        )
 
 
 def compiled(
-    model: keras.Model,
-    trained: keras.Model,
-    phase: Phase,
-    steps: int,
-    options: Options,
-    level: Augmentation | None = None,
+    run: Run, phase: Phase, steps: int, trained: keras.Model, level: Augmentation | None = None
 ) -> keras.Model:
-    """What is trained in a phase, ready for it; `model` with its own augmentation where a `level` is given.
+    """What is trained in a phase, ready for it; the model with its own augmentation where a `level` is given.
 
     `steps` are those of an epoch.
     """
+    model, options = run.model, run.options
     if backbone := backbone_of(model):
         backbone.trainable = not phase.frozen  # frozen, its batch norm uses the statistics that it has
     trained = augmenting(model, level) if level else trained
@@ -305,63 +293,66 @@ def class_weights(crops: CropSet) -> dict[int, float]:
     return {label: len(crops) / (2 * count) for label, count in counts.items()}
 
 
-def finish(
-    keeper: Keeper,
-    sets: dict[str, list[Entry]],
-    stores: dict[str, CropStore],
-    out_dir: Path,
-    options: Options,
-    record: dict,
-    started: float,
-    quiet: bool = False,
-) -> None:
+def finish(run: Run, started: float) -> None:
     """Calibrate the kept model, predict the test set with it, draw the history and write run.json.
 
     Raises:
         UserError: a crop cannot be read.
     """
-    progress, info = keeper.progress, keeper.info
-    model = load_model(keeper.model_path)
+    options, sets, stores, out_dir, quiet = run.options, run.sets, run.stores, run.out_dir, run.quiet
+    model = load_model(run.model_path)
     if not options.sequence:  # masks are more than that old form can hold
-        with whole_file(keeper.model_path.with_suffix(".h5")) as temporary:
+        with whole_file(run.model_path.with_suffix(".h5")) as temporary:
             model.save(temporary)
-    plot_progress(progress, out_dir)
+    plot_progress(run.progress, out_dir)
     info, calibration = calibrate(
-        model, sets["val"], stores["val"], info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
+        model, sets["val"], stores["val"], run.info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
     )
-    write_model_info(info, keeper.model_path.with_suffix(".json"))
+    write_model_info(info, run.model_path.with_suffix(".json"))
     scores, before = report_test(
-        "03", model, sets["test"], stores["test"], out_dir, info, quiet=quiet, model_path=keeper.model_path
+        "03", model, sets["test"], stores["test"], out_dir, info, quiet=quiet, model_path=run.model_path
     )
-    calibration = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
+    measured = asdict(calibration) | {"test_log_loss_before": before, "test_log_loss_after": scores.log_loss}
     if options.calibrate:
         log.info(
-            f"03: temperature {info.temperature:.3f}: log loss {calibration['val_log_loss_before']:.4f} -> "
-            f"{calibration['val_log_loss_after']:.4f} in validation, {before:.4f} -> {scores.log_loss:.4f} in the test"
+            f"03: temperature {info.temperature:.3f}: log loss {measured['val_log_loss_before']:.4f} -> "
+            f"{measured['val_log_loss_after']:.4f} in validation, {before:.4f} -> {scores.log_loss:.4f} in the test"
         )
     log.info(f"03: {rule_in_words(info.threshold, info.bands)}")
     if not info.sequence and (said := said_of_bands(info.bands)):
         log.info(f"03: {said}")
-    record |= {
+    seconds = round(time.monotonic() - started, 1)
+    results = {"test_accuracy": scores.accuracy, "calibration": measured, "seconds": seconds}
+    write_json(out_dir / "run.json", record_of(run, info) | results)
+    run.state_path.unlink(missing_ok=True)
+    log.info(f"03: epoch {run.progress.best_epoch} of {run.progress.epochs} kept, in {run.model_path}")
+    if info.sample_only:
+        log.info(f"03: {SAMPLE_ONLY}")
+
+
+def record_of(run: Run, info: ModelInfo) -> dict:
+    """What run.json says of a run whose test set is predicted, but for the results of that."""
+    progress, options = run.progress, run.options
+    folders = {"split_dir": str(run.stores["train"].folder), "out_dir": str(run.out_dir)}
+    return {
+        "model": options.name,
+        "parameters": run.model.count_params(),
+        "arguments": asdict(options) | folders,
+        "made_with": run.made_with,
+        "device": _device(),
+        "replicas": run.strategy.num_replicas_in_sync,
+        "precision": run.precision,
         "versions": {"python": sys.version.split()[0]} | {name: installed(name) for name in RECORDED_PACKAGES},
         "seed": options.seed,
-        "crops": {split: count_labels(entries) for split, entries in sets.items()},
+        "crops": {split: count_labels(entries) for split, entries in run.sets.items()},
         "best_epoch": progress.best_epoch,
         "val_accuracy": progress.history["val_accuracy"][progress.best_epoch - 1],
-        "test_accuracy": scores.accuracy,
-        "predictions": digest_of(out_dir / f"{NAME}.parquet"),  # for compare to know them from those of step 03a
-        "calibration": calibration,
+        "predictions": digest_of(run.out_dir / f"{NAME}.parquet"),  # for compare to know them from those of step 03a
         "threshold": info.threshold,
         "bands": info.bands,
         "sample_only": info.sample_only,
-        "seconds": round(time.monotonic() - started, 1),
         "seconds_per_step": statistics.median(progress.history["seconds_per_step"]),
     }
-    write_json(out_dir / "run.json", record)
-    keeper.state_path.unlink(missing_ok=True)
-    log.info(f"03: epoch {progress.best_epoch} of {progress.epochs} kept, in {keeper.model_path}")
-    if info.sample_only:
-        log.info(f"03: {SAMPLE_ONLY}")
 
 
 def installed(package: str) -> str | None:

@@ -1,145 +1,166 @@
-"""How to train: the options of step 03, what the model brings of them, and the phases and rates that follow."""
+"""The options of step 03, each with its default and its help; light to import, for the command line to be quick."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
+from deepfake.core.cli import number, option, whole_number
 from deepfake.core.errors import UserError
-from deepfake.models.backbones import BACKBONES
-from deepfake.models.model import DEFAULT, SequenceKind, backbone_of, build_model, frames_of, is_whole_model, load_model
-from deepfake.models.runtime import keras
-from deepfake.models.starter import find_model
-from deepfake.training.checkpoints import Phase
 
 CROPS_A_STEP = 32
 SEQUENCES_A_STEP = 8
+SEQUENCE_FRAMES = 10
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to train; `patience` is the epochs without a better validation accuracy after which training ends.
+    """How to train. What is empty or 0 is the model's own: `start.resolved` fills it in."""
 
-    What is None is the model's own: see `resolved`.
-    """
-
-    model: str | None = None
-    weights: str | None = None
-    new_head: bool = False
-    sequence: str | None = None
-    sequence_frames: int = 10
-    freeze_backbone: bool = False
-    epochs: int = 20
-    head_epochs: int = 2
-    batch_size: int | None = None
-    image_size: int | None = None
-    learning_rate: float = 1e-3
-    patience: int = 6
-    seed: int = 0
-    augment: str = "standard"
-    self_blend: str | None = None
-    leave_out_method: str | None = None
-    balance: str = "none"
-    crops_per_video: int | None = None
-    label_smoothing: float = 0.0
-    mixup: float | None = None
-    ema: float | None = None
-    average_start: float | None = None
-    precision: str = "auto"
-    cache: str = "auto"
-    calibrate: bool = True
-    fit_threshold: bool = False
+    model: str = option(
+        "",
+        "efficientnet-b0 to -b7, xception, mobilenet-v3, resnet50, small-cnn, meso4, or one that you have added "
+        "(default: efficientnet-b0, or that of the FILE to start from)",
+        metavar="NAME",
+    )
+    weights: str = option(
+        "",
+        "where training starts; FILE: a backbone's weights, a whole model of ours, such as the starter, or "
+        "torchvision's .pth of an EfficientNet "
+        "(default: imagenet, or none for a model that has no weights)",
+        metavar="imagenet|noisy-student|none|starter|FILE",
+        one_of="start",
+    )
+    # on the command line a FILE, which `weights` names here
+    new_head: bool = option(
+        False,
+        "start from the backbone of a whole model of ours, with a new head",
+        flag="--init-from",
+        action="store",
+        metavar="starter|FILE",
+        one_of="start",
+    )
+    sequence: str | None = option(
+        None,
+        "judge the frames of a person together, by such a head on the backbone",
+        choices=("lstm", "gru", "transformer"),
+    )
+    sequence_frames: int = option(
+        0, f"of a person, with --sequence (default: {SEQUENCE_FRAMES})", type=whole_number(2), metavar="N"
+    )
+    freeze_backbone: bool = option(
+        False,
+        "with --sequence: compute what the backbone sees in each crop once, and train the head on that: "
+        "minutes instead of hours, without augmentation",
+    )
+    epochs: int = option(20, "at most", type=whole_number(1))
+    patience: int = option(6, "epochs to wait for a better one", type=whole_number(1))
+    batch_size: int = option(
+        0,
+        f"crops a step, or sequences (default: {CROPS_A_STEP}, or {SEQUENCES_A_STEP} sequences)",
+        type=whole_number(1),
+    )
+    image_size: int = option(
+        0, "pixels, both sides (default: the model's own; 128 for efficientnet-b0)", type=whole_number(32)
+    )
+    learning_rate: float = option(
+        1e-3,
+        "Adam's, at its highest: it rises over the first tenth of the steps and then falls to nothing",
+        type=number(1e-9, 1),
+    )
+    ema: float | None = option(
+        None,
+        "validate and keep the moving average of the weights, such as 0.99; 0: off (default: off)",
+        type=number(0, 0.99999),
+        metavar="MOMENTUM",
+    )
+    average_start: float | None = option(
+        None,
+        "validate and keep the mean of the weights and of those of the whole model that --weights starts from, "
+        "which count so much, such as 0.5; 0: off (default: off)",
+        type=number(0, 1),
+        metavar="SHARE",
+    )
+    seed: int = option(0, "of weights, order and augmentation", type=whole_number(0))
+    head_epochs: int = option(
+        2,
+        "epochs that train only the head; then everything is trained at a tenth of the rate; not with --weights none",
+        type=whole_number(0),
+    )
+    precision: str = option(
+        "auto",
+        "auto: mixed_float16 on GPUs that are built for it, else float32",
+        choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
+    )
+    calibrate: bool = option(True, "leave the model's numbers as they are", flag="--no-calibration")
+    fit_threshold: bool = option(False, "the threshold that is best in validation, instead of 0.5")
+    augment: str = option(
+        "",
+        "standard: flipped, turned, shifted, sheared, zoomed; strong: also colours, greyscale, blur, noise, "
+        "smaller and back, JPEG, parts of the face cut out (default: standard, or none with --freeze-backbone)",
+        choices=("none", "standard", "strong"),
+    )
+    self_blend: str | None = option(
+        None,
+        "fakes that are made from real crops on the fly (Shiohara and Yamasaki 2022); only, also if nothing "
+        "follows: train on real crops alone, with those; add: a quarter of the fakes of a batch are such",
+        nargs="?",
+        const="only",
+        choices=("only", "add"),
+    )
+    leave_out_method: str | None = option(
+        None,
+        "train without the fakes of a method, and test on them: how well unseen manipulations are found",
+        metavar="NAME",
+    )
+    balance: str = option(
+        "none",
+        "where step 02 kept an imbalance: weights of the classes, or as many crops of each in every epoch",
+        choices=("none", "weights", "equal"),
+    )
+    crops_per_video: int | None = option(
+        None, "each epoch takes K of each video at random", type=whole_number(1), metavar="K"
+    )
+    label_smoothing: float = option(0.0, "0.1: learn 0.95 and 0.05 instead of 1 and 0", type=number(0, 0.5))
+    mixup: float | None = option(
+        None,
+        "mix each crop with another one of its batch, and their labels alike (Zhang et al. 2018), such as 0.2; "
+        "0: off (default: off)",
+        type=number(0, 10),
+        metavar="ALPHA",
+    )
+    cache: str = option(
+        "auto",
+        "where decoded crops are kept; auto: memory up to 4 GB, then the disk of --out-dir, if it has room; "
+        "none is not for crops in Parquet",
+        choices=("auto", "memory", "disk", "none"),
+    )
 
     @property
     def frames(self) -> int | None:
         """How many frames the model judges together; None where it judges each by itself."""
-        return self.sequence_frames if self.sequence else None
+        return (self.sequence_frames or SEQUENCE_FRAMES) if self.sequence else None
 
     @property
     def name(self) -> str:
         """What the model is called, such as `meso4` or `meso4+gru`."""
-        return f"{self.model}+{self.sequence}" if self.sequence else str(self.model)
+        return f"{self.model}+{self.sequence}" if self.sequence else self.model
 
-    @property
-    def sequence_kind(self) -> SequenceKind | None:
-        return SequenceKind(self.sequence, self.sequence_frames) if self.sequence else None
-
-
-def resolved(options: Options) -> Options:
-    """The options with all that was left to the model: its name, weights, image size and batch size.
-
-    A trained model to start from, which can be named as `starter`, brings its name and image size along. Before a
-    frozen backbone nothing is augmented.
-
-    Raises:
-        UserError: there is no such model, it cannot be loaded, it is to be frozen before it has learnt anything, or
-            a new head is to be put on something else than a whole frame model.
-    """
-    if options.weights:
-        options = replace(options, weights=str(find_model(options.weights)))
-    name, image_size = options.model, options.image_size
-    known = load_model(Path(options.weights)) if options.weights and is_whole_model(options.weights) else None
-    backbone = None if known is None else backbone_of(known)
-    if options.new_head and (backbone is None or frames_of(known)):
-        found = "not a whole frame model of ours" if Path(options.weights).exists() else "not found"
-        raise UserError(f"--init-from {options.weights}: {found}; give the best_model.keras of a frame model")
-    if options.average_start and (known is None or options.new_head):
-        raise UserError("--average-start goes with --weights FILE of a whole model, whose weights are averaged with")
-    if known is not None:
-        name = name or (DEFAULT if backbone is None else backbone.name)
-        image_size = image_size or known.input_shape[-2]
-    name = name or DEFAULT
-    if name not in BACKBONES:
-        raise UserError(f"--model {name}: no such model; there are {', '.join(BACKBONES)}")
-    kind = BACKBONES[name]
-    weights = options.weights or ("imagenet" if "imagenet" in kind.urls else "none")
-    if options.freeze_backbone and weights == "none":
-        raise UserError(
-            f"--freeze-backbone needs {name} with trained weights: add --init-from FILE or --weights imagenet"
-        )
-    return replace(
-        options,
-        model=name,
-        weights=weights,
-        augment="none" if options.freeze_backbone else options.augment,
-        batch_size=options.batch_size or (SEQUENCES_A_STEP if options.sequence else CROPS_A_STEP),
-        image_size=image_size or kind.image_size,
-    )
-
-
-def check_start(model: str, weights: str, image_size: str) -> None:
-    """Build what training will start from, for run.sh to know before all work that it can be had; "" is the default.
-
-    Raises:
-        UserError: as `resolved`, or the weights cannot be downloaded or do not fit.
-    """
-    options = resolved(Options(model or None, weights or None, image_size=int(image_size) if image_size else None))
-    build_model(options.image_size, options.weights, name=options.model)
-
-
-def phases(options: Options) -> list[Phase]:
-    """One phase from scratch; from pretrained weights first the head alone, then all at a tenth of the rate.
-
-    One as well where the head alone is trained, on features.
-    """
-    if options.weights == "none" or options.freeze_backbone:
-        return [Phase(0, options.epochs, options.learning_rate)]
-    head = min(options.head_epochs, options.epochs - 1)
-    found = [
-        Phase(0, head, options.learning_rate, frozen=True),
-        Phase(head, options.epochs, options.learning_rate / 10),
-    ]
-    return [phase for phase in found if phase.first < phase.last]
-
-
-def learning_rate(phase: Phase, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Up to the phase's rate over the first tenth of all its steps, then down to nothing along half a cosine.
-
-    `steps` are those of an epoch.
-    """
-    steps *= phase.last - phase.first
-    warm_up = max(1, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        phase.learning_rate / 10,
-        max(1, steps - warm_up),
-        warmup_target=phase.learning_rate,
-        warmup_steps=warm_up,
-    )
+    def check(self) -> None:
+        """Raise a UserError where options, as they were given, do not go together."""
+        starts_anew = self.weights == "none" and not self.new_head
+        if self.freeze_backbone and (starts_anew or not self.sequence):
+            raise UserError("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")
+        if self.freeze_backbone and self.augment not in ("", "none"):
+            raise UserError("--freeze-backbone computes features once, of crops as they are; leave --augment out")
+        if self.average_start and self.ema:
+            raise UserError("--average-start and --ema are two ways to average weights; give one")
+        if self.sequence_frames and not self.sequence:
+            raise UserError("--sequence-frames goes with --sequence")
+        if self.self_blend and self.sequence:
+            raise UserError(
+                "--self-blend is for frame models; --sequence --init-from can start from one that was trained so"
+            )
+        if self.self_blend == "only" and self.balance != "none":
+            raise UserError("--self-blend makes as many fakes as there are real crops; leave --balance out")
+        if self.mixup and (self.sequence or self.balance == "weights"):
+            raise UserError(
+                "--mixup is for frame models, and mixed labels have no weight of a class: use --balance equal"
+            )

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deepfake.faces.people import people_who_count
 
@@ -38,9 +39,7 @@ def combine(p_real: Sequence[float], frames: Sequence[int], people: Sequence[str
     return float(values.mean())
 
 
-def means_by_person(
-    p_real: Sequence[float], frames: Sequence[int], people: Sequence[str]
-) -> dict[str, tuple[float, int]]:
+def means_by_person(p_real: ArrayLike, frames: Sequence[int], people: Sequence[str]) -> dict[str, tuple[float, int]]:
     """Return the mean and the number of predictions of each person in enough frames of a video to count."""
     values, whose = np.asarray(p_real, np.float64), np.asarray(people, object)
     return {

@@ -84,8 +84,9 @@ def collect_verdicts(frames: DataFrame, predictions: Path, rule: Rule) -> pd.Dat
     verdicts = video_verdicts(frames, rule.aggregate, rule.threshold).toArrow().to_pandas()
     if verdicts.empty:
         raise UserError(f"{predictions}: holds no predictions; run step 03 or 03a again")
-    if verdicts["malformed"].any():
-        raise malformed_row(predictions, frames.where("malformed is not null").first().malformed)
+    malformed = frames.where("malformed is not null").first() if verdicts["malformed"].any() else None
+    if malformed is not None:
+        raise malformed_row(predictions, malformed.malformed)
     verdicts = verdicts.sort_values("video", ignore_index=True).drop(columns="malformed")
     _check_agreement(verdicts, predictions)
     if rule.aggregate == "per-face" and verdicts["people"].isna().all():
@@ -209,8 +210,9 @@ def said_of_rule(rule: Rule, model: ModelInfo | None, source: Path | None, thres
     """Return one line on the threshold and band in use, and where they come from."""
     said = rule_in_words(rule.threshold, rule.bands)
     if threshold is not None:
-        left_out = model and model.bands and not rule.bands
-        own = f"; the band of {source} is only for the mean and the threshold {model.threshold:.4g}" if left_out else ""
+        own = ""
+        if model and model.bands and not rule.bands:
+            own = f"; the band of {source} is only for the mean and the threshold {model.threshold:.4g}"
         return f"{said}: by --threshold{own}"
     if model is None:
         return f"{said}: no best_model.json found for these predictions (give one with --model-info)"
@@ -307,7 +309,7 @@ def run_spark(
     try:
         with (
             hushed(),
-            scratch_folder(spark.sparkContext.master, predictions) as scratch,
+            scratch_folder(str(spark.sparkContext.master), predictions) as scratch,
         ):  # after Ctrl-C py4j prints its own traceback
             frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
             verdicts = collect_verdicts(frames, predictions, rule)
@@ -325,6 +327,7 @@ def run_spark(
 def write_table(table: pd.DataFrame, people: pd.Series, sample_only: bool | None, path: Path) -> None:
     """Write video_verdicts.csv: the table, with the number of people of each video and the model's mark."""
     columns = table.rename(columns={"average prediction": "average_prediction"})
-    columns = columns.assign(people=people.astype("Int64"), sample_only={**YES_NO, None: "unknown"}[sample_only])
+    marked = "unknown" if sample_only is None else YES_NO[sample_only]
+    columns = columns.assign(people=people.astype("Int64"), sample_only=marked)
     with whole_file(path) as temporary:
         columns.to_csv(temporary, index=False)

@@ -90,7 +90,7 @@ def _spark_path(path: Path) -> str:
 
 
 def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFrame:
-    if spark.sparkContext.master.startswith("local"):
+    if str(spark.sparkContext.master).startswith("local"):
         # more partitions cost tasks; larger ones cost memory
         parts = max(cores(), sum(file.stat().st_size for file in files) // PARTITION_BYTES)
         spark.conf.set("spark.sql.shuffle.partitions", parts)
@@ -226,11 +226,13 @@ def _any_batch(source: Path) -> pa.RecordBatch:
         rows = None
     if not isinstance(rows, list):
         raise UserError(f'{source}: not a JSON list like [["real/name-000-00.png", 0.75], ...]')
-    values = [_parse_row(row) for row in rows]
-    if None in values:
-        number = values.index(None)
-        raise malformed_row(source, f"row {number + 1}: {json.dumps(rows[number])[:200]}")
-    return _batch(values, JSON_SCHEMA)
+    parsed = []
+    for number, row in enumerate(rows, 1):
+        values = _parse_row(row)
+        if values is None:
+            raise malformed_row(source, f"row {number}: {json.dumps(row)[:200]}")
+        parsed.append(values)
+    return _batch(parsed, JSON_SCHEMA)
 
 
 def _batch(rows: Sequence[Sequence], schema: pa.Schema) -> pa.RecordBatch:

@@ -6,11 +6,12 @@ import pty
 import subprocess
 import sys
 import termios
+from dataclasses import dataclass
 
 import pytest
 from conftest import ROOT, make_video, refused_options, step_command, write_metadata
 
-from deepfake.core.cli import hushed, number, progress, whole_number
+from deepfake.core.cli import add_options, hushed, number, option, options_of, parser, progress, whole_number
 from deepfake.jobs.options import SUBMITTED, add_spark_option
 
 SCRIPTS = sorted(ROOT.glob("[0-9]*.py"))
@@ -66,6 +67,55 @@ def test_a_module_loads_only_the_framework_that_it_works_with(module, absent):
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_an_option_that_does_not_exist_is_refused(script):
     assert "--no-such-option" in refused_options(script.name.partition("-")[0], "--no-such-option")
+
+
+@dataclass(frozen=True)
+class Cutting:
+    margin: float = option(0.3, "share of the box", type=number(0, 1))
+    square: bool = option(False, "a square")
+    rescue: bool = option(True, "keep none", flag="--no-rescue")
+    by_box: str = option("", "a file", one_of="way", metavar="FILE")
+    by_points: str = option("", "a file", one_of="way", metavar="FILE")
+    marked: bool = False
+
+
+def cutting(*arguments: str, **others: object) -> Cutting:
+    shown = parser("")
+    add_options(shown, Cutting)
+    return options_of(Cutting, shown.parse_args(arguments), **others)
+
+
+def test_a_command_line_fills_a_dataclass_of_options():
+    assert cutting() == Cutting()
+    given = cutting("--margin", "0.5", "--square", "--no-rescue", "--by-box", "a.csv")
+    assert given == Cutting(margin=0.5, square=True, rescue=False, by_box="a.csv")
+    assert cutting("--margin", "0.5", margin=0.1, marked=True) == Cutting(margin=0.1, marked=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--margin", "2"], "--margin: '2' is not a number from 0 to 1"),
+        (["--rescue"], "unrecognized"),
+        (["--marked"], "unrecognized"),
+        (["--by-box", "a", "--by-points", "b"], "--by-points: not allowed with argument --by-box"),
+    ],
+    ids=str,
+)
+def test_an_option_that_its_field_does_not_allow_is_refused(capsys, arguments, says):
+    with pytest.raises(SystemExit, match="2"):
+        cutting(*arguments)
+    assert says in capsys.readouterr().err
+
+
+def test_the_help_shows_the_defaults_of_the_fields_but_not_of_switches():
+    shown = parser("")
+    add_options(shown, Cutting, "rescue", "margin")
+    lines = [line.split("  ") for line in shown.format_help().splitlines()[-2:]]
+    assert [(line[1].strip(), line[-1].strip()) for line in lines] == [
+        ("--no-rescue", "keep none"),
+        ("--margin MARGIN", "share of the box (default: 0.3)"),
+    ]
 
 
 @pytest.mark.parametrize(("minimum", "text", "value"), [(1, "1", 1), (1, "11", 11), (0, "0", 0), (-5, "-3", -3)])

@@ -21,7 +21,8 @@ from deepfake.scanning.evidence import gather
 from deepfake.scanning.rule import rule_for
 from deepfake.scanning.scan import Options, scan_all
 from deepfake.split.manifest import read_manifest
-from deepfake.split.prepare import Splitting, prepare_dataset
+from deepfake.split.options import Splitting
+from deepfake.split.prepare import prepare_dataset
 from deepfake.split.rule import rule_of_others
 from deepfake.split.store import FolderStore, open_store, write_mark
 

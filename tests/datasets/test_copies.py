@@ -29,7 +29,7 @@ def test_copies_without_a_set_come_into_one_source_group_and_are_counted(tmp_pat
     videos = keep_copies_together(write(tmp_path, r_a=b"one", r_b=b"two", r_c=b"one"), tmp_path, split)
     groups = source_groups(videos)
     assert len(videos) == 3 and groups["r_a"] == groups["r_c"] != groups["r_b"]
-    assert "same bytes as another one: 1, such as r_a.mp4 and r_c.mp4" in capsys.readouterr().out
+    assert "same bytes as another: 1, such as r_a.mp4 and r_c.mp4" in capsys.readouterr().out
 
 
 def test_the_test_set_keeps_a_copy_that_is_in_two_official_sets(tmp_path):
@@ -42,7 +42,7 @@ def test_the_test_set_keeps_a_copy_that_is_in_two_official_sets(tmp_path):
 def test_a_file_that_is_called_real_and_fake_is_left_out_with_a_warning(tmp_path, capsys):
     videos = keep_copies_together(write(tmp_path, r_a=b"one", f_a=b"one", r_b=b"two"), tmp_path, "own")
     assert [video.id for video in videos] == ["r_b"]
-    assert "called real and fake, left out: 1, such as r_a.mp4 and f_a.mp4" in capsys.readouterr().out
+    assert "both real and fake, left out: 1, such as r_a.mp4 and f_a.mp4" in capsys.readouterr().out
 
 
 def test_equal_folders_of_images_are_copies(tmp_path):

@@ -88,7 +88,8 @@ def test_a_dataset_that_is_not_a_folder_is_an_error(tmp_path, dataset):
 @pytest.mark.parametrize("kind", ["faceforensics", "celebdf", "folders", "csv"])
 def test_an_error_points_to_a_dataset_one_folder_below(tmp_path, kind):
     folder = make(kind, tmp_path / "Dataset-v2")
-    assert f"({kind}); --videos-dir {folder}" in refused(tmp_path)
+    says = refused(tmp_path)
+    assert f"({kind})" in says and f"--videos-dir {folder}" in says
 
 
 @pytest.mark.parametrize("kind", READERS)

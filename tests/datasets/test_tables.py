@@ -142,7 +142,7 @@ def test_images_in_folders_are_one_crop_videos_that_start_at_step_02(tmp_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(path), rng.integers(0, 256, (32, 32, 3), np.uint8))
     assert find_kind(tmp_path / "set") == "images"
-    with pytest.raises(UserError, match="enters at step 02"):
+    with pytest.raises(UserError, match="step 02"):
         read_videos(tmp_path / "set", "auto", "00")
     folders = ["--prepared-dir", tmp_path / "p", "--split-dir", tmp_path / "s"]
     done = run_step("02", "--videos-dir", tmp_path / "set", "--crop-margin", "0", "--crop-square", "yes", *folders)
@@ -224,7 +224,8 @@ def test_few_folders_of_real_images_give_a_message(tmp_path, capsys):
 )
 def test_numbers_that_contradict_anything_else_of_a_table_are_refused(tmp_path, rows):
     (tmp_path / "list.csv").write_text("\n".join(rows))
-    assert "say the opposite: here 1 is real; call the column is_fake" in refused(tmp_path)
+    says = refused(tmp_path)
+    assert "list.csv" in says and "here 1 is real" in says and "is_fake" in says
 
 
 def test_a_table_beside_folders_of_the_same_videos_says_more(tmp_path, folder):

@@ -172,7 +172,7 @@ def test_an_archive_that_was_cut_off_is_one_line(tmp_path, keep):
     path = make_zip(tmp_path / "a.zip", {"a/noise": os.urandom(20_000)})
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
-    with pytest.raises(UserError, match=r"a\.zip: damaged, or no zip file"):
+    with pytest.raises(UserError, match=r"a\.zip: damaged, or not a zip file"):
         unpack([path], tmp_path / "to")
 
 
@@ -225,7 +225,7 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path):
     path = make_zip(tmp_path / "a.zip", {"a/y": "y", "a/x": "x"})
     (tmp_path / "to" / "a").mkdir(parents=True)
     (tmp_path / "to" / "a" / "x").write_text("mine")
-    with pytest.raises(UserError, match=r"a/x: is there already, and not from a\.zip"):
+    with pytest.raises(UserError, match=r"a/x: .*not from a\.zip; use another --to"):
         unpack([path], tmp_path / "to")
     assert unpacked(tmp_path / "to") == {"a/x": b"mine"}
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,14 @@ def local(videos, tmp_path_factory) -> Path:
 def go(videos: Path, folder: Path, rule: CropRule | None = None, **more) -> int:
     run = Run("01a", "faces", folder / "work", master="local[1]", crops=str(folder / "crops"))
     return crop_into_table(rule or CropRule(frames=FRAMES), videos, run, **more)
+
+
+@pytest.fixture(scope="module")
+def written(videos, tmp_path_factory) -> Path:
+    """A folder with the table of crops of the videos."""
+    folder = tmp_path_factory.mktemp("written")
+    go(videos, folder)
+    return folder
 
 
 def rows_of(crops: Path) -> list[dict]:
@@ -85,11 +94,9 @@ def test_rows_hold_what_the_files_hold_and_a_second_run_adds_nothing(tmp_path, v
 
 
 @pytest.mark.spark
-def test_a_table_of_other_options_videos_or_files_is_refused(tmp_path, videos, local):
-    (tmp_path / "videos").mkdir()
-    for path in videos.iterdir():
-        (tmp_path / "videos" / path.name).write_bytes(path.read_bytes())
-    go(tmp_path / "videos", tmp_path)
+def test_a_table_of_other_options_videos_or_files_is_refused(tmp_path, videos, local, written):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(videos, tmp_path / "videos")
     with pytest.raises(UserError, match=r"margin 0.3 and 0.5; give another --crops"):
         go(tmp_path / "videos", tmp_path, CropRule(frames=FRAMES, margin=0.5))
     (tmp_path / "videos" / "a-b.mp4").write_bytes((videos / "c é.mp4").read_bytes())
@@ -105,8 +112,8 @@ def test_a_table_of_other_options_videos_or_files_is_refused(tmp_path, videos, l
 
 
 @pytest.mark.spark
-def test_a_half_moved_batch_of_a_killed_run_is_removed(tmp_path, videos, local):
-    go(videos, tmp_path)
+def test_a_half_moved_batch_of_a_killed_run_is_removed(tmp_path, videos, local, written):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     crops = tmp_path / "crops"
     (file,) = crops.glob("kind=video/*.parquet")
     # Spark moves a file of a batch after the other; here it did not come to the last one

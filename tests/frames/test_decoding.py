@@ -12,7 +12,15 @@ from conftest import cut_by_edit_list, make_video, number_in, picture
 from deepfake.core.errors import VideoError
 from deepfake.frames import streams as stream_rules
 from deepfake.frames.choose import choose_frames
-from deepfake.frames.decoding import Frame, read_frames, read_packets, standard_scale, to_standard_size
+from deepfake.frames.decoding import (
+    Frame,
+    PacketTable,
+    _runs_of_packets,
+    read_frames,
+    read_packets,
+    standard_scale,
+    to_standard_size,
+)
 
 
 def chosen(path, k: int = 11) -> list[Frame]:
@@ -50,6 +58,11 @@ def test_the_time_of_a_frame_is_when_it_is_shown(tmp_path, name, codec, fps):
     path = make_video(tmp_path / name, frames=20, codec=codec, fps=fps)
     frames = chosen(path, k=20)
     assert [frame.time for frame in frames] == pytest.approx([number / fps for number in range(20)], abs=0.002)
+
+
+def test_decoding_does_not_begin_at_a_packet_without_a_timestamp():
+    table = PacketTable(2, None, shown=[0, 1], packets=[0, None, 1], entries=[0, 1], stream=0)
+    assert _runs_of_packets([1], table) == [range(3)]
 
 
 @pytest.mark.parametrize("claim", [5, 0])

@@ -42,7 +42,7 @@ def test_a_java_that_exits_at_once_is_one_line_with_the_remedy(tmp_path, monkeyp
     done = run_step("04", "--predictions", tmp_path / "predictions.json", "--master", "nobody", "--out-dir", tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "--master nobody (Master must either be yarn or start with" in done.stderr
-    assert "the environment has PYSPARK_PYTHON=/of/another/python" in done.stderr
+    assert "PYSPARK_PYTHON=/of/another/python" in done.stderr
 
 
 @pytest.mark.spark

@@ -10,7 +10,8 @@ from deepfake.core.errors import UserError
 from deepfake.models.backbones import BACKBONES, build_backbone, layers
 from deepfake.models.model import build_model
 from deepfake.models.runtime import keras
-from deepfake.training.options import Options, resolved
+from deepfake.training.options import Options
+from deepfake.training.start import resolved
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,8 @@ import tensorflow as tf
 from deepfake.core.errors import UserError
 from deepfake.models.backbones import build_backbone
 from deepfake.models.torch_weights import LEGACY_MAGIC, read_state_dict
-from deepfake.training.options import Options, check_start, resolved
+from deepfake.training.options import Options
+from deepfake.training.start import check_start, resolved
 
 SIZE = 32
 FORMS = ("zip", "legacy")

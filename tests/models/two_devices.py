@@ -8,15 +8,14 @@ import signal
 import sys
 from pathlib import Path
 
-from test_training import small_model
+from test_training import run_of, small_model
 
-from deepfake.evaluation.evaluate import raw_predictions, read_sets
-from deepfake.models.info import ModelInfo
+from deepfake.evaluation.evaluate import raw_predictions
 from deepfake.models.runtime import keras, strategy_for, tf
-from deepfake.split.store import open_store
-from deepfake.training.checkpoints import Keeper, read_progress
-from deepfake.training.loop import fit
+from deepfake.training import loop
+from deepfake.training.checkpoints import Checkpoint, read_progress
 from deepfake.training.options import Options
+from deepfake.training.run import LAST_STATE, Progress
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -31,26 +30,24 @@ def plain_model():
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="p_real")(x))
 
 
-class Warned(Keeper):
+class Warned(Checkpoint):
     def on_train_batch_begin(self, batch, logs=None):
         if not resumed and (self.progress.epochs, batch) == (1, 1):
             signal.raise_signal(signal.SIGUSR1)
 
 
-def train(devices, build, kind=Keeper, **options):
-    options = Options(image_size=32, **options)
+def train(devices, build, kind=Checkpoint, **options):
+    options = Options(image_size=32, patience=99, **options)
     strategy = strategy_for(devices)
     with strategy.scope():
         model = build()
-    keeper = kind(folder, ModelInfo(), 99, {})
-    if resumed:
-        keeper.progress = read_progress(keeper.state_path, {})
-    store = open_store(split_dir)
-    sets = read_sets(store)
-    fit(model, keeper, sets, dict.fromkeys(sets, store), options, strategy, quiet=True)
-    kept = keras.saving.load_model(keeper.model_path)
-    p_real = raw_predictions(kept, sets["test"], store, quiet=True)
-    return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real.tolist()} | keeper.progress.history
+    progress = read_progress(folder / LAST_STATE, {}) if resumed else Progress()
+    run = run_of(model, options, split_dir, folder, strategy, progress)
+    loop.Checkpoint = kind
+    loop.fit(run)
+    kept = keras.saving.load_model(run.model_path)
+    p_real = raw_predictions(kept, run.sets["test"], run.stores["test"], quiet=True)
+    return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real.tolist()} | progress.history
 
 
 split_dir, folder = map(Path, sys.argv[2:])

@@ -15,8 +15,9 @@ from deepfake.datasets.video import Video, source_groups
 from deepfake.split.assign import divide
 from deepfake.split.crops import Crops
 from deepfake.split.manifest import read_manifest
+from deepfake.split.options import Splitting
 from deepfake.split.parts import join_parts, part_of
-from deepfake.split.prepare import Splitting, prepare_dataset
+from deepfake.split.prepare import prepare_dataset
 
 
 def records(part: int, split: str | None = None, originals: int = 2) -> dict[str, dict]:

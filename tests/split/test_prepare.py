@@ -20,7 +20,8 @@ from deepfake.split.assign import assign_groups, divide
 from deepfake.split.balance import balance, balance_sets, keep_order
 from deepfake.split.crops import Crops
 from deepfake.split.manifest import read_manifest
-from deepfake.split.prepare import Splitting, prepare_dataset
+from deepfake.split.options import Splitting
+from deepfake.split.prepare import prepare_dataset
 from deepfake.split.sources import FolderSource, find_crops
 from deepfake.split.store import FolderStore, TableStore, open_store
 
@@ -510,6 +511,14 @@ def test_without_crops_the_step_to_run_is_named(tmp_path, faces):
     assert [path.name for path in tmp_path.iterdir()] == ["metadata.json"]
 
 
+@pytest.mark.parametrize(("work_dir", "options"), [("work", {}), (None, {"faces": "marked_faces"})], ids=str)
+def test_a_table_takes_the_place_of_a_work_dir_and_faces(tmp_path, work_dir, options):
+    with pytest.raises(UserError, match="takes the place of --work-dir and --faces"):
+        how = Splitting(table="crops", **options)
+        prepare_dataset(tmp_path, work_dir, tmp_path / "prepared", tmp_path / "split", how)
+    assert not list(tmp_path.iterdir())
+
+
 STRANGERS = [
     "prepared/thesis.doc",
     "prepared/real/holiday.jpg",
@@ -591,7 +600,7 @@ def with_table(tmp_path) -> tuple[Path, str]:
     return folder, str(write_table(tmp_path / "table", crops[::-1], videos))
 
 
-@pytest.mark.parametrize("options", [{}, {"balanced": False, "group_by": "video"}, {"real_only": True}])
+@pytest.mark.parametrize("options", [{}, {"balance": "none", "group_by": "video"}, {"real_only": True}])
 def test_crops_in_parquet_give_the_same_manifest_as_files(with_table, options, capsys):
     folder, address = with_table
     split_dir = prepare(folder, **options)

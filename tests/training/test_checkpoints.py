@@ -5,18 +5,12 @@ import pytest
 
 from deepfake.core.errors import UserError
 from deepfake.models.info import ModelInfo, read_model_info
-from deepfake.models.runtime import keras
+from deepfake.models.runtime import keras, strategy_for
 from deepfake.split.manifest import Entry
-from deepfake.training.checkpoints import (
-    HISTORY,
-    Keeper,
-    Progress,
-    digest,
-    read_progress,
-    restore,
-    states_of,
-    write_progress,
-)
+from deepfake.training.checkpoints import Checkpoint, digest, read_progress, restore, states_of, write_progress
+from deepfake.training.options import Options
+from deepfake.training.run import HISTORY, Progress, Run
+from deepfake.training.schedule import Phase
 
 MADE_WITH = {"seed": 3, "epochs": 9, "weights": "none", "crops": "0123"}
 INFO = ModelInfo("efficientnet-b0", 32, sample_only=True)
@@ -38,36 +32,36 @@ def train_a_little(model, epochs=1):
 
 
 def show_epochs(out_dir, epochs, patience=9):
-    """Show a Keeper some epochs' (val_accuracy, val_loss), in which the model's bias is the epoch."""
-    model = make_model()
-    keeper = Keeper(out_dir, INFO, patience, MADE_WITH)
-    keeper.set_model(model)
-    keeper.set_params({"steps": 4})
-    keeper.states = lambda: states_of(model, model)
+    """Show a Checkpoint some epochs' (val_accuracy, val_loss), in which the model's bias is the epoch."""
+    model, options = make_model(), Options(patience=patience)
+    run = Run(model, options, {}, {}, out_dir, strategy_for([]), info=INFO, made_with=MADE_WITH)
+    checkpoint = Checkpoint(run, Phase(0, 20, 1e-3))
+    checkpoint.set_model(model)
+    checkpoint.set_params({"steps": 4})
     for epoch, (accuracy, loss) in enumerate(epochs):
         model.layers[-1].bias.assign([epoch + 1.0])
-        keeper.on_epoch_begin(epoch)
-        keeper.on_epoch_end(epoch, {"loss": 1.0, "accuracy": 0.5, "val_accuracy": accuracy, "val_loss": loss})
-    return keeper, keras.saving.load_model(keeper.model_path).layers[-1].bias.numpy()[0]
+        checkpoint.on_epoch_begin(epoch)
+        checkpoint.on_epoch_end(epoch, {"loss": 1.0, "accuracy": 0.5, "val_accuracy": accuracy, "val_loss": loss})
+    return run, keras.saving.load_model(run.model_path).layers[-1].bias.numpy()[0]
 
 
 # the best epoch
 
 
 def test_the_epoch_with_the_best_validation_accuracy_is_kept(tmp_path):
-    keeper, kept = show_epochs(tmp_path, [(0.5, 0.9), (0.8, 0.7), (0.7, 0.1)])
-    assert keeper.progress.best_epoch == kept == 2
+    run, kept = show_epochs(tmp_path, [(0.5, 0.9), (0.8, 0.7), (0.7, 0.1)])
+    assert run.progress.best_epoch == kept == 2
 
 
 def test_of_two_epochs_as_accurate_the_one_with_less_loss_is_kept(tmp_path):
-    keeper, kept = show_epochs(tmp_path, [(0.8, 0.5), (0.8, 0.4), (0.8, 0.45)])
-    assert keeper.progress.best_epoch == kept == 2
+    run, kept = show_epochs(tmp_path, [(0.8, 0.5), (0.8, 0.4), (0.8, 0.45)])
+    assert run.progress.best_epoch == kept == 2
 
 
 def test_training_stops_after_as_many_epochs_without_a_better_one_as_asked(tmp_path):
     for epochs, stopped in [([(0.8, 0.5), (0.7, 0.4)], False), ([(0.8, 0.5), (0.7, 0.4), (0.6, 0.3)], True)]:
-        keeper, _ = show_epochs(tmp_path, epochs, patience=2)
-        assert keeper.progress.stopped == keeper.model.stop_training == stopped
+        run, _ = show_epochs(tmp_path, epochs, patience=2)
+        assert run.progress.stopped == run.model.stop_training == stopped
 
 
 def test_the_best_model_is_replaced_whole_and_described_beside(tmp_path):
@@ -95,12 +89,12 @@ def test_every_epoch_has_a_line_in_the_history(tmp_path):
 
 
 def test_what_is_written_after_an_epoch_is_read_again(tmp_path, capsys):
-    keeper, _ = show_epochs(tmp_path, [(0.5, 0.9), (0.8, 0.7)])
-    progress = read_progress(keeper.state_path, MADE_WITH)
+    run, _ = show_epochs(tmp_path, [(0.5, 0.9), (0.8, 0.7)])
+    progress = read_progress(run.state_path, MADE_WITH)
     assert "resuming after epoch 2" in capsys.readouterr().out
     for name in ("history", "best", "best_epoch", "stopped", "epochs"):
-        assert getattr(progress, name) == getattr(keeper.progress, name)
-    expected = states_of(keeper.model, keeper.model)
+        assert getattr(progress, name) == getattr(run.progress, name)
+    expected = states_of(run.model, run.model)
     assert len(progress.states) == len(expected)
     assert all(np.array_equal(state, variable) for state, variable in zip(progress.states, expected, strict=True))
 

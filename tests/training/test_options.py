@@ -7,8 +7,9 @@ from deepfake.core.errors import UserError
 from deepfake.models.backbones import build_backbone
 from deepfake.models.model import SequenceKind, build_model
 from deepfake.models.runtime import keras
-from deepfake.training.checkpoints import Phase
-from deepfake.training.options import Options, phases, resolved
+from deepfake.training.options import Options
+from deepfake.training.schedule import Phase, phases
+from deepfake.training.start import resolved
 
 SIZE = 32
 
@@ -28,7 +29,9 @@ def test_a_model_brings_its_size_and_whether_there_are_weights_for_it():
 
 
 def test_what_is_given_stays():
-    given = Options(model="xception", weights="none", image_size=64, batch_size=3, sequence="lstm")
+    given = Options(
+        "xception", "none", sequence="lstm", sequence_frames=5, augment="strong", image_size=64, batch_size=3
+    )
     assert resolved(given) == given
 
 
@@ -41,10 +44,9 @@ def test_a_trained_model_to_start_from_brings_its_name_and_size(frame_model):
     assert (found.model, found.weights, found.image_size) == ("meso4", frame_model, SIZE)
 
 
-def test_frames_and_kind_are_those_of_the_sequence_or_none():
-    assert (Options().frames, Options().sequence_kind) == (None, None)
-    options = Options(sequence="lstm", sequence_frames=5)
-    assert (options.frames, options.sequence_kind) == (5, SequenceKind("lstm", 5))
+def test_frames_are_those_of_the_sequence_or_none():
+    assert Options().frames is Options(sequence_frames=5).frames is None
+    assert (Options(sequence="lstm").frames, Options(sequence="lstm", sequence_frames=5).frames) == (10, 5)
 
 
 def test_a_frozen_backbone_has_one_phase_at_the_full_rate_whatever_it_starts_from():
@@ -53,9 +55,11 @@ def test_a_frozen_backbone_has_one_phase_at_the_full_rate_whatever_it_starts_fro
         assert phases(Options(weights=weights, **frozen)) == [Phase(0, 5, 0.01)]
 
 
-@pytest.mark.parametrize("given", [{"weights": "none"}, {"model": "meso4"}], ids=str)
-def test_a_backbone_that_knows_nothing_is_not_frozen(given):
-    with pytest.raises(UserError, match=r"--freeze-backbone needs .*--init-from"):
+@pytest.mark.parametrize(
+    ("given", "says"), [({"weights": "none"}, "goes with"), ({"model": "meso4"}, "needs")], ids=str
+)
+def test_a_backbone_that_knows_nothing_is_not_frozen(given, says):
+    with pytest.raises(UserError, match=f"--freeze-backbone {says} .*--init-from"):
         resolved(Options(sequence="lstm", freeze_backbone=True, **given))
 
 
@@ -89,6 +93,26 @@ def test_another_projects_model_is_not_started_from(tmp_path):
     options = resolved(Options(weights=str(path), model="meso4"))
     with pytest.raises(UserError, match="not a frame model of this project"):
         build_model(options.image_size, options.weights, name=options.model)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"sequence": "lstm", "freeze_backbone": True, "augment": "strong"}, "leave --augment out"),
+        ({"ema": 0.9, "average_start": 0.5}, "two ways to average weights"),
+        ({"sequence_frames": 5}, "--sequence-frames goes with --sequence"),
+        ({"self_blend": "only", "balance": "equal"}, "leave --balance out"),
+        ({"mixup": 0.2, "sequence": "gru"}, "--mixup is for frame models"),
+    ],
+    ids=str,
+)
+def test_options_from_python_that_do_not_go_together_are_refused_too(given, says):
+    with pytest.raises(UserError, match=says):
+        resolved(Options(**given))
+
+
+def test_zero_switches_off_what_is_off_by_default():
+    assert resolved(Options(ema=0, average_start=0, mixup=0)) == resolved(Options())
 
 
 # as a user gives them

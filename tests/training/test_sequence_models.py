@@ -25,7 +25,7 @@ from deepfake.models.model import (
 from deepfake.models.runtime import keras, set_precision
 from deepfake.split.manifest import read_manifest
 from deepfake.split.store import open_store
-from deepfake.training.checkpoints import Keeper
+from deepfake.training.checkpoints import Checkpoint
 from deepfake.training.loop import train
 from deepfake.training.options import Options
 
@@ -202,13 +202,13 @@ def test_with_a_frozen_backbone_none_of_its_weights_change(frozen, frame_run):
 
 
 def test_a_frozen_run_that_is_resumed_ends_as_undisturbed(split_dir, frame_run, frozen, tmp_path, monkeypatch, capsys):
-    keep = Keeper.on_epoch_end
+    keep = Checkpoint.on_epoch_end
 
     def stop(self, epoch, logs):
         keep(self, epoch, logs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Keeper, "on_epoch_end", stop)
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", stop)
     with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
         train(split_dir, tmp_path, frozen_run(frame_run), quiet=True)
     monkeypatch.undo()

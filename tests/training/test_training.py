@@ -15,18 +15,20 @@ from deepfake.core.files import digest_of
 from deepfake.evaluation.evaluate import read_sets
 from deepfake.evaluation.predictions import mark_of
 from deepfake.evaluation.saved_model import load_and_predict
-from deepfake.inputs.augmentation import LEVELS
 from deepfake.inputs.batches import crop_batches
 from deepfake.inputs.crop_set import crop_set
-from deepfake.models.info import ModelInfo, read_model_info
+from deepfake.models.info import read_model_info
 from deepfake.models.model import backbone_of, build_model, load_model
 from deepfake.models.runtime import keras, strategy_for
 from deepfake.split.manifest import Entry
 from deepfake.split.store import open_store
-from deepfake.training import checkpoints
-from deepfake.training.checkpoints import Keeper, Phase, read_progress
+from deepfake.training import checkpoints, loop
+from deepfake.training.checkpoints import Checkpoint, read_progress
 from deepfake.training.loop import class_weights, fit, fit_phase, train
-from deepfake.training.options import Options, learning_rate, phases, resolved
+from deepfake.training.options import Options
+from deepfake.training.run import LAST_STATE, Progress, Run
+from deepfake.training.schedule import Phase, learning_rate, phases
+from deepfake.training.start import resolved
 
 SIZE = 32
 PICTURES = ("Augmentation.png", "Loss.png", "Accuracy.png", "Confusion.png", "Curves.png")
@@ -134,7 +136,7 @@ def test_training_before_step_02_says_so(tmp_path):
 # a small model
 
 
-class Stopped(Keeper):
+class Stopped(Checkpoint):
     """Ends a training as Ctrl-C does, when some epochs are done."""
 
     last = 0
@@ -145,33 +147,40 @@ class Stopped(Keeper):
             raise KeyboardInterrupt
 
 
-class Warned(Keeper):
+class Warned(Checkpoint):
     """In a job that gets the warning of its queue while it trains on a batch: the `last`-th one of this run."""
 
     last = 0
 
     def on_train_batch_begin(self, batch, logs=None):
-        self.last -= 1
-        if self.last == 0:
+        Warned.last -= 1
+        if Warned.last == 0:
             signal.raise_signal(signal.SIGUSR1)
 
 
-def fit_small(folder, split_dir, stop_after=0, resume=False, keeper_kind=Stopped, **options):
-    """Train the small model in two phases; gives it and its Keeper."""
+def fit_small(folder, split_dir, stop_after=0, resume=False, checkpoint=Stopped, **options):
+    """Train the small model in two phases, with a `checkpoint` that stops it; gives the run."""
     options = Options(
         **{"weights": "file.h5", "epochs": 4, "batch_size": 4, "image_size": SIZE, "augment": "strong"} | options
     )
     folder.mkdir(exist_ok=True)
-    model, keeper = small_model(options.seed), keeper_kind(folder, ModelInfo(), options.patience, {})
-    keeper.last = stop_after
-    if resume:
-        keeper.progress = read_progress(keeper.state_path, {})
-    try:
-        sets = read_sets(open_store(split_dir))
-        fit(model, keeper, sets, dict.fromkeys(sets, open_store(split_dir)), options, strategy_for([]), quiet=True)
-    except KeyboardInterrupt:
-        assert stop_after
-    return model, keeper
+    progress = read_progress(folder / LAST_STATE, {}) if resume else Progress()
+    run = run_of(small_model(options.seed), options, split_dir, folder, progress=progress)
+    checkpoint.last = stop_after
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Checkpoint", checkpoint)
+        try:
+            fit(run)
+        except KeyboardInterrupt:
+            assert stop_after
+    return run
+
+
+def run_of(model, options, split_dir, folder, strategy=None, progress=None):
+    """A run of a model on all crops of a split dataset."""
+    store = open_store(split_dir)
+    sets, strategy, progress = read_sets(store), strategy or strategy_for([]), progress or Progress()
+    return Run(model, options, sets, dict.fromkeys(sets, store), folder, strategy, progress=progress, quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +192,7 @@ def split_dir(tmp_path_factory):
 def fitted(split_dir, tmp_path_factory):
     """The folder of an uninterrupted training of the small model, and its weights at the end."""
     folder = tmp_path_factory.mktemp("small") / "out"
-    return folder, fit_small(folder, split_dir)[0].get_weights()
+    return folder, fit_small(folder, split_dir).model.get_weights()
 
 
 def same_weights(a, b):
@@ -193,9 +202,9 @@ def same_weights(a, b):
 @pytest.mark.slow
 @pytest.mark.parametrize("cache", ["disk", "none"])  # `fitted` has its crops in memory
 def test_the_same_seed_gives_the_same_history_and_weights_whatever_the_cache(fitted, split_dir, tmp_path, cache):
-    model, _ = fit_small(tmp_path, split_dir, cache=cache)
+    run = fit_small(tmp_path, split_dir, cache=cache)
     assert read_history(tmp_path) == read_history(fitted[0]) and len(read_history(tmp_path)) == 4
-    assert same_weights(model.get_weights(), fitted[1])
+    assert same_weights(run.model.get_weights(), fitted[1])
     assert not list(tmp_path.glob("*.cache"))
 
 
@@ -211,13 +220,13 @@ def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been(fitte
     fit_small(tmp_path, split_dir, stop_after=stops[0])
     for stop in [*stops[1:], 0]:
         assert not list(tmp_path.glob(".*cache"))
-        model, keeper = fit_small(tmp_path, split_dir, stop_after=stop, resume=True)
+        run = fit_small(tmp_path, split_dir, stop_after=stop, resume=True)
     assert read_history(tmp_path) == read_history(fitted[0])
     if stops != [4]:  # where no epoch is left, the model that is kept is all that counts
-        assert same_weights(model.get_weights(), fitted[1])
+        assert same_weights(run.model.get_weights(), fitted[1])
     kept = [keras.saving.load_model(folder / "tmp_checkpoint" / "best_model.keras") for folder in (tmp_path, fitted[0])]
     assert same_weights(kept[0].get_weights(), kept[1].get_weights())
-    assert keeper.progress.epochs == 4
+    assert run.progress.epochs == 4
 
 
 EXTRAS = {"self_blend": "add", "mixup": 0.4, "ema": 0.8}
@@ -227,7 +236,7 @@ EXTRAS = {"self_blend": "add", "mixup": 0.4, "ema": 0.8}
 def fitted_with_extras(split_dir, tmp_path_factory):
     """The folder of an uninterrupted training with all that draws at random or averages, and its weights at the end."""
     folder = tmp_path_factory.mktemp("small") / "out"
-    return folder, fit_small(folder, split_dir, **EXTRAS)[0].get_weights()
+    return folder, fit_small(folder, split_dir, **EXTRAS).model.get_weights()
 
 
 # of 16 crops in batches of 4, two epochs in each phase: in the first, at the end of one, in one of the other phase
@@ -237,13 +246,13 @@ def test_the_warning_of_a_queue_ends_training_after_the_batch_and_resumed_it_end
     fitted_with_extras, split_dir, tmp_path, batch, kept
 ):
     undisturbed, weights = fitted_with_extras
-    fit_small(tmp_path, split_dir, stop_after=batch, keeper_kind=Warned, **EXTRAS)
+    fit_small(tmp_path, split_dir, stop_after=batch, checkpoint=Warned, **EXTRAS)
     before = read_progress(tmp_path / "tmp_checkpoint" / "last_epoch.npz", {})
     assert (before.epochs, before.steps) == kept
-    model, keeper = fit_small(tmp_path, split_dir, resume=True, **EXTRAS)
-    assert keeper.progress.epochs == 4 and not keeper.progress.steps
+    run = fit_small(tmp_path, split_dir, resume=True, **EXTRAS)
+    assert run.progress.epochs == 4 and not run.progress.steps
     assert read_history(tmp_path) == read_history(undisturbed)
-    assert same_weights(model.get_weights(), weights)
+    assert same_weights(run.model.get_weights(), weights)
     models = [load_model(folder / "tmp_checkpoint" / "best_model.keras") for folder in (tmp_path, undisturbed)]
     assert same_weights(models[0].get_weights(), models[1].get_weights())
 
@@ -254,7 +263,7 @@ SHORT = {"weights": "none", "epochs": 1, "augment": "none"}
 @pytest.fixture(scope="module")
 def plain(split_dir, tmp_path_factory):
     """The weights after one epoch in which nothing is drawn at random or averaged."""
-    return fit_small(tmp_path_factory.mktemp("small") / "out", split_dir, **SHORT)[0].get_weights()
+    return fit_small(tmp_path_factory.mktemp("small") / "out", split_dir, **SHORT).model.get_weights()
 
 
 @pytest.mark.slow
@@ -262,23 +271,23 @@ def test_the_average_of_the_weights_is_validated_and_kept_and_training_goes_on_w
     plain, split_dir, tmp_path
 ):
     # a momentum of nearly 1 leaves the average where the first step led
-    model, keeper = fit_small(tmp_path / "ema", split_dir, ema=0.99999, **SHORT)
-    kept = load_model(keeper.model_path)
+    run = fit_small(tmp_path / "ema", split_dir, ema=0.99999, **SHORT)
+    kept = load_model(run.model_path)
     kept.compile(loss="binary_crossentropy")
     crops = crop_set(read_sets(open_store(split_dir))["val"], open_store(split_dir), SIZE)
     found = kept.evaluate(crop_batches(crops, 16), verbose=0)
-    assert found == pytest.approx(keeper.progress.history["val_loss"][0], rel=1e-4)
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain, strict=True))
+    assert found == pytest.approx(run.progress.history["val_loss"][0], rel=1e-4)
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(run.model.get_weights(), plain, strict=True))
     assert not all(np.allclose(a, b, atol=1e-4) for a, b in zip(kept.get_weights(), plain, strict=True))
 
 
 @pytest.mark.slow
 def test_the_mean_with_the_start_is_kept_and_training_goes_on_with_the_weights(plain, split_dir, tmp_path):
-    model, keeper = fit_small(tmp_path / "mean", split_dir, average_start=0.75, **SHORT)
+    run = fit_small(tmp_path / "mean", split_dir, average_start=0.75, **SHORT)
     means = [0.75 * a + 0.25 * b for a, b in zip(small_model().get_weights(), plain, strict=True)]
-    kept = load_model(keeper.model_path).get_weights()
+    kept = load_model(run.model_path).get_weights()
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(kept, means, strict=True))
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(model.get_weights(), plain, strict=True))
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(run.model.get_weights(), plain, strict=True))
     with pytest.raises(UserError, match="--average-start goes with --weights FILE of a whole model"):
         resolved(Options(weights="none", average_start=0.5))
 
@@ -287,31 +296,31 @@ def test_the_mean_with_the_start_is_kept_and_training_goes_on_with_the_weights(p
 def test_an_epoch_that_lasts_long_is_kept_in_its_middle(fitted, split_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SECONDS_AT_RISK", 0)
 
-    class Killed(Keeper):
+    class Killed(Checkpoint):
         def on_train_batch_end(self, batch, logs=None):
             super().on_train_batch_end(batch, logs)
-            self.last -= 1
-            if self.last == 0:
+            Killed.last -= 1
+            if Killed.last == 0:
                 raise KeyboardInterrupt
 
-    fit_small(tmp_path, split_dir, stop_after=7, keeper_kind=Killed)
-    model, _ = fit_small(tmp_path, split_dir, resume=True)
+    fit_small(tmp_path, split_dir, stop_after=7, checkpoint=Killed)
+    run = fit_small(tmp_path, split_dir, resume=True)
     assert read_history(tmp_path) == read_history(fitted[0])
-    assert same_weights(model.get_weights(), fitted[1])
+    assert same_weights(run.model.get_weights(), fitted[1])
 
 
 @pytest.mark.slow
 def test_patience_ends_a_training_that_gets_no_better(split_dir, tmp_path):
-    _, keeper = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9)
+    progress = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9).progress
     # what the head reached in its two epochs ends nothing
-    assert keeper.progress.epochs == max(keeper.progress.best_epoch, 2) + 2 < 30
-    _, keeper = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9, resume=True)
-    assert keeper.progress.stopped and len(read_history(tmp_path)) == keeper.progress.epochs
+    assert progress.epochs == max(progress.best_epoch, 2) + 2 < 30
+    progress = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9, resume=True).progress
+    assert progress.stopped and len(read_history(tmp_path)) == progress.epochs
 
 
 @pytest.mark.slow
 def test_the_loss_is_against_smoothed_labels_where_asked(split_dir, tmp_path):
-    model, _ = fit_small(tmp_path, split_dir, label_smoothing=0.1, **SHORT)
+    model = fit_small(tmp_path, split_dir, label_smoothing=0.1, **SHORT).model
     crops = crop_set(read_sets(open_store(split_dir))["val"], open_store(split_dir), SIZE)
     p = np.clip(model.predict(crop_batches(crops, 16), verbose=0).astype(float), 1e-7, 1 - 1e-7)
     targets = np.where(crops.labels == 1, 0.95, 0.05)
@@ -501,15 +510,16 @@ def test_pretrained_weights_are_trained_at_a_tenth_of_the_rate(tuned):
 
 @pytest.mark.slow
 def test_while_the_head_learns_nothing_of_the_backbone_changes_and_then_all_does(split_dir, tmp_path):
-    options = Options(weights="file.h5", epochs=2, head_epochs=1, batch_size=8, image_size=SIZE)
+    options = Options(
+        weights="file.h5", epochs=2, head_epochs=1, batch_size=8, image_size=SIZE, augment="standard", patience=9
+    )
     model = small_model()
     head = model.get_layer("p_real")
-    sets = read_sets(open_store(split_dir))
-    crops = {split: crop_set(sets[split], open_store(split_dir), SIZE) for split in ("train", "val")}
-    keeper = Keeper(tmp_path, ModelInfo(), 9, {})
+    run = run_of(model, options, split_dir, tmp_path)
+    crops = {split: crop_set(run.sets[split], run.stores[split], SIZE) for split in ("train", "val")}
     before, head_before = backbone_of(model).get_weights(), head.get_weights()
     for phase, expected in zip(phases(options), (True, False), strict=True):
-        fit_phase(model, model, keeper, phase, crops, LEVELS["standard"], options, strategy_for([]), quiet=True)
+        fit_phase(run, phase, crops, model)
         assert same_weights(backbone_of(model).get_weights(), before) == expected
         assert not same_weights(head.get_weights(), head_before)
     after = backbone_of(model).get_weights()
