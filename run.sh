@@ -7,19 +7,19 @@ usage() {
 usage: ./run.sh [--videos-dir DIR] [--dataset KIND] [--work-dir DIR] [--out-dir DIR]
                 [--model M] [--weights W] [--image-size N] [--epochs N] [--seed N]
 
-Without --videos-dir, and without a dataset in ./train_sample_videos, a sample dataset is drawn there and the model is
-trained from scratch. With a dataset of your own training starts from ImageNet weights.
+Without --videos-dir, and without a dataset in ./train_sample_videos, run.sh draws a sample dataset there and trains the
+model from scratch. On your own dataset, training starts from ImageNet weights.
 
   --videos-dir DIR  the dataset (default: train_sample_videos)
-  --dataset KIND    auto (default: found by looking), dfdc, faceforensics, celebdf, fakeavceleb, folders, csv, images
-                    or faces
+  --dataset KIND    auto (default: recognised from its contents), dfdc, faceforensics, celebdf, fakeavceleb, folders,
+                    csv, images or faces
   --work-dir DIR    where frames and crops go (default: the dataset's own folder)
   --out-dir DIR     where everything else goes (default: the current folder)
-  --model M         such as small-cnn or efficientnet-b4 (default: efficientnet-b0); 03-train_cnn.py --help has all
+  --model M         such as small-cnn or efficientnet-b4 (default: efficientnet-b0); see 03-train_cnn.py --help
   --weights W       imagenet, noisy-student, none, or a file
-  --image-size N    of the crops, in pixels (default: the model's own; 128 for efficientnet-b0)
-  --epochs N        at most (default: 20; 6 on the sample)
-  --seed N          of the sample and of training (default: 0)
+  --image-size N    size of the crops in pixels (default: the model's own; 128 for efficientnet-b0)
+  --epochs N        maximum number of epochs (default: 20; 6 on the sample)
+  --seed N          seed of the sample and of training (default: 0)
 TEXT
 }
 
@@ -69,15 +69,15 @@ fi
 if [ -e "$VIDEOS/sample.json" ]; then
     WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
-# a dataset that cannot be read, and weights that cannot be had, are better known before hours of frames and faces
+# check the dataset and the weights before hours of frames and faces
 KIND=$(find_kind "$VIDEOS" "$DATASET") || exit 2
 echo "== the dataset: $KIND"
 WORK=${WORK:-$VIDEOS}
-[ -z "$MODEL" ] && [ "$WEIGHTS" = none ] || step "trying the model and its weights" check_start "$MODEL" "$WEIGHTS" "$SIZE"
+[ -z "$MODEL" ] && [ "$WEIGHTS" = none ] || step "checking the model and its weights" check_start "$MODEL" "$WEIGHTS" "$SIZE"
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 DATA=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
 case $KIND in
-    faces | images) ;; # the crops are there already
+    faces | images) ;; # already crops
     *)
         step "00: frames" run 00-convert_video_to_image.py "${DATA[@]}"
         step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
@@ -104,5 +104,5 @@ echo "  $OUT/report.html: the test videos with the evidence, in a browser"
 echo "Accuracy by video: $(sed -n 's/^accuracy: //p' "$OUT/mapreduce_res.txt") ($(sed -n 's/^videos: //p' "$OUT/mapreduce_res.txt") test videos)"
 FOLDER=$HOME_DIR/ OWN=" --model $OUT/tmp_checkpoint/best_model.keras"
 [ "$HOME_DIR" != "$PWD" ] || FOLDER=
-[ ! -e "$VIDEOS/sample.json" ] || OWN= # a model of the sample has never seen a real person: the starter has
-echo "A verdict on a video of your own: source ${VENV#"$PWD"/}/bin/activate; python ${FOLDER}05-scan_videos.py VIDEO$OWN"
+[ ! -e "$VIDEOS/sample.json" ] || OWN= # use the starter: a model of the sample has never seen a real person
+echo "For a verdict on your own video: source ${VENV#"$PWD"/}/bin/activate; python ${FOLDER}05-scan_videos.py VIDEO$OWN"

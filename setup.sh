@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced by run.sh, test.sh, recipes/ and cluster/: makes .venv beside this file (or DEEPFAKE_VENV), installs into it
-# what is missing, and finds Java. Sets PYTHON. Nothing is installed again as long as the requirements stay the same.
+# Sourced by run.sh, test.sh, recipes/ and cluster/: makes .venv beside this file (or DEEPFAKE_VENV), installs missing
+# packages into it, and finds Java. Sets PYTHON. Installs again only if the requirements change.
 
-unset CDPATH # with which cd prints where it goes
+unset CDPATH # makes cd print the folder
 HOME_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 VENV=${DEEPFAKE_VENV:-$HOME_DIR/.venv}
 PYTHON=$VENV/bin/python
@@ -15,7 +15,7 @@ fail() {
 find_python() {
     local name
     for name in python3.13 python3.12 python3.11 python3; do
-        # a name on the PATH may be a stand-in for a version that is not there
+        # run it, since a name on the PATH may be a shim of a version that is not installed
         if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
             command -v "$name"
             return
@@ -30,19 +30,19 @@ install() { # install REQUIREMENTS_FILE
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
         return
     fi
-    if ! "$PYTHON" -m pip --version >/dev/null 2>&1; then # not there, or cut off half way
+    if ! "$PYTHON" -m pip --version >/dev/null 2>&1; then # missing, or left incomplete by an interrupted run
         local python
         python=$(find_python) || exit 2
         echo "== making $VENV with $("$python" --version)"
         "$python" -m venv --clear "$VENV" || fail "$python cannot make $VENV; on Debian and Ubuntu: sudo apt-get install python3-venv"
     fi
-    echo "== installing $1 into $VENV (once; some minutes)"
+    echo "== installing $1 into $VENV (once; takes some minutes)"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$HOME_DIR/$1" ||
         fail "pip could not install $HOME_DIR/$1; see its message above"
     echo "$wanted" >"$stamp"
 }
 
-install_for_this_machine() { # TensorFlow with CUDA where there is a GPU for it
+install_for_this_machine() { # TensorFlow with CUDA if there is an NVIDIA GPU
     if nvidia-smi -L >/dev/null 2>&1; then
         install requirements-gpu.txt
     else
@@ -50,7 +50,7 @@ install_for_this_machine() { # TensorFlow with CUDA where there is a GPU for it
     fi
 }
 
-step() { # step TITLE COMMAND...: runs it, with its title before it and its time after it
+step() { # step TITLE COMMAND...: prints the title, runs the command, prints its time
     local title=$1 start=$SECONDS
     shift
     echo "== $title"
@@ -75,23 +75,23 @@ ensure_java() {
     check_java || exit 2
 }
 
-find_kind() { # find_kind VIDEOS_DIR KIND: the kind of a dataset that can be read
+find_kind() { # find_kind VIDEOS_DIR KIND: reads the dataset and prints its kind
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
         'import sys; from deepfake.core import cli; from deepfake.datasets import registry; cli.run(lambda: registry.print_kind(*sys.argv[1:]))' "$@" |
         tail -n 1
 }
 
-check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fails where training could not start
+check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fails if training could not start
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
         'import sys; from deepfake.core import cli; from deepfake.training import start; cli.run(lambda: start.check_start(*sys.argv[1:]))' "$@"
 }
 
-check_training_options() { # check_training_options ARGUMENT...: fails where 03-train_cnn.py would refuse them
+check_training_options() { # check_training_options ARGUMENT...: fails if 03-train_cnn.py would refuse them
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
         'import sys; from deepfake.commands.train_cnn import arguments; sys.argv[0] = "03-train_cnn.py"; arguments()' "$@"
 }
 
-ensure_chromium() { # for the tests in a browser, which are skipped where there is none
+ensure_chromium() { # tests in a browser are skipped without it
     command -v chromium >/dev/null || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || {
         echo "== installing Chromium for the tests in a browser (once)"
         apt-get update -qq || true
