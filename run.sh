@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From videos to verdicts in one command: sets everything up, then runs steps 00 to 04.
+# From videos to verdicts in one command: sets everything up, then runs the steps 00 to 04.
 set -euo pipefail
 
 usage() {
@@ -7,15 +7,15 @@ usage() {
 usage: ./run.sh [--videos-dir DIR] [--dataset KIND] [--work-dir DIR] [--out-dir DIR]
                 [--model M] [--weights W] [--image-size N] [--epochs N] [--seed N]
 
-Without --videos-dir, and without a dataset in ./train_sample_videos, a sample dataset is drawn there and the model is
-trained from scratch. With your own dataset, training starts from ImageNet weights.
+Without --videos-dir, and without a dataset in ./train_sample_videos, run.sh draws a sample dataset there and trains the
+model from scratch. On your own dataset, training starts from ImageNet weights.
 
   --videos-dir DIR  the dataset (default: train_sample_videos)
-  --dataset KIND    auto (default: detected), dfdc, faceforensics, celebdf, fakeavceleb, folders, csv, images
-                    or faces
-  --work-dir DIR    folder for frames and crops (default: the dataset's own folder)
-  --out-dir DIR     folder for all other files (default: the current folder)
-  --model M         such as small-cnn or efficientnet-b4 (default: efficientnet-b0); 03-train_cnn.py --help has all
+  --dataset KIND    auto (default: recognised from its contents), dfdc, faceforensics, celebdf, fakeavceleb, folders,
+                    csv, images or faces
+  --work-dir DIR    where frames and crops go (default: the dataset's own folder)
+  --out-dir DIR     where everything else goes (default: the current folder)
+  --model M         such as small-cnn or efficientnet-b4 (default: efficientnet-b0); see 03-train_cnn.py --help
   --weights W       imagenet, noisy-student, none, or a file
   --image-size N    size of the crops in pixels (default: the model's own; 128 for efficientnet-b0)
   --epochs N        maximum number of epochs (default: 20; 6 on the sample)
@@ -69,15 +69,15 @@ fi
 if [ -e "$VIDEOS/sample.json" ]; then
     WEIGHTS=${WEIGHTS:-none} EPOCHS=${EPOCHS:-6}
 fi
-# find an unreadable dataset or missing weights before hours of frames and faces
+# check the dataset and the weights before hours of frames and faces
 KIND=$(find_kind "$VIDEOS" "$DATASET") || exit 2
 echo "== the dataset: $KIND"
 WORK=${WORK:-$VIDEOS}
-[ -z "$MODEL" ] && [ "$WEIGHTS" = none ] || step "trying the model and its weights" check_start "$MODEL" "$WEIGHTS" "$SIZE"
+[ -z "$MODEL" ] && [ "$WEIGHTS" = none ] || step "checking the model and its weights" check_start "$MODEL" "$WEIGHTS" "$SIZE"
 PREPARED=(--prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/split_dataset")
 DATA=(--videos-dir "$VIDEOS" --work-dir "$WORK" --dataset "$KIND")
 case $KIND in
-    faces | images) ;; # they are crops already
+    faces | images) ;; # already crops
     *)
         step "00: frames" run 00-convert_video_to_image.py "${DATA[@]}"
         step "01a: faces" run 01a-crop_faces_with_mtcnn.py --work-dir "$WORK"
@@ -100,9 +100,9 @@ for picture in Augmentation Loss Accuracy Confusion Curves ConfusionVideo Curves
     echo "  $OUT/$picture.png"
 done
 echo "  $OUT/mapreduce_res.txt, metrics_videos.txt, video_verdicts.csv"
-echo "  $OUT/report.html: the test videos with the evidence; open it in a browser"
+echo "  $OUT/report.html: the test videos with the evidence, in a browser"
 echo "Accuracy by video: $(sed -n 's/^accuracy: //p' "$OUT/mapreduce_res.txt") ($(sed -n 's/^videos: //p' "$OUT/mapreduce_res.txt") test videos)"
 FOLDER=$HOME_DIR/ OWN=" --model $OUT/tmp_checkpoint/best_model.keras"
 [ "$HOME_DIR" != "$PWD" ] || FOLDER=
-[ ! -e "$VIDEOS/sample.json" ] || OWN= # for real people, use the starter instead of a model of the sample
-echo "To scan your own video: source ${VENV#"$PWD"/}/bin/activate; python ${FOLDER}05-scan_videos.py VIDEO$OWN"
+[ ! -e "$VIDEOS/sample.json" ] || OWN= # use the starter: a model of the sample has never seen a real person
+echo "For a verdict on your own video: source ${VENV#"$PWD"/}/bin/activate; python ${FOLDER}05-scan_videos.py VIDEO$OWN"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced by run.sh, test.sh, recipes/ and cluster/: makes .venv beside this file (or at DEEPFAKE_VENV), installs missing
-# packages into it, and finds Java. Sets PYTHON. Packages are only installed again if the requirements change.
+# Sourced by run.sh, test.sh, recipes/ and cluster/: makes .venv beside this file (or DEEPFAKE_VENV), installs missing
+# packages into it, and finds Java. Sets PYTHON. Installs again only if the requirements change.
 
-unset CDPATH # else cd prints the folder
+unset CDPATH # makes cd print the folder
 HOME_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 VENV=${DEEPFAKE_VENV:-$HOME_DIR/.venv}
 PYTHON=$VENV/bin/python
@@ -15,7 +15,7 @@ fail() {
 find_python() {
     local name
     for name in python3.13 python3.12 python3.11 python3; do
-        # a name on the PATH may be a shim for a version that is not installed
+        # run it, since a name on the PATH may be a shim of a version that is not installed
         if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
             command -v "$name"
             return
@@ -30,13 +30,13 @@ install() { # install REQUIREMENTS_FILE
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
         return
     fi
-    if ! "$PYTHON" -m pip --version >/dev/null 2>&1; then # missing, or only half installed
+    if ! "$PYTHON" -m pip --version >/dev/null 2>&1; then # missing, or left incomplete by an interrupted run
         local python
         python=$(find_python) || exit 2
         echo "== making $VENV with $("$python" --version)"
         "$python" -m venv --clear "$VENV" || fail "$python cannot make $VENV; on Debian and Ubuntu: sudo apt-get install python3-venv"
     fi
-    echo "== installing $1 into $VENV (once; some minutes)"
+    echo "== installing $1 into $VENV (once; takes some minutes)"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$HOME_DIR/$1" ||
         fail "pip could not install $HOME_DIR/$1; see its message above"
     echo "$wanted" >"$stamp"
@@ -75,7 +75,7 @@ ensure_java() {
     check_java || exit 2
 }
 
-find_kind() { # find_kind VIDEOS_DIR KIND: prints the kind of a dataset, or fails if it cannot be read
+find_kind() { # find_kind VIDEOS_DIR KIND: reads the dataset and prints its kind
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
         'import sys; from deepfake.core import cli; from deepfake.datasets import registry; cli.run(lambda: registry.print_kind(*sys.argv[1:]))' "$@" |
         tail -n 1
@@ -91,7 +91,7 @@ check_training_options() { # check_training_options ARGUMENT...: fails if 03-tra
         'import sys; from deepfake.commands.train_cnn import arguments; sys.argv[0] = "03-train_cnn.py"; arguments()' "$@"
 }
 
-ensure_chromium() { # for the tests in a browser, which are skipped without one
+ensure_chromium() { # tests in a browser are skipped without it
     command -v chromium >/dev/null || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || {
         echo "== installing Chromium for the tests in a browser (once)"
         apt-get update -qq || true

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
-# Sourced by slurm/submit.sh and gridengine/submit.sh: their options, what is checked before anything is submitted, and
-# the arguments of each step. What the jobs are is the same on both queues; how they are submitted is in submit.sh.
+# Sourced by slurm/submit.sh and gridengine/submit.sh: their options, the checks before anything is submitted, and the
+# arguments of each step. The jobs are the same on both queues; each submit.sh has the commands of its queue.
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
@@ -15,11 +15,11 @@ Submits the steps 01a (with 00 in the same pass) as an array, 02, 03 and 04, eac
   --videos-dir DIR       the dataset
   --work-dir DIR         where the crops go (default: the dataset's own folder)
   --out-dir DIR          where everything else goes (default: the current folder)
-  --dataset KIND         auto (default: found by looking), dfdc, faceforensics, celebdf, fakeavceleb, folders or csv
+  --dataset KIND         auto (default: recognised), dfdc, faceforensics, celebdf, fakeavceleb, folders or csv
   --shards N             tasks of the array, each with every N-th video (default: 16)
   --model M              such as small-cnn or efficientnet-b4 (default: efficientnet-b0)
   --weights W            imagenet, noisy-student, none, or a file
-  --epochs N             at most (default: 20; 6 on the sample)
+  --epochs N             maximum number of epochs (default: 20; 6 on the sample)
   --train-options "..."  more options of 03-train_cnn.py, such as "--augment strong"
   --cpu-options "..."    more options of $SUBMITTER for steps 01a, 02 and 04
   --gpu-options "..."    the same for step 03$QUEUE_HELP
@@ -53,18 +53,18 @@ command -v "$SUBMITTER" >/dev/null || fail "$SUBMITTER: not found; run this on a
 [ -d "$VIDEOS" ] || fail "$VIDEOS: no such folder; --videos-dir must hold a dataset"
 [[ $SHARDS =~ ^[1-9][0-9]{0,2}$ ]] || fail "--shards $SHARDS: not a whole number from 1 to 999"
 
-whole_path() { # the whole path of a file; what is no file stays as it is
+whole_path() { # the absolute path of a file; anything else is printed unchanged
     case $1 in
         /*) echo "$1" ;;
         *) if [ -f "$1" ]; then echo "$PWD/$1"; else echo "$1"; fi ;;
     esac
 }
 
-# jobs start in other folders; and what would fail in a job hours later is better known now
+# jobs start in other folders, so make paths absolute; check now what would fail in a job hours later
 VIDEOS=$(cd "$VIDEOS" && pwd)
 mkdir -p "${WORK:-$VIDEOS}" "$OUT/logs" || fail "give another --work-dir or --out-dir"
 WORK=$(cd "${WORK:-$VIDEOS}" && pwd) OUT=$(cd "$OUT" && pwd) LOGS=$OUT/logs
-[[ $LOGS != *[:%\\]* ]] || fail "$OUT: has a : or % or \\ in it, which queues take for something else; give another --out-dir"
+[[ $LOGS != *[:%\\]* ]] || fail "$OUT: contains a : or % or \\, which have a special meaning in queues; give another --out-dir"
 read -ra MORE <<<"$TRAIN_OPTIONS"
 WEIGHTS=$(whole_path "$WEIGHTS") START=$WEIGHTS # what training starts from
 for at in "${!MORE[@]}"; do
@@ -94,7 +94,7 @@ SPLIT=("${FACES[@]}" --prepared-dir "$OUT/prepared_dataset" --split-dir "$OUT/sp
 VERDICTS=(--predictions "$OUT/cnn_preds_values.parquet" --manifest "$OUT/split_dataset/manifest.csv"
     --model-info "$OUT/tmp_checkpoint/best_model.json" --out-dir "$OUT")
 
-tell() { # tell HOW_TO_LOOK HOW_TO_CANCEL: once all are submitted
+tell() { # tell STATE_COMMAND CANCEL_COMMAND: prints what to do after all jobs are submitted
     echo "state:    $1"
     echo "cancel:   $2"
     echo "logs:     $LOGS"

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Sourced by everything in cluster/: what site.sh says of this cluster, then setup.sh. Nothing is installed.
+# Sourced by every script in cluster/: reads site.sh, if there is one, and then setup.sh. Installs nothing.
 
-unset CDPATH # with which cd prints where it goes
+unset CDPATH # makes cd print the folder
 CLUSTER_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [ -f "$CLUSTER_DIR/site.sh" ]; then
-    set +eu # which the functions of modules do not stand
+    set +eu # the functions of modules fail with them
     source "$CLUSTER_DIR/site.sh"
 fi
 set -euo pipefail

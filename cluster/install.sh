@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment that the jobs use. Run once, on the login node; again after an update of the project.
+# Makes the environment that the jobs use. Run it on the login node, once and after each update of the project.
 # usage: cluster/install.sh [requirements-gpu.txt | requirements.txt]
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 

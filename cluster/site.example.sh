@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# What is particular to your cluster. Copy it to cluster/site.sh and change it there: the jobs read it before they start,
-# and so do submit.sh and install.sh.
+# The settings of your cluster. Copy this file to cluster/site.sh and edit it there. submit.sh, install.sh and every job
+# read it first.
 
-# Where `module` is not known to scripts:
+# If scripts do not know `module`:
 # source /etc/profile.d/modules.sh
 
-# Python 3.11 to 3.13, and Java 17 or 21 for step 04; `module avail` lists what your cluster has. CUDA is not needed: it
-# comes with the environment, and only the driver of the GPU nodes is used.
+# Python 3.11 to 3.13, and Java 17 or 21 for step 04; `module avail` lists the modules of your cluster. You need no CUDA
+# module: CUDA comes with the environment, which uses only the driver of the GPU nodes.
 # module load python/3.12 java/21
 
-# Where the environment lives, if not in .venv in the project's folder: some 6 GB in 50,000 files.
+# The folder of the environment, if not .venv in the project's folder: about 6 GB in 50,000 files.
 # export DEEPFAKE_VENV=/scratch/$USER/deepfake-venv
 
-# Where ImageNet weights are kept, if not in ~/.keras. All nodes must see it.
+# The folder of ImageNet weights, if not ~/.keras. All nodes must see it.
 # export KERAS_HOME=/scratch/$USER/keras
 
-# A disk of the node itself, for Spark's temporary files.
+# A local disk of the node, for Spark's temporary files.
 # export SPARK_LOCAL_DIRS=${TMPDIR:-/tmp}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How models/starter.keras was made: from face crops to a small model file that says what it was trained on.
+# Makes a model file like models/starter.keras from face crops.
 set -euo pipefail
 
 TRAINED_ON=DFDC
@@ -14,19 +14,19 @@ usage() {
 usage: recipes/starter.sh FACES_DIR [WEIGHTS] [--out-dir DIR] [--to FILE] [--trained-on TEXT]
                           [--epochs N] [--no-figures] [-- OPTION...]
 
-Trains twice: with light augmentation from the start weights, then with strong augmentation from the result.
-FACES_DIR holds crops that someone else made, unpacked or as zip files: a folder of images for each video, and tables
-that say what each is. What is done already is not done again.
+Trains twice: with standard augmentation from the start weights, then with strong augmentation from the result.
+FACES_DIR holds crops from another tool, unpacked or as zip files: a folder of images for each video, and tables with
+the labels. The same command continues a run that was stopped.
 
   WEIGHTS            where training starts: imagenet, noisy-student, none, starter, or a file (default: $WEIGHTS)
   --out-dir DIR      where unpacked crops, sets and training go (default: starter_run)
   --to FILE          the model to write (default: starter.keras in --out-dir; models/starter.keras replaces the
                      starter of the project)
-  --trained-on TEXT  what every verdict says that the model was trained on (default: $TRAINED_ON)
-  --epochs N         of each training, at most (default: $EPOCHS)
-  --no-figures       do not measure it at the end
-  -- OPTION...       more options of 03-train_cnn.py, such as --model small-cnn, for both; of one given twice the last
-                     counts
+  --trained-on TEXT  the training data that every verdict names (default: $TRAINED_ON)
+  --epochs N         maximum number of epochs of each training (default: $EPOCHS)
+  --no-figures       do not measure the model at the end
+  -- OPTION...       more options of 03-train_cnn.py for both trainings, such as --model small-cnn; if an option is given
+                     twice, the last one counts
 TEXT
 }
 
@@ -56,7 +56,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 FACES=${GIVEN[0]} WEIGHTS=${GIVEN[1]:-$WEIGHTS} TO=${TO:-$OUT/starter.keras}
 case " ${GIVEN_OPTIONS[*]-} " in
     *" --ema"* | *" --weights"* | *" --init-from"* | *" --sequence"* | *" --average-start"*)
-        fail "--ema, --weights, --init-from, --sequence and --average-start are the recipe's own; leave them out after --" ;;
+        fail "the recipe itself sets --ema, --weights, --init-from, --sequence and --average-start; leave them out after --" ;;
 esac
 [ -d "$FACES" ] || fail "$FACES: no such folder; FACES_DIR must hold crops, or zip files of them"
 [[ $EPOCHS =~ ^[1-9][0-9]{0,5}$ ]] || fail "--epochs $EPOCHS: not a whole number from 1 to 999999"
@@ -85,6 +85,6 @@ step "the model to pass on" module publish "$OUT/tmp_checkpoint/best_model.keras
 
 echo
 echo "Done in $((SECONDS - TOTAL)) s: $TO"
-echo "A verdict on a video by it: source $VENV/bin/activate; python $HOME_DIR/05-scan_videos.py VIDEO --model $TO"
-# at the end, since a dataset without a test set of its own has none of these figures
+echo "For a verdict on a video: source $VENV/bin/activate; python $HOME_DIR/05-scan_videos.py VIDEO --model $TO"
+# last, because it fails on a dataset without its own test set
 [ -z "$FIGURES" ] || step "figures" run benchmarks/real_faces.py "$FACES" --model "$TO" --work "$OUT"

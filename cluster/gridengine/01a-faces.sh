@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Steps 00 and 01a in one pass, of the videos of one shard: a task of an array, whose tasks count from 1.
+# Runs steps 00 and 01a in one pass on the videos of one shard: a task of an array. Tasks are counted from 1.
 # usage: qsub -t 1-16 01a-faces.sh PROJECT 16 --videos-dir DIR --work-dir DIR ...
 #$ -S /bin/bash
 #$ -N deepfake-01a

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Step 02: what is to be trained on, validated and tested.
+# Runs step 02: balances the crops and splits them into train, val and test.
 # usage: qsub 02-split.sh PROJECT --videos-dir DIR --work-dir DIR ...
 #$ -S /bin/bash
 #$ -N deepfake-02

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Step 03, on one GPU or on all that -l gpus gives of one node.
+# Runs step 03 on one GPU, or on all GPUs of one node that -l gpus asks for.
 # usage: qsub 03-train.sh PROJECT --split-dir DIR --out-dir DIR ...
 #$ -S /bin/bash
 #$ -N deepfake-03

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Step 04: the verdicts on the test videos.
+# Runs step 04: the verdicts on the test videos.
 # usage: qsub 04-verdicts.sh PROJECT --predictions FILE --out-dir DIR ...
 #$ -S /bin/bash
 #$ -N deepfake-04

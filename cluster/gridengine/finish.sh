@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # Sourced by the job scripts of Grid Engine.
 
-# finish CODE: ends the job. 99, where its time was over, has Grid Engine start it again, and it goes on where it was;
-# 100 keeps it in the queue with an error, so that the steps after it go on waiting: -hold_jid by itself would let them
-# start after whatever end.
+# finish CODE: ends the job. After exit code 99 (its time was over), Grid Engine starts it again, and it continues. After
+# 100, Grid Engine keeps it in the queue with an error, so that the steps after it keep waiting: -hold_jid alone would
+# let them start after a failure too.
 finish() {
     case $1 in
         "$OUT_OF_TIME") echo "$(date): the time of the job is over; started again, it goes on where it was" && exit 99 ;;

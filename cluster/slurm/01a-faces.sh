@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Steps 00 and 01a in one pass, of the videos of one shard: a task of an array.
+# Runs steps 00 and 01a in one pass on the videos of one shard: a task of an array.
 # usage: sbatch --array=0-15 01a-faces.sh PROJECT 16 --videos-dir DIR --work-dir DIR ...
 #SBATCH --job-name=deepfake-01a
 #SBATCH --cpus-per-task=4

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Step 02: what is to be trained on, validated and tested.
+# Runs step 02: balances the crops and splits them into train, val and test.
 # usage: sbatch 02-split.sh PROJECT --videos-dir DIR --work-dir DIR ...
 #SBATCH --job-name=deepfake-02
 #SBATCH --cpus-per-task=2

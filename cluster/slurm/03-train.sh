@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Step 03, on one GPU or on all that --gres gives of one node.
+# Runs step 03 on one GPU, or on all GPUs of one node that --gres asks for.
 # usage: sbatch 03-train.sh PROJECT --split-dir DIR --out-dir DIR ...
 #SBATCH --job-name=deepfake-03
 #SBATCH --gres=gpu:1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Step 04: the verdicts on the test videos.
+# Runs step 04: the verdicts on the test videos.
 # usage: sbatch 04-verdicts.sh PROJECT --predictions FILE --out-dir DIR ...
 #SBATCH --job-name=deepfake-04
 #SBATCH --cpus-per-task=4

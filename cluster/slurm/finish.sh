@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the job scripts of Slurm.
 
-# finish CODE: ends the job; where its time was over it is queued again, under the same number, and goes on
+# finish CODE: ends the job. If its time was over, it is requeued under the same number and continues later.
 finish() {
     [ "$1" = "$OUT_OF_TIME" ] || exit "$1"
     echo "$(date): the time of the job is over; queued again, to go on where it was (start $((${SLURM_RESTART_COUNT:-0} + 2)))"

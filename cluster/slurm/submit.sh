@@ -6,9 +6,9 @@ SUBMITTER='sbatch'
 QUEUE_SYNOPSIS='
        [--partition P] [--gpu-partition P] [--account A]'
 QUEUE_HELP='
-  --partition P          of all steps; without it, and without the next two, what SBATCH_PARTITION and
-  --gpu-partition P      of step 03                             SBATCH_ACCOUNT say, else the defaults of the cluster
-  --account A            that the time is charged to'
+  --partition P          partition of all steps (default: SBATCH_PARTITION, or the default of the cluster)
+  --gpu-partition P      partition of step 03 (default: the same)
+  --account A            account that the time is charged to (default: SBATCH_ACCOUNT, or the default of the cluster)'
 queue_option() {
     case $1 in
         --partition) CPU_OPTIONS="--partition=$2 $CPU_OPTIONS" GPU_OPTIONS="--partition=$2 $GPU_OPTIONS" ;;
@@ -21,19 +21,19 @@ queue_option() {
 source "$(dirname "${BASH_SOURCE[0]}")/../chain.sh"
 
 JOBS=()
-submit() { # submit OPTION... SCRIPT ARGUMENT...: adds the number of the job to JOBS
+submit() { # submit OPTION... SCRIPT ARGUMENT...: submits a job and adds its number to JOBS
     local job after=()
-    # what can never start, because a step before it has failed, is to leave the queue
+    # if a step fails, Slurm removes the jobs after it from the queue
     [ ${#JOBS[@]} = 0 ] || after=("--dependency=afterok:${JOBS[-1]}" --kill-on-invalid-dep=yes)
     if ! job=$(sbatch --parsable ${after[@]+"${after[@]}"} "$@"); then
         [ ${#JOBS[@]} = 0 ] || scancel "${JOBS[@]}"
-        fail "sbatch has refused a job, see its message above; nothing is submitted"
+        fail "sbatch refused a job and no job remains submitted; see its message above"
     fi
-    JOBS+=("${job%%;*}") # what may follow is the name of the cluster
+    JOBS+=("${job%%;*}") # without the name of the cluster
 }
 
 cd "$CLUSTER_DIR/slurm"
-if [ "$KIND" != faces ]; then # which are there already
+if [ "$KIND" != faces ]; then # already crops
     submit --array="0-$((SHARDS - 1))" --output="$LOGS/%x-%A_%a.out" ${CPU_OPTIONS[@]+"${CPU_OPTIONS[@]}"} \
         01a-faces.sh "$HOME_DIR" "$SHARDS" "${FACES[@]}"
     echo "01a faces:    job ${JOBS[-1]}, tasks 0 to $((SHARDS - 1))"
