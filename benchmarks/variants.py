@@ -13,8 +13,8 @@ from deepfake.core.crop_rule import FRAMES_PER_VIDEO
 from deepfake.frames.read import read_video
 from deepfake.sample.dataset import ENCODER, write_video
 
-LEAST_KEPT = 0.7  # minimum share of each side of a frame
-MOST_SCALE, MOST_GAMMA, MOST_DEGREES = 2, 2, 10
+MIN_KEPT = 0.7  # minimum share of each side of a frame
+MAX_SCALE, MAX_GAMMA, MAX_DEGREES = 2, 2, 10
 CRF = (20, 38)
 
 
@@ -32,14 +32,14 @@ class Variant:
 
 def draw_variant(rng: np.random.Generator) -> Variant:
     """Draw a variant; scale and gamma are as often below 1 as above."""
-    kept = rng.uniform(LEAST_KEPT, 1, 2)
+    kept = rng.uniform(MIN_KEPT, 1, 2)
     corner = rng.uniform(0, 1 - kept)
     return Variant(
         crop=(*corner.tolist(), *kept.tolist()),
         mirrored=bool(rng.integers(2)),
-        scale=MOST_SCALE ** rng.uniform(-1, 1),
-        degrees=rng.uniform(-MOST_DEGREES, MOST_DEGREES),
-        gamma=MOST_GAMMA ** rng.uniform(-1, 1),
+        scale=MAX_SCALE ** rng.uniform(-1, 1),
+        degrees=rng.uniform(-MAX_DEGREES, MAX_DEGREES),
+        gamma=MAX_GAMMA ** rng.uniform(-1, 1),
         crf=int(rng.integers(CRF[0], CRF[1] + 1)),
     )
 

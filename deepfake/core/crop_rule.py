@@ -8,8 +8,8 @@ from deepfake.core.cli import number, option, whole_number
 FRAMES_PER_VIDEO = 11
 DETECTOR = "mtcnn 1"  # raise the number when the faces or boxes change
 CROPS_FROM = ("standard", "full")
-LEAST_MARGIN = -0.4  # crops of other tools can be tighter than the box of the face
-LEAST = {"frames": 1, "margin": LEAST_MARGIN, "margin_y": LEAST_MARGIN}  # smallest values; others: 0
+MIN_MARGIN = -0.4  # crops of other tools can be tighter than the box of the face
+MINIMA = {"frames": 1, "margin": MIN_MARGIN, "margin_y": MIN_MARGIN}  # smallest values; others: 0
 
 # the text before and after each value when a rule is printed
 WORDS = {
@@ -142,7 +142,7 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, type(default))
     if value is None:
         return name == "margin_y"
-    kind, least = int if isinstance(default, int) else int | float, LEAST.get(name, 0)
+    kind, least = int if isinstance(default, int) else int | float, MINIMA.get(name, 0)
     return isinstance(value, kind) and not isinstance(value, bool) and least <= value <= 1e6
 
 

@@ -15,7 +15,7 @@ Bands = dict[int, Band | None]  # by the number of frames that a score is the me
 Pixels = TypeVar("Pixels", bound=Any)  # numpy's or TensorFlow's
 
 # a float32 sigmoid has no values between this and 0, or 1 minus this and 1
-SMALLEST = 1e-7
+EPSILON = 1e-7
 
 
 def is_real(p_real: ArrayLike, threshold: float = THRESHOLD) -> np.ndarray:
@@ -47,7 +47,7 @@ def apply_temperature(p_real: np.ndarray, temperature: float) -> np.ndarray:
         return p_real
     from scipy.special import expit, logit  # importing scipy doubles the time of --help
 
-    return expit(logit(np.clip(p_real, SMALLEST, 1 - SMALLEST)) / temperature)
+    return expit(logit(np.clip(p_real, EPSILON, 1 - EPSILON)) / temperature)
 
 
 def scaled(pixels: Pixels, pixel_max: int) -> Pixels:

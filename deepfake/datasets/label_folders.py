@@ -27,7 +27,7 @@ from deepfake.datasets.video import (
 NOT_READ = (".heic", ".heif", ".hif", ".avif")  # scans read these images, OpenCV does not
 
 # fewer folders of real images may not stand for videos
-FEWEST_FOLDERS = 10
+MIN_FOLDERS = 10
 FRAME_NUMBER = re.compile(r"[\s_.()-]*(frame|image|img|face|crop|f)?[\s_.()-]*\d+\)?$", re.IGNORECASE)
 
 
@@ -128,9 +128,9 @@ def read_images(videos_dir: Path) -> list[Video]:
         log.info(
             f"{videos_dir}: left out, since step 02 does not read them as crops: {len(others)}, such as {others[0]}"
         )
-    if in_folders and sum(video.label == REAL for video in videos) < FEWEST_FOLDERS:
+    if in_folders and sum(video.label == REAL for video in videos) < MIN_FOLDERS:
         log.info(
-            f"{videos_dir}: fewer than {FEWEST_FOLDERS} of the folders are real; if the "
+            f"{videos_dir}: fewer than {MIN_FOLDERS} of the folders are real; if the "
             "folders do not stand for videos, put the images directly into real/ and fake/"
         )
     return videos
@@ -139,7 +139,7 @@ def read_images(videos_dir: Path) -> list[Video]:
 def tie_frames(records: list[Record]) -> list[Record]:
     """Tie images as `tie_by_names`, and also those whose names differ only in a final number, as frames of one video.
 
-    This needs at least FEWEST_FOLDERS such names among real images, with two images or more each on average.
+    This needs at least MIN_FOLDERS such names among real images, with two images or more each on average.
     """
     name_of = {record.file: FRAME_NUMBER.sub("", str(PurePosixPath(record.file).with_suffix(""))) for record in records}
     of_name: dict[str, list[Record]] = {}
@@ -147,7 +147,7 @@ def tie_frames(records: list[Record]) -> list[Record]:
         of_name.setdefault(name_of[record.file], []).append(record)
     reals = {name_of[record.file] for record in records if record.label == REAL}
     alone = sum(record.label == REAL for record in records) < 2 * len(reals)
-    if alone or len(reals) < FEWEST_FOLDERS:
+    if alone or len(reals) < MIN_FOLDERS:
         if not alone and len(reals) > 1:
             log.info(
                 f"image names differ only in a final number, such as {records[0].file}; if they are frames of "

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression, minimize_scalar
 from scipy.special import expit, logit
 
-from deepfake.core.decision import SMALLEST, THRESHOLD, Band, Bands, is_real
+from deepfake.core.decision import EPSILON, THRESHOLD, Band, Bands, is_real
 from deepfake.core.labels import REAL
 from deepfake.evaluation.metrics import CONFIDENCE, group_draws
 from deepfake.frames.choose import choose_frames
@@ -31,7 +31,7 @@ def fit_temperature(labels: np.ndarray, p_real: np.ndarray, groups: Sequence[str
     groups ends below 1; otherwise the result is 1. For this the labels are smoothed by the number of groups (Platt
     1999), since a bootstrap of a few groups without mistakes would never show one.
     """
-    real, logits = np.asarray(labels) == REAL, logit(np.clip(p_real, SMALLEST, 1 - SMALLEST))
+    real, logits = np.asarray(labels) == REAL, logit(np.clip(p_real, EPSILON, 1 - EPSILON))
     best = _least_loss(real.astype(float), logits)
     if best > 1:
         return best

@@ -19,7 +19,7 @@ PANELS = (
     ("log_loss", "Log loss (less is better)", min, np.log(2), "0.5 for all"),
     ("accuracy", "Accuracy", max, 0.5, "a coin"),
 )
-LONGEST_NAME = 32
+MAX_NAME_LENGTH = 32
 
 
 def plot_runs(figures: dict[str, dict[str, Figure]], path: Path) -> None:
@@ -61,5 +61,5 @@ def _draw_panel(axes: Axes, figures: list[Figure], better: Callable, chance: flo
 
 
 def _shortened(name: str) -> str:
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+    half = MAX_NAME_LENGTH // 2
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[:half]}…{name[-half:]}"

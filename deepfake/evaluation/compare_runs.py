@@ -19,12 +19,12 @@ from deepfake.evaluation.predictions import COLUMNS, NAME
 FIGURES = {"roc_auc": "ROC AUC", "log_loss": "log loss", "accuracy": "accuracy"}
 
 # with more runs than this, each is compared with the best one only
-MOST_IN_PAIRS = 4
+MAX_IN_PAIRS = 4
 
 # with fewer source groups, bootstrap intervals are too narrow
 FEW_GROUPS = 20
 # with five, one run is ahead in all of them by chance once in sixteen times, whatever the bootstrap says
-LEAST_GROUPS = 6
+MIN_GROUPS = 6
 
 UNKNOWN = "-"
 
@@ -159,8 +159,8 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def compare_all(runs: Sequence[Run]) -> list[Comparison]:
-    """Compare each pair of runs, or with more than MOST_IN_PAIRS runs, each with the one of the highest ROC AUC."""
-    if len(runs) <= MOST_IN_PAIRS:
+    """Compare each pair of runs, or with more than MAX_IN_PAIRS runs, each with the one of the highest ROC AUC."""
+    if len(runs) <= MAX_IN_PAIRS:
         pairs = list(combinations(runs, 2))
     else:
         best = best_of(runs)
@@ -202,7 +202,7 @@ def in_words(comparison: Comparison) -> str:
     if math.isnan(difference.p):  # no bootstrap with one source group
         return f"{told}{shared}: one source group is too few to tell from chance"
     verdict = "more than chance" if difference.more_than_chance else "no more than chance"
-    if comparison.groups < LEAST_GROUPS:
+    if comparison.groups < MIN_GROUPS:
         verdict = f"{comparison.groups} source groups are too few to tell from chance"
     return f"{told} ({difference.low:.3f} to {difference.high:.3f}), p {difference.p:.3f}{shared}: {verdict}"
 

@@ -19,7 +19,7 @@ CALIBRATION_BINS = 10
 CONFIDENCE = 0.95
 RESAMPLES = 1000
 # limit of crops x resamples, so that millions of crops do not take hours
-MOST_DRAWS = 20_000_000
+MAX_DRAWS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def group_draws(groups: Sequence[str] | np.ndarray, resamples: int = RESAMPLES, 
     if count < 2:  # a single group would be in every draw and give an interval of width 0
         return
     rng = np.random.default_rng(seed)
-    for _ in range(min(resamples, max(100, MOST_DRAWS // len(members)))):
+    for _ in range(min(resamples, max(100, MAX_DRAWS // len(members)))):
         times_drawn = np.bincount(rng.integers(0, count, count), minlength=count)
         yield times_drawn[members].astype(float)
 

@@ -27,7 +27,7 @@ from deepfake.split.manifest import Entry
 from deepfake.split.store import CropStore
 
 # the test set is kept in memory and predicted at every level, so videos of a larger one are left out
-MOST_CROPS = 20_000
+MAX_CROPS = 20_000
 
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
@@ -163,7 +163,7 @@ def _row(result: Result) -> tuple:
 
 def most_crops(image_size: int) -> int:
     """Return the maximum number of crops of S x S pixels; originals and damaged ones must fit into MEMORY_BYTES."""
-    return min(MOST_CROPS, MEMORY_BYTES // (2 * 3 * image_size**2))
+    return min(MAX_CROPS, MEMORY_BYTES // (2 * 3 * image_size**2))
 
 
 def some_videos(entries: Sequence[Entry], most: int) -> list[Entry]:

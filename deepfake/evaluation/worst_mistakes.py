@@ -20,14 +20,14 @@ from deepfake.evaluation.predictions import JudgedCrop
 from deepfake.frames.png import decode_png
 from deepfake.split.store import CropStore
 
-MOST_VIDEOS = 12
-MOST_CROPS = 8  # per video
-LONGEST_ID = 26
+MAX_VIDEOS = 12
+MAX_CROPS = 8  # per video
+MAX_ID_LENGTH = 26
 TEXT_WIDTH, TILE, HEAD = 2.6, 1.1, 0.16  # inches
 
 
 def most_wrong(verdicts: pd.DataFrame) -> list[str]:
-    """Return the ids of up to MOST_VIDEOS videos with a wrong verdict, worst first; if none, the least confident ones.
+    """Return the ids of up to MAX_VIDEOS videos with a wrong verdict, worst first; if none, the least confident ones.
 
     `verdicts` has a row for each video: video, label (1 is real), average (its p_real), is_real (the verdict).
     """
@@ -37,7 +37,7 @@ def most_wrong(verdicts: pd.DataFrame) -> list[str]:
 def _worst(verdicts: pd.DataFrame) -> pd.DataFrame:
     chosen = verdicts[_wrong(verdicts)] if _wrong(verdicts).any() else verdicts
     ordered = chosen.assign(error=(chosen["average"] - chosen["label"]).abs())
-    return ordered.sort_values(["error", "video"], ascending=[False, True]).head(MOST_VIDEOS)
+    return ordered.sort_values(["error", "video"], ascending=[False, True]).head(MAX_VIDEOS)
 
 
 def _wrong(verdicts: pd.DataFrame) -> pd.Series:
@@ -89,12 +89,12 @@ def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCr
 
 
 def _grid(rows: int) -> tuple[Figure, np.ndarray]:
-    """Make a figure with rows x (1 + MOST_CROPS) axes for text and crops; by hand, since a layout takes seconds."""
+    """Make a figure with rows x (1 + MAX_CROPS) axes for text and crops; by hand, since a layout takes seconds."""
     figure, axes = plt.subplots(
         rows,
-        1 + MOST_CROPS,
-        figsize=(TEXT_WIDTH + MOST_CROPS * TILE, rows * 1.2 * TILE),
-        width_ratios=[TEXT_WIDTH] + [TILE] * MOST_CROPS,
+        1 + MAX_CROPS,
+        figsize=(TEXT_WIDTH + MAX_CROPS * TILE, rows * 1.2 * TILE),
+        width_ratios=[TEXT_WIDTH] + [TILE] * MAX_CROPS,
         squeeze=False,
     )
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.06, hspace=0.3)
@@ -105,14 +105,14 @@ def _title(verdicts: pd.DataFrame) -> str:
     wrong, total = int(_wrong(verdicts).sum()), len(verdicts)
     if not wrong:
         return f"None of {total} test videos judged wrong: the least confident ones"
-    shown = f": the {MOST_VIDEOS} worst" if wrong > MOST_VIDEOS else ""
+    shown = f": the {MAX_VIDEOS} worst" if wrong > MAX_VIDEOS else ""
     return f"{wrong} of {total} test videos judged wrong{shown}"
 
 
 def _spread(crops: Sequence[JudgedCrop]) -> list[JudgedCrop | None]:
-    """Choose MOST_CROPS of a video's crops evenly; if there are fewer, fill up with None."""
-    numbers = np.linspace(0, len(crops) - 1, min(MOST_CROPS, len(crops))).round().astype(int)
-    return [crops[number] for number in numbers] + [None] * (MOST_CROPS - len(numbers))
+    """Choose MAX_CROPS of a video's crops evenly; if there are fewer, fill up with None."""
+    numbers = np.linspace(0, len(crops) - 1, min(MAX_CROPS, len(crops))).round().astype(int)
+    return [crops[number] for number in numbers] + [None] * (MAX_CROPS - len(numbers))
 
 
 def _describe(axes: Axes, row: Any) -> None:
@@ -131,8 +131,8 @@ def _describe(axes: Axes, row: Any) -> None:
 
 
 def _shortened(id: str) -> str:
-    half = LONGEST_ID // 2
-    return id if len(id) <= LONGEST_ID else f"{id[:half]}…{id[-half:]}"
+    half = MAX_ID_LENGTH // 2
+    return id if len(id) <= MAX_ID_LENGTH else f"{id[:half]}…{id[-half:]}"
 
 
 def _draw_crop(axes: Axes, crop: JudgedCrop | None, images: dict[JudgedCrop, np.ndarray], threshold: float) -> None:

@@ -21,7 +21,7 @@ PAIRS = 6
 COLUMNS = 2
 
 # intersection over union of the two crops; below it, the face or the frame size is a different one
-LEAST_OVERLAP = 0.5
+MIN_OVERLAP = 0.5
 
 # a difference of 255 / GAIN is the brightest colour
 GAIN = 5
@@ -66,7 +66,7 @@ def read_pair(fake: Video, work_dir: Path) -> Pair | None:
         for face in fakes:
             for other in originals:
                 number = face["index"]
-                if number == other["index"] and overlap(face["crop"], other["crop"])[1] >= LEAST_OVERLAP:
+                if number == other["index"] and overlap(face["crop"], other["crop"])[1] >= MIN_OVERLAP:
                     places[number].append((other, face))
         if not places:
             return None

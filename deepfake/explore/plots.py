@@ -17,7 +17,7 @@ from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.evaluation.plots import INK, LABEL_COLOURS, save
 from deepfake.explore.video_stats import RULES
 
-MOST_BARS = 12
+MAX_BARS = 12
 BINS = 18
 TITLE_PAD = 18  # points; leaves room for the names of limits below a title
 
@@ -54,10 +54,10 @@ def draw_exploration(facts: pd.DataFrame, fakes: Counter[str], outliers: pd.Data
 def _draw_methods(axes: Axes, facts: pd.DataFrame) -> None:
     counts = Counter(zip(facts["label"], facts["method"], strict=True))
     rows = sorted(counts.items(), key=lambda item: (-item[0][0], -item[1], item[0][1]))
-    if len(rows) > MOST_BARS:
-        rest = rows[MOST_BARS - 1 :]
+    if len(rows) > MAX_BARS:
+        rest = rows[MAX_BARS - 1 :]
         others = ((FAKE, f"{len(rest)} others"), sum(count for _, count in rest))
-        rows = [*rows[: MOST_BARS - 1], others]
+        rows = [*rows[: MAX_BARS - 1], others]
     names = [method or LABEL_NAMES[label] for (label, method), _ in rows]
     colours = [LABEL_COLOURS[label] for (label, _), _ in rows]
     _draw_bars(axes, names, [count for _, count in rows], colours)
@@ -88,7 +88,7 @@ def _draw_bars(axes: Axes, names: Sequence[str], counts: Sequence[int], colours:
 def _draw_fakes(axes: Axes, fakes: Counter[str]) -> None:
     numbers = Counter(fakes.values())
     bars = axes.bar(list(numbers), list(numbers.values()), color=LABEL_COLOURS[FAKE], width=0.8, linewidth=0)
-    if len(numbers) <= MOST_BARS:
+    if len(numbers) <= MAX_BARS:
         axes.bar_label(bars, padding=3, fontsize=9, color=INK)
     axes.grid(visible=False, axis="x")
     axes.set_title("Fakes per original", pad=TITLE_PAD)

@@ -18,7 +18,7 @@ SCALE_FACTOR = 0.709
 PNET_CONFIDENCE, RNET_CONFIDENCE, ONET_CONFIDENCE = 0.6, 0.7, 0.8
 OVERLAP_IN_SCALE, OVERLAP = 0.5, 0.7
 
-MOST_CANDIDATES = 1000  # per frame and scale; all pairs are compared, which takes memory
+MAX_CANDIDATES = 1000  # per frame and scale; all pairs are compared, which takes memory
 PATCHES = 64  # batch size of R-Net and O-Net; larger ones do not fit the CPU cache
 
 
@@ -114,7 +114,7 @@ def _candidates(heads: np.ndarray, scale: float) -> np.ndarray:
     cells[:, :2] += 1
     sides = CELL - 1
     boxes = (cells + values[:, :4] * sides) / scale
-    best = np.argsort(-values[:, 4], kind="stable")[:MOST_CANDIDATES]
+    best = np.argsort(-values[:, 4], kind="stable")[:MAX_CANDIDATES]
     boxes, confidences = boxes[best], _probability(values[best, 4])
     kept = _suppress(np.zeros(len(boxes)), boxes, confidences, OVERLAP_IN_SCALE)
     return np.column_stack([boxes, confidences])[kept]

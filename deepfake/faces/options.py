@@ -3,7 +3,7 @@
 import argparse
 
 from deepfake.core.cli import number
-from deepfake.core.crop_rule import LEAST_MARGIN, Said
+from deepfake.core.crop_rule import MIN_MARGIN, Said
 
 
 def add_crop_options(
@@ -12,7 +12,7 @@ def add_crop_options(
     """Add options that say how external crops were cut; read them with `said_of_crops`."""
     parser.add_argument(
         "--crop-margin",
-        type=number(LEAST_MARGIN, 10),
+        type=number(MIN_MARGIN, 10),
         metavar="M",
         help=f"margin on each side of the face's box, as a share of the box, {what}",
     )

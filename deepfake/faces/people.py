@@ -11,15 +11,15 @@ from scipy.optimize import linear_sum_assignment
 Box = tuple[int, int, int, int]
 
 # maximum cost (in face sizes) from one frame to the next; people side by side are about two apart
-FARTHEST = 1.5
+MAX_COST = 1.5
 # maximum cost from the end of one track to the start of another for joining them
-FARTHEST_APART = 3.0
+MAX_APART = 3.0
 # steps between frames over which a person's speed is measured
 MOVES = 3
 
 # minimum number or share of frames for a person to count, so that false detections do not
-LEAST_FRAMES = 3
-LEAST_SHARE = 0.25
+MIN_FRAMES = 3
+MIN_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def people_who_count(faces: Iterable[tuple[int, str]]) -> set[str]:
 
 def least_frames(frames: int) -> float:
     """Return the minimum number of frames for a person to count, given the video's number of frames."""
-    return min(LEAST_FRAMES, LEAST_SHARE * frames)
+    return min(MIN_FRAMES, MIN_SHARE * frames)
 
 
 def _tracks(faces: Sequence[Sequence[Box]], there: Sequence[bool]) -> list[Track]:
@@ -112,9 +112,9 @@ def _spot(frame: int, box: Box) -> Spot:
 def _extend(tracks: list[Track], spots: dict[tuple[int, int], Spot]) -> dict[tuple[int, int], Spot]:
     """Assign the spots of a frame to tracks at the lowest total cost; returns the spots left over."""
     faces = list(spots)
-    costs = [[min(track.cost(spots[face]), FARTHEST) for face in faces] for track in tracks]
+    costs = [[min(track.cost(spots[face]), MAX_COST) for face in faces] for track in tracks]
     for row, column in zip(*linear_sum_assignment(costs), strict=True) if tracks and faces else ():
-        if costs[row][column] < FARTHEST:
+        if costs[row][column] < MAX_COST:
             tracks[row].faces.append(faces[column])
             tracks[row].spots.append(spots.pop(faces[column]))
     return spots
@@ -128,7 +128,7 @@ def _merge(tracks: list[Track]) -> list[Track]:
         if not pairs:
             return tracks
         before, after = min(pairs, key=lambda pair: pair[0].cost(pair[1].spots[0]))
-        if before.cost(after.spots[0]) >= FARTHEST_APART:
+        if before.cost(after.spots[0]) >= MAX_APART:
             return tracks
         before.spots += after.spots
         before.faces += after.faces

@@ -23,7 +23,7 @@ LONGER_SIDE = 480
 POINTS = 400
 SURE_MATCH = 0.75  # Lowe's ratio of the distances to the nearest and second nearest
 OFF = 6.0  # maximum distance in pixels from the position by a common shift, rotation and zoom
-FEWEST_MATCHES = 16  # different scenes have up to 12 matches, the same scene 20 or more in any light
+MIN_MATCHES = 16  # different scenes have up to 12 matches, the same scene 20 or more in any light
 EDGE = 4  # 1/4: the lowest quarter and the upper corners are ignored, since broadcasters put their overlays there
 
 
@@ -120,15 +120,15 @@ def _likeness(one: _Look, other: _Look) -> float:
 def _same_place(one: _Look, other: _Look) -> bool:
     """Whether two frames show the same scene, i.e. have enough keypoints in the same arrangement."""
     (places, looks), (other_places, other_looks) = one.points, other.points
-    if min(len(places), len(other_places)) < FEWEST_MATCHES:
+    if min(len(places), len(other_places)) < MIN_MATCHES:
         return False
     pairs = [
         (nearest.queryIdx, nearest.trainIdx)
         for nearest, second in cv2.BFMatcher().knnMatch(looks, other_looks, k=2)
         if nearest.distance < SURE_MATCH * second.distance
     ]
-    if len(pairs) < FEWEST_MATCHES:
+    if len(pairs) < MIN_MATCHES:
         return False
     here, there = places[[a for a, _ in pairs]], other_places[[b for _, b in pairs]]
     _, fits = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=OFF)
-    return fits is not None and int(fits.sum()) >= FEWEST_MATCHES
+    return fits is not None and int(fits.sum()) >= MIN_MATCHES

@@ -8,7 +8,7 @@ import numpy as np
 
 from deepfake.faces.people import Box
 
-FEWEST_FRAMES = 4  # minimum number of frames of a still
+MIN_FRAMES = 4  # minimum number of frames of a still
 
 # MTCNN's box of a photograph jitters by up to this share of its side or this many pixels, sometimes a little more.
 MOVES, MOVES_PIXELS = 0.02, 1.0
@@ -21,12 +21,12 @@ BUSIEST = 0.97  # quantile of change over a face's cells; high, since eyes and m
 CALM = 0.25  # quantile of change over background cells; low, since people walk by and cameras shake
 # limits of a still's BUSIEST change; all of them must hold
 NOISE = 3.0  # x the CALM change of the background
-MOST_CHANGE = 1.5  # grey levels
+MAX_CHANGE = 1.5  # grey levels
 FROZEN = 0.05  # grey levels; no stills if the background changes less: compression has frozen people too
 SHIFT = 0.1  # the change by a movement of this share of a cell
 NEAR = 2.0  # background is everything within this distance of the face, in sides of its box,
 AROUND = 0.5  # but not within this distance of any face
-LEAST_BACKGROUND = 100  # cells
+MIN_BACKGROUND = 100  # cells
 
 
 def find_stills(
@@ -37,7 +37,7 @@ def find_stills(
     `images` are frames of a video, H x W x 3 uint8 RGB; `faces` has the boxes (x, y, width, height in pixels) in each
     of them, and `people` the person's number of each face, from `join_people`.
 
-    If in doubt, a person is not a still: with fewer than FEWEST_FRAMES frames, or too little background to tell noise
+    If in doubt, a person is not a still: with fewer than MIN_FRAMES frames, or too little background to tell noise
     from movement. A photograph is not found if the camera moves, somebody passes in front of it, or noise and
     compression change it as much as a blink would. The frames must span some seconds, since strong compression can
     freeze a person for less. If all people are stills, the caller keeps them. If the frame size varies, there are none.
@@ -54,7 +54,7 @@ def find_stills(
 def _is_still(images: Sequence[np.ndarray], faces: Sequence[Sequence[Box]], boxes: dict[int, Box]) -> bool:
     """Whether a person with these boxes (by frame) is a still."""
     places = np.array(list(boxes.values()))
-    if len(places) < FEWEST_FRAMES or not _is_steady(places):
+    if len(places) < MIN_FRAMES or not _is_steady(places):
         return False
     box = np.median(places, axis=0)
     size = max(CELL_PIXELS, np.sqrt(box[2] * box[3]) / CELLS)
@@ -65,13 +65,13 @@ def _is_still(images: Sequence[np.ndarray], faces: Sequence[Sequence[Box]], boxe
     for other in (other for frame in faces for other in frame):
         background[_part(other, corner, size, AROUND)] = False
     face = cells[:, *_part(box, corner, size)]
-    if not face.size or background.sum() < LEAST_BACKGROUND:
+    if not face.size or background.sum() < MIN_BACKGROUND:
         return False
     change, contrast = _change(face, np.ones(face.shape[1:], bool))
     changes, contrasts = (values[background] for values in _change(cells, background))
     busiest = np.quantile(change, BUSIEST)
     noise = _noise(changes, contrasts, np.median(contrast))
-    most = min(NOISE * noise, MOST_CHANGE, SHIFT * np.sqrt(np.square(contrast).mean()))
+    most = min(NOISE * noise, MAX_CHANGE, SHIFT * np.sqrt(np.square(contrast).mean()))
     return bool(noise >= FROZEN and busiest < most)
 
 
@@ -117,4 +117,4 @@ def _change(cells: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _noise(change: np.ndarray, contrast: np.ndarray, least: float) -> float:
     """Return the change of the background's calm cells, if possible only of those with at least this contrast."""
     alike = contrast >= least  # compression changes edges more than flat areas
-    return np.quantile(change[alike] if alike.sum() >= LEAST_BACKGROUND else change, CALM)
+    return np.quantile(change[alike] if alike.sum() >= MIN_BACKGROUND else change, CALM)

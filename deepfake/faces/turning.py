@@ -14,8 +14,8 @@ LEVEL = 30  # degrees; people tilt their heads by less
 # A video is upright if the share USUAL of its frames has a face of confidence CLEAR. In videos upside down, up to 8 of
 # 11 frames have a face of 0.95, but at most 4 a face of 0.99.
 CLEAR, USUAL = 0.99, 0.6
-MOST_DOUBT = 0.2  # 1 - lowest confidence that MTCNN reports; false detections are often near it
-LEAST_DOUBT = 0.001  # so that one face at 0.999999 does not outweigh two at 0.999
+MAX_DOUBT = 0.2  # 1 - lowest confidence that MTCNN reports; false detections are often near it
+MIN_DOUBT = 0.001  # so that one face at 0.999999 does not outweigh two at 0.999
 LEAD = 0.8  # votes by which a rotation must lead; scenes without faces stay below, right rotations above
 
 
@@ -66,11 +66,11 @@ def _frames_to_try(found: Sequence[Sequence[Face]]) -> list[int]:
 
 
 def _weight(face: Face) -> float:
-    """Return the weight of a face's vote: log10 of MOST_DOUBT / (1 - confidence).
+    """Return the weight of a face's vote: log10 of MAX_DOUBT / (1 - confidence).
 
     Doubts of several frames multiply, so weights add up.
     """
-    return math.log10(MOST_DOUBT / max(1 - face.confidence, LEAST_DOUBT))
+    return math.log10(MAX_DOUBT / max(1 - face.confidence, MIN_DOUBT))
 
 
 def _votes(faces: Sequence[Face], turned: int) -> np.ndarray:

@@ -41,7 +41,7 @@ SIGNATURES = (
 )
 # Every packet of a transport stream begins with "G". Packets have 188 bytes, 192 on camera discs, 204 in broadcasts.
 TRANSPORT_PACKETS = (188, 192, 204)
-FEWEST_PACKETS = 3
+MIN_PACKETS = 3
 PROGRAM_PACK = b"\0\0\1\xba"
 
 # brands of ISO image files: AV1, other codecs, and image sequences, which FFmpeg reads as videos
@@ -80,7 +80,7 @@ def _suffix_of_brands(head: bytes) -> str | None:
 def _are_packets(head: bytes, size: int) -> bool:
     """Whether the bytes are packets of this size, wherever the file was cut."""
     return any(
-        len(marks) >= FEWEST_PACKETS and marks.count(b"G") == len(marks)
+        len(marks) >= MIN_PACKETS and marks.count(b"G") == len(marks)
         for marks in (head[start::size] for start in range(size))
     )
 

@@ -118,7 +118,7 @@ def read_packets(path: Path) -> PacketTable:
 
     Raises:
         VideoError: the format is not in `FORMATS`, there is no video stream, its codec is unknown, or its frames have
-            more than MOST_PIXELS.
+            more than MAX_PIXELS.
         av.FFmpegError, OSError: the file is not a video, or cannot be read.
     """
     shown: list[int | None] = []

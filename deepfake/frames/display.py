@@ -11,7 +11,7 @@ from deepfake.frames.hdr import is_hdr, to_sdr
 
 MID_GREY = 128
 NEARLY_SQUARE = 0.01  # ignore smaller stretches: they come from rounding in encoders
-MOST_STRETCHED = 4  # to 1; real formats have at most 3, so more means a broken header
+MAX_STRETCH = 4  # to 1; real formats have at most 3, so more means a broken header
 
 
 def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1)) -> np.ndarray:
@@ -60,7 +60,7 @@ def _can_be_transparent(format: av.VideoFormat) -> bool:
 def pixel_aspect(stream: av.VideoStream) -> Fraction:
     """Return the width / height of a stream's pixels; 1 if it is nearly square or implausible."""
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    if abs(aspect - 1) < NEARLY_SQUARE or not 1 / MOST_STRETCHED <= aspect <= MOST_STRETCHED:
+    if abs(aspect - 1) < NEARLY_SQUARE or not 1 / MAX_STRETCH <= aspect <= MAX_STRETCH:
         return Fraction(1)
     return aspect
 

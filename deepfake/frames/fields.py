@@ -8,7 +8,7 @@ import av
 SLICES, PARAMETERS = (1, 2, 5), 7  # NAL unit types: slices and sequence parameter set (SPS)
 PROFILES_WITH_CHROMA = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
 HEAD = 40  # bytes of a slice that are enough for the start of its header
-MOST = 1000  # bytes of an SPS that are read
+MAX_BYTES = 1000  # bytes of an SPS that are read
 
 
 def second_fields_of(context: av.VideoCodecContext) -> Callable[[av.Packet], bool] | None:
@@ -86,7 +86,7 @@ class FieldPairs:
 
 def read_sequence(unit: bytes) -> Sequence | None:
     """Parse an SPS unit; None if it is damaged."""
-    bits = _Bits(unit[4:MOST])
+    bits = _Bits(unit[4:MAX_BYTES])
     try:
         bits.number()
         separate = False

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
-WHITE, PEAK, MOST = 203.0, 1000.0, 10_000.0  # cd/m2: reference white, where light is clipped, maximum of PQ
+WHITE, PEAK, MAX_LIGHT = 203.0, 1000.0, 10_000.0  # cd/m2: reference white, where light is clipped, maximum of PQ
 HLG, PQ = ColorTrc.ARIB_STD_B67, ColorTrc.SMPTE2084
 BT2020_MATRIX = 9  # number in FFmpeg's colour spaces
 LUMINANCE = np.array([[0.2627, 0.6780, 0.0593]], np.float32)
@@ -93,10 +93,10 @@ M1, M2, C1, C2, C3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 12
 def pq_light(signal: np.ndarray) -> np.ndarray:
     """Convert a PQ signal from 0 to 1 to light in cd/m2."""
     power = signal ** (1 / M2)
-    return MOST * (np.maximum(power - C1, 0) / (C2 - C3 * power)) ** (1 / M1)
+    return MAX_LIGHT * (np.maximum(power - C1, 0) / (C2 - C3 * power)) ** (1 / M1)
 
 
 def pq_signal(light: float) -> float:
     """Convert light in cd/m2 to a PQ signal from 0 to 1."""
-    power = (light / MOST) ** M1
+    power = (light / MAX_LIGHT) ** M1
     return ((C1 + C2 * power) / (1 + C3 * power)) ** M2

@@ -20,7 +20,7 @@ FORMATS = (
 LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
 
 # per frame, 4 x 8K; a broken header could otherwise demand all memory
-MOST_PIXELS = 1 << 27
+MAX_PIXELS = 1 << 27
 
 # formats whose header gives the end time of a video, not its duration
 CLOCKED = ("matroska", "nut", "asf")
@@ -30,7 +30,7 @@ NO_VIDEO = (
     av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails | av.stream.Disposition.still_image
 )
 # minimum of a video per second: even a still image takes more
-LEAST_BYTES = 500
+MIN_BYTES = 500
 FEW = 0.1  # a stream with less than this share of the longest stream's frames is a thumbnail
 
 
@@ -58,11 +58,11 @@ def video_stream(container: av.container.InputContainer, number: int | None = No
     """Return the stream of this number, ready to be decoded; without a number, the main video stream.
 
     Raises:
-        VideoError: there is no video stream, its codec is unknown, or its frames have more than MOST_PIXELS.
+        VideoError: there is no video stream, its codec is unknown, or its frames have more than MAX_PIXELS.
     """
     stream = _main_stream(container) if number is None else _stream_of(container, number)
     context = stream.codec_context
-    most = int(MOST_PIXELS / max(Fraction(1), pixel_aspect(stream)))
+    most = int(MAX_PIXELS / max(Fraction(1), pixel_aspect(stream)))
     if context.width * context.height > most:
         raise VideoError(f"is too large: {context.width} x {context.height} pixels")
     context.options = {"max_pixels": str(most)}  # frames may be larger than the header says
@@ -117,5 +117,5 @@ def length_by_header(path: Path) -> float:
     with suppress(VideoError, av.FFmpegError, OSError):  # the decoder will report these
         if not path.is_file():  # opening a pipe would block
             return 0.0
-        return min(_claimed_seconds(path), path.stat().st_size / LEAST_BYTES)
+        return min(_claimed_seconds(path), path.stat().st_size / MIN_BYTES)
     return 0.0

@@ -28,8 +28,8 @@ PARTS = {
 WHOLE = PARTS["from the brows to the chin"]
 
 # share of the crop spanned by eyes and mouth: with less the mask is empty, with more nothing is left around it
-LEAST_SPAN, LARGEST_SPAN = 0.003, 0.15
-LEAST_COVERED = 0.02  # minimum share of the crop in a mask
+MIN_SPAN, MAX_SPAN = 0.003, 0.15
+MIN_COVERED = 0.02  # minimum share of the crop in a mask
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def usable_landmarks(landmarks: np.ndarray) -> np.ndarray:
     across, down = points[:, 1] - points[:, 0], points[:, 3:].mean(axis=1) - points[:, :2].mean(axis=1)
     spans = abs(across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0])
     centres = points.mean(axis=1)
-    usable = np.isfinite(landmarks).all(axis=(1, 2)) & (spans > LEAST_SPAN) & (spans < LARGEST_SPAN)
+    usable = np.isfinite(landmarks).all(axis=(1, 2)) & (spans > MIN_SPAN) & (spans < MAX_SPAN)
     usable &= ((centres > 0) & (centres < 1)).all(axis=1)
     return np.where(usable[:, None, None], points, TYPICAL_LANDMARKS).astype(np.float32)
 
@@ -89,7 +89,7 @@ def make_mask(points: np.ndarray, size: int, rng: np.random.Generator, ranges: B
     unit = float(np.linalg.norm(pixels[3:].mean(axis=0) - pixels[:2].mean(axis=0)))
     scale = rng.uniform(*ranges.size)
     mask = draw_part(pixels, size, list(PARTS.values())[rng.integers(len(PARTS))], scale)
-    if mask.mean() < LEAST_COVERED:  # the part is outside the crop, so the fake would equal the real crop
+    if mask.mean() < MIN_COVERED:  # the part is outside the crop, so the fake would equal the real crop
         mask = draw_part(pixels, size, WHOLE, scale)
     mask = deform(mask, ranges.elastic * unit, rng)
     mask = grow(mask, round(rng.uniform(-1, 1) * ranges.growth * unit))

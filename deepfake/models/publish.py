@@ -23,7 +23,7 @@ from deepfake.models.runtime import keras
 
 TOLERANCE = 0.005  # maximum difference of p_real, after the temperature
 PLAIN = (0, 32, 64, 96, 128, 160, 192, 224, 255)  # greys
-MOST = np.finfo(np.float16).max
+MAX_FLOAT16 = np.finfo(np.float16).max
 WEIGHTS = "model.weights.h5"  # in a .keras, which is a zip
 
 
@@ -88,7 +88,7 @@ def _halved(content: bytes) -> bytes:
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Group):
                 made = target.require_group(name)
-            elif item.ndim > 1 and item.dtype == np.float32 and np.abs(item[()]).max(initial=0) <= MOST:
+            elif item.ndim > 1 and item.dtype == np.float32 and np.abs(item[()]).max(initial=0) <= MAX_FLOAT16:
                 half = item[()].astype(np.float16)
                 made = target.create_dataset(name, data=half, shuffle=True, chunks=half.shape)  # easier to compress
             else:

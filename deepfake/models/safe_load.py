@@ -13,7 +13,7 @@ from deepfake.core.errors import UserError
 # layers and functions that store Python code or a pickle in the file
 CODE = ("Lambda", "__lambda__", "TorchModuleWrapper")
 HDF5 = (".h5", ".hdf5")
-MOST_BYTES = 64 << 20  # of a configuration, against zip bombs
+MAX_BYTES = 64 << 20  # of a configuration, against zip bombs
 
 
 def check_model(path: Path) -> None:
@@ -45,7 +45,7 @@ def read_config(path: Path) -> Any:
                 config = file.attrs["model_config"]
                 return json.loads(config if isinstance(config, str) else bytes(config))
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > MOST_BYTES:
+            if archive.getinfo("config.json").file_size > MAX_BYTES:
                 raise ValueError("its configuration is too large")
             return json.loads(archive.read("config.json"))
     except KeyError:

@@ -32,7 +32,7 @@ DTYPES: dict[str, np.dtype] = {
     "IntStorage": np.dtype("<i4"),
 }
 
-MOST_REMEMBERED = 1_000_000  # limit of a pickle's memo; ten bytes can request memory for two billion objects
+MAX_REMEMBERED = 1_000_000  # limit of a pickle's memo; ten bytes can request memory for two billion objects
 
 # torchvision's batch norm epsilon for B0 to B4; B5 to B7 use that of Keras
 TORCH_EPSILON = 1e-5
@@ -110,7 +110,7 @@ def _load(file: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
     """Read the next pickle of a file; returns its content and its storages."""
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):
-        if "PUT" in opcode.name and (argument or 0) > MOST_REMEMBERED:
+        if "PUT" in opcode.name and (argument or 0) > MAX_REMEMBERED:
             raise ValueError("it asks for more memory than weights need")
     file.seek(start)
     unpickler = _Unpickler(file)

@@ -20,10 +20,10 @@ from deepfake.core.labels import LABEL_NAMES
 from deepfake.report.result import Judge, Pictures, Scan, people_in
 from deepfake.report.timeline import Timeline, clock, percent, place_of, timeline_of
 
-MOST_VIDEOS = 2000  # in one report; browsers are slow with more
-MOST_PICTURE_BYTES = 40_000_000  # of all pictures of a report, as base64
+MAX_VIDEOS = 2000  # in one report; browsers are slow with more
+MAX_PICTURE_BYTES = 40_000_000  # of all pictures of a report, as base64
 CROPS_LEFT = (8, 5, 3)  # per video, tried in turn if the report is too large
-MOST_ROWS = 60  # in the table of a video's faces
+MAX_ROWS = 60  # in the table of a video's faces
 
 # words for probabilities from Mastrandrea et al. 2010 (Guidance Note for Lead Authors of the IPCC Fifth Assessment
 # Report on Consistent Treatment of Uncertainties)
@@ -74,7 +74,7 @@ def write_report(
 ) -> None:
     """Write the report of some scans, in their order, as one HTML file below 60 MB, whole or not at all.
 
-    If labels are known, wrong verdicts come first. At most MOST_VIDEOS are shown. If there are too many pictures, those
+    If labels are known, wrong verdicts come first. At most MAX_VIDEOS are shown. If there are too many pictures, those
     of the most confident verdicts are left out first. The report states what is left out, and shows `note`.
     """
     chosen = chosen_of(scans)
@@ -152,14 +152,14 @@ def confusion_of(scans: Sequence[Scan]) -> dict[str, dict[str, int]] | None:
 
 
 def chosen_of(scans: Sequence[Scan]) -> list[Scan]:
-    """Return at most MOST_VIDEOS scans for a report: in their order, or errors first if there are labels."""
+    """Return at most MAX_VIDEOS scans for a report: in their order, or errors first if there are labels."""
     if any(scan.label is not None for scan in scans):
-        return sorted(scans, key=_rank)[:MOST_VIDEOS]
-    numbers = sorted(range(len(scans)), key=lambda number: _rank(scans[number]))[:MOST_VIDEOS]
+        return sorted(scans, key=_rank)[:MAX_VIDEOS]
+    numbers = sorted(range(len(scans)), key=lambda number: _rank(scans[number]))[:MAX_VIDEOS]
     return [scans[number] for number in sorted(numbers)]
 
 
-def thinned(scans: Sequence[Scan], budget: int = MOST_PICTURE_BYTES) -> list[Scan]:
+def thinned(scans: Sequence[Scan], budget: int = MAX_PICTURE_BYTES) -> list[Scan]:
     """Return the scans in the same order, with as many pictures as fit into a budget of bytes (as base64).
 
     First all scans get fewer crops; if that is not enough, the most confident ones lose all pictures.
@@ -256,7 +256,7 @@ def _environment() -> Environment:
         "figures_of": figures_of,
         "is_real": is_real,
         "isfinite": _is_known,
-        "most_rows": MOST_ROWS,
+        "most_rows": MAX_ROWS,
         "order": ORDER,
         "place_of": place_of,
         "scores_of": lambda scan: {(face.frame, face.face): face for face in scan.faces},

@@ -14,7 +14,7 @@ from deepfake.report.result import CropPicture, Evidence, FaceScore, Pictures, S
 
 # so that 500 videos stay below 60 MB in one report
 CROP_SIDE = 112
-MOST_CROPS = 12
+MAX_CROPS = 12
 FRAME_QUALITY, CROP_QUALITY = 75, 72
 
 COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as in plots.LABEL_COLOURS
@@ -27,7 +27,7 @@ Painter = Callable[[list[np.ndarray]], list[np.ndarray] | None]
 def take_pictures(
     evidence: Evidence, faces: Sequence[FaceScore], threshold: float, paint: Painter | None = None
 ) -> Pictures:
-    """Return the frame with the least real face, and up to MOST_CROPS crops, shared equally between people.
+    """Return the frame with the least real face, and up to MAX_CROPS crops, shared equally between people.
 
     `faces` are the judged faces of the evidence. The frame is chosen by the faces of people who count.
     """
@@ -36,7 +36,7 @@ def take_pictures(
     least_real = min(_of_those_who_count(faces), key=lambda face: face.p_real)
     small = next((small for small in evidence.small if small.frame == least_real.frame), None)
     images = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
-    chosen = choose_faces(faces, MOST_CROPS)
+    chosen = choose_faces(faces, MAX_CROPS)
     return Pictures(
         frame=None if small is None else jpeg(draw_boxes(small, faces, threshold), FRAME_QUALITY),
         frame_time=least_real.time,

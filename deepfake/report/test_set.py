@@ -27,7 +27,7 @@ from deepfake.models.safe_load import check_model
 from deepfake.report.pictures import (
     CROP_SIDE,
     FRAME_QUALITY,
-    MOST_CROPS,
+    MAX_CROPS,
     SMALL_SIDE,
     Painter,
     choose_faces,
@@ -230,7 +230,7 @@ def _pictures(
 def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture, ...]:
     if scan.label is None:
         return ()
-    faces = choose_faces(scan.faces, MOST_CROPS)
+    faces = choose_faces(scan.faces, MAX_CROPS)
     images = [_read(folder / file_in_set(scan.label, scan.name, face.frame, face.face)) for face in faces]
     found = [(face, image) for face, image in zip(faces, images, strict=True) if image is not None]
     return crop_pictures([face for face, _ in found], [image for _, image in found], paint)

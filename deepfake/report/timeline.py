@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from deepfake.report.result import FaceScore, Judge, Scan
 
-MOST_PEOPLE = 8  # with a colour of their own; more cannot be distinguished
-MOST_TICKS = 6
+MAX_PEOPLE = 8  # with a colour of their own; more cannot be distinguished
+MAX_TICKS = 6
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18000, 36000)
 
 
@@ -117,7 +117,7 @@ def _line(faces: Sequence[FaceScore], person: str, number: int, start: float, en
         for face in own
     ]
     mean = sum(face.p_real for face in own) / max(1, len(own))
-    return Line(person, number if number < MOST_PEOPLE else None, mean, dots)
+    return Line(person, number if number < MAX_PEOPLE else None, mean, dots)
 
 
 def _height(p_real: float) -> float:
@@ -126,7 +126,7 @@ def _height(p_real: float) -> float:
 
 def _ticks(start: float, end: float, timed: bool) -> list[tuple[float, str]]:
     steps = [step for step in STEPS if timed or step >= 1]
-    step = next((step for step in steps if (end - start) / step <= MOST_TICKS), (end - start) / MOST_TICKS)
+    step = next((step for step in steps if (end - start) / step <= MAX_TICKS), (end - start) / MAX_TICKS)
     values = [number * step for number in range(math.ceil(start / step), math.floor(end / step + 1e-6) + 1)]
     names = [clock(value, exactly=end < 60) if timed else f"{value:.0f}" for value in values]
     return [(round(100 * (value - start) / (end - start), 2), name) for value, name in zip(values, names, strict=True)]
@@ -136,7 +136,7 @@ def _text(lines: Sequence[Line], judge: Judge) -> str:
     parts = [
         f"person {line.person} from {percent(1 - max(dot.y for dot in line.dots) / 100)} to "
         f"{percent(1 - min(dot.y for dot in line.dots) / 100)}, {percent(line.mean)} on average"
-        for line in lines[:MOST_PEOPLE]
+        for line in lines[:MAX_PEOPLE]
     ]
-    others = f", and {len(lines) - MOST_PEOPLE} more people" if len(lines) > MOST_PEOPLE else ""
+    others = f", and {len(lines) - MAX_PEOPLE} more people" if len(lines) > MAX_PEOPLE else ""
     return f"Probability of real over the video: {'; '.join(parts)}{others}. Threshold {percent(judge.threshold)}."

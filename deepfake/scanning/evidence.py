@@ -28,7 +28,7 @@ pillow_heif.register_heif_opener(decode_threads=1)  # HEIC, the format of phones
 # only these, since Pillow passes some other formats to external programs
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
 MOVING = ("WEBP", "AVIF")  # animations read by Pillow, since FFmpeg reads at most the first picture
-MOST_PIXELS = 128_000_000  # per image: 400 MB in memory
+MAX_PIXELS = 128_000_000  # per image: 400 MB in memory
 
 HDR_IMAGE = "an HDR image; its colours are not converted to SDR"
 HDR_TRANSFERS = (16, 18)  # ITU-T H.273: PQ, HLG
@@ -117,7 +117,7 @@ def read_image(path: Path) -> Frame:
     """Read an image as a single frame, upright and at standard size; of an animation, the first picture.
 
     Raises:
-        VideoError, OSError: the file is not an image, is damaged, or has more than MOST_PIXELS.
+        VideoError, OSError: the file is not an image, is damaged, or has more than MAX_PIXELS.
     """
     with _opened(path) as image:
         pixels = _pixels(image)
@@ -172,18 +172,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image with Pillow; errors in the block become errors about the file.
 
     Raises:
-        VideoError, OSError: the file is not an image, is damaged, or has more than MOST_PIXELS.
+        VideoError, OSError: the file is not an image, is damaged, or has more than MAX_PIXELS.
     """
     if not check_file(path).st_size:
         raise VideoError("is empty: 0 bytes")
     with warnings.catch_warnings(action="ignore"):  # about large images and unusual camera metadata
         try:
             with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS:
+                if image.width * image.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
                 yield image
         except Image.DecompressionBombError:
-            raise VideoError(f"is too large: more than {MOST_PIXELS / 1e6:.0f} million pixels") from None
+            raise VideoError(f"is too large: more than {MAX_PIXELS / 1e6:.0f} million pixels") from None
         except Image.UnidentifiedImageError:
             raise VideoError(_not_an_image(path)) from None
         except DAMAGE as error:

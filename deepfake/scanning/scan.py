@@ -29,10 +29,10 @@ from deepfake.scanning.rule import rule_for
 from deepfake.verdicts.combining import combine, means_by_person, said_of_aggregate
 
 # with more files, the pictures would fill the memory and the report would be too large for a browser
-MOST_IN_REPORT = 1000
+MAX_IN_REPORT = 1000
 # a person is mentioned if their p_real differs this much from the video's
 APART = 0.2
-TOO_MANY = f"No pictures are shown for more than {MOST_IN_REPORT} files."
+TOO_MANY = f"No pictures are shown for more than {MAX_IN_REPORT} files."
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def scan_all(
     rule = rule_for(model, "05", given)
     out_dir.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=out_dir).close()  # find a read-only folder before hours of work
-    pictures = options.pictures and len(sources) <= MOST_IN_REPORT
+    pictures = options.pictures and len(sources) <= MAX_IN_REPORT
     options = dataclasses.replace(options, rule=rule, pictures=pictures)
     opened: list[Classifier] = []
 
@@ -213,7 +213,7 @@ def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out
     doubt = doubt_of([(paths[scan.name], scan.p_real) for scan in ordered if scan.p_real is not None])
     write_scans(ordered, judge, out_dir, doubt)
     report = out_dir / "report.html"
-    notes = [doubt, TOO_MANY if len(ordered) > MOST_IN_REPORT else None]
+    notes = [doubt, TOO_MANY if len(ordered) > MAX_IN_REPORT else None]
     write_report(ordered, judge, report, note=" ".join(filter(None, notes)) or None)
     log.info(f"05: {summary(ordered, out_dir)}")
     log.info(f"05: the report is {report}; it opens in any browser")

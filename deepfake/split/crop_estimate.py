@@ -13,8 +13,8 @@ from deepfake.faces.crop import BORDER
 from deepfake.frames.choose import choose_frames
 from deepfake.split.crops import decode
 
-MOST_CROPS = 300
-LEAST_FACES = 30  # with fewer, nothing is estimated
+MAX_CROPS = 300
+MIN_FACES = 30  # with fewer, nothing is estimated
 SIDE = 128  # pixels of a crop's longer side when its face is detected
 
 # Width / height of the detector's boxes, as medians over many faces. In frames of ten real clips it is SHAPE. In square
@@ -51,7 +51,7 @@ class Estimate:
         return self.square is not None
 
 
-def sample_crops(paths: Sequence[Path], most: int = MOST_CROPS) -> Iterator[np.ndarray]:
+def sample_crops(paths: Sequence[Path], most: int = MAX_CROPS) -> Iterator[np.ndarray]:
     """Yield up to `most` images, chosen evenly, as H x W x 3 uint8 RGB; unreadable ones are skipped."""
     for number in choose_frames(len(paths), most):
         try:
@@ -73,7 +73,7 @@ def estimate_rule(images: Iterable[np.ndarray], square: bool | None = None) -> E
         sizes.append(image.shape[:2])
         crops.append(_shrink(image))
     faces = _measure(crops)
-    if len(faces) < LEAST_FACES:
+    if len(faces) < MIN_FACES:
         return Estimate(len(crops), len(faces))
     one_size, shape = _are_squares_of_one_size(sizes), None
     if square is None and one_size:
@@ -85,7 +85,7 @@ def estimate_rule(images: Iterable[np.ndarray], square: bool | None = None) -> E
         # undo the stretching, since the detector's box gets wider by less than the face
         narrow = [cv2.resize(crop, (round(SHAPE * SIDE), SIDE), interpolation=cv2.INTER_AREA) for crop in crops]
         faces = _measure(narrow)
-        if len(faces) < LEAST_FACES:
+        if len(faces) < MIN_FACES:
             return Estimate(len(crops), len(faces))
     boxes = faces[:, :2].max(axis=1, keepdims=True) if square else faces[:, :2]
     quartiles = np.percentile((faces[:, 2:] / boxes - 1) / 2, [25, 50, 75], axis=0).round(3)
@@ -97,7 +97,7 @@ def in_words(estimate: Estimate) -> str:
     """Describe the estimate, or why there is none, in one line."""
     found = f"a face was found in {estimate.faces} of {estimate.crops} crops"
     if not (estimate.known and estimate.spread and estimate.spread_y):
-        return f"rule of the crops: unknown ({found}; {LEAST_FACES} are needed)"
+        return f"rule of the crops: unknown ({found}; {MIN_FACES} are needed)"
     margin = f"margin {estimate.margin:z.2f} (half of the crops {_between(estimate.spread)})"
     if not estimate.square:
         margin += f" left and right, {estimate.margin_y:z.2f} ({_between(estimate.spread_y)}) at the top and bottom"

@@ -11,7 +11,7 @@ from deepfake.core.messages import log
 from deepfake.datasets.video import Video, source_groups
 from deepfake.split.crops import Crops
 
-LEAST = 10  # minimum parts for splitting by part as the default; one part is then about 10 %, as val and test need
+MIN_PARTS = 10  # minimum parts for splitting by part as the default; one part is then about 10 %, as val and test need
 PART = re.compile("dfdc_train_part_([0-9]+)", re.IGNORECASE)
 
 
@@ -49,8 +49,8 @@ def parts_to_keep(
 ) -> dict[str, str] | None:
     """Return the group of each video id (see `join_parts`) if the dataset is split by part; else None.
 
-    It is if `group_by` is "part", or if `group_by` is None and at least LEAST parts have crops, unless the dataset's
-    `official` sets share parts. Logs if the same person can be in two sets.
+    It is if `group_by` is "part", or if `group_by` is None and at least MIN_PARTS parts have crops, unless the
+    dataset's `official` sets share parts. Logs if the same person can be in two sets.
 
     Raises:
         UserError: `group_by` is "part", but no video with crops is in a part.
@@ -66,11 +66,11 @@ def parts_to_keep(
         if count > 1 and not official:
             log.warning("02: warning: DFDC's actors recur within a part: by source, the same person can be in two sets")
         return None
-    if group_by is None and count < LEAST:
+    if group_by is None and count < MIN_PARTS:
         if not official:
             apart = " without a common original" * bool(joined)
             log.info(
-                f"02: {count} part{'s' * (count != 1)} of DFDC{apart}, fewer than {LEAST}, so by source: the same "
+                f"02: {count} part{'s' * (count != 1)} of DFDC{apart}, fewer than {MIN_PARTS}, so by source: the same "
                 "person can be in two sets"
             )
         return None

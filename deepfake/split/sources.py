@@ -23,7 +23,7 @@ from deepfake.split.rule import FACES, one_rule, rule_of_folder, rule_of_others
 from deepfake.split.table_reader import TableSource
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST_DIGITS = 9  # of a frame number, stored as 32 bits; longer numbers are dates or hashes
+MAX_DIGITS = 9  # of a frame number, stored as 32 bits; longer numbers are dates or hashes
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,6 @@ def _numbers(stem: str, video: Video) -> tuple[int, int] | None:
     for own in (video.id, PurePosixPath(video.file).name):
         stem = stem.removeprefix(own)
     found = re.findall("[0-9]+", stem)[-2:]
-    if not found or max(map(len, found)) > MOST_DIGITS:
+    if not found or max(map(len, found)) > MAX_DIGITS:
         return None
     return (int(found[0]), int(found[1]) if len(found) == 2 else 0)

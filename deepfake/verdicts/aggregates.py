@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from deepfake.faces.people import LEAST_FRAMES, LEAST_SHARE
+from deepfake.faces.people import MIN_FRAMES, MIN_SHARE
 from deepfake.verdicts.combining import FAKE_SHARE, REAL_SHARE, SURE
 from deepfake.verdicts.read_predictions import FEW
 
@@ -83,11 +83,11 @@ def _group(rows: DataFrame, keys: tuple[str, ...], aggregates: dict[str, str]) -
 def _kinds(sets: FrameSets) -> list[tuple[str, str]]:
     """Return pairs of conditions (on a person, on the video) under which a person counts.
 
-    A person in LEAST_FRAMES frames always counts; one in n frames counts if n is at least LEAST_SHARE of the frames.
+    A person in MIN_FRAMES frames always counts; one in n frames counts if n is at least MIN_SHARE of the frames.
     """
     of_person, in_video = f"person IS NOT NULL AND {sets.size}(seen)", f"{sets.size}({sets.merge})"
-    few = [(f"{of_person} = {n}", f"{in_video} * {LEAST_SHARE}D <= {n}") for n in range(1, LEAST_FRAMES)]
-    return [(f"{of_person} >= {LEAST_FRAMES}", "true"), *few]
+    few = [(f"{of_person} = {n}", f"{in_video} * {MIN_SHARE}D <= {n}") for n in range(1, MIN_FRAMES)]
+    return [(f"{of_person} >= {MIN_FRAMES}", "true"), *few]
 
 
 def people(sets: FrameSets) -> str:

@@ -33,7 +33,7 @@ from deepfake.models.info import (
     read_model_info,
     rule_in_words,
 )
-from deepfake.report.page import MOST_VIDEOS, write_report
+from deepfake.report.page import MAX_VIDEOS, write_report
 from deepfake.report.test_set import Sources, errors_first, judge_of, judged_crops, scans_of
 from deepfake.split.manifest import Entry, read_entries
 from deepfake.split.store import open_store
@@ -247,7 +247,7 @@ def judge_videos(
     entries = read_entries(manifest / "manifest.csv" if manifest.is_dir() else manifest) if manifest else []
     if sources:
         sources.check()
-    verdicts, rows = run_spark(predictions, master, entries, rule, MOST_VIDEOS if sources else 0)
+    verdicts, rows = run_spark(predictions, master, entries, rule, MAX_VIDEOS if sources else 0)
     if manifest:
         verdicts = add_origins(verdicts, entries, manifest)
     log.info(write_verdicts(verdicts, rule, sample_only, out_dir))

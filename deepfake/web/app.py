@@ -30,7 +30,7 @@ from deepfake.report.timeline import clock, percent
 from deepfake.scanning.classifier import Classifier, check_classifier, judging_by, open_classifier, paint
 from deepfake.scanning.rule import rule_for
 from deepfake.scanning.scan import Options, said_of_verdicts
-from deepfake.web.queue import MOST_WAITING, Item, ScanQueue, open_queue
+from deepfake.web.queue import MAX_WAITING, Item, ScanQueue, open_queue
 from deepfake.web.uploads import Limits, RefusedError, receive, shown_name, suffix_of, upload_folder
 
 HOST = "127.0.0.1"
@@ -143,8 +143,8 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
 
     def check_room(size: int) -> None:  # 0: unknown
         limits.check_size(size)
-        if uploading + queue.waiting() >= MOST_WAITING:
-            raise RefusedError(503, f"has to wait: {MOST_WAITING} files are before it; try again in a minute")
+        if uploading + queue.waiting() >= MAX_WAITING:
+            raise RefusedError(503, f"has to wait: {MAX_WAITING} files are before it; try again in a minute")
         if shutil.disk_usage(folder).free < SPARE_BYTES + (size or limits.megabytes * 1e6):
             raise RefusedError(507, "cannot be stored: the disk of this computer is nearly full; free some space")
 

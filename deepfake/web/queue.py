@@ -26,8 +26,8 @@ from deepfake.scanning.inputs import Source
 from deepfake.scanning.scan import Options, judge_evidence
 from deepfake.web.uploads import Limits
 
-MOST_WAITING = 10  # limits the disk space
-MOST_KEPT = 30  # limits the memory for pictures
+MAX_WAITING = 10  # limits the disk space
+MAX_KEPT = 30  # limits the memory for pictures
 
 STAGES = ("reading the frames", "looking for faces", "judging the faces")
 READING, LOOKING, JUDGING = range(3)
@@ -152,7 +152,7 @@ class ScanQueue:
     def _next(self) -> Item | None:
         with self._changed:
             done = [id for id, item in self._items.items() if item.scan]
-            for id in done[:-MOST_KEPT]:
+            for id in done[:-MAX_KEPT]:
                 del self._items[id]
             while not self._ends:
                 for item in self._items.values():

@@ -16,7 +16,7 @@ from deepfake.frames import content as kinds
 from deepfake.frames.content import HEAD
 from deepfake.report.timeline import clock
 
-MOST_NAME = 120  # characters of a name that are shown
+MAX_NAME_LENGTH = 120  # characters of a name that are shown
 
 FOLDER = "deepfake-page-"
 
@@ -114,4 +114,4 @@ def suffix_of(head: bytes) -> str:
 def shown_name(encoded: str) -> str:
     """Convert the name from a browser (percent-encoded) to one line of visible text; never use it as a path."""
     name = "".join(letter if letter.isprintable() else " " for letter in unquote(encoded, errors="replace")).strip()
-    return (name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 20]} … {name[-17:]}") or "unnamed"
+    return (name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 20]} … {name[-17:]}") or "unnamed"

@@ -7,7 +7,7 @@ import pytest
 from conftest import move_to_table
 
 from deepfake.evaluation.predictions import JudgedCrop
-from deepfake.evaluation.worst_mistakes import MOST_CROPS, MOST_VIDEOS, draw_errors, most_wrong
+from deepfake.evaluation.worst_mistakes import MAX_CROPS, MAX_VIDEOS, draw_errors, most_wrong
 from deepfake.frames.png import write_png
 from deepfake.split.store import FolderStore, open_store
 
@@ -46,7 +46,7 @@ def test_if_none_is_wrong_the_least_confident_come_first():
 
 def test_there_are_not_too_many_and_equal_ones_are_in_order():
     table = verdicts_of([(f"{number:03d}", 0, 0.7) for number in reversed(range(100))])
-    assert most_wrong(table) == [f"{number:03d}" for number in range(MOST_VIDEOS)]
+    assert most_wrong(table) == [f"{number:03d}" for number in range(MAX_VIDEOS)]
 
 
 def crops_of(video: str, count: int) -> list[JudgedCrop]:
@@ -65,14 +65,14 @@ def split_dir(tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("count", [0, 1, MOST_CROPS, 11])
+@pytest.mark.parametrize("count", [0, 1, MAX_CROPS, 11])
 def test_crops_are_framed_in_the_colour_of_their_verdict(split_dir, tmp_path, count):
     table = verdicts_of([("a-b", 0, 0.8), ("other", 1, 0.9)])
     judged = crops_of("a-b", count)
     draw_errors(table, judged, FolderStore(split_dir), tmp_path / "Errors.png")
     image = picture_of(tmp_path / "Errors.png")
     green = share_of(image, (0, 255, 0))
-    assert (green > 0.03 * min(count, MOST_CROPS)) == (count > 0) and green < 0.6
+    assert (green > 0.03 * min(count, MAX_CROPS)) == (count > 0) and green < 0.6
     if count:
         assert share_of(image, BLUE) > 2 * share_of(image, ORANGE) > 0
         draw_errors(table, judged, FolderStore(split_dir), tmp_path / "strict.png", threshold=0.85)

@@ -205,7 +205,7 @@ def test_pixels_get_their_shape_before_the_picture_is_turned(tmp_path):
 
 def test_a_picture_that_is_too_large_only_in_its_shape_is_refused(tmp_path, monkeypatch):
     path = make_video(tmp_path / "a.mp4", frames=2, size=(64, 48), aspect=Fraction(2))
-    monkeypatch.setattr(stream_rules, "MOST_PIXELS", 64 * 48)
+    monkeypatch.setattr(stream_rules, "MAX_PIXELS", 64 * 48)
     with pytest.raises(VideoError, match="too large: 64 x 48"):
         read_packets(path)
 

@@ -176,13 +176,13 @@ def test_frames_too_large_for_memory_are_not_decoded(tmp_path, monkeypatch, code
     path = make_video(tmp_path / name, frames=3, size=(320, 240), codec=codec)
     table = read_packets(path)
     assert len(read_frames(path, [0, 1, 2], table)) == 3
-    monkeypatch.setattr(streams, "MOST_PIXELS", 320 * 240 - 1)
+    monkeypatch.setattr(streams, "MAX_PIXELS", 320 * 240 - 1)
     with pytest.raises(VideoError, match="too large: 320 x 240"):
         read_packets(path)
 
 
 def test_frames_larger_than_the_header_says_are_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(streams, "MOST_PIXELS", 320 * 240)
+    monkeypatch.setattr(streams, "MAX_PIXELS", 320 * 240)
     large = make_video(tmp_path / "large.ts", frames=3, size=(640, 480))
     small = make_video(tmp_path / "small.ts", frames=3, size=(320, 240))
     small.write_bytes(small.read_bytes() + large.read_bytes())

@@ -12,7 +12,7 @@ from conftest import cut_in_half, number_in, picture
 
 from deepfake.frames.decoding import read_frames, read_packets
 from deepfake.frames.read import read_video
-from deepfake.frames.streams import LEAST_BYTES, length_by_header
+from deepfake.frames.streams import MIN_BYTES, length_by_header
 from deepfake.scanning.evidence import length_of
 from deepfake.web.uploads import Limits
 
@@ -92,7 +92,7 @@ def test_the_length_by_header_is_limited_by_the_file_size(tmp_path):
     data = path.read_bytes()
     at = data.index(b"\x44\x89\x88") + 3  # Duration, in milliseconds, a double
     path.write_bytes(data[:at] + struct.pack(">d", 36_000_000) + data[at + 8 :])
-    assert length_by_header(path) == path.stat().st_size / LEAST_BYTES
+    assert length_by_header(path) == path.stat().st_size / MIN_BYTES
     assert length_by_header(tmp_path) == length_by_header(tmp_path / "away.mp4") == 0
 
 

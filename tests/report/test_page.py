@@ -138,7 +138,7 @@ def test_too_many_pictures_are_dropped_evenly_then_from_confident_videos():
 
 
 def test_more_videos_than_a_report_holds_are_told_of(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "MOST_VIDEOS", 2)
+    monkeypatch.setattr(report, "MAX_VIDEOS", 2)
     html = text_of(tmp_path, scan_of("real", 0.9), scan_of("fake", 0.1), scan_of("unsure", 0.5), note="A word more.")
     assert "These are 2 of 3 videos" in html and ">real</bdi>" not in html and "A word more." in html
     assert html.index(">fake</bdi>") < html.index(">unsure</bdi>")

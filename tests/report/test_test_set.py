@@ -14,7 +14,7 @@ from scans_for_reports import JUDGE
 
 from deepfake.core.errors import UserError
 from deepfake.frames.png import write_png
-from deepfake.report.pictures import CROP_SIDE, MOST_CROPS
+from deepfake.report.pictures import CROP_SIDE, MAX_CROPS
 from deepfake.report.test_set import Sources, errors_first, judged_crops, scans_of
 from deepfake.split.manifest import Entry, write_manifest
 
@@ -86,20 +86,20 @@ def test_times_boxes_crops_and_the_least_real_frame_are_found(folders):
     scan = scan_with(folders)
     assert (scan.verdict, scan.label, scan.seconds, len(scan.faces)) == ("FAKE", 0, 13.0, 14)
     assert scan.faces[3].time == 3 and scan.faces[3].index == 75 and scan.faces[3].box == (20, 20, 40, 40)
-    assert len(scan.pictures.crops) == MOST_CROPS and scan.pictures.crops[0].heat is None
+    assert len(scan.pictures.crops) == MAX_CROPS and scan.pictures.crops[0].heat is None
     assert scan.pictures.frame and scan.pictures.frame_time == 3
 
 
 def test_without_the_work_folder_there_are_crops_and_without_these_scores(folders):
     crops_only = scan_with(folders, work=False)
-    assert len(crops_only.pictures.crops) == MOST_CROPS and crops_only.pictures.frame is None
+    assert len(crops_only.pictures.crops) == MAX_CROPS and crops_only.pictures.frame is None
     assert math.isnan(crops_only.faces[0].time) and crops_only.seconds == 0
     assert scan_with(folders, split=False, work=False).pictures.crops == ()
 
 
 def test_crops_that_are_gone_are_left_out(folders):
     (folders / "split" / "test" / "fake" / "a-000-00.png").unlink()
-    assert len(scan_with(folders).pictures.crops) == MOST_CROPS - 1
+    assert len(scan_with(folders).pictures.crops) == MAX_CROPS - 1
 
 
 @pytest.mark.parametrize("sources", [Sources(model="model"), Sources(work_dir="work")], ids=["model", "work"])
@@ -137,5 +137,5 @@ def test_step_04_writes_the_report_with_heat_maps(tmp_path, folders):
     assert done.returncode == 0, done.stderr
     html = (tmp_path / "out" / "report.html").read_text()
     assert f"the report is {tmp_path / 'out' / 'report.html'}" in done.stdout
-    assert html.count('class="heat"') == MOST_CROPS and html.count('alt="A frame of the video') == 1
+    assert html.count('class="heat"') == MAX_CROPS and html.count('alt="A frame of the video') == 1
     assert "judged wrong" in html and f'width="{CROP_SIDE}"' not in html

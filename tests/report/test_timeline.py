@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from scans_for_reports import JUDGE, scan_of
 
-from deepfake.report.timeline import MOST_PEOPLE, MOST_TICKS, clock, percent, timeline_of
+from deepfake.report.timeline import MAX_PEOPLE, MAX_TICKS, clock, percent, timeline_of
 
 
 def test_dots_are_at_their_times_and_scores_real_at_the_top():
@@ -15,7 +15,7 @@ def test_dots_are_at_their_times_and_scores_real_at_the_top():
     timeline = timeline_of(scan, JUDGE)
     assert [(dot.x, dot.y) for dot in timeline.lines[0].dots] == [(0, 10), (25, 10), (50, 75)]
     assert timeline.threshold == 50 and timeline.band == (40, 20) and timeline.axis == "time"
-    assert timeline.ticks[0] == (0, "0.0\N{NO-BREAK SPACE}s") and len(timeline.ticks) <= MOST_TICKS + 1
+    assert timeline.ticks[0] == (0, "0.0\N{NO-BREAK SPACE}s") and len(timeline.ticks) <= MAX_TICKS + 1
     assert "person 0 from 25\N{NO-BREAK SPACE}% to 90" in timeline.text
 
 
@@ -29,7 +29,7 @@ def test_where_no_time_is_known_frames_are_counted():
 
 def test_of_many_people_those_with_most_faces_have_colours():
     timeline = timeline_of(scan_of("a", 0.9, people=[str(number) for number in range(30)]), JUDGE)
-    assert [line.person for line in timeline.named] == [str(number) for number in range(MOST_PEOPLE)]
+    assert [line.person for line in timeline.named] == [str(number) for number in range(MAX_PEOPLE)]
     assert len(timeline.lines) == 30 and "22 more people" in timeline.text
 
 

@@ -33,7 +33,7 @@ from deepfake.report.result import Evidence, FaceScore, Judge, Seen
 from deepfake.sample.dataset import draw_dataset, write_video
 from deepfake.sample.scenes import Plan, Scene
 from deepfake.scanning.classifier import Classifier, find_metrics, judging_by, open_classifier
-from deepfake.scanning.evidence import MOST_PIXELS, gather, length_of, read_image
+from deepfake.scanning.evidence import MAX_PIXELS, gather, length_of, read_image
 from deepfake.scanning.inputs import Source
 from deepfake.scanning.outputs import line_of
 from deepfake.scanning.scan import Options, judge_evidence, scan_all, scan_file, scan_files, verdict_of
@@ -196,7 +196,7 @@ def test_images_are_judged_upright_and_moving_ones_as_videos_are(frame, tmp_path
         pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=100)
         moving = scan(tmp_path / name)
         assert (moving.frames, moving.seconds, len(moving.faces)) == (2, 0.2, 4), name
-    assert MOST_PIXELS >= 100_000_000
+    assert MAX_PIXELS >= 100_000_000
 
 
 def test_an_image_of_16_bits_of_grey_is_as_bright_as_one_of_8(frame, tmp_path):

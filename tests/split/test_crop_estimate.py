@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from deepfake.split.crop_estimate import LEAST_FACES, Estimate, estimate_rule, in_words, sample_crops
+from deepfake.split.crop_estimate import MIN_FACES, Estimate, estimate_rule, in_words, sample_crops
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 
@@ -69,7 +69,7 @@ def test_crops_tighter_than_the_box_have_a_margin_below_0(drawn):
 
 
 def test_with_too_few_faces_the_rule_is_unknown(drawn):
-    crops = crops_of(drawn[: LEAST_FACES - 1], Rule(0.3, True, True))
+    crops = crops_of(drawn[: MIN_FACES - 1], Rule(0.3, True, True))
     crops += [np.full(shape, 90, np.uint8) for shape in ((1, 1, 3), (5, 300, 3), (160, 160, 3))]
     estimate = estimate_rule(crops)
     assert not estimate.known and estimate.margin is None and estimate.square is None

@@ -23,7 +23,7 @@ from served_page import CLASSIFIER, Served, draw_clips, serving, workers
 from deepfake.scanning.scan import Options, scan_file
 from deepfake.web import app as web_page
 from deepfake.web import queue as scan_queue
-from deepfake.web.uploads import MOST_NAME, Limits, RefusedError, shown_name, upload_folder
+from deepfake.web.uploads import MAX_NAME_LENGTH, Limits, RefusedError, shown_name, upload_folder
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_an_image_is_scanned_whatever_it_is_called(page, tmp_path, clips):
 
 
 def test_only_the_last_scans_are_kept(page, monkeypatch):
-    monkeypatch.setattr(scan_queue, "MOST_KEPT", 2)
+    monkeypatch.setattr(scan_queue, "MAX_KEPT", 2)
     ids = [page.send(b"BM nothing", f"{number}.bmp")[1]["id"] for number in range(5)]
     scan = page.wait(ids[-1])
     assert scan["verdict"] == "unknown" and "not an image" in scan["said"]
@@ -185,10 +185,10 @@ def test_a_check_before_the_upload_says_the_same(page, monkeypatch):
     assert "larger than 1 MB" in refused(10**10, gif) and "neither" in refused(35, "AAAA") and "empty" in refused(0, "")
     assert page.ask("GET", "/check", file_size="many", file_head=gif)[0] == 400
     assert page.ask("GET", "/check", file_size="1", file_head="%")[0] == 400
-    monkeypatch.setattr(web_page, "MOST_WAITING", 0)
+    monkeypatch.setattr(web_page, "MAX_WAITING", 0)
     assert "has to wait" in refused(35, gif)
     assert page.send(b"GIF89a")[0] == 503
-    monkeypatch.setattr(web_page, "MOST_WAITING", 10)
+    monkeypatch.setattr(web_page, "MAX_WAITING", 10)
     monkeypatch.setattr(web_page, "SPARE_BYTES", 10**18)
     assert "no room" in refused(35, gif) and page.send(b"GIF89a")[0] == 507
 
@@ -246,7 +246,7 @@ def test_a_hostile_name_is_text_to_show_and_never_a_path(page, name, shown):
 
 def test_a_long_or_broken_name_is_shown_short_and_whole():
     name = shown_name("x" * 300 + ".mp4")
-    assert len(name) == MOST_NAME and name.endswith("x.mp4") and "…" in name
+    assert len(name) == MAX_NAME_LENGTH and name.endswith("x.mp4") and "…" in name
     assert shown_name("%ff%zz%ed%a0%80") == "\ufffd%zz\ufffd\ufffd\ufffd"
 
 

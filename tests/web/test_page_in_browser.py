@@ -138,11 +138,11 @@ def test_the_page_works_with_the_keyboard_only(browser, served, clips):
 
 def test_a_file_waits_while_the_queue_is_full(browser, served, clips, monkeypatch):
     with opened(browser, served) as page:
-        monkeypatch.setattr(web_page, "MOST_WAITING", 0)
+        monkeypatch.setattr(web_page, "MAX_WAITING", 0)
         with page.expect_response("**/check"), page.expect_response("**/check"):
             choose(page, clips["bright"], clips["dark"])
         assert row(page, "bright.mp4").locator(".badge").inner_text() == "waiting"
-        monkeypatch.setattr(web_page, "MOST_WAITING", 1)
+        monkeypatch.setattr(web_page, "MAX_WAITING", 1)
         page.locator("#result h3").get_by_text("dark.mp4").wait_for()
 
 
