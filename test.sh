@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # ./test.sh [--quick | --clusters] [PYTEST_OPTION...]: sets everything up, checks the style and runs the tests.
 #
-#   --quick     the tests that take a minute in all, and need no Java, browser or queue
-#   --clusters  the tests that start a Spark cluster, Slurm or Grid Engine, one after the other
+#   --quick     only tests that need no Java, browser or queue; they take a minute
+#   --clusters  only tests that start a Spark cluster, Slurm or Grid Engine, one after the other
 #
-# Without either: all tests but those of clusters, on two cores. Other options go to pytest, such as -k calibration.
+# By default: all tests that need no cluster, on two cores. Other options go to pytest, such as -k calibration.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -17,7 +17,7 @@ check_style() {
     "$PYTHON" -m mypy
 }
 
-ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid Engine
+ensure_queues() { # installs Slurm and Grid Engine for tests/cluster, if run as root
     local queues=("slurmctld slurmd slurm-client munge" "gridengine-master gridengine-exec gridengine-client") packages
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
     for packages in "${queues[@]}"; do # a distribution may lack one of them
@@ -27,7 +27,7 @@ ensure_queues() { # what tests/cluster starts where root may: a Slurm and a Grid
         apt-get update -qq || true
         # shellcheck disable=SC2086
         DEBIAN_FRONTEND=noninteractive timeout 240 apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
-            echo "   cannot be installed; their tests are skipped"
+            echo "   could not be installed; their tests are skipped"
     done
 }
 

@@ -1,4 +1,4 @@
-"""Videos of faces go in, a verdict for each video comes out.
+"""Detect deepfakes: read videos of faces and give a verdict for each video.
 
 From Python:
 
@@ -50,22 +50,22 @@ PUBLIC = {
     "scan": "deepfake.scanning.api",
 }
 
-if sys.platform == "win32":  # which lacks the signals, locks and links that every step needs
+if sys.platform == "win32":  # it lacks the signals, locks and links that every step needs
     print(
-        "error: Windows itself is not supported; run this in WSL (wsl --install), or in a Linux container",
+        "error: Windows is not supported; run this in WSL (wsl --install), or in a Linux container",
         file=sys.stderr,
     )
     sys.exit(2)
 
-# ONNX Runtime's Linux builds tell Microsoft of each model that they run, unless they find this before they are loaded
+# otherwise ONNX Runtime's Linux builds report each model that they run to Microsoft; set it before they are loaded
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-# python -m deepfake.unpack and its like are found in commands/
+# lets `python -m deepfake.unpack` find commands/unpack.py
 __path__.append(os.path.join(os.path.dirname(__file__), "commands"))
 
 
 def __getattr__(name: str) -> Any:
-    """What PUBLIC names, imported when it is first asked for: every process imports this, and few load a model."""
+    """Import a name of PUBLIC on first use: every process imports this package, but few load a model."""
     if name not in PUBLIC:
         raise AttributeError(f"module 'deepfake' has no attribute {name!r}")
     value = getattr(importlib.import_module(PUBLIC[name]), name)

@@ -6,7 +6,7 @@
 # let them start after a failure too.
 finish() {
     case $1 in
-        "$OUT_OF_TIME") echo "$(date): the time of the job is over; started again, it goes on where it was" && exit 99 ;;
-        *) echo "$(date): failed with exit code $1; after qmod -cj $JOB_ID it is tried again" && exit 100 ;;
+        "$OUT_OF_TIME") echo "$(date): the time of the job is over; it is started again and will continue" && exit 99 ;;
+        *) echo "$(date): failed with exit code $1; qmod -cj $JOB_ID tries again" && exit 100 ;;
     esac
 }

@@ -1,4 +1,4 @@
-"""What every numbered script shares: its folders and options, its progress bar, and how it ends."""
+"""Helpers of every command line: folders, options from dataclasses, argparse types, progress bars, exit codes."""
 
 import argparse
 import errno
@@ -27,7 +27,7 @@ except ModuleNotFoundError:
 
 Options = TypeVar("Options")
 
-# what a folder of the user's choice can do to a step
+# errors of a folder that the user chose
 FOLDER_ERRORS = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -50,7 +50,7 @@ FOLDERS = {
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows the script's docstring as it stands, and each default that the help does not name itself."""
+    """Show the description unchanged, and defaults except None and False."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         is_switch = action.nargs == 0
@@ -58,7 +58,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 
 
 def parser(description: str | None, *folders: str) -> argparse.ArgumentParser:
-    """A parser with the given options of `FOLDERS`, and --quiet."""
+    """Return a parser with the given options of `FOLDERS`, --version and --quiet."""
     result = argparse.ArgumentParser(description=description, formatter_class=_HelpFormatter)
     for folder in folders:
         default, text = FOLDERS[folder]
@@ -69,11 +69,11 @@ def parser(description: str | None, *folders: str) -> argparse.ArgumentParser:
 
 
 def option(default: Any, help: str, flag: str | None = None, one_of: str | None = None, **how: Any) -> Any:
-    """A field of a dataclass that is also an option of a command line; a bool is a switch that inverts the default.
+    """Define a field of a dataclass that `add_options` also adds to a parser; a bool becomes a switch.
 
     Args:
-        flag: the name on the command line, by default that of the field.
-        one_of: of all options with the same word here, users can give only one.
+        flag: the name on the command line, by default the field's name.
+        one_of: options with the same word here exclude each other.
         how: other arguments of `ArgumentParser.add_argument`.
     """
     if isinstance(default, bool):
@@ -82,7 +82,7 @@ def option(default: Any, help: str, flag: str | None = None, one_of: str | None 
 
 
 def add_options(parser: argparse.ArgumentParser, options: type, *names: str) -> None:
-    """Add an option for each field of a dataclass that `option` has made, or for those that are named."""
+    """Add an option for each field that `option` defined in a dataclass, or only for the given names."""
     known = {each.name: each for each in fields(options) if each.metadata}
     groups: dict[str | None, Any] = {None: parser}
     for name in names or known:
@@ -94,23 +94,23 @@ def add_options(parser: argparse.ArgumentParser, options: type, *names: str) -> 
 
 
 def options_of(options: type[Options], args: argparse.Namespace, **others: Any) -> Options:
-    """The dataclass with what the command line says of its fields, and with `others` instead of that."""
+    """Create the dataclass from the parsed arguments; `others` replace them."""
     known = inspect.signature(options).parameters
     return options(**{name: value for name, value in vars(args).items() if name in known} | others)
 
 
 def cores() -> int:
-    """How many processors this process may use, which on a shared machine can be fewer than there are."""
+    """Return the number of cores that this process may use; on a shared machine these may not be all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def progress(items: Iterable | None, quiet: bool, **options: Any) -> tqdm:
-    """A tqdm bar over `items`; silent where `quiet` is set or standard error is not a terminal."""
+    """Return a tqdm bar over `items`; silent if `quiet` is set or standard error is not a terminal."""
     return tqdm(items, disable=True if quiet else None, dynamic_ncols=True, **options)
 
 
 class VideoBar(tqdm):
-    """A bar over videos: how many a minute, the time left, what was found in them, and how many failed."""
+    """A progress bar over videos: videos per minute, time left, number of things found, number of failures."""
 
     def __init__(self, step: str, what: str, total: int, quiet: bool) -> None:
         self._what, self._found, self._failed, self._before = what, 0, 0, 0
@@ -119,22 +119,22 @@ class VideoBar(tqdm):
 
     @property
     def format_dict(self) -> dict:
-        """What `bar_format` can show: tqdm's own values, the speed in videos a minute and the time left at it."""
+        """The values for `bar_format`: tqdm's own, the speed in videos per minute, and the time left."""
         values = super().format_dict
-        worked_on = self.n - getattr(self, "_before", 0)  # those done before take no time
+        worked_on = self.n - getattr(self, "_before", 0)  # videos done in an earlier run take no time
         speed = worked_on / values["elapsed"] if worked_on and values["elapsed"] else 0
         left = self.format_interval((self.total - self.n) / speed) if speed else "?"
         return values | {"speed": f"{60 * speed:.0f}/min", "left": left}
 
     def advance(self, found: int, failed: bool, done_before: bool) -> None:
-        """One video more."""
+        """Count one more video."""
         self._found, self._failed, self._before = self._found + found, self._failed + failed, self._before + done_before
         self.set_postfix_str(f"{self._found} {self._what}, {self._failed} failed", refresh=False)
         self.update()
 
 
 def address(text: str) -> str:
-    """An argparse type: any text but none, which a variable that is not set leaves."""
+    """An argparse type: any text that is not empty (an unset shell variable gives an empty text)."""
     if not text:
         raise argparse.ArgumentTypeError("is empty; give a path or an address")
     return text
@@ -169,9 +169,9 @@ def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], flo
 
 @contextmanager
 def hushed() -> Iterator[BinaryIO]:
-    """Keep back what is written to standard error, by C++ and Java too; show it after all if the block breaks.
+    """Hold back standard error, also of C++ and Java, and print it only if the block raises an unexpected error.
 
-    It can be read in the file that the block is given.
+    Yields the file that holds the text.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -191,26 +191,27 @@ def hushed() -> Iterator[BinaryIO]:
 
 
 def end_gently(handler: Callable = signal.default_int_handler) -> None:
-    """Being told to end, or left by the terminal, is as Ctrl-C: for a script that has something to do at its end."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, for a script that has to clean up when it ends."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) == signal.SIG_DFL:
             signal.signal(each, handler)
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
-    """Run a script's `main` and exit with what it returns.
+    """Run a script's `main` and exit with its return value.
 
-    2 and one line for a `UserError`, 130 after Ctrl-C, 99 after SIGUSR1, by which a queue warns of its time limit.
+    The exit code is 2 with one line for a `UserError`, 130 after Ctrl-C, and 99 after SIGUSR1, with which a queue warns
+    of its time limit.
     """
     heed_warning()
     show_messages()
     try:
         code = main()
-        sys.stdout.flush()  # here, where a broken pipe is still caught
+        sys.stdout.flush()  # now, while a broken pipe is still caught
         sys.exit(code)
     except UserError as error:
         told = " ".join(str(error).splitlines())
-        # names out of a stranger's file could hold what a terminal obeys
+        # names in a file from others could hold escape sequences for the terminal
         print("error:", "".join(c if c.isprintable() else "?" for c in told), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stopped:
@@ -218,7 +219,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         print(f"\nstopped; {told}", file=sys.stderr)
         sys.exit(OUT_OF_TIME if isinstance(stopped, OutOfTime) else 130)
     except BrokenPipeError:
-        # the reader of a pipe (head, less) has gone: nothing more to say, and nothing for Python to flush
+        # the reader of the pipe (head, less) has ended: leave Python nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

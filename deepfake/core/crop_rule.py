@@ -13,8 +13,8 @@ MINIMA = {"frames": 1, "margin": MIN_MARGIN, "margin_y": MIN_MARGIN}  # smallest
 
 # the text before and after each value when a rule is printed
 WORDS = {
-    "frames": ("", " frames a video"),
-    "min_confidence": ("least confidence ", ""),
+    "frames": ("", " frames per video"),
+    "min_confidence": ("minimum confidence ", ""),
     "margin": ("margin ", ""),
     "rescue": ("rescue ", ""),
     "margin_y": ("margin at top and bottom ", ""),
@@ -44,18 +44,18 @@ class CropRule:
     """
 
     frames: int = FRAMES_PER_VIDEO
-    min_confidence: float = option(0.95, "least confidence of a face", type=number(0, 1))
-    margin: float = option(0.3, "on each side, as a share of the box", type=number(0, 10))
+    min_confidence: float = option(0.95, "minimum confidence of a face", type=number(0, 1))
+    margin: float = option(0.3, "margin on each side, as a share of the box", type=number(0, 10))
     rescue: bool = option(
         True,
-        "in a frame where no face is that sure, keep none (by default the surest one is kept, marked rescued)",
+        "do not keep (and mark as rescued) the most confident face if none in a frame reaches --min-confidence",
         flag="--no-rescue",
     )
     margin_y: float | None = None
-    square: bool = option(False, "make the box square first, with its longer side")
+    square: bool = option(False, "first extend the box to a square of its longer side")
     crops_from: str = option(
         "standard",
-        "full, with --from-videos: cut crops out of frames at the video's own size; faces are found as ever",
+        "full, with --from-videos: cut crops out of the full frames; faces are still found at standard size",
         choices=CROPS_FROM,
     )
     marked: bool = False

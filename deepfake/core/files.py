@@ -59,7 +59,7 @@ def read_json(path: Path, remedy: str) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: the file is missing or is not JSON; `remedy` says what to do.
+        UserError: the file is missing or is not JSON; `remedy` is the second half of the message.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))

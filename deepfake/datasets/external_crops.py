@@ -44,7 +44,7 @@ def _is_table(name: str) -> bool:
 
 
 def _is_of_a_step(folder: Path, names: list[str]) -> bool:
-    """Whether the images in a folder are the frames of step 00 or the crops of step 01a."""
+    """Return whether the images in a folder are frames of step 00 or crops of step 01a."""
     return "frames.json" in names or any(is_crop(name, folder.parent.name) for name in names)
 
 
@@ -134,7 +134,7 @@ def _with_labels(tables: list[Path]) -> list[Path]:
     if len(without) == len(tables):
         return tables
     for path in without:
-        log.info(f"{path}: has no column label, left out")
+        log.info(f"{path}: left out, because it has no column label")
     return [path for path in tables if path not in without]
 
 

@@ -26,7 +26,7 @@ def is_fakeavceleb(videos_dir: Path) -> bool:
 def read_fakeavceleb(videos_dir: Path) -> list[Video]:
     """Read FakeAVCeleb (Khalid et al., NeurIPS 2021): `FakeVideo-RealAudio/African/men/id00076/00109_id00166.mp4`.
 
-    The identities in a video's folder and name are its ties. Labels are those of the image, not the voice; a message
+    The identities in a video's folder and name are its ties. Labels are for the picture, not the voice; a message
     says so.
     """
     records = []
@@ -40,6 +40,6 @@ def read_fakeavceleb(videos_dir: Path) -> list[Video]:
             method, ties = folder.name if label == FAKE else None, tuple(dict.fromkeys(IDENTITY.findall(file)))
             records.append(Record(file, label, str(videos_dir), method=method, ties=ties))
     log.info(
-        "FakeAVCeleb: labels are those of the image; RealVideo-FakeAudio, whose voice alone is fake, counts as real"
+        "FakeAVCeleb: labels are for the picture; RealVideo-FakeAudio, where only the voice is fake, counts as real"
     )
     return to_videos(records)

@@ -116,7 +116,7 @@ def read_images(videos_dir: Path) -> list[Video]:
         if images and all(is_crop(path.name) for path in images):
             if not _is_read(folder, folders):
                 return []
-            raise UserError(f"{folder}: holds crops that step 02 has sorted; give step 03 that folder, as --split-dir")
+            raise UserError(f"{folder}: holds crops that step 02 wrote; give this folder to step 03 as --split-dir")
         places = [path.parent if in_folders and path.parent != folder else path for path in images]
         return list(dict.fromkeys(places))
 
@@ -126,7 +126,7 @@ def read_images(videos_dir: Path) -> list[Video]:
     paths = [place / name for folder in folders for place, names in walk(folder.path) for name in names]
     if others := [path.name for path in paths if is_video(path.name) or path.name.lower().endswith(NOT_READ)]:
         log.info(
-            f"{videos_dir}: left out, since step 02 does not read them as crops: {len(others)}, such as {others[0]}"
+            f"{videos_dir}: left out, because step 02 does not read them as crops: {len(others)}, such as {others[0]}"
         )
     if in_folders and sum(video.label == REAL for video in videos) < MIN_FOLDERS:
         log.info(

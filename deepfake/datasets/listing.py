@@ -123,7 +123,9 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             next(reader, None)
             for row in filter(any, reader):
                 if len(row) > len(columns):
-                    raise UserError(f"{path}, line {reader.line_num}: {len(row)} values for {len(columns)} columns")
+                    raise UserError(
+                        f"{path}, line {reader.line_num}: {len(row)} values for {len(columns)} columns; correct it"
+                    )
                 rows.append((reader.line_num, dict(zip_longest(columns, map(str.strip, row), fillvalue=""))))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from None

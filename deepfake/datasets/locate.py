@@ -62,7 +62,9 @@ def check_some_are_there(videos: Sequence[Video], folder: Path) -> None:
     if videos and not any(os.path.exists(folder / video.file) for video in videos):
         there = next((path.relative_to(folder).as_posix() for path in find_videos(folder)), None)
         has = f"the folder has {there}" if there else "the folder has no video"
-        raise UserError(f"{folder}: 0 of {len(videos)} listed videos are there, such as {videos[0].file}; {has}")
+        raise UserError(
+            f"{folder}: 0 of {len(videos)} listed videos are there, such as {videos[0].file}; {has}; check --videos-dir"
+        )
 
 
 def _plain(name: str) -> str:

@@ -265,7 +265,7 @@ def read_csv(videos_dir: Path) -> list[Video]:
     tables = find_tables(videos_dir)
     if len(tables) != 1:
         names = " and ".join(path.name for path in tables) or "none"
-        raise UserError(f"{videos_dir}: needs one .csv with the columns file and label; it has {names}")
+        raise UserError(f"{videos_dir}: needs exactly one .csv with the columns file and label; it has {names}")
     records = locate(read_csv_records(tables[0]), videos_dir)
     return to_videos(keep_splits(tie_by_names(each_once(records))))
 

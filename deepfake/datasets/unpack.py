@@ -1,7 +1,7 @@
 """Unpack downloaded zip files of a dataset, such as DFDC's dfdc_train_part_00.zip.
 
 An archive with a single folder becomes that folder, any other a folder named after the archive. Archives that are
-already unpacked are skipped. Nothing is written outside --to: an archive with such a file name is not unpacked at all.
+already unpacked are skipped. Nothing is written outside --to; an archive that tries to is not unpacked at all.
 """
 
 import errno
@@ -33,7 +33,7 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError
 
 @dataclass
 class Budget:
-    """How many bytes may still be written."""
+    """The number of bytes that may still be written."""
 
     left: int
 
@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument("sources", nargs="+", type=Path, metavar="ZIP_OR_FOLDER", help="zip files, or folders of them")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the files go")
     parser.add_argument(
-        "--max-gb", type=cli.number(0), metavar="N", help="write at most this (default: all but 1 GB of what is free)"
+        "--max-gb", type=cli.number(0), metavar="N", help="write at most N GB (default: the free space minus 1 GB)"
     )
     args = parser.parse_args()
     unpack(args.sources, args.to, args.max_gb, args.quiet)

@@ -196,7 +196,7 @@ def to_videos(records: Iterable[Record]) -> list[Video]:
             shown = f"{record.source}: the original {json.dumps(name)} can be {' or '.join(found)}"
             raise UserError(f"{shown}; give its folder too")
         id = ids[found[0]] if found else bare
-        return None if record.label == REAL and id == ids[record.file] else id  # some tables name the video itself
+        return None if record.label == REAL and id == ids[record.file] else id  # some tables name an original itself
 
     copied = ("file", "label", "method", "sample", "split", "ties")
     videos = [

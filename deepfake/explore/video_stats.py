@@ -209,7 +209,7 @@ def describe(videos: Sequence[Video], facts: pd.DataFrame, outliers: pd.DataFram
         lines.append(f"  {LABEL_NAMES[label] + (': ' + method if method else ''):34}{count:7}")
     without = sum(video.label == FAKE and not video.original for video in videos)
     elsewhere = sum(count for id, count in fakes.items() if id not in listed)
-    lines += ["", "fakes of an original (number of originals):"]
+    lines += ["", "fakes per original (number of originals):"]
     lines += [f"  {count:<34}{number:7}" for count, number in sorted(Counter(fakes.values()).items())]
     lines += [f"  fakes whose original is not named   {without:5}"] if without else []
     lines += [f"  fakes whose original is not listed  {elsewhere:5}"] if elsewhere else []
@@ -218,7 +218,7 @@ def describe(videos: Sequence[Video], facts: pd.DataFrame, outliers: pd.DataFram
 
 
 def _describe_facts(facts: pd.DataFrame) -> list[str]:
-    lines = [f"{'of a video':36}{'':>6}{'lowest':>8}{'5 %':>8}{'median':>8}{'95 %':>8}{'highest':>8}"]
+    lines = [f"{'per video':36}{'':>6}{'lowest':>8}{'5 %':>8}{'median':>8}{'95 %':>8}{'highest':>8}"]
     for fact, (name, decimals) in DESCRIBED.items():
         for label in (REAL, FAKE):
             values = facts.loc[facts["label"] == label, fact].dropna()

@@ -36,7 +36,7 @@ from deepfake.jobs.spark_session import ctrl_c_waits, start_spark
 from deepfake.jobs.work import Outcome, Rows, Run, Work, limit_for, took_too_long, try_video
 
 ATTEMPTS = 3  # the last one only reports the video as failed
-GIVEN_UP = Outcome(0, "crashed its process, or lost its node, twice; given up at the third attempt")
+GIVEN_UP = Outcome(0, "crashed its process or lost its node twice; skipped at the third attempt")
 
 SETTINGS = {
     "spark.log.level": "FATAL",  # failed tasks are in failures.csv, or in the error that ends the run
@@ -94,7 +94,7 @@ def spark_for(run: Run) -> Iterator[SparkSession]:
                     spark.sparkContext.addPyFile(str(package))
             yield spark
         except (PySparkException, Py4JError) as error:
-            raise UserError(f"--master {spark.sparkContext.master}: Spark has given up ({reason_of(error)})") from None
+            raise UserError(f"--master {spark.sparkContext.master}: Spark has failed ({reason_of(error)})") from None
         finally:
             with ctrl_c_waits():
                 spark.stop()
@@ -137,7 +137,7 @@ def run_jobs(
                     running.add(threads.submit(_run_job, spark, part, answer, schema, keep))
                 if not (done or warned or _has_nodes(context)):
                     warned = True
-                    print(f"warning: {context.master} has no node free for this job yet; waiting", file=sys.stderr)
+                    print(f"warning: {context.master} has no free node for this job yet; waiting", file=sys.stderr)
             if not running:
                 return
             done, running = wait(running, SECONDS_WITHOUT_NODES, FIRST_COMPLETED)

@@ -1,1 +1,1 @@
-"""The report on videos: one HTML file with verdicts and evidence."""
+"""Write the report on videos: one HTML file with verdicts and evidence."""

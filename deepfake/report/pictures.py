@@ -12,7 +12,7 @@ from deepfake.faces.people import least_frames
 from deepfake.frames.choose import choose_frames
 from deepfake.report.result import CropPicture, Evidence, FaceScore, Pictures, Small
 
-# so that 500 videos stay below 60 MB in one report
+# small enough that 500 videos stay below 60 MB in one report
 CROP_SIDE = 112
 MAX_CROPS = 12
 FRAME_QUALITY, CROP_QUALITY = 75, 72

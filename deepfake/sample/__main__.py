@@ -1,4 +1,4 @@
-"""`python -m deepfake.sample`: see deepfake.sample.dataset."""
+"""Run `python -m deepfake.sample`; see deepfake.sample.dataset."""
 
 from deepfake.core import cli
 from deepfake.sample.dataset import main

@@ -114,7 +114,7 @@ def _start_worker(stop: Event) -> None:
 def _until_stopped(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     for frame in frames:
         if _stop is not None and _stop.is_set():
-            raise InterruptedError("the drawing has been given up")
+            raise InterruptedError("the drawing was cancelled")
         yield frame
 
 

@@ -73,7 +73,7 @@ def test_a_record_that_is_no_rule_is_an_error(content):
 def test_what_differs_is_named_with_both_values():
     assert in_words(DEFAULT) == "" and in_words(CropRule(margin=0.1, square=True)) == "margin 0.1, square yes"
     assert difference(CropRule(frames=30), CropRule(crops_from="full")) == (
-        "30 and 11 frames a video, cut from the standard and full frame"
+        "30 and 11 frames per video, cut from the standard and full frame"
     )
 
 
@@ -186,7 +186,7 @@ def test_a_scan_says_by_which_rule_it_cuts_and_never_has_one_of_its_own(tmp_path
     assert rule_for(model, "05") == DEFAULT and capsys.readouterr().out == ""
     write_model_info(ModelInfo(crop_rule=CropRule(margin=0.1, frames=30)), model.with_suffix(".json"))
     assert rule_for(model, "05") == CropRule(margin=0.1, frames=30)
-    assert capsys.readouterr().out == "05: crops are cut as for the model: 30 frames a video, margin 0.1\n"
+    assert capsys.readouterr().out == "05: crops are cut as for the model: 30 frames per video, margin 0.1\n"
     with pytest.raises(UserError, match=r"m\.json: says how .*remove --crop-margin"):
         rule_for(model, "05", Given(said=Said(margin=0.3)))
     write_model_info(ModelInfo(crop_rule=CropRule(detector="mtcnn 0")), model.with_suffix(".json"))
@@ -198,7 +198,7 @@ def test_what_is_given_beside_the_models_rule_is_told_apart(tmp_path, capsys):
     write_model_info(ModelInfo(crop_rule=CropRule(margin=0.1)), model.with_suffix(".json"))
     assert rule_for(model, "05", Given(frames=3)) == CropRule(frames=3, margin=0.1)
     assert capsys.readouterr().out == (
-        "05: crops are cut as for the model: margin 0.1\n05: changed by options: 3 frames a video\n"
+        "05: crops are cut as for the model: margin 0.1\n05: changed by options: 3 frames per video\n"
     )
 
 

@@ -107,7 +107,7 @@ def test_a_table_without_labels_and_rows_without_one_are_left_out(tmp_path, caps
     (folder / "metadata_more.csv").write_text("file,label\neee,\nfff,nan\n")
     assert set(read_by_id(folder)) == {"aaa", "bbb", "c.d"}
     out = capsys.readouterr().out
-    assert f"{folder / 'metadata_frames.csv'}: has no column label" in out
+    assert f"{folder / 'metadata_frames.csv'}: left out" in out
     assert f"{folder / 'metadata_more.csv'}: rows without a label, left out: 2\n" in out
     for path in folder.rglob("metadata*"):
         path.write_text("file,width\naaa,9\n")

@@ -160,7 +160,7 @@ def test_where_real_images_lie_in_folders_each_folder_of_images_is_a_video(tmp_p
 
 def test_crops_that_step_02_has_sorted_are_no_images_of_others(tmp_path):
     says = refused(touch(tmp_path, "train/real/a-000-00.png", "train/fake/b-003-01.png"))
-    assert "step 02 has sorted" in says
+    assert "--split-dir" in says
 
 
 def test_columns_that_contradict_each_other_are_refused(tmp_path):

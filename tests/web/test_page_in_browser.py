@@ -101,7 +101,7 @@ def test_unsupported_files_are_refused_before_the_upload(browser, served, tmp_pa
             ("empty.mp4", "is empty"),
         ):
             row(page, name).get_by_text(says).wait_for()
-            assert row(page, name).locator(".badge").inner_text() == "not taken"
+            assert row(page, name).locator(".badge").inner_text() == "refused"
         assert page.get_by_role("status").inner_text() == "empty.mp4 is empty"
         assert not sent
 

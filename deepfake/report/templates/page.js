@@ -37,7 +37,7 @@ const say = (row, kind, badge, text, part) => {
 
 const refuse = (row, name, why) => {
   row.classList.add("refused");
-  say(row, "unknown", "not taken", why);
+  say(row, "unknown", "refused", why);
   tell(`${name} ${why}`);
 };
 
