@@ -1,7 +1,7 @@
 """Step 02: the crops by label, balanced, and split into train, val and test without a leak.
 
-A dataset that brings its own test set keeps it; any other is divided 80/10/10: by whole parts of DFDC where
-there are ten or more, else by source group.
+A dataset with a test set of its own keeps it. Any other is divided by whole parts of DFDC if there are at least ten,
+else by source group.
 
 Reads:  what the dataset in <videos-dir> says of its videos, <work-dir>/<id>/faces/*.png, and faces.json;
         or, with --crops, Parquet, in which the crops stay

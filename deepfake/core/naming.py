@@ -9,7 +9,8 @@ import re
 from deepfake.core.labels import LABEL_NAMES
 
 FRAME = re.compile(r"([^/]+)-[0-9]{3,}\.png")
-CROP = re.compile(r"([^/]+)-([0-9]{3,})-([0-9]{2,})\.png")
+CROP = re.compile(r"([^/]+)-([0-9]{3,})-([0-9]{2,})\.png")  # as step 01a writes them
+ANY_CROP = re.compile(r"([^/]+)-([0-9]+)-([0-9]+)\.png")  # also with numbers of fewer digits
 
 
 def frame_name(id: str, frame: int) -> str:
@@ -28,12 +29,12 @@ def file_in_set(label: int, id: str, frame: int, face: int) -> str:
 
 
 def parse_crop_name(name: str) -> tuple[str, int, int]:
-    """Return the video id, frame and face of a crop from its file name.
+    """Return the video id, frame and face of a crop from its file name, whose numbers may have fewer digits.
 
     Raises:
         ValueError: the name has another form.
     """
-    found = CROP.fullmatch(name)
+    found = ANY_CROP.fullmatch(name)
     if not found:
         raise ValueError(f"{name!r} is not the file name of a crop, <id>-FFF-NN.png")
     return found[1], int(found[2]), int(found[3])
@@ -45,8 +46,13 @@ def is_frame(name: str, id: str | None = None) -> bool:
 
 
 def is_crop(name: str, id: str | None = None) -> bool:
-    """Whether this is the file name of a crop (of the video `id`, if given)."""
+    """Whether this is the file name of a crop as step 01a writes it (of the video `id`, if given)."""
     return _is_of(CROP.fullmatch(name), id)
+
+
+def reads_as_crop(name: str, id: str | None = None) -> bool:
+    """Whether `parse_crop_name` can read a file name (as one of the video `id`, if given)."""
+    return _is_of(ANY_CROP.fullmatch(name), id)
 
 
 def _is_of(found: re.Match[str] | None, id: str | None) -> bool:

@@ -23,8 +23,8 @@ from deepfake.inputs.sequences import judged
 from deepfake.models.info import IMAGE_SIZE, SAMPLE_ONLY, UNKNOWN, ModelInfo
 from deepfake.models.model import frames_of, predict
 from deepfake.models.runtime import keras
-from deepfake.split.assign import SHARES
 from deepfake.split.manifest import Entry, read_manifest
+from deepfake.split.options import SHARES
 from deepfake.split.store import CropStore
 
 CROPS_AT_A_TIME = 64

@@ -8,8 +8,8 @@ from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
 from deepfake.split.crops import Crops
+from deepfake.split.options import SHARES
 
-SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 LABELS = (REAL, FAKE)
 HINT = "a source group is an original and the fakes made from it"
 LARGE = 0.2  # a source group with a larger share of the crops is divided by identities

@@ -6,6 +6,9 @@ from pathlib import Path
 from deepfake.core.cli import address, option
 from deepfake.core.crop_rule import NOT_SAID, Said
 
+SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
+IN_PERCENT = "/".join(f"{100 * share:.0f}" for share in SHARES.values())
+
 
 @dataclass(frozen=True)
 class Splitting:
@@ -32,7 +35,7 @@ class Splitting:
     )
     split: str = option(
         "official",
-        "official: the dataset's own test and val sets, where it has them; own: 80/10/10 as --group-by says",
+        f"official: the dataset's own test and val sets, if it has them; own: {IN_PERCENT} as --group-by says",
         choices=("official", "own"),
     )
     exclude: Path | None = option(None, "a csv whose column video names ids to leave out", type=Path, metavar="FILE")

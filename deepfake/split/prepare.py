@@ -10,18 +10,18 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
-from deepfake.core.naming import file_in_set, is_crop
+from deepfake.core.naming import file_in_set, reads_as_crop
 from deepfake.datasets.copies import keep_copies_together
 from deepfake.datasets.listing import read_columns, read_rows
 from deepfake.datasets.name_ties import warning_of_untied
 from deepfake.datasets.registry import OF_OTHERS, find_kind, read_dataset
 from deepfake.datasets.video import Video, bare_name
 from deepfake.faces.table import absolute
-from deepfake.split.assign import LABELS, SHARES, divide
+from deepfake.split.assign import LABELS, divide
 from deepfake.split.balance import balance_sets
 from deepfake.split.crops import Crops, Found, link
 from deepfake.split.manifest import Entry, write_manifest
-from deepfake.split.options import DEFAULT, Splitting
+from deepfake.split.options import DEFAULT, IN_PERCENT, SHARES, Splitting
 from deepfake.split.parts import part_of, parts_to_keep
 from deepfake.split.rule import check_said
 from deepfake.split.sources import FolderSource, ImageSource, Source, find_crops
@@ -77,7 +77,7 @@ def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
 def is_prepared(name: str) -> bool:
     """Whether a path belongs in a folder of real/ and fake/ crops."""
     label, _, crop = name.partition("/")
-    return label in LABEL_NAMES and (not crop or is_crop(crop))
+    return label in LABEL_NAMES and (not crop or reads_as_crop(crop))
 
 
 def _is_split(name: str) -> bool:
@@ -230,7 +230,7 @@ def _print_rule(official: bool, group_by: str) -> None:
         log.info(
             "02: split by video, the weaker rule: a test video's original may be in training, so scores may be too high"
         )
-    rule = "the dataset's own, its test set whole" if official else f"our own, 80/10/10 by {group_by}"
+    rule = "the dataset's own, its test set whole" if official else f"our own, {IN_PERCENT} by {group_by}"
     log.info(f"02: split: {rule}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from deepfake.core.crop_rule import NOT_SAID, CropRule, Said
 from deepfake.core.errors import VideoError
-from deepfake.core.naming import is_crop, parse_crop_name
+from deepfake.core.naming import parse_crop_name, reads_as_crop
 from deepfake.datasets.listing import images_in
 from deepfake.datasets.video import Video
 from deepfake.faces.records import landmarks_in_crop, read_faces_json
@@ -37,7 +37,7 @@ class FolderSource:
         """Return the crops of a video."""
         folder = self.place / video.id / self.faces
         names = sorted(os.listdir(folder)) if folder.is_dir() else ()
-        names = [name for name in names if is_crop(name, video.id)]
+        names = [name for name in names if reads_as_crop(name, video.id)]
         numbers = tuple(parse_crop_name(name)[1:] for name in names)
         return Crops(video, group, tuple(folder / name for name in names), numbers)
 

@@ -143,7 +143,7 @@ class MeanWithStart(keras.callbacks.Callback):
 
 
 def digest(entries: Sequence[Entry]) -> str:
-    """A short text that is another for other crops or another order of them."""
+    """Hash crops and their order."""
     return hashlib.sha256("\n".join(entry.file for entry in entries).encode()).hexdigest()[:16]
 
 

@@ -283,7 +283,7 @@ def compiled(
 
 @keras.saving.register_keras_serializable("deepfake")
 def rounded_accuracy(labels: tf.Tensor, p_real: tf.Tensor) -> tf.Tensor:
-    """How many of the labels (B x 1) are told rightly, where mixed ones are taken for the nearer class: B float32."""
+    """Return whether each prediction is right, B float32; mixed labels (B x 1) are rounded to the nearer class."""
     return keras.metrics.binary_accuracy(tf.round(labels), p_real)
 
 
@@ -331,7 +331,7 @@ def finish(run: Run, started: float) -> None:
 
 
 def record_of(run: Run, info: ModelInfo) -> dict:
-    """What run.json says of a run whose test set is predicted, but for the results of that."""
+    """Return the content of run.json, without the test results."""
     progress, options = run.progress, run.options
     folders = {"split_dir": str(run.stores["train"].folder), "out_dir": str(run.out_dir)}
     return {

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deepfake.core.cli import number, option, whole_number
+from deepfake.core.cli import address, number, option, whole_number
 from deepfake.core.errors import UserError
 
 CROPS_A_STEP = 32
@@ -12,7 +12,7 @@ SEQUENCE_FRAMES = 10
 
 @dataclass(frozen=True)
 class Options:
-    """How to train. What is empty or 0 is the model's own: `start.resolved` fills it in."""
+    """How to train; `start.resolved` replaces empty or 0 by the model's own value."""
 
     model: str = option(
         "",
@@ -34,27 +34,28 @@ class Options:
         "start from the backbone of a whole model of ours, with a new head",
         flag="--init-from",
         action="store",
+        type=address,
         metavar="starter|FILE",
         one_of="start",
     )
     sequence: str | None = option(
         None,
-        "judge the frames of a person together, by such a head on the backbone",
+        "classify the frames of a person together, with this head on the backbone",
         choices=("lstm", "gru", "transformer"),
     )
     sequence_frames: int = option(
-        0, f"of a person, with --sequence (default: {SEQUENCE_FRAMES})", type=whole_number(2), metavar="N"
+        0, f"frames per person, with --sequence (default: {SEQUENCE_FRAMES})", type=whole_number(2), metavar="N"
     )
     freeze_backbone: bool = option(
         False,
         "with --sequence: compute what the backbone sees in each crop once, and train the head on that: "
         "minutes instead of hours, without augmentation",
     )
-    epochs: int = option(20, "at most", type=whole_number(1))
-    patience: int = option(6, "epochs to wait for a better one", type=whole_number(1))
+    epochs: int = option(20, "maximum number of epochs", type=whole_number(1))
+    patience: int = option(6, "stop after this many epochs without improvement", type=whole_number(1))
     batch_size: int = option(
         0,
-        f"crops a step, or sequences (default: {CROPS_A_STEP}, or {SEQUENCES_A_STEP} sequences)",
+        f"crops per batch, or sequences (default: {CROPS_A_STEP}, or {SEQUENCES_A_STEP} sequences)",
         type=whole_number(1),
     )
     image_size: int = option(
@@ -62,7 +63,7 @@ class Options:
     )
     learning_rate: float = option(
         1e-3,
-        "Adam's, at its highest: it rises over the first tenth of the steps and then falls to nothing",
+        "Adam's peak learning rate: it rises over the first tenth of the steps and then falls to zero",
         type=number(1e-9, 1),
     )
     ema: float | None = option(
@@ -73,12 +74,12 @@ class Options:
     )
     average_start: float | None = option(
         None,
-        "validate and keep the mean of the weights and of those of the whole model that --weights starts from, "
-        "which count so much, such as 0.5; 0: off (default: off)",
+        "validate and keep the weighted mean of the weights and the start weights (--weights, a whole model), whose "
+        "share is SHARE, such as 0.5; 0: off (default: off)",
         type=number(0, 1),
         metavar="SHARE",
     )
-    seed: int = option(0, "of weights, order and augmentation", type=whole_number(0))
+    seed: int = option(0, "seed of weights, order and augmentation", type=whole_number(0))
     head_epochs: int = option(
         2,
         "epochs that train only the head; then everything is trained at a tenth of the rate; not with --weights none",
@@ -86,11 +87,11 @@ class Options:
     )
     precision: str = option(
         "auto",
-        "auto: mixed_float16 on GPUs that are built for it, else float32",
+        "auto: mixed_float16 on GPUs with tensor cores, else float32",
         choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
     )
-    calibrate: bool = option(True, "leave the model's numbers as they are", flag="--no-calibration")
-    fit_threshold: bool = option(False, "the threshold that is best in validation, instead of 0.5")
+    calibrate: bool = option(True, "do not calibrate the probabilities", flag="--no-calibration")
+    fit_threshold: bool = option(False, "use the threshold with the best validation accuracy instead of 0.5")
     augment: str = option(
         "",
         "standard: flipped, turned, shifted, sheared, zoomed; strong: also colours, greyscale, blur, noise, "
@@ -99,52 +100,51 @@ class Options:
     )
     self_blend: str | None = option(
         None,
-        "fakes that are made from real crops on the fly (Shiohara and Yamasaki 2022); only, also if nothing "
-        "follows: train on real crops alone, with those; add: a quarter of the fakes of a batch are such",
+        "make fakes from real crops on the fly (Shiohara and Yamasaki 2022); only (the default without a value): train "
+        "on real crops and these fakes; add: they replace a quarter of the fakes in each batch",
         nargs="?",
         const="only",
         choices=("only", "add"),
     )
     leave_out_method: str | None = option(
         None,
-        "train without the fakes of a method, and test on them: how well unseen manipulations are found",
+        "train without the fakes of this method, and test on them, to measure unseen manipulations",
         metavar="NAME",
     )
     balance: str = option(
         "none",
-        "where step 02 kept an imbalance: weights of the classes, or as many crops of each in every epoch",
+        "if step 02 kept an imbalance: class weights, or equally many crops of each class per epoch",
         choices=("none", "weights", "equal"),
     )
     crops_per_video: int | None = option(
-        None, "each epoch takes K of each video at random", type=whole_number(1), metavar="K"
+        None, "use K random crops of each video per epoch", type=whole_number(1), metavar="K"
     )
     label_smoothing: float = option(0.0, "0.1: learn 0.95 and 0.05 instead of 1 and 0", type=number(0, 0.5))
     mixup: float | None = option(
         None,
-        "mix each crop with another one of its batch, and their labels alike (Zhang et al. 2018), such as 0.2; "
-        "0: off (default: off)",
+        "mix each crop and its label with another of its batch (Zhang et al. 2018), such as 0.2; 0: off (default: off)",
         type=number(0, 10),
         metavar="ALPHA",
     )
     cache: str = option(
         "auto",
-        "where decoded crops are kept; auto: memory up to 4 GB, then the disk of --out-dir, if it has room; "
-        "none is not for crops in Parquet",
+        "where to cache decoded crops; auto: memory up to 4 GB, else the disk of --out-dir, if it has room; "
+        "none does not work for crops in Parquet",
         choices=("auto", "memory", "disk", "none"),
     )
 
     @property
     def frames(self) -> int | None:
-        """How many frames the model judges together; None where it judges each by itself."""
+        """Frames that the model classifies together; None for single frames."""
         return (self.sequence_frames or SEQUENCE_FRAMES) if self.sequence else None
 
     @property
     def name(self) -> str:
-        """What the model is called, such as `meso4` or `meso4+gru`."""
+        """The model's name, such as `meso4` or `meso4+gru`."""
         return f"{self.model}+{self.sequence}" if self.sequence else self.model
 
     def check(self) -> None:
-        """Raise a UserError where options, as they were given, do not go together."""
+        """Raise a UserError if options contradict each other."""
         starts_anew = self.weights == "none" and not self.new_head
         if self.freeze_backbone and (starts_anew or not self.sequence):
             raise UserError("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")

@@ -58,7 +58,7 @@ def resolved(options: Options) -> Options:
 
 
 def check_start(model: str, weights: str, image_size: str) -> None:
-    """Build what training will start from, for run.sh to know before all work that it can be had; "" is the default.
+    """Check that the start weights are available, before run.sh begins; "" is the default.
 
     Raises:
         UserError: as `resolved`, or the weights cannot be downloaded or do not fit.

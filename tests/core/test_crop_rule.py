@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from conftest import make_faces, run_step, write_metadata
 
-from deepfake.core.crop_rule import DEFAULT, CropRule, Said, as_json, difference, in_words, recorded_rule, rule_of
+from deepfake.core.crop_rule import (
+    DEFAULT,
+    WORDS,
+    CropRule,
+    Said,
+    as_json,
+    difference,
+    in_words,
+    recorded_rule,
+    rule_of,
+)
 from deepfake.core.errors import UserError
 from deepfake.faces.crop import crop_box
 from deepfake.faces.files import crop_all_videos, mark_all_landmarks
@@ -68,6 +78,10 @@ def test_a_rule_survives_its_record_and_what_an_older_one_lacks_has_its_default(
 def test_a_record_that_is_no_rule_is_an_error(content):
     with pytest.raises(ValueError, match="crop rule"):
         rule_of(content)
+
+
+def test_every_field_of_a_rule_has_words():
+    assert WORDS.keys() == CropRule.__dataclass_fields__.keys()
 
 
 def test_what_differs_is_named_with_both_values():
@@ -217,6 +231,6 @@ def test_a_rule_that_is_not_known_must_be_said(tmp_path, capsys):
             rule_for(model, "05", Given(said=said))
     assert rule_for(model, "05", Given(said=Said(0.1, True))) == CropRule(margin=0.1, square=True, crops_from="full")
     model.with_suffix(".json").unlink()  # of another project, perhaps
-    assert rule_for(model, "05") == DEFAULT and "no m.json says how" in capsys.readouterr().out
+    assert rule_for(model, "05") == DEFAULT and "m.json is missing" in capsys.readouterr().out
     done = run_step("05", "x.mp4", "--crop-square", "maybe", cwd=tmp_path)
     assert done.returncode == 2 and "invalid choice" in done.stderr

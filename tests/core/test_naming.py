@@ -2,7 +2,7 @@
 
 import pytest
 
-from deepfake.core.naming import crop_name, file_in_set, frame_name, is_crop, is_frame, parse_crop_name
+from deepfake.core.naming import crop_name, file_in_set, frame_name, is_crop, is_frame, parse_crop_name, reads_as_crop
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,16 @@ def test_a_crop_name_is_read_from_the_right(name, parts):
     assert is_crop(name) and is_crop(name, parts[0]) and not is_crop(name, "b")
 
 
-@pytest.mark.parametrize(
-    "name", ["a.png", "a-000.png", "a-x-00.png", "a-0-0.png", "a/a-000-00.png", "a-000-00.jpg", "notes.txt"]
-)
+@pytest.mark.parametrize("name", ["a.png", "a-000.png", "a-x-00.png", "a/a-000-00.png", "a-000-00.jpg", "notes.txt"])
 def test_a_name_of_another_form_is_no_crop(name):
     with pytest.raises(ValueError):
         parse_crop_name(name)
     assert not is_crop(name)
+
+
+def test_numbers_of_fewer_digits_are_read_but_not_taken_for_ours():
+    assert parse_crop_name("a-1-0.png") == ("a", 1, 0)
+    assert reads_as_crop("a-1-0.png", "a") and not reads_as_crop("a-1-0.png", "b") and not is_crop("a-1-0.png")
 
 
 def test_frames_and_crops_are_told_apart_and_from_those_of_other_videos():

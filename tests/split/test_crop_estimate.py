@@ -83,7 +83,7 @@ def test_an_estimate_is_described_in_one_line():
         "rule of the crops, estimated: margin 0.30 (half of the crops 0.29 to 0.31) left and right, "
         "0.25 (0.00 to 0.27) at the top and bottom, not square (a face was found in 283 of 300 crops)"
     )
-    assert "doubt" in in_words(replace(estimate, shape=0.825))
+    assert "uncertain" in in_words(replace(estimate, shape=0.825))
 
 
 def test_crops_are_sampled_evenly_and_unreadable_ones_left_out(tmp_path):

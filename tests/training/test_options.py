@@ -132,6 +132,7 @@ def test_zero_switches_off_what_is_off_by_default():
         (["--mixup", "0.2", "--balance", "weights"], "use --balance equal"),
         (["--ema", "1"], "--ema"),
         (["--weights", "none", "--init-from", "model.keras"], "not allowed with argument --weights"),
+        (["--init-from", ""], "--init-from: is empty"),
         (["--sequence", "rnn"], "--sequence"),
         (["--sequence", "lstm", "--sequence-frames", "1"], "--sequence-frames"),
         (["--sequence-frames", "5"], "--sequence-frames goes with --sequence"),
