@@ -10,7 +10,7 @@ from deepfake.evaluation.plots import LABEL_COLOURS, frame_picture, save
 
 
 def draw_augmentation(rows: list[np.ndarray], labels: list[int], path: Path) -> None:
-    """Write a picture of crops as training sees them: for each label its row of N x S x S x 3 uint8, the crop first."""
+    """Draw augmented crops: a row of N x S x S x 3 uint8 for each label, with the original crop first."""
     columns = len(rows[0])
     figure, axes = plt.subplots(
         len(rows), columns, figsize=(1.3 * columns, 1.36 * len(rows)), squeeze=False, layout="constrained"
@@ -21,7 +21,7 @@ def draw_augmentation(rows: list[np.ndarray], labels: list[int], path: Path) -> 
             frame_picture(ax, LABEL_COLOURS[label], 2 if ax is row[0] else 0)
         row[0].set_ylabel(LABEL_NAMES[label].upper(), color=LABEL_COLOURS[label], fontweight="bold", fontsize=9)
     axes[0][0].set_title("as it is", fontsize=9)
-    # text that reaches over the next columns, and is not to push them apart
+    # this text is wider than its column and must not move the other columns
     told = "as training sees it, changed anew in each epoch"
     axes[0][1].text(0, 1.05, told, transform=axes[0][1].transAxes, fontsize=9, fontweight="bold", in_layout=False)
     save(figure, path)

@@ -1,4 +1,4 @@
-"""What is kept while training: the best model, the history, and all that continuing takes, also within an epoch."""
+"""Keep the best model, the history, and the state for --resume while training, also within an epoch."""
 
 import hashlib
 import json
@@ -20,24 +20,24 @@ from deepfake.split.manifest import Entry
 from deepfake.training.run import HISTORY, Progress, Run
 from deepfake.training.schedule import Phase
 
-# between two writings of what continuing takes, in an epoch that lasts longer
+# between two saves of the state within an epoch
 SECONDS_AT_RISK = 600
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After each epoch, keeps the model if it is the best so far, the history, and what `--resume` takes.
+    """After each epoch, keep the model if it is the best so far, the history, and the state for `--resume`.
 
-    The best has the highest validation accuracy, or as high a one with a lower loss. Training ends after `patience`
-    epochs without a better one.
+    The best model has the highest validation accuracy; with equal accuracy, the lowest loss. Training ends after
+    `patience` epochs without a better one.
 
-    Within an epoch it keeps what `--resume` takes every ten minutes, and at once when `warned` tells that the time is
-    over; then it raises OutOfTime. It is the last of the callbacks: what stops training after it can be resumed.
+    Within an epoch it saves the state every ten minutes, and at once if `warned` says that the time is over; then it
+    raises OutOfTime. It must be the last callback, so that a stop by another callback can be resumed.
 
     Args:
-        averages: gives the model the averages of its weights while it is validated and kept, and then its own again.
-        warned: whether the time is over.
-        first_step: the steps that were done of an epoch that was cut off.
-        sums: what its loss and accuracy were computed from until then.
+        averages: puts averaged weights into the model while it is validated and kept, and then restores its own.
+        warned: returns whether the time is over.
+        first_step: steps done in an interrupted epoch.
+        sums: the sums behind its loss and accuracy until then.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Checkpoint(keras.callbacks.Callback):
         self._began = self._written = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if self.sums:  # added only now, since Keras makes the variables with the first batch
+        if self.sums:  # only now, since Keras creates the variables with the first batch
             for variable, value in zip(self.model.metrics_variables, self.sums, strict=True):
                 variable.assign_add(value)
             self.sums = ()
         warned, steps = self.warned(), batch + 1
-        # after the last batch comes the validation, and what is written then is of the whole epoch
+        # after the last batch the state is saved with the whole epoch, after validation
         if steps < self.params["steps"] and (warned or time.monotonic() - self._written > SECONDS_AT_RISK):
             self.progress.steps = self.first_step + steps
             self._write([*states_of(self.run.model, self.model), *self.model.metrics_variables])
@@ -91,7 +91,7 @@ class Checkpoint(keras.callbacks.Callback):
             self._keep_model()
         if self.averages:
             self.averages.on_test_end()
-        # the head alone never ends a training, nor does what it reached before all began to learn
+        # epochs that train only the head do not count for patience
         since = max(progress.best_epoch, self.phase.first)
         progress.stopped = not self.phase.frozen and progress.epochs - since >= self.run.options.patience
         self.model.stop_training = progress.stopped
@@ -110,20 +110,20 @@ class Checkpoint(keras.callbacks.Callback):
     def _keep_model(self) -> None:
         model, path = self.run.model, self.run.model_path
         precision = model.dtype_policy.name
-        set_precision(model, "float32")  # what is kept runs anywhere
+        set_precision(model, "float32")  # so that the kept model runs anywhere
         with whole_file(path) as temporary:
             model.save(temporary)
         set_precision(model, precision)
         write_model_info(self.run.info, path.with_suffix(".json"))
-        # the .h5 of an earlier run is another model; this run's is written at the end
+        # an .h5 here is of an earlier run; this run writes its own at the end
         path.with_suffix(".h5").unlink(missing_ok=True)
 
 
 class MeanWithStart(keras.callbacks.Callback):
-    """While a model is validated and kept, it has the mean of its weights and of those that it started with.
+    """Validate and keep the mean of the current weights and the start weights.
 
-    What is trained further goes on to fit the training set, and the mean often judges other data better than either
-    (Wortsman et al. 2022, Robust fine-tuning of zero-shot models). `share` is what the start counts in it.
+    The mean often generalises better than either (Wortsman et al. 2022, Robust fine-tuning of zero-shot models).
+    `share` is the weight of the start.
     """
 
     def __init__(self, model: keras.Model, share: float) -> None:
@@ -148,14 +148,14 @@ def digest(entries: Sequence[Entry]) -> str:
 
 
 def states_of(model: keras.Model, compiled: keras.Model | None) -> list[keras.Variable]:
-    """The weights and the seeds of a model, and all of the optimizer of what was compiled from it, if it is given."""
+    """Return the weights and seeds of a model, and the variables of the compiled model's optimizer, if given."""
     measured = {id(variable) for variable in model.metrics_variables}
     own = [variable for variable in model.variables if id(variable) not in measured]
     return own + (list(compiled.optimizer.variables) if compiled else [])
 
 
 def write_progress(progress: Progress, states: list[keras.Variable], made_with: dict, path: Path) -> None:
-    """Write all that continuing takes as one file, whole or not at all."""
+    """Write the state for --resume as one file, atomically."""
     facts = {name: value for name, value in asdict(progress).items() if name != "states"}
     arrays = {f"state{number}": keras.ops.convert_to_numpy(state) for number, state in enumerate(states)}
     with whole_file(path) as temporary:
@@ -163,10 +163,10 @@ def write_progress(progress: Progress, states: list[keras.Variable], made_with: 
 
 
 def read_progress(path: Path, made_with: dict) -> Progress:
-    """Where a training was cut off; its beginning where there is no such file.
+    """Read where a training was interrupted; without such a file, its beginning.
 
     Raises:
-        UserError: it was made with other options or crops, or the file is damaged.
+        UserError: the options or crops differ, or the file is damaged.
     """
     if not path.exists():
         log.info("03: no training to resume here; starting anew")
@@ -186,7 +186,7 @@ def read_progress(path: Path, made_with: dict) -> Progress:
 
 
 def check_same_run(path: Path, before: dict, made_with: dict) -> None:
-    """Raise a UserError that names what differs, if a run was made with something else."""
+    """Raise a UserError that names the difference if a run was made with other options or crops."""
     changed = [name for name in made_with if before.get(name) != made_with[name]]
     if changed:
         name = changed[0]
@@ -195,10 +195,10 @@ def check_same_run(path: Path, before: dict, made_with: dict) -> None:
 
 
 def restore(progress: Progress, variables: list[keras.Variable]) -> list[np.ndarray]:
-    """Give variables the states that a training had when it was cut off, if it was; returns the states left over.
+    """Restore variables to the states of an interrupted training; returns the states left over.
 
     Raises:
-        UserError: they are another model's.
+        UserError: the states belong to another model.
     """
     states, progress.states = progress.states, []
     if not states:

@@ -1,4 +1,4 @@
-"""How a training is doing, as lines of text for logs, where no progress bar can be."""
+"""Log the progress of a training as lines of text, for log files without a progress bar."""
 
 import time
 from collections.abc import Callable
@@ -10,11 +10,11 @@ SECONDS_BETWEEN = 60
 
 
 class TrainingLog(keras.callbacks.Callback):
-    """Prints a line every minute and after each epoch: where training is, how well, how fast, and the time left.
+    """Log a line every minute and after each epoch: step, loss, accuracy, speed, and the time left.
 
-    `epochs` are those after which it will be at its end, and `first_step` the steps of the first epoch that were done
-    before. A step takes `batch_size` of `items`. The time left is that of all epochs, which can be fewer; it is for as
-    long as the steps and validations have taken so far, and for the head `alone` where only that is being trained.
+    `epochs` is the last epoch, `first_step` the steps of the first epoch that an earlier run has done. A step takes
+    `batch_size` of `items`. The time left assumes that no epoch is skipped and that steps and validations take as long
+    as so far; with `alone`, only the head is trained and its phase is meant.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class TrainingLog(keras.callbacks.Callback):
             self._told = self._trained
             step = f"step {self.first_step + steps} of {self._all_steps()}"
             self._tell(f", {step}: {_figures(logs, '')}, {self._speed_and_time_left(steps)}")
-        if batch == 0 and self.params["steps"] > 1:  # which takes long, since all is compiled for it
+        if batch == 0 and self.params["steps"] > 1:  # the first batch takes long, since TensorFlow compiles the graph
             self._since, self._steps_before = self.clock(), 1
 
     def on_test_begin(self, logs: dict | None = None) -> None:
@@ -85,6 +85,6 @@ def _figures(logs: dict[str, float], prefix: str) -> str:
 
 
 def in_hours(seconds: float) -> str:
-    """A time in words: `1 h 12 min`, or minutes alone below an hour."""
+    """Format a time: `1 h 12 min`, or minutes alone below an hour."""
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -1,4 +1,4 @@
-"""Training a classifier: in one phase or two, kept epoch by epoch, and continued where it was cut off."""
+"""Train a classifier in one or two phases, keep the best epoch, and resume an interrupted training."""
 
 import gc
 import importlib.metadata
@@ -57,17 +57,17 @@ from deepfake.training.start import resolved
 LOGS = "logs"
 RECORDED_PACKAGES = ("tensorflow", "keras", "efficientnet", "mtcnn", "numpy", "opencv-python-headless", "av")
 
-# of the larger class in the training crops, from which on the user is told how to make up for it
+# share of the larger class from which on the log advises --balance
 IMBALANCE = 0.6
 
 
 def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False, quiet: bool = False) -> int:
     """Step 03: train on the split dataset, keep the best epoch, calibrate it, predict the test set.
 
-    With `resume` it goes on where a run with the same options was cut off. Returns the exit code.
+    With `resume`, continue an interrupted run with the same options. Returns the exit code.
 
     Raises:
-        UserError: as `read_sets` and `without_fakes`, the weights cannot be had, or the run to continue was another.
+        UserError: as `read_sets` and `without_fakes`, the weights are not available, or the run to resume differs.
     """
     started = time.monotonic()
     options = resolved(options)
@@ -98,7 +98,7 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
         fit(run)
         finish(run, started)
     except KeyboardInterrupt as stopped:
-        # the threads that make batches call Python, and must have ended before Python does
+        # the threads that make batches call Python, so they must end before Python does
         traceback.clear_frames(stopped.__traceback__)
         gc.collect()
         kept = f"the best epoch so far is kept in {run.model_path}; " if progress.epochs else ""
@@ -107,10 +107,10 @@ def train(split_dir: Path, out_dir: Path, options: Options, resume: bool = False
 
 
 def _is_complete(out_dir: Path, made_with: dict) -> bool:
-    """Whether the same run has been here and come to its end.
+    """Return whether the same run is complete.
 
     Raises:
-        UserError: another has, which resuming would overwrite.
+        UserError: another run is complete, which resuming would overwrite.
     """
     path = out_dir / "run.json"
     record = read_json(path, "delete it") if path.is_file() else {}
@@ -121,7 +121,7 @@ def _is_complete(out_dir: Path, made_with: dict) -> bool:
 
 
 def _forget(run: Run) -> None:
-    """Remove what an earlier run would be resumed from, and its curves."""
+    """Remove the state and the curves of an earlier run."""
     run.state_path.unlink(missing_ok=True)
     for file in (run.out_dir / LOGS).glob("*/events.out.tfevents.*"):
         file.unlink()
@@ -132,7 +132,7 @@ def _device() -> str:
 
 
 def _tell(options: Options, entries: list[Entry], precision: str) -> None:
-    """Say what is trained on what, and what the user could do better."""
+    """Log the model, device and crops, and advice about the GPU and the balance of the classes."""
     log.info(
         f"03: training {options.name} on {_device()} in {precision}, {options.weights} weights, {len(entries)} crops"
     )
@@ -142,11 +142,11 @@ def _tell(options: Options, entries: list[Entry], precision: str) -> None:
     imbalanced = max(counts.values()) > IMBALANCE * sum(counts.values())
     if imbalanced and options.balance == "none" and options.self_blend != "only":
         real, fake = counts.values()
-        log.info(f"03: {real} real and {fake} fake crops to train on; --balance weights or equal makes up for that")
+        log.info(f"03: {real} real and {fake} fake crops to train on; to balance them, give --balance weights or equal")
 
 
 def _built(options: Options, entries: list[Entry], rule: CropRule | None) -> tuple[keras.Model, ModelInfo]:
-    """The model to train on some crops, which were cut by a rule, and what is written beside it."""
+    """Build the model, and the info that is written beside it."""
     sample_only = all(entry.sample for entry in entries)
     kind = SequenceKind(options.sequence, options.sequence_frames) if options.sequence else None
     model = build_model(options.image_size, options.weights, sample_only, options.model, kind, options.new_head)
@@ -162,7 +162,7 @@ def _built(options: Options, entries: list[Entry], rule: CropRule | None) -> tup
 
 
 def fit(run: Run) -> None:
-    """Train the model, which was built within the strategy's scope, phase by phase, from where `run.progress` is.
+    """Train the model phase by phase, starting at `run.progress`; it must be built in the scope of the strategy.
 
     Raises:
         UserError: a crop cannot be read.
@@ -188,7 +188,7 @@ def fit(run: Run) -> None:
 
 
 def _opened(run: Run, split: str) -> AbstractContextManager[CropSet]:
-    """The crops of a set, in the cache that the options ask for."""
+    """Open the crops of a set, with the cache of the options."""
     crops = crop_set(run.sets[split], run.stores[split], run.options.image_size, run.options.frames)
     return cached(crops, run.options.cache, run.out_dir / f".{split}.cache", run.quiet)
 
@@ -201,20 +201,20 @@ def fit_phase(
     averages: keras.callbacks.Callback | None = None,
     warned: Callable[[], bool] = bool,
 ) -> None:
-    """Train for the epochs of a phase that are left: `trained`, which is the model or the part of it that learns.
+    """Train `trained`, the model or the part of it that learns, for the remaining epochs of a phase.
 
     `averages` and `warned` are for `Checkpoint`.
     """
     options, progress = run.options, run.progress
     sampling, replicas = sampling_of(options), run.strategy.num_replicas_in_sync
     steps, batch_size = steps_of(crops["train"], sampling, options.batch_size, replicas)
-    done = min(progress.steps, steps - 1)  # another number of replicas can have fewer steps
+    done = min(progress.steps, steps - 1)  # with another number of replicas an epoch can have fewer steps
     level = LEVELS[options.augment]
-    # what is mixed is augmented before
+    # mixup follows augmentation
     on_accelerator = bool(gpus()) and level is not None and not options.sequence and not options.mixup
     with run.strategy.scope():
         trained = compiled(run, phase, steps, trained, level if on_accelerator else None)
-        # the optimizer of a phase that is only beginning knows nothing yet
+        # at the beginning of a phase the optimizer has no state
         goes_on = progress.epochs > phase.first or done
         sums = restore(progress, states_of(run.model, trained if goes_on else None))
     if options.ema:
@@ -223,7 +223,7 @@ def fit_phase(
     val_batches = crop_batches(crops["val"], shared_evenly(min(options.batch_size, len(crops["val"])), replicas))
     on_terminal, items = sys.stdout.isatty() and not run.quiet, "sequences" if options.sequence else "crops"
     while progress.epochs < phase.last and not progress.stopped:
-        # an epoch that was cut off is finished by itself, since fewer steps of it are left
+        # finish an interrupted epoch in a fit of its own, since it has fewer steps
         epoch, last = progress.epochs, progress.epochs + 1 if done else phase.last
         lines = TrainingLog(phase.last, batch_size, done, items, phase.frozen)
         trained.fit(
@@ -247,7 +247,7 @@ def fit_phase(
 
 
 def sampling_of(options: Options) -> Sampling:
-    """How batches are drawn and mixed."""
+    """Return how batches are sampled and mixed."""
     return Sampling(
         options.crops_per_video,
         equal=options.balance == "equal",
@@ -260,17 +260,14 @@ def sampling_of(options: Options) -> Sampling:
 def compiled(
     run: Run, phase: Phase, steps: int, trained: keras.Model, level: Augmentation | None = None
 ) -> keras.Model:
-    """What is trained in a phase, ready for it; the model with its own augmentation where a `level` is given.
-
-    `steps` are those of an epoch.
-    """
+    """Compile the model for a phase, with augmentation inside the model if a `level` is given; `steps` per epoch."""
     model, options = run.model, run.options
     if backbone := backbone_of(model):
-        backbone.trainable = not phase.frozen  # frozen, its batch norm uses the statistics that it has
+        backbone.trainable = not phase.frozen  # a frozen batch norm uses its moving statistics
     trained = augmenting(model, level) if level else trained
     averaging = {"use_ema": True, "ema_momentum": options.ema} if options.ema else {}
     optimizer = keras.optimizers.Adam(learning_rate(phase, steps), **averaging)
-    # Keras would leave the averages in the model at the end, and whatever is trained next would go on with those
+    # Keras would leave the averages in the model, and the next phase would start from them
     optimizer.finalize_variable_values = lambda variables: None
     trained.compile(
         optimizer,
@@ -288,7 +285,7 @@ def rounded_accuracy(labels: tf.Tensor, p_real: tf.Tensor) -> tf.Tensor:
 
 
 def class_weights(crops: CropSet) -> dict[int, float]:
-    """What a crop of each class counts, so that both classes count the same in all and a crop 1 in the mean."""
+    """Return the weight of a crop of each class: equal sums for both classes, and a mean of 1."""
     counts = {label: int((crops.labels == label).sum()) for label in (FAKE, REAL)}
     return {label: len(crops) / (2 * count) for label, count in counts.items()}
 
@@ -301,7 +298,7 @@ def finish(run: Run, started: float) -> None:
     """
     options, sets, stores, out_dir, quiet = run.options, run.sets, run.stores, run.out_dir, run.quiet
     model = load_model(run.model_path)
-    if not options.sequence:  # masks are more than that old form can hold
+    if not options.sequence:  # .h5 cannot hold masks
         with whole_file(run.model_path.with_suffix(".h5")) as temporary:
             model.save(temporary)
     plot_progress(run.progress, out_dir)
@@ -347,7 +344,9 @@ def record_of(run: Run, info: ModelInfo) -> dict:
         "crops": {split: count_labels(entries) for split, entries in run.sets.items()},
         "best_epoch": progress.best_epoch,
         "val_accuracy": progress.history["val_accuracy"][progress.best_epoch - 1],
-        "predictions": digest_of(run.out_dir / f"{NAME}.parquet"),  # for compare to know them from those of step 03a
+        "predictions": digest_of(
+            run.out_dir / f"{NAME}.parquet"
+        ),  # so that `compare` can tell them from predictions of step 03a
         "threshold": info.threshold,
         "bands": info.bands,
         "sample_only": info.sample_only,
@@ -356,7 +355,7 @@ def record_of(run: Run, info: ModelInfo) -> dict:
 
 
 def installed(package: str) -> str | None:
-    """The version of a package; None where it comes under another name (tensorflow-cpu, opencv-python)."""
+    """Return the version of a package; None if it has another name (tensorflow-cpu, opencv-python)."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

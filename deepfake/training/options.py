@@ -1,4 +1,4 @@
-"""The options of step 03, each with its default and its help; light to import, for the command line to be quick."""
+"""The options of step 03, each with its default and help; quick to import."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Options:
         metavar="imagenet|noisy-student|none|starter|FILE",
         one_of="start",
     )
-    # on the command line a FILE, which `weights` names here
+    # on the command line a FILE, which goes into `weights`
     new_head: bool = option(
         False,
         "start from the backbone of a whole model of ours, with a new head",
@@ -147,20 +147,16 @@ class Options:
         """Raise a UserError if options contradict each other."""
         starts_anew = self.weights == "none" and not self.new_head
         if self.freeze_backbone and (starts_anew or not self.sequence):
-            raise UserError("--freeze-backbone goes with --sequence, and with --init-from or weights that were trained")
+            raise UserError("--freeze-backbone goes with --sequence, and with --init-from or trained weights")
         if self.freeze_backbone and self.augment not in ("", "none"):
-            raise UserError("--freeze-backbone computes features once, of crops as they are; leave --augment out")
+            raise UserError("--freeze-backbone computes features once, of unchanged crops; leave --augment out")
         if self.average_start and self.ema:
             raise UserError("--average-start and --ema are two ways to average weights; give one")
         if self.sequence_frames and not self.sequence:
             raise UserError("--sequence-frames goes with --sequence")
         if self.self_blend and self.sequence:
-            raise UserError(
-                "--self-blend is for frame models; --sequence --init-from can start from one that was trained so"
-            )
+            raise UserError("--self-blend is for frame models; a sequence model can start from one with --init-from")
         if self.self_blend == "only" and self.balance != "none":
-            raise UserError("--self-blend makes as many fakes as there are real crops; leave --balance out")
+            raise UserError("--self-blend makes one fake for each real crop; leave --balance out")
         if self.mixup and (self.sequence or self.balance == "weights"):
-            raise UserError(
-                "--mixup is for frame models, and mixed labels have no weight of a class: use --balance equal"
-            )
+            raise UserError("--mixup is for frame models, and mixed labels have no class weight: use --balance equal")

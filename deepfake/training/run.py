@@ -1,4 +1,4 @@
-"""A training run: what is trained on what, how, where its files are, and how far it is."""
+"""A training run: its model, options, crops, files and progress."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +18,10 @@ HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "sec
 
 @dataclass
 class Progress:
-    """How far a training is: the epochs that are done with their figures, the best of them (from 1), and all states.
+    """The progress of a training: its history, the best epoch (from 1), and all states.
 
-    `steps` are the batches of the next epoch that are done. `states` are the weights, the seeds of dropout and what
-    the optimizer keeps, and within an epoch the sums that its loss and accuracy come from.
+    `steps` are the batches of the next epoch that are done. `states` are the weights, the seeds of dropout, the
+    optimizer's variables and, within an epoch, the sums behind its loss and accuracy.
     """
 
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY})
@@ -33,7 +33,7 @@ class Progress:
 
     @property
     def epochs(self) -> int:
-        """How many epochs are done."""
+        """The number of finished epochs."""
         return len(self.history["loss"])
 
     @property
@@ -44,10 +44,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """A training run, which is put together once: only the weights of its `model` and its `progress` change.
+    """A training run. It is built once; then only the weights of its `model` and its `progress` change.
 
-    The crops of each set are in its store. Only a run that was `made_with` the same options and crops can be resumed.
-    `info` is written beside the model; `precision` is what is computed in, and a kept model is always float32.
+    `stores` holds the crops of each set. Only a run `made_with` the same options and crops can be resumed. `info` is
+    written beside the model. `precision` is that of the computation; a kept model is always float32.
     """
 
     model: keras.Model
@@ -64,10 +64,10 @@ class Run:
 
     @property
     def model_path(self) -> Path:
-        """The best model so far."""
+        """The file of the best model so far."""
         return self.out_dir / BEST_MODEL
 
     @property
     def state_path(self) -> Path:
-        """What --resume goes on from."""
+        """The file with the state for --resume."""
         return self.out_dir / LAST_STATE

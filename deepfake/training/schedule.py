@@ -1,4 +1,4 @@
-"""The phases of a training, and how the learning rate goes in each."""
+"""The phases of a training, and their learning rates."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from deepfake.training.options import Options
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs in a row (from `first` up to, not including, `last`) at one rate, with the backbone frozen or not."""
+    """Epochs `first` to `last` - 1 with one peak learning rate, and a frozen backbone or not."""
 
     first: int
     last: int
@@ -17,9 +17,9 @@ class Phase:
 
 
 def phases(options: Options) -> list[Phase]:
-    """One phase from scratch; from pretrained weights first the head alone, then all at a tenth of the rate.
+    """Return one phase from scratch; from pretrained weights the head alone, then the model at a tenth of the rate.
 
-    One as well where the head alone is trained, on features.
+    With a frozen backbone there is one phase, too.
     """
     if options.weights == "none" or options.freeze_backbone:
         return [Phase(0, options.epochs, options.learning_rate)]
@@ -32,7 +32,7 @@ def phases(options: Options) -> list[Phase]:
 
 
 def learning_rate(phase: Phase, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Up to the phase's rate over the first tenth of all its steps, then down to nothing along half a cosine.
+    """Return a schedule: a linear rise over the first tenth of the phase, then half a cosine down to 0.
 
     `steps` are those of an epoch.
     """

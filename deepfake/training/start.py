@@ -1,4 +1,4 @@
-"""What a training starts from: the options that the model brings along, and its weights."""
+"""The start of a training: options that depend on the model, and its weights."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +11,14 @@ from deepfake.training.options import CROPS_A_STEP, SEQUENCE_FRAMES, SEQUENCES_A
 
 
 def resolved(options: Options) -> Options:
-    """The options with all that was left to the model: its name, weights, image size and batch size.
+    """Fill in the options that depend on the model: its name, weights, image size and batch size.
 
-    A trained model to start from, which can be named as `starter`, brings its name and image size along. Before a
-    frozen backbone nothing is augmented.
+    A trained model to start from (a file, or `starter`) sets its name and image size. With a frozen backbone there is
+    no augmentation.
 
     Raises:
-        UserError: as `Options.check`, there is no such model, it cannot be loaded, it is to be frozen before it has
-            learnt anything, or a new head is to be put on something else than a whole frame model.
+        UserError: as `Options.check`, there is no such model, it cannot be loaded, an untrained backbone is to be
+            frozen, or a new head is put on something other than a whole frame model.
     """
     options.check()
     if options.weights:

@@ -39,7 +39,7 @@ def one_line(shown: subprocess.CompletedProcess) -> str:
 @pytest.mark.parametrize(
     ("metadata", "says"),
     [
-        (None, "no metadata.json"),
+        (None, "no dataset found"),
         ("label,name\n", "not readable as JSON"),
         ("{}", "no video"),
         (beside_a_good_one('"x.mp4": {"label": "MAYBE"}'), "MAYBE"),
