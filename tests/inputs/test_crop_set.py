@@ -78,7 +78,7 @@ def test_crops_in_parquet_without_a_cache_are_an_error(in_table, monkeypatch):
     with pytest.raises(UserError, match="remove --cache none"), cached(crops, "none", folder / "cache"):
         pass
     monkeypatch.setattr(crop_sets, "choose_cache", lambda *_: "none")  # a full disk
-    with pytest.raises(UserError, match=r"no room.*--out-dir"), cached(crops, "auto", folder / "cache"):
+    with pytest.raises(UserError, match=r"too little space.*--out-dir"), cached(crops, "auto", folder / "cache"):
         pass
 
 

@@ -161,7 +161,7 @@ def test_a_limit_beyond_the_disk_does_not_refuse_what_has_room(tmp_path):
     with serving(tmp_path, limits=Limits(1e12, 5)) as page:
         answer = json.loads(page.ask("GET", "/check", file_size="35", file_head="R0lGODlhAQABAAAAACw=")[1])
         assert answer["refused"] is None
-        assert "no room" in json.loads(page.ask("GET", "/check", file_size=str(10**17))[1])["refused"]
+        assert "nearly full" in json.loads(page.ask("GET", "/check", file_size=str(10**17))[1])["refused"]
 
 
 def test_the_file_type_is_detected_from_content_as_soon_as_possible(page, clips):
@@ -190,7 +190,7 @@ def test_a_check_before_the_upload_says_the_same(page, monkeypatch):
     assert page.send(b"GIF89a")[0] == 503
     monkeypatch.setattr(web_page, "MAX_WAITING", 10)
     monkeypatch.setattr(web_page, "SPARE_BYTES", 10**18)
-    assert "no room" in refused(35, gif) and page.send(b"GIF89a")[0] == 507
+    assert "nearly full" in refused(35, gif) and page.send(b"GIF89a")[0] == 507
 
 
 def test_a_video_that_is_too_long_is_unknown_with_the_limit_named(page, tmp_path):
@@ -261,7 +261,7 @@ def test_other_websites_cannot_use_the_page(page):
         f"https://localhost:{page.port}",
     ):
         status, answer = page.send(bmp, host=f"localhost:{page.port}", origin=origin)
-        assert status == 403 and "another page" in answer["error"]
+        assert status == 403 and "another website" in answer["error"]
     # a name of theirs that leads here
     for host in ("evil.example", f"evil.example:{page.port}", "127.0.0.1.evil.example", "localhost.evil.example", ""):
         for method, path in (("GET", "/"), ("GET", "/scans"), ("POST", "/scans")):
