@@ -55,7 +55,7 @@ def submit(queue, bin_dir, *options, refuse="", home=ROOT, venv=sys.prefix):
         (["--video-dir", "x"], "unknown option --video-dir"),
         (["--videos-dir", "my videos", "--shards", "0"], "--shards 0: not a whole number from 1 to 999"),
         (["--videos-dir", "my videos", "--weights", "none", "--epochs", "ten"], "'ten' is not a whole number"),
-        (["--videos-dir", "my videos", "--out-dir", "a:b"], "has a : or %"),
+        (["--videos-dir", "my videos", "--out-dir", "a:b"], "contains a : or %"),
         (["--videos-dir", "my videos", "--out-dir", "bin/sbatch"], "give another --work-dir or --out-dir"),
         (["--videos-dir", "my videos", "--weights", "none", "--dataset", "dfcd"], "--dataset dfcd: not a kind"),
         (

@@ -96,7 +96,7 @@ def test_where_real_crops_are_enough_a_set_without_fakes_is_read(tmp_path):
     split_dir = write_split(tmp_path / "split", labels=("real",))
     sets = read_sets(open_store(split_dir), needed=(REAL,))
     assert [count_labels(entries) for entries in sets.values()] == [{"real": 8, "fake": 0}] * 3
-    with pytest.raises(UserError, match="train has no fake crops; train with --self-blend, and give 03a"):
+    with pytest.raises(UserError, match="train has no fake crops; train with --self-blend, and give its self_blended"):
         read_sets(open_store(split_dir))
 
 
@@ -129,7 +129,7 @@ def test_an_unknown_method_is_an_error_that_lists_the_known_ones(tmp_path):
 
 def test_leaving_out_the_only_method_is_an_error(tmp_path):
     split_dir = write_split(tmp_path / "split", methods=("faceswap",))
-    with pytest.raises(UserError, match="train has no fake crops where faceswap is left out"):
+    with pytest.raises(UserError, match="train has no fake crops if faceswap is left out"):
         read_sets(open_store(split_dir), left_out="faceswap")
     sets = read_sets(open_store(split_dir), left_out="faceswap", needed=(REAL,))  # fakes for training are made
     assert methods_in(sets["train"]) == set() and methods_in(sets["test"]) == {"faceswap"}

@@ -167,8 +167,8 @@ def test_unusable_files_are_unknown_with_a_reason_and_stop_nothing(clip, tmp_pat
         content = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
         (tmp_path / f"{side}.png").write_bytes(content + b"\0\0\0\4IDAT")
     reasons = {
-        "text.mp4": "too damaged", "text.jpg": "not an image", "empty.mp4": "empty", "a.heic": "save it as JPEG",
-        "postscript.png": "not an image", "folder.mp4": "folder", "pipe.mp4": "pipe", "broken.mp4": "missing",
+        "text.mp4": "too damaged", "text.jpg": "not a supported", "empty.mp4": "empty", "a.heic": "save it as JPEG",
+        "postscript.png": "not a supported image", "folder.mp4": "folder", "pipe.mp4": "pipe", "broken.mp4": "missing",
         "half.mp4": "", "nobody.mp4": "no face in any frame", "dot.png": "no face", "12000.png": "too large",
         "20000.png": "too large",
         "not there.mp4": "missing",

@@ -102,7 +102,7 @@ def test_only_the_last_scans_are_kept(page, monkeypatch):
     monkeypatch.setattr(scan_queue, "MAX_KEPT", 2)
     ids = [page.send(b"BM nothing", f"{number}.bmp")[1]["id"] for number in range(5)]
     scan = page.wait(ids[-1])
-    assert scan["verdict"] == "unknown" and "not an image" in scan["said"]
+    assert scan["verdict"] == "unknown" and "not a supported image" in scan["said"]
     page.wait(page.send(b"BM nothing", "last.bmp")[1]["id"])
     assert [scan["name"] for scan in page.scans().values()][:2] == ["last.bmp", "4.bmp"] and len(page.scans()) <= 3
     assert page.ask("GET", f"/scans/{ids[0]}")[0] == 404
@@ -182,7 +182,11 @@ def test_a_check_before_the_upload_says_the_same(page, monkeypatch):
 
     gif = "R0lGODlhAQABAAAAACw="
     assert refused(35, gif) is None
-    assert "larger than 1 MB" in refused(10**10, gif) and "neither" in refused(35, "AAAA") and "empty" in refused(0, "")
+    assert (
+        "larger than 1 MB" in refused(10**10, gif)
+        and "not a supported" in refused(35, "AAAA")
+        and "empty" in refused(0, "")
+    )
     assert page.ask("GET", "/check", file_size="many", file_head=gif)[0] == 400
     assert page.ask("GET", "/check", file_size="1", file_head="%")[0] == 400
     monkeypatch.setattr(web_page, "MAX_WAITING", 0)
