@@ -195,7 +195,7 @@ def _check(info: ModelInfo) -> None:
         if not isinstance(getattr(info, name), kind):
             raise TypeError(f"{name} is {getattr(info, name)!r}")
     for name, choices in {"pixel_max": PIXEL_MAXIMA, "positive": LABEL_NAMES}.items():
-        if getattr(info, name) not in choices:
+        if getattr(info, name) not in choices or isinstance(getattr(info, name), bool):
             raise ValueError(f"{name} is {getattr(info, name)!r}, not {' or '.join(map(str, choices))}")
     if info.image_size < 0 or not 0 < info.temperature < math.inf or not 0 <= info.threshold <= 1:
         raise ValueError("image_size, temperature or threshold out of range")

@@ -79,6 +79,7 @@ def test_a_missing_file_is_the_users_error(tmp_path):
         {"sequence": True},
         {"frames": 2.5},
         {"pixel_max": 100},
+        {"pixel_max": True},
         {"positive": "maybe"},
     ],
     ids=str,
