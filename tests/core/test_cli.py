@@ -25,28 +25,28 @@ def python(code: str, *arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
-def test_help_of_a_script_loads_nothing_that_takes_long(script):
+def help_of(run: str) -> subprocess.CompletedProcess:
+    """Run a line of Python with --help; the last line shows the exit code and which slow packages were loaded."""
     code = (
         "import runpy, sys\n"
-        "sys.argv = [sys.argv[1], '--help']\n"
-        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "sys.argv[1:] = ['--help']\n"
+        f"try: {run}\n"
         f"except SystemExit as end: print('ended:', end.code, sorted({HEAVY | SLOW} & set(sys.modules)))"
     )
-    shown = python(code, script)
+    return python(code)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_help_of_a_script_loads_nothing_that_takes_long(script):
+    shown = help_of(f"runpy.run_path({str(script)!r}, run_name='__main__')")
     assert shown.stdout.splitlines()[-1] == "ended: 0 []" and not shown.stderr
     assert "usage: " in shown.stdout and "Reads:" in shown.stdout and "Writes:" in shown.stdout
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_help_of_a_module_loads_nothing_that_takes_long(module):
-    code = (
-        "import runpy, sys\n"
-        "sys.argv[1:] = ['--help']\n"
-        f"try: runpy.run_module('deepfake.{module}', run_name='__main__', alter_sys=True)\n"
-        f"except SystemExit as end: print('ended:', end.code, sorted({HEAVY | SLOW} & set(sys.modules)))"
-    )
-    assert python(code).stdout.splitlines()[-1] == "ended: 0 []"
+    shown = help_of(f"runpy.run_module('deepfake.{module}', run_name='__main__', alter_sys=True)")
+    assert shown.stdout.splitlines()[-1] == "ended: 0 []"
 
 
 @pytest.mark.parametrize(
