@@ -20,9 +20,8 @@ HEAVY = {"tensorflow", "keras", "pyspark"}
 SLOW = {"onnxruntime", "matplotlib", "sklearn", "pandas", "pyarrow", "av"}  # less so, yet seconds in all
 
 
-def python(code: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+def python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 def help_of(run: str) -> subprocess.CompletedProcess:
