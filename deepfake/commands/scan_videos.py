@@ -23,7 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_model_option(parser)
     parser.add_argument("--out-dir", type=Path, default=Path("scan"), metavar="PATH", help="where verdicts go")
     parser.add_argument(
-        "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it; no heat maps"
+        "--runtime",
+        choices=("auto", "onnx", "keras"),
+        default="auto",
+        help="onnx: the .onnx beside the model; keras: TensorFlow; auto: the .onnx, written if missing or old",
     )
     parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
     add_crop_options(parser)
@@ -46,10 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.files:
         return 0
 
-    from deepfake.scanning.classifier import paint
     from deepfake.scanning.scan import Options, scan_all
 
     cli.end_gently()
-    options = Options(workers=args.workers, timeout=args.timeout, paint=paint)
+    options = Options(workers=args.workers, timeout=args.timeout)
     how = (args.runtime, args.quiet, args.strict, given, args.aggregate)
     return scan_all(args.files, model, args.out_dir, options, *how)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from deepfake.core.cli import VideoBar
 from deepfake.core.crop_rule import DEFAULT, CropRule
 from deepfake.core.decision import band_for, is_certain, is_real
@@ -40,14 +38,13 @@ class Options:
     """How to scan: by the model's crop rule, in `workers` processes with `timeout` seconds a file.
 
     Long videos get more time. With 0 workers, the scan runs in this process without a limit. `pictures` are taken for a
-    report; `paint` adds heat maps, from a classifier with a Keras model and a person's crops.
+    report.
     """
 
     rule: CropRule = DEFAULT
     workers: int = 1
     timeout: float = 120
     pictures: bool = True
-    paint: Callable[[Classifier, list[np.ndarray]], list[np.ndarray] | None] | None = None
 
 
 def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], options: Options) -> Iterator[Scan]:
@@ -90,14 +87,14 @@ def judge_evidence(
         return Scan(source.name, "UNKNOWN", None, str(found))
     p_real, of_faces = classify(classifier, found.faces, found.crops)
     faces = tuple(
-        FaceScore(**vars(seen), p_real=value)
-        for seen, value in zip(found.faces, of_faces, strict=True)
-        if value is not None
+        FaceScore(**vars(seen), p_real=judged.p_real)
+        for seen, judged in zip(found.faces, of_faces, strict=True)
+        if judged.p_real is not None
     )
     pictures = Pictures()
     if options.pictures:
-        paint = partial(options.paint, classifier) if options.paint and classifier.model else None
-        pictures = take_pictures(found, faces, classifier.judge.threshold, paint)
+        signs = {(seen.frame, seen.face): judged.signs for seen, judged in zip(found.faces, of_faces, strict=True)}
+        pictures = take_pictures(found, faces, classifier.judge, signs)
     # a sequence model has one prediction per person, shared by all their faces
     judged = list({face.person: face for face in faces}.values()) if classifier.frames else faces
     values, people = [face.p_real for face in judged], [face.person for face in judged]
@@ -160,7 +157,7 @@ def scan_all(
     model: Path,
     out_dir: Path,
     options: Options,
-    runtime: str = "keras",
+    runtime: str = "auto",
     quiet: bool = False,
     strict: bool = False,
     given: Given = NOTHING,
