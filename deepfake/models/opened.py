@@ -82,7 +82,7 @@ def _auto_session(path: Path, given: Given) -> "InferenceSession | None":
 
         export_model(path, given, (".onnx",))
         return _current_session(path, given)
-    except UserError as error:
+    except (UserError, OSError) as error:
         log.info(f"{error}; TensorFlow runs the model")
         return None
 
@@ -96,8 +96,9 @@ def _current_session(path: Path, given: Given) -> "InferenceSession":
     exported = path.with_suffix(".onnx")
     session = open_session(exported)
     carried = session.get_modelmeta().custom_metadata_map
-    gives = [output.name for output in session.get_outputs()]
-    if SOURCE_KEY not in carried or (MAPS_KEY in carried and P_REAL not in gives):
+    takes, gives = session.get_inputs(), {output.name for output in session.get_outputs()}
+    fits = len(takes) == 1 and len(takes[0].shape) in (4, 5) and (P_REAL in gives or MAPS_KEY not in carried)
+    if SOURCE_KEY not in carried or not fits:
         raise UserError(f"{exported}: not an export of {path.name}; move it to another folder")
     if carried[SOURCE_KEY] != digest_of(path) or MAPS_KEY not in carried:
         raise StaleError(f"{exported}: exported from another version of {path.name}; run --export --model {path} again")
@@ -146,8 +147,9 @@ def open_session(path: Path) -> "InferenceSession":
     options.log_severity_level = FATAL  # else it also prints the errors that it raises
     # spinning threads would take the cores from the decoders
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # it may not read weights from other files: those of a folder that is a file do not exist
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path))
     try:
-        # from bytes, so that it cannot name files beside it
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has its own exception types
         raise UserError(f"{path}: not an ONNX model ({' '.join(str(error).split())[:200]})") from None
@@ -164,7 +166,11 @@ def _open_onnx(path: Path, info: ModelInfo, session: "InferenceSession") -> Open
     gives = [output.name for output in session.get_outputs()]
 
     def run(images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        found = dict(zip(gives, session.run(gives, {taken.name: images}), strict=True))
+        try:
+            found = dict(zip(gives, session.run(gives, {taken.name: images}), strict=True))
+        except Exception as error:  # ONNX Runtime has its own exception types
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{path.with_suffix('.onnx')}: cannot be run ({reason}); export it again") from None
         return found[P_REAL], found.get(MAPS)
 
     return Opened(info, taken.shape[-2], taken.shape[1] if len(taken.shape) == 5 else None, run)

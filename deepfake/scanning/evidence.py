@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image, ImageOps
 
 from deepfake.core.crop_rule import CropRule
 from deepfake.core.errors import UserError, VideoError
-from deepfake.faces.crop import own_box
+from deepfake.faces.crop import load_detector, own_box
 from deepfake.faces.find_crops import FaceCrop, LeftOut, look_at
 from deepfake.frames.choose import choose_by_time, choose_frames, length_of_frames
 from deepfake.frames.content import HEAD, HEIF_SUFFIXES, is_picture, is_piece, read_suffix
@@ -37,23 +38,31 @@ PIECE = "is a piece of a stream; join it to the stream's first file (cat init.mp
 
 
 def gather(
-    path: Path, rule: CropRule, with_pictures: bool = False, frames_read: Callable[[], None] = lambda: None
+    path: Path,
+    rule: CropRule,
+    with_pictures: bool = False,
+    frames_read: Callable[[], None] = lambda: None,
+    threads: int = 1,
 ) -> Evidence | VideoError:
     """Find and cut the faces of a video or image, as steps 00 and 01a do; returns a VideoError if it cannot be read.
 
     `small` is only filled `with_pictures`. `frames_read` is called between reading the frames and finding faces.
+    `threads` decode a video.
     """
     try:
-        return _gather(path, rule, with_pictures, frames_read)
+        return _gather(path, rule, with_pictures, frames_read, threads)
     except (VideoError, UserError) as error:
         return VideoError(str(error))
     except Exception as error:  # a strange file may break a decoder or detector; the others continue
         return VideoError(PIECE if isinstance(error, av.InvalidDataError) and is_piece(path) else reason_of(error))
 
 
-def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callable[[], None]) -> Evidence:
-    read = _reader_of(path)
-    frames, total, problem = read(path, rule.frames)
+def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callable[[], None], threads: int) -> Evidence:
+    read = _reader_of(path, threads)
+    with ThreadPoolExecutor(1) as beside:  # the first time, loading the detector takes as long as reading an image
+        loading = beside.submit(load_detector)
+        frames, total, problem = read(path, rule.frames)
+    loading.result()
     seconds, more = length_of(frames, total), (lambda k: read(path, k)[0]) if total > 1 else None
     frames_read()
     look = look_at(frames, rule, more)
@@ -92,14 +101,15 @@ DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
 Reader = Callable[[Path, int], tuple[list[Frame], int, str | None]]
 
 
-def _reader_of(path: Path) -> Reader:
+def _reader_of(path: Path, threads: int) -> Reader:
     """Return the function that reads the frames of this file: a video, an image or an animation."""
+    read_all = partial(read_video, threads=threads)
     if not is_picture(path):
-        return read_video
+        return read_all
     with _opened(path) as image:
         moves = getattr(image, "is_animated", False)  # other formats, such as bursts of phones, count as one image
         if moves and image.format == "PNG":
-            return read_video
+            return read_all
         if moves and image.format in MOVING:
             return read_moving_image
     problem = HDR_IMAGE if _is_hdr(path) else None

@@ -1,6 +1,7 @@
 """Step 05: scan files. Worker processes find the faces, and this process judges them."""
 
 import dataclasses
+import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +14,11 @@ from deepfake.core.crop_rule import DEFAULT, CropRule
 from deepfake.core.decision import band_for, is_certain, is_real
 from deepfake.core.errors import VideoError
 from deepfake.core.messages import log
-from deepfake.frames.streams import length_by_header
 from deepfake.jobs.processes import at_work
 from deepfake.models.info import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
-from deepfake.report.page import write_report
 from deepfake.report.pictures import take_pictures
 from deepfake.report.result import Evidence, FaceScore, Judge, Pictures, Scan, remarks_on
 from deepfake.scanning.classifier import Classifier, check_classifier, classify, judging_by, open_classifier
-from deepfake.scanning.evidence import gather
 from deepfake.scanning.inputs import Source, list_sources
 from deepfake.scanning.outputs import doubt_of, line_of, percent, summary, write_scans
 from deepfake.scanning.rule import rule_for
@@ -55,12 +53,14 @@ def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], option
     Raises:
         UserError: the model cannot be loaded, or its output is not a probability.
     """
-    job = partial(_gather, rule=options.rule, with_pictures=options.pictures)
+    workers = min(options.workers, len(sources))
+    threads = options.workers // max(1, workers) or 1  # in each worker: the cores that no file needs
+    job = partial(_gather, rule=options.rule, with_pictures=options.pictures, threads=threads)
     if options.workers == 0:
         classifier = load()
         yield from (judge_evidence(source, job(source), classifier, options) for source in sources)
         return
-    with at_work(job, sources, min(options.workers, len(sources)), options.timeout, _length) as results:
+    with at_work(job, sources, workers, options.timeout, _length) as results:
         classifier = load()
         yield from (judge_evidence(source, found, classifier, options) for source, found in results)
 
@@ -71,11 +71,15 @@ def scan_file(path: Path, name: str, classifier: Classifier, options: Options) -
     return scan
 
 
-def _gather(source: Source, rule: CropRule, with_pictures: bool) -> Evidence | VideoError:
-    return gather(source.path, rule, with_pictures)
+def _gather(source: Source, rule: CropRule, with_pictures: bool, threads: int) -> Evidence | VideoError:
+    from deepfake.scanning.evidence import gather  # not above, since only the workers need it
+
+    return gather(source.path, rule, with_pictures, threads=threads)
 
 
 def _length(source: Source) -> float:
+    from deepfake.frames.streams import length_by_header
+
     return length_by_header(source.path)
 
 
@@ -183,6 +187,7 @@ def scan_all(
     opened: list[Classifier] = []
 
     def load() -> Classifier:
+        importlib.import_module("deepfake.report.page")  # now, while the workers look for faces
         opened.append(judging_by(open_classifier(model, runtime, given), rule, aggregate, given.threshold))
         return opened[0]
 
@@ -205,6 +210,8 @@ def scan_all(
 
 def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out_dir: Path) -> int:
     """Write and log the results in the order of the sources; returns the number of UNKNOWN files."""
+    from deepfake.report.page import write_report  # not above, since workers start sooner without it
+
     ordered = [scans[source.name] for source in sources if source.name in scans]
     paths = {source.name: source.path for source in sources}
     doubt = doubt_of([(paths[scan.name], scan.p_real) for scan in ordered if scan.p_real is not None])
