@@ -225,11 +225,9 @@ def fit_phase(
     while progress.epochs < phase.last and not progress.stopped:
         # finish an interrupted epoch in a fit of its own, since it has fewer steps
         epoch, last = progress.epochs, progress.epochs + 1 if done else phase.last
-        lines = TrainingLog(phase.last, batch_size, done, items, phase.frozen)
+        lines, first = TrainingLog(phase.last, batch_size, done, items, phase.frozen), epoch * steps + done
         trained.fit(
-            training_batches(
-                crops["train"], batch_size, level, sampling, options.seed, epoch * steps + done, on_accelerator
-            ),
+            training_batches(crops["train"], batch_size, level, sampling, options.seed, first, on_accelerator),
             validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
             steps_per_epoch=steps - done,
             initial_epoch=epoch,
