@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from deepfake.core import cli
 from deepfake.core.crop_rule import FRAMES_PER_VIDEO, CropRule
+from deepfake.core.errors import UserError
 from deepfake.datasets.registry import add_dataset_option
 from deepfake.jobs.options import add_run_options, add_spark_option
 
@@ -34,13 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     if args.crops and not args.from_videos:
-        parser.error("--crops goes with --from-videos")
+        raise UserError("--crops goes with --from-videos; add it")
     if args.crops and args.shard != parser.get_default("shard"):
-        parser.error("--crops is written by one job, which Spark shares out itself; leave --shard out")
+        raise UserError("--crops is written by one job, which Spark shares out itself; leave --shard out")
     if args.frames and not args.from_videos:
-        parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
+        raise UserError("--frames goes with --from-videos; without it, step 00 has chosen the frames")
     if args.crops_from == "full" and not args.from_videos:
-        parser.error("--crops-from full goes with --from-videos; step 00 keeps frames at standard size only")
+        raise UserError("--crops-from full goes with --from-videos; step 00 keeps frames at standard size only")
 
     from deepfake.faces.files import crop_all_frames, crop_all_videos
     from deepfake.jobs.for_each import run_of

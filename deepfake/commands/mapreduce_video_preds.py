@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepfake.core import cli
+from deepfake.core.errors import UserError
 from deepfake.jobs.options import add_spark_option
 from deepfake.models.info import Given
 from deepfake.models.options import add_aggregate_option
@@ -44,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     if (args.model or args.work_dir) and not args.report:
-        parser.error("--model and --work-dir are for --report")
+        raise UserError("--model and --work-dir are for --report; add it")
     if args.model and not args.manifest:
-        parser.error("--model paints the crops: give --manifest, which lies in their folder")
+        raise UserError("--model paints the crops: give --manifest, which lies in their folder")
 
     from deepfake.verdicts.judge import Sources, judge_videos
 

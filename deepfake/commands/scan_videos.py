@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepfake.core import cli
+from deepfake.core.errors import UserError
 from deepfake.faces.options import add_crop_options, said_of_crops
 from deepfake.jobs.options import add_pool_options
 from deepfake.models.info import Given
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any file is UNKNOWN")
     args = parser.parse_args(argv)
     if not args.files and not args.export:
-        parser.error("give videos, images, folders, a .txt of paths, or - (or --export)")
+        raise UserError("give videos, images, folders, a .txt of paths, or - (or --export)")
 
     from deepfake.models.starter import choose_model
 

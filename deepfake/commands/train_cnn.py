@@ -11,7 +11,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from deepfake.core import cli
-from deepfake.core.errors import UserError
 from deepfake.training.options import Options
 
 
@@ -23,10 +22,7 @@ def arguments(argv: Sequence[str] | None = None) -> tuple[Namespace, Options]:
     args = parser.parse_args(argv)
     init_from = args.new_head
     options = cli.options_of(Options, args, weights=args.weights or init_from or "", new_head=bool(init_from))
-    try:
-        options.check()
-    except UserError as error:
-        parser.error(str(error))
+    options.check()
     return args, options
 
 
