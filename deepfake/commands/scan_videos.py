@@ -52,5 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     cli.end_gently()
     options = Options(workers=args.workers, timeout=args.timeout, paint=paint)
-    how = (args.runtime, args.quiet, args.strict, given, args.aggregate)
-    return scan_all(args.files, model, args.out_dir, options, *how)
+    return scan_all(
+        args.files,
+        model,
+        args.out_dir,
+        options,
+        args.runtime,
+        quiet=args.quiet,
+        strict=args.strict,
+        given=given,
+        aggregate=args.aggregate,
+    )

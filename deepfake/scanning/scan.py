@@ -161,6 +161,7 @@ def scan_all(
     out_dir: Path,
     options: Options,
     runtime: str = "keras",
+    *,
     quiet: bool = False,
     strict: bool = False,
     given: Given = NOTHING,

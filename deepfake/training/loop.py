@@ -301,7 +301,14 @@ def finish(run: Run, started: float) -> None:
             model.save(temporary)
     plot_progress(run.progress, out_dir)
     info, calibration = calibrate(
-        model, sets["val"], stores["val"], run.info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
+        model,
+        sets["val"],
+        stores["val"],
+        run.info,
+        fitted_temperature=options.calibrate,
+        fitted_threshold=options.fit_threshold,
+        quiet=quiet,
+        scratch=out_dir,
     )
     write_model_info(info, run.model_path.with_suffix(".json"))
     scores, before = report_test(

@@ -225,6 +225,7 @@ def judge_videos(
     predictions: Path,
     out_dir: Path,
     master: str = "local[*]",
+    *,
     model_info: Path | None = None,
     manifest: Path | None = None,
     aggregate: str = "mean",

@@ -331,7 +331,7 @@ def test_scores_and_verdicts_are_those_of_steps_03_and_04(run):
     from deepfake.verdicts.judge import judge_videos
 
     load_and_predict(run / "frames.keras", run / "split", run, quiet=True)
-    judge_videos(run / "cnn_preds_values.json", run, "local[1]", run / "frames.json", run / "split")
+    judge_videos(run / "cnn_preds_values.json", run, "local[1]", model_info=run / "frames.json", manifest=run / "split")
     with (run / "video_verdicts.csv").open() as file:
         verdicts = {row["video"]: row for row in csv.DictReader(file)}
     files = scanned(run, "frames")
