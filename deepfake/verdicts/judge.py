@@ -34,7 +34,7 @@ from deepfake.models.info import (
     rule_in_words,
 )
 from deepfake.report.page import MAX_VIDEOS, write_report
-from deepfake.report.test_set import Sources, errors_first, judge_of, judged_crops, scans_of
+from deepfake.report.test_set import Sources, card_of, errors_first, judged_crops, scans_of
 from deepfake.split.manifest import Entry, read_entries
 from deepfake.split.store import open_store
 from deepfake.verdicts.aggregates import ORIGINS, aggregate_videos
@@ -257,9 +257,9 @@ def judge_videos(
     draw_worst(verdicts, behind, crops, rule, out_dir / "Errors.png")
     if sources:
         painted = info_beside(sources.model) if sources.model else UNKNOWN
-        judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
-        scans = scans_of(errors_first(verdicts, rule.is_certain(verdicts)), behind, sources, crops or None, judge)
-        write_report(scans, judge, out_dir / "report.html", title="The test set's videos")
+        card = card_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
+        scans = scans_of(errors_first(verdicts, rule.is_certain(verdicts)), behind, sources, crops or None, card)
+        write_report(scans, card, out_dir / "report.html", title="The test set's videos")
         log.info(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
     log.info(f"04: {said_of_rule(rule, model, source, threshold)}")
     log.info(f"04: {len(verdicts)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")

@@ -26,7 +26,7 @@ from deepfake.core.cli import end_gently
 from deepfake.core.errors import UserError
 from deepfake.models.info import NOTHING, Given
 from deepfake.report.page import render_page, render_scan
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 from deepfake.report.timeline import clock, percent
 from deepfake.scanning.classifier import Classifier, check_classifier, judging_by, open_classifier, paint
 from deepfake.scanning.rule import rule_for
@@ -79,8 +79,8 @@ def serve_page(
             def load() -> Classifier:
                 return judging_by(open_classifier(model, given=given), rule, aggregate, given.threshold)
 
-            with open_queue(load, limits, options) as (queue, judge):
-                app = create_app(queue, judge, folder, limits)
+            with open_queue(load, limits, options) as (queue, card):
+                app = create_app(queue, card, folder, limits)
                 server(app).run(sockets=[listener])
     except KeyboardInterrupt:
         raise KeyboardInterrupt("all uploads are deleted") from None
@@ -117,9 +117,9 @@ def server(app: Starlette) -> uvicorn.Server:
     )
 
 
-def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> Starlette:
+def create_app(queue: ScanQueue, card: ModelCard, folder: Path, limits: Limits) -> Starlette:
     """Return the page's app for a queue of scans; `folder` takes the uploads."""
-    page = Page(queue, judge, folder, limits)
+    page = Page(queue, card, folder, limits)
     return Starlette(
         routes=[
             Route("/", page.index),
@@ -139,7 +139,7 @@ class Page:
     """The answers of the page, each for one route of `create_app`; `uploading` counts the uploads in progress."""
 
     queue: ScanQueue
-    judge: Judge
+    card: ModelCard
     folder: Path
     limits: Limits
     uploading: int = 0
@@ -147,18 +147,18 @@ class Page:
     async def index(self, request: Request) -> Response:
         """Return the page itself."""
         longest = clock(self.limits.seconds)
-        return HTMLResponse(render_page("page.html", judge=self.judge, limits=self.limits, longest=longest, heat=True))
+        return HTMLResponse(render_page("page.html", card=self.card, limits=self.limits, longest=longest, heat=True))
 
     async def list_scans(self, request: Request) -> Response:
         """Return the scans in the queue, with their progress."""
-        return JSONResponse([_as_json(item, progress, self.judge) for item, progress in self.queue.items()])
+        return JSONResponse([_as_json(item, progress, self.card) for item, progress in self.queue.items()])
 
     async def show_scan(self, request: Request) -> Response:
         """Return the evidence of a finished scan."""
         item = self.queue.get(request.path_params["id"])
         if item is None or item.scan is None:
             raise HTTPException(404, "This scan has been removed; upload the file again.")
-        return HTMLResponse(render_scan(item.scan, self.judge))
+        return HTMLResponse(render_scan(item.scan, self.card))
 
     async def check_upload(self, request: Request) -> Response:
         """Say whether an upload would be refused, by its size and first bytes, and whether it may be tried later."""
@@ -206,11 +206,11 @@ def _check_origin(request: Request) -> None:
         raise RefusedError(403, "comes from another website; only this page can send files")
 
 
-def _as_json(item: Item, progress: str, judge: Judge) -> dict[str, Any]:
+def _as_json(item: Item, progress: str, card: ModelCard) -> dict[str, Any]:
     scan, said = item.scan, {}
     if scan:
         said = {"verdict": scan.verdict.lower(), "said": f"{percent(scan.p_real)} real" if scan.faces else scan.reason}
-        said["note"] = judge.note
+        said["note"] = card.note
     return {"id": item.id, "name": item.name, "begun": item.begun, "progress": progress, **said}
 
 

@@ -19,7 +19,7 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import write_csv
 from deepfake.evaluation.metrics import score
 from deepfake.models.info import ModelInfo
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 from deepfake.scanning.scan import verdict_of
 from deepfake.split.manifest import Entry
 from deepfake.verdicts.judge import (
@@ -256,8 +256,8 @@ def test_the_threshold_and_its_source_are_logged_in_one_line():
 def test_a_video_is_as_certain_in_step_04_as_in_a_scan(p_real, frames):
     bands = {1: (0.2, 0.9), 3: (0.3, 0.6), 11: None}
     certain = Rule(bands=bands).is_certain(pd.DataFrame({"average": [p_real], "frames": [frames]})).item()
-    judge = Judge("m.keras", "meso4", 64, 0.5, bands, 1.0, sample_only=False)
-    verdict = verdict_of(p_real, frames, judge)
+    card = ModelCard("m.keras", "meso4", 64, 0.5, bands, 1.0, sample_only=False)
+    verdict = verdict_of(p_real, frames, card)
     assert verdict == (("REAL" if p_real > 0.5 else "FAKE") if certain else "UNCERTAIN")
     low, high = {1: (0.2, 0.9), 2: (0.2, 0.9), 3: (0.3, 0.6), 10: (0.3, 0.6)}.get(frames, (2, 2))
     assert certain == (not low <= p_real <= high)
