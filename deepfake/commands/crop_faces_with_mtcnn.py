@@ -1,4 +1,4 @@
-"""Step 01a: the faces in the frames, found by MTCNN. Videos that are done are not done again.
+"""Step 01a: find the faces in the frames with MTCNN and cut them out. Finished videos are skipped.
 
 Reads:  <work-dir>/<id>/frames.json and the frames that step 00 wrote; with --from-videos the videos themselves
 Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work-dir>/failures.csv;
@@ -18,10 +18,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the step as its script does; `argv` is the command line, by default that of the process."""
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
     parser.add_argument(
-        "--from-videos", action="store_true", help="step 00 in the same pass, without writing its frames: much faster"
+        "--from-videos",
+        action="store_true",
+        help="do step 00 in the same pass, without writing its frames; much faster",
     )
     parser.add_argument(
-        "--frames", type=cli.whole_number(1), help=f"frames a video, with --from-videos (default: {FRAMES_PER_VIDEO})"
+        "--frames", type=cli.whole_number(1), help=f"frames per video, with --from-videos (default: {FRAMES_PER_VIDEO})"
     )
     cli.add_options(parser, CropRule)
     add_dataset_option(parser)

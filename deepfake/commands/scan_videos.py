@@ -1,4 +1,4 @@
-"""Step 05: is this video fake? A verdict on new videos and images, with the faces that it comes from.
+"""Step 05: scan new videos and images: a verdict on each, with the faces that it is based on.
 
 Reads:  videos, images, folders of them, a .txt with a path on each line, or - for such lines on standard input;
         a saved model and the .json beside it: your own, or the starter that comes with the project

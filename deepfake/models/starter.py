@@ -23,8 +23,8 @@ def find_model(named: str) -> Path:
     for file in (STARTER, STARTER.with_suffix(".json")):
         if not file.is_file():
             raise UserError(
-                f"{file}: not found; restore it (git checkout -- models/) or download the project again, or give another "
-                "model"
+                f"{file}: not found; restore it with `git checkout -- models/`, download the project again, or give "
+                "another model"
             )
     return STARTER
 
