@@ -9,7 +9,7 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
-from deepfake.core.naming import file_in_set, reads_as_crop
+from deepfake.core.naming import crop_parts, file_in_set
 from deepfake.datasets.copies import keep_copies_together
 from deepfake.datasets.listing import read_columns, read_rows
 from deepfake.datasets.name_ties import warning_of_untied
@@ -76,7 +76,7 @@ def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
 def is_prepared(name: str) -> bool:
     """Whether a path belongs in a folder of real/ and fake/ crops."""
     label, _, crop = name.partition("/")
-    return label in LABEL_NAMES and (not crop or reads_as_crop(crop))
+    return label in LABEL_NAMES and (not crop or crop_parts(crop) is not None)
 
 
 def _is_split(name: str) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from deepfake.core.crop_rule import NOT_SAID, CropRule, Said
 from deepfake.core.errors import VideoError
-from deepfake.core.naming import parse_crop_name, reads_as_crop
+from deepfake.core.naming import crop_parts
 from deepfake.datasets.listing import images_in
 from deepfake.datasets.video import Video
 from deepfake.faces.records import landmarks_in_crop, read_faces_json
@@ -39,9 +39,8 @@ class FolderSource:
         """Return the crops of a video."""
         folder = self.place / video.id / self.faces
         names = sorted(os.listdir(folder)) if folder.is_dir() else ()
-        names = [name for name in names if reads_as_crop(name, video.id)]
-        numbers = tuple(parse_crop_name(name)[1:] for name in names)
-        return Crops(video, group, tuple(folder / name for name in names), numbers)
+        crops = {name: parts[1:] for name in names if (parts := crop_parts(name)) and parts[0] == video.id}
+        return Crops(video, group, tuple(folder / name for name in crops), tuple(crops.values()))
 
     @property
     def nothing(self) -> tuple[str, str]:
