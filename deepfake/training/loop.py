@@ -273,6 +273,10 @@ def compiled(
         metrics=[keras.metrics.MeanMetricWrapper(rounded_accuracy, name="accuracy") if options.mixup else "accuracy"],
     )
     trained.optimizer.build(trained.trainable_variables)
+    # Keras would create the metrics in the first step, and would then have to trace this step again
+    nothing = tf.zeros((1, 1))
+    trained.compute_metrics(None, nothing, nothing)
+    trained.reset_metrics()
     return trained
 
 
