@@ -171,7 +171,7 @@ def stops_spark() -> Iterator[None]:
 
 @pytest.fixture
 def spark(stops_spark):
-    """The Spark session of a file's tests; if a test stops it, as step 04 does, the next test starts another."""
+    """The Spark session of a file's tests, which step 04 uses too."""
     from pyspark.sql import SparkSession
 
     from deepfake.jobs.spark_session import start_spark

@@ -21,7 +21,7 @@ from deepfake.evaluation.metrics import Scores, score
 from deepfake.evaluation.plots import plot_confusion
 from deepfake.evaluation.predictions import JudgedCrop, mark_of, model_behind
 from deepfake.evaluation.worst_mistakes import draw_errors, most_wrong
-from deepfake.jobs.spark_session import start_spark
+from deepfake.jobs.spark_session import spark_session
 from deepfake.models.info import (
     SAMPLE_ONLY,
     UNKNOWN,
@@ -306,12 +306,12 @@ def run_spark(
     Raises:
         UserError: Java is missing, Spark cannot read the predictions, or as `collect_verdicts`.
     """
-    spark = start_spark(master)
     try:
         with (
-            hushed(),
+            spark_session(master) as spark,
+            hushed(),  # after Ctrl-C py4j prints its own traceback
             scratch_folder(str(spark.sparkContext.master), predictions) as scratch,
-        ):  # after Ctrl-C py4j prints its own traceback
+        ):
             frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
             verdicts = collect_verdicts(frames, predictions, rule)
             first = errors_first(verdicts, rule.is_certain(verdicts))["video"].head(most).tolist()
@@ -320,8 +320,6 @@ def run_spark(
     except (PySparkException, Py4JError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{predictions}: Spark cannot read it ({reason})") from None
-    finally:
-        spark.stop()
     return verdicts, rows
 
 
