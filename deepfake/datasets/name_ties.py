@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -116,11 +116,13 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
                     ties[each].append(f"name/{source}")
         cores |= beginnings
     unclear = []
+    at_place = {core: _by_place(alike, shared) for core, alike in by_core.items()}
 
     def told(record: Record) -> Record:
         original = record.original
-        if record.label == FAKE and not original and (alike := by_core.get(cores[record.file])):
-            original = _the_one(alike, record, shared)
+        if record.label == FAKE and not original and cores[record.file] in by_core:
+            at = _own_folders(record) & shared
+            original = _the_one(at_place[cores[record.file]].get(at, {}), record)
             unclear.extend([] if original else [record.file])
         return replace(record, original=original, ties=tuple(dict.fromkeys((*record.ties, *ties[record.file]))))
 
@@ -159,7 +161,7 @@ def _folders(records: Iterable[Record]) -> set[str]:
 
 def _own_folders(record: Record) -> frozenset[str]:
     """Return a video's folders in lower case, without those that only name its kind or set."""
-    return _all_folders(record) - KIND_WORDS - SPLIT_NAMES.keys()
+    return _all_folders(record) - KIND_WORDS - set(SPLIT_NAMES)
 
 
 def _all_folders(record: Record) -> frozenset[str]:
@@ -167,22 +169,39 @@ def _all_folders(record: Record) -> frozenset[str]:
 
 
 @lru_cache(1 << 16)
+def _name_of(file: str) -> str:
+    return bare_name(file)
+
+
+@lru_cache(1 << 16)
 def _folders_of(file: str) -> frozenset[str]:
     return frozenset(folder.lower() for folder in PurePosixPath(file).parent.parts)
 
 
-def _the_one(reals: Sequence[Record], fake: Record, shared: set[str]) -> str | None:
-    """Return the file of the only real video that can be a fake's original; None if several can, or none.
+Near = Mapping[frozenset[str], Sequence[str]]  # files, by those of their folders that a fake can have too
 
-    `shared` are the folder names that real and fake videos have in common, e.g. one for each person.
+
+def _by_place(reals: Iterable[Record], shared: set[str]) -> Mapping[frozenset[str], Near]:
+    """Return the real videos in the same of the `shared` folders, which real and fake videos have in common.
+
+    Such folders are e.g. one for each person. The videos of one person can be thousands, and so can the people.
     """
-    at = _own_folders(fake) & shared
-    # if people have folders, a fake outside them can only belong to a real video outside all folders
-    looked_at = shared if at or not shared else _folders(reals)
-    found = [real for real in reals if _own_folders(real) & looked_at == at]
-    nearest = max((len(_all_folders(real) & _all_folders(fake)) for real in found), default=0)
-    files = [real.file for real in found if len(_all_folders(real) & _all_folders(fake)) == nearest]
-    same = [file for file in files if bare_name(file) == bare_name(fake.file)] if len(files) > 1 else files
+    places: dict[frozenset[str], dict[frozenset[str], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for real in reals:
+        own = _own_folders(real)
+        at = own & shared
+        # if people have folders, a fake outside them can only belong to a real video outside all folders
+        if at or not own or not shared:
+            places[at][_all_folders(real) - own | at].append(real.file)
+    return places
+
+
+def _the_one(near: Near, fake: Record) -> str | None:
+    """Return the file of the only real video that can be a fake's original; None if several can, or none."""
+    folders = _all_folders(fake)
+    nearest = max((len(place & folders) for place in near), default=0)
+    files = [file for place, of in near.items() if len(place & folders) == nearest for file in of]
+    same = [file for file in files if _name_of(file) == _name_of(fake.file)] if len(files) > 1 else files
     return same[0] if len(same) == 1 else None
 
 

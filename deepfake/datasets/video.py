@@ -137,7 +137,7 @@ def keep_splits(records: list[Record]) -> list[Record]:
 
 def label_of_words(text: str) -> int | None:
     """Return the label that a word or folder name means, e.g. Real, 0_real, fake2 or fake-videos; else None."""
-    words = {word.rstrip("0123456789") for word in SEPARATORS.split(text.strip().lower())} - WORDS_BESIDE - {""}
+    words = {word.strip("0123456789") for word in SEPARATORS.split(text.strip().lower())} - WORDS_BESIDE - {""}
     if not words or not words <= REAL_WORDS | FAKE_WORDS or (words & REAL_WORDS and words & FAKE_WORDS):
         return None
     return REAL if words <= REAL_WORDS else FAKE
@@ -210,8 +210,11 @@ def check_name(name: str, source: Path | str) -> None:
     """Raise a UserError that names `source` if a file name is not Unicode text or leaves the dataset's folder."""
     if not is_text(name):
         raise UserError(f"{source}: the name {json.dumps(name)} is not Unicode text; rename the file")
+    if not name:
+        raise UserError(f"{source}: has no name; fill it in, or remove the row")
     if leaves_folder(name):
-        raise UserError(f"{source}: the name {json.dumps(name)} leaves the folder; correct it")
+        absent = ", and no file in it ends with this path" if PureWindowsPath(name).anchor else ""
+        raise UserError(f"{source}: the name {json.dumps(name)} leaves the folder{absent}; correct it")
 
 
 def is_text(value: Any) -> bool:
