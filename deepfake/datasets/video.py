@@ -11,27 +11,12 @@ from typing import Any
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
 
-VIDEO_SUFFIXES = (
-    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".gif", ".apng"),
-    *(".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod", ".ogv", ".ogm", ".3g2", ".3gpp", ".vob", ".mod", ".mpe", ".m2v"),
-    *(
-        ".asf",
-        ".dvr-ms",
-        ".wtv",
-        ".mxf",
-        ".f4v",
-        ".qt",
-        ".divx",
-        ".xvid",
-        ".dv",
-        ".dif",
-        ".insv",
-        ".360",
-        ".rm",
-        ".rmvb",
-    ),
-    *(".rmvb", ".mk3d", ".nut", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m"),
+KINDS_OF_VIDEO = (
+    "mp4 avi mov mkv webm m4v mpg mpeg wmv flv 3gp gif apng ts mts m2ts m2t trp tp tod ogv ogm 3g2 3gp2 3gpp vob vro "
+    "evo mod mpe m1v m2v mp2v m2p mpv mp4v lrv ismv asf dvr-ms wtv mxf f4v qt divx xvid dv dif insv 360 rm rmvb mk3d "
+    "nut ivf obu h263 h264 264 h265 265 hevc mjpg mjpeg y4m"
 )
+VIDEO_SUFFIXES = tuple(f".{kind}" for kind in KINDS_OF_VIDEO.split())
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
 NOTHING = ("", "nan", "none", "null", "na", "n/a", "#n/a", "-")  # how pandas and spreadsheets write a missing value
 
