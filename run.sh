@@ -16,7 +16,7 @@ model from scratch. On your own dataset, training starts from ImageNet weights.
   --work-dir DIR    where frames and crops go (default: the dataset's own folder)
   --out-dir DIR     where everything else goes (default: the current folder)
   --model M         such as small-cnn or efficientnet-b4 (default: efficientnet-b0); see 03-train_cnn.py --help
-  --weights W       imagenet, noisy-student, none, or a file
+  --weights W       imagenet, noisy-student, none, starter, or a file
   --image-size N    size of the crops in pixels (default: the model's own; 128 for efficientnet-b0)
   --epochs N        maximum number of epochs (default: 20; 6 on the sample)
   --seed N          seed of the sample and of training (default: 0)

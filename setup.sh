@@ -88,7 +88,7 @@ check_start() { # check_start MODEL WEIGHTS IMAGE_SIZE, "" for the default: fail
 
 check_training_options() { # check_training_options ARGUMENT...: fails if 03-train_cnn.py would refuse them
     PYTHONPATH=$HOME_DIR "$PYTHON" -c \
-        'import sys; from deepfake.commands.train_cnn import arguments; sys.argv[0] = "03-train_cnn.py"; arguments()' "$@"
+        'import sys; from deepfake.core import cli; from deepfake.commands.train_cnn import arguments; sys.argv[0] = "03-train_cnn.py"; cli.run(lambda: arguments() and None)' "$@"
 }
 
 ensure_chromium() { # tests in a browser are skipped without it

@@ -15,7 +15,7 @@ from deepfake.inputs.crop_set import resize_crop
 from deepfake.models.info import IMAGE_SIZE
 from deepfake.models.model import FEATURES, frames_of
 from deepfake.models.runtime import keras, tf
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 
 CROPS_AT_A_TIME = 64
 
@@ -52,15 +52,15 @@ def heat_of(
     return np.concatenate(heats) if heats else np.zeros(crops.shape[:3], np.float32)
 
 
-def painted(model: keras.Model, crops: Sequence[np.ndarray], side: int, judge: Judge) -> list[np.ndarray] | None:
+def painted(model: keras.Model, crops: Sequence[np.ndarray], side: int, card: ModelCard) -> list[np.ndarray] | None:
     """Return crops of any size (H x W x 3 uint8 RGB) with their heat maps, side x side; None as in `heat_of`.
 
-    `judge` describes the model's input and output.
+    `card` describes the model's input and output.
     """
     size = model.input_shape[-2] or IMAGE_SIZE
     resized = np.stack([resize_crop(tf.constant(crop), size).numpy() for crop in crops])
-    threshold = uncalibrated(judge.threshold, judge.temperature)
-    heats = heat_of(model, resized, threshold, judge.pixel_max, judge.positive)
+    threshold = uncalibrated(card.threshold, card.temperature)
+    heats = heat_of(model, resized, threshold, card.pixel_max, card.positive)
     if heats is None:
         return None
     small = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in crops]

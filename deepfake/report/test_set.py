@@ -36,7 +36,7 @@ from deepfake.report.pictures import (
     jpeg,
     shrink,
 )
-from deepfake.report.result import CropPicture, FaceScore, Judge, NotJudged, Pictures, Scan, Small, remarks_on
+from deepfake.report.result import CropPicture, FaceScore, ModelCard, NotJudged, Pictures, Scan, Small, remarks_on
 from deepfake.split.manifest import Entry
 
 WITH_PICTURES = 500  # videos; pictures of more do not fit into one file
@@ -87,16 +87,16 @@ def judged_crops(rows: Iterable[Any], entries: Sequence[Entry]) -> list[JudgedCr
     ]
 
 
-def judge_of(
+def card_of(
     info: ModelInfo,
     sources: Sources,
     sample_only: bool | None,
     threshold: float,
     bands: Bands,
     out_dir: Path,
-) -> Judge:
+) -> ModelCard:
     """Describe the model behind a test set's verdicts, with the metrics that step 04 has just written."""
-    return Judge(
+    return ModelCard(
         model=sources.model.name if sources.model else "the model of step 03",
         backbone=info.backbone,
         image_size=info.image_size,
@@ -124,7 +124,7 @@ def errors_first(verdicts: pd.DataFrame, certain: pd.Series) -> pd.DataFrame:
 
 
 def scans_of(
-    verdicts: pd.DataFrame, crops: Sequence[JudgedCrop], sources: Sources, split_dir: Path | None, judge: Judge
+    verdicts: pd.DataFrame, crops: Sequence[JudgedCrop], sources: Sources, split_dir: Path | None, card: ModelCard
 ) -> list[Scan]:
     """Convert all verdicts to scans, with the scores of their crops; the first WITH_PICTURES scans have pictures.
 
@@ -136,26 +136,26 @@ def scans_of(
     by_video: dict[str, list[JudgedCrop]] = {}
     for crop in crops:
         by_video.setdefault(crop.video, []).append(crop)
-    paint = _painter(sources.model, judge) if sources.model and split_dir else None
+    paint = _painter(sources.model, card) if sources.model and split_dir else None
     scans = []
     for number, row in enumerate(progress(verdicts.itertuples(), sources.quiet, desc="report", total=len(verdicts))):
         own = by_video.get(row.video, [])
         recorded = _recorded(row.video, sources.work_dir) if own else None
         records = {(face["frame"], face["face"]): face for face in recorded.faces} if recorded else {}
         scan = _scan(
-            row, tuple(_face(crop, records.get((crop.frame, crop.face))) for crop in own), recorded, judge.bands
+            row, tuple(_face(crop, records.get((crop.frame, crop.face))) for crop in own), recorded, card.bands
         )
         if number < WITH_PICTURES and own:
-            scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, judge, paint))
+            scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, card, paint))
         scans.append(scan)
     return scans
 
 
-def _painter(model: Path, judge: Judge) -> Painter:
+def _painter(model: Path, card: ModelCard) -> Painter:
     from deepfake.models.model import load_model
     from deepfake.report.heatmaps import painted  # loads TensorFlow
 
-    return partial(painted, load_model(model), side=CROP_SIDE, judge=judge)
+    return partial(painted, load_model(model), side=CROP_SIDE, card=card)
 
 
 def _recorded(id: str, work_dir: Path | None) -> Recorded | None:
@@ -215,7 +215,7 @@ def _pictures(
     records: dict[tuple[int, int], dict],
     split_dir: Path | None,
     work_dir: Path | None,
-    judge: Judge,
+    card: ModelCard,
     paint: Painter | None,
 ) -> Pictures:
     least = min(scan.faces, key=lambda face: face.p_real)
@@ -223,7 +223,7 @@ def _pictures(
     crops = _crops(scan, split_dir / "test", paint) if split_dir else ()
     if frame is None:
         return Pictures(crops=crops)
-    boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], judge.threshold)
+    boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], card.threshold)
     return Pictures(jpeg(boxed, FRAME_QUALITY), least.time, crops)
 
 

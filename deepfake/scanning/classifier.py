@@ -16,7 +16,7 @@ from deepfake.inputs.resize import resize
 from deepfake.models.info import NOTHING, SAMPLE_ONLY_KEY, SOURCE_KEY, Given, ModelInfo, info_beside
 from deepfake.models.safe_load import check_model
 from deepfake.report.pictures import CROP_SIDE
-from deepfake.report.result import Judge, Seen
+from deepfake.report.result import ModelCard, Seen
 
 if TYPE_CHECKING:
     from deepfake.models.runtime import keras
@@ -34,13 +34,13 @@ COPIED = 60  # seconds
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model ready to judge crops: its `judge` for reports, and a function to `run` it.
+    """A model ready to judge crops: its `card` for reports, and a function to `run` it.
 
-    `run` takes B x S x S x 3 float32, 0 to the judge's `pixel_max`, or B x T x S x S x 3 if the model judges sequences
+    `run` takes B x S x S x 3 float32, 0 to the card's `pixel_max`, or B x T x S x S x 3 if the model judges sequences
     of `frames` crops, and returns B x 1 or B x 2. `model` is the Keras model; None with ONNX Runtime.
     """
 
-    judge: Judge
+    card: ModelCard
     frames: int | None
     run: Callable[[np.ndarray], np.ndarray]
     model: "keras.Model | None" = None
@@ -85,8 +85,8 @@ def _open_keras(path: Path, info: ModelInfo) -> Classifier:
     # any batch size, since a fixed one would be compiled again for each size
     crops = tf.TensorSpec((None, *(side or IMAGE_SIZE for side in model.input_shape[1:-1]), 3), tf.float32)
     function = tf.function(lambda images: model(images, training=False), input_signature=[crops], autograph=False)
-    judge = _judge(path, info, crops.shape[-2])
-    return Classifier(judge, frames_of(model), lambda images: function(images).numpy(), model)
+    card = _card(path, info, crops.shape[-2])
+    return Classifier(card, frames_of(model), lambda images: function(images).numpy(), model)
 
 
 def _open_onnx(path: Path, info: ModelInfo) -> Classifier:
@@ -105,15 +105,15 @@ def _open_onnx(path: Path, info: ModelInfo) -> Classifier:
         raise UserError(f"{exported}: exported from another version of {path.name}; run --export --model {path} again")
     (taken,) = session.get_inputs()
     info = dataclasses.replace(info, sample_only=info.sample_only or carried.get(SAMPLE_ONLY_KEY) == "true")
-    judge = _judge(path, info, taken.shape[-2])
+    card = _card(path, info, taken.shape[-2])
     frames = taken.shape[1] if len(taken.shape) == 5 else None
-    return Classifier(judge, frames, lambda images: session.run(None, {taken.name: images})[0])
+    return Classifier(card, frames, lambda images: session.run(None, {taken.name: images})[0])
 
 
-def _judge(path: Path, info: ModelInfo, image_size: int) -> Judge:
-    same = {field.name for field in dataclasses.fields(Judge)} & vars(info).keys() - {"image_size"}
+def _card(path: Path, info: ModelInfo, image_size: int) -> ModelCard:
+    same = {field.name for field in dataclasses.fields(ModelCard)} & vars(info).keys() - {"image_size"}
     known = {name: getattr(info, name) for name in same}
-    return Judge(model=path.name, image_size=image_size, metrics=find_metrics(path), **known)
+    return ModelCard(model=path.name, image_size=image_size, metrics=find_metrics(path), **known)
 
 
 def judging_by(
@@ -124,10 +124,10 @@ def judging_by(
     A model's threshold and bands only hold for the mean. With another aggregate, as in step 04, the threshold is
     `threshold` or 0.5, and no verdict is uncertain.
     """
-    judge = dataclasses.replace(classifier.judge, crops=in_words(rule), aggregate=aggregate)
+    card = dataclasses.replace(classifier.card, crops=in_words(rule), aggregate=aggregate)
     if aggregate != "mean":
-        judge = dataclasses.replace(judge, threshold=THRESHOLD if threshold is None else threshold, bands={})
-    return dataclasses.replace(classifier, judge=judge)
+        card = dataclasses.replace(card, threshold=THRESHOLD if threshold is None else threshold, bands={})
+    return dataclasses.replace(classifier, card=card)
 
 
 def find_metrics(path: Path) -> dict | None:
@@ -157,7 +157,7 @@ def classify(
     """
     if not faces:
         return None, []
-    pixels = np.stack([resize(crop, classifier.judge.image_size) for crop in crops]).astype(np.float32)
+    pixels = np.stack([resize(crop, classifier.card.image_size) for crop in crops]).astype(np.float32)
     if not classifier.frames:
         p_real = _predict(classifier, pixels)
         return float(p_real.mean()), p_real.tolist()
@@ -187,14 +187,14 @@ def _stack_sequences(pixels: np.ndarray, sequences: list[list[int]], frames: int
 
 
 def _predict(classifier: Classifier, items: np.ndarray) -> np.ndarray:
-    judge, step = classifier.judge, max(1, AT_A_TIME // (classifier.frames or 1))
+    card, step = classifier.card, max(1, AT_A_TIME // (classifier.frames or 1))
     batches = (items[start : start + step] for start in range(0, len(items), step))
-    outputs = np.concatenate([classifier.run(scaled(batch, judge.pixel_max)) for batch in batches])
-    return apply_temperature(as_p_real(outputs, judge.model, judge.positive), judge.temperature)
+    outputs = np.concatenate([classifier.run(scaled(batch, card.pixel_max)) for batch in batches])
+    return apply_temperature(as_p_real(outputs, card.model, card.positive), card.temperature)
 
 
 def paint(classifier: Classifier, crops: Sequence[np.ndarray]) -> list[np.ndarray] | None:
     """Return a person's crops (H x W x 3 uint8 RGB) as small pictures with heat maps; None if the model has none."""
     from deepfake.report.heatmaps import painted  # loads TensorFlow
 
-    return painted(classifier.model, crops, CROP_SIDE, classifier.judge)
+    return painted(classifier.model, crops, CROP_SIDE, classifier.card)
