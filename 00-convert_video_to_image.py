@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Step 00: a few frames of each video. Videos that are done are not done again."""
+"""Step 00: take a few frames of each video. Finished videos are skipped."""
 
 from deepfake.commands.convert_video_to_image import main
 from deepfake.core import cli

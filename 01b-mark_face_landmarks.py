@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Step 01b (optional): the crops again, with eyes, nose and corners of the mouth marked in red."""
+"""Step 01b (optional): copy the crops, with eyes, nose and corners of the mouth marked in red."""
 
 from deepfake.commands.mark_face_landmarks import main
 from deepfake.core import cli

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Step 02: the crops by label, balanced, and split into train, val and test without a leak."""
+"""Step 02: sort the crops by label, balance them, and split them into train, val and test without leaks."""
 
 from deepfake.commands.prepare_fake_real_dataset import main
 from deepfake.core import cli

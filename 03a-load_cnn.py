@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Step 03a: the test set's predictions by a saved model, without training."""
+"""Step 03a: predict the test set with a saved model, without training."""
 
 from deepfake.commands.load_cnn import main
 from deepfake.core import cli

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Step 05: is this video fake? A verdict on new videos and images, with the faces that it comes from."""
+"""Step 05: scan new videos and images: a verdict on each, with the faces that it is based on."""
 
 from deepfake.commands.scan_videos import main
 from deepfake.core import cli

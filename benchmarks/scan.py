@@ -149,7 +149,7 @@ step.classify = timed
 source = step.Source(file, file.name)
 scan = step.judge_evidence(source, found, classifier, options)
 stage("pictures and heat maps")
-step._finish([source], {file.name: scan}, classifier.judge, out_dir)
+step._finish([source], {file.name: scan}, classifier.card, out_dir)
 stage("report and tables")
 """
 

@@ -57,10 +57,12 @@ def main() -> None:
     from deepfake.evaluation.evaluate import fit_rules, raw_predictions, read_sets
     from deepfake.inputs.sequences import judged
     from deepfake.models.model import frames_of, load_model
+    from deepfake.split.store import open_store
 
-    sets = read_sets(args.split_dir, ("val", "test"))
+    store = open_store(args.split_dir)
+    sets = read_sets(store, ("val", "test"))
     model, info = load_model(args.model), info_beside(args.model)
-    raw = {name: raw_predictions(model, entries, args.split_dir, info) for name, entries in sets.items()}
+    raw = {name: raw_predictions(model, entries, store, info) for name, entries in sets.items()}
     sets = {name: judged(entries, frames_of(model)) for name, entries in sets.items()}
     info, calibration = fit_rules(sets["val"], raw["val"], info, fitted_threshold=args.fit_threshold)
     print(f"temperature {calibration.temperature:.3f}, {rule_in_words(info.threshold, info.bands)}")

@@ -18,7 +18,7 @@ Submits the steps 01a (with 00 in the same pass) as an array, 02, 03 and 04, eac
   --dataset KIND         auto (default: recognised), dfdc, faceforensics, celebdf, fakeavceleb, folders or csv
   --shards N             tasks of the array, each with every N-th video (default: 16)
   --model M              such as small-cnn or efficientnet-b4 (default: efficientnet-b0)
-  --weights W            imagenet, noisy-student, none, or a file
+  --weights W            imagenet, noisy-student, none, starter, or a file
   --epochs N             maximum number of epochs (default: 20; 6 on the sample)
   --train-options "..."  more options of 03-train_cnn.py, such as "--augment strong"
   --cpu-options "..."    more options of $SUBMITTER for steps 01a, 02 and 04

@@ -171,7 +171,7 @@ def stops_spark() -> Iterator[None]:
 
 @pytest.fixture
 def spark(stops_spark):
-    """The Spark session of a file's tests; if a test stops it, as step 04 does, the next test starts another."""
+    """The Spark session of a file's tests, which step 04 uses too."""
     from pyspark.sql import SparkSession
 
     from deepfake.jobs.spark_session import start_spark
@@ -444,8 +444,10 @@ def run_main(step: str, *arguments: object) -> int:
 def refused_options(step: str, *arguments: object) -> str:
     """Return the error of a step's script about refused options."""
     said = io.StringIO()
-    with redirect_stderr(said), pytest.raises(SystemExit) as ended:
+    with redirect_stderr(said), pytest.raises((SystemExit, UserError)) as ended:
         run_main(step, *arguments)
+    if isinstance(ended.value, UserError):
+        return str(ended.value)
     assert ended.value.code == 2
     return said.getvalue()
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from deepfake.report.result import CropPicture, FaceScore, Judge, Pictures, Scan
+from deepfake.report.result import CropPicture, FaceScore, ModelCard, Pictures, Scan
 
 FIGURE = {"value": 0.9, "low": 0.8, "high": 0.97}
-JUDGE = Judge(
+CARD = ModelCard(
     "best_model.keras",
     "efficientnet-b0",
     128,
@@ -34,7 +34,7 @@ def scan_of(
     pictures: bool = True,
     **more,
 ) -> Scan:
-    """A scan whose faces all have the video's p_real, one second apart; the verdict is JUDGE's unless given."""
+    """A scan whose faces all have the video's p_real, one second apart; the verdict is CARD's unless given."""
     faces = tuple(
         FaceScore(frame, int(person), 25 * frame, float(frame), (10, 20, 30, 40), person, 0.99, p_real=p_real)
         for frame in range(frames if p_real is not None else 0)

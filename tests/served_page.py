@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 import psutil
 
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 from deepfake.sample.dataset import write_video
 from deepfake.sample.scenes import Plan, Scene
 from deepfake.scanning.classifier import Classifier
@@ -23,7 +23,7 @@ from deepfake.web.app import create_app, listen, server
 from deepfake.web.queue import open_queue
 from deepfake.web.uploads import Limits
 
-JUDGE = Judge("brightness.keras", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=True)
+CARD = ModelCard("brightness.keras", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=True)
 
 
 def brightness(images: np.ndarray) -> tuple[np.ndarray, None]:
@@ -31,7 +31,7 @@ def brightness(images: np.ndarray) -> tuple[np.ndarray, None]:
     return np.clip(images.mean((1, 2, 3))[:, None] / 180, 0, 1), None
 
 
-CLASSIFIER = Classifier(JUDGE, None, brightness)
+CLASSIFIER = Classifier(CARD, None, brightness)
 LIMITS = Limits(1, 5)
 
 
@@ -93,8 +93,8 @@ class Served:
 def serving(folder: Path, timeout: float = 60, limits: Limits = LIMITS) -> Iterator[Served]:
     """Serve the page from a thread."""
     options = Options(timeout=timeout)
-    with listen(0) as listener, open_queue(lambda: CLASSIFIER, limits, options) as (queue, judge):
-        running = server(create_app(queue, judge, folder, limits))
+    with listen(0) as listener, open_queue(lambda: CLASSIFIER, limits, options) as (queue, card):
+        running = server(create_app(queue, card, folder, limits))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -54,7 +54,7 @@ def someone_at_work(folder: Path) -> int:
 
 @contextmanager
 def nodes_that_know_this_module(master: str):
-    """A Spark session that the runner reuses, and whose nodes have this module."""
+    """A Spark session that the runner uses, and whose nodes have this module."""
     from deepfake.jobs.spark_session import start_spark
     from deepfake.jobs.spark_tasks import ATTEMPTS, SETTINGS
 

@@ -1,6 +1,6 @@
-"""Step 00: a few frames of each video. Videos that are done are not done again.
+"""Step 00: take a few frames of each video. Finished videos are skipped.
 
-Reads:  the videos of <videos-dir>, and what the dataset says of them
+Reads:  the videos of <videos-dir>, and the dataset's tables
 Writes: <work-dir>/<id>/<id>-000.png to -010.png, <work-dir>/<id>/frames.json, <work-dir>/failures.csv
 """
 
@@ -15,7 +15,7 @@ from deepfake.jobs.options import add_run_options, add_spark_option
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step as its script does; `argv` is the command line, by default that of the process."""
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
-    parser.add_argument("--frames", type=cli.whole_number(1), default=DEFAULT.frames, help="frames a video")
+    parser.add_argument("--frames", type=cli.whole_number(1), default=DEFAULT.frames, help="frames per video")
     add_dataset_option(parser)
     add_run_options(parser)
     add_spark_option(parser)

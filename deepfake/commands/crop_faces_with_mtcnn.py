@@ -1,4 +1,4 @@
-"""Step 01a: the faces in the frames, found by MTCNN. Videos that are done are not done again.
+"""Step 01a: find the faces in the frames with MTCNN and cut them out. Finished videos are skipped.
 
 Reads:  <work-dir>/<id>/frames.json and the frames that step 00 wrote; with --from-videos the videos themselves
 Writes: <work-dir>/<id>/faces/<id>-FFF-NN.png, <work-dir>/<id>/faces.json, <work-dir>/failures.csv;
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from deepfake.core import cli
 from deepfake.core.crop_rule import FRAMES_PER_VIDEO, CropRule
+from deepfake.core.errors import UserError
 from deepfake.datasets.registry import add_dataset_option
 from deepfake.jobs.options import add_run_options, add_spark_option
 
@@ -17,10 +18,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the step as its script does; `argv` is the command line, by default that of the process."""
     parser = cli.parser(__doc__, "--videos-dir", "--work-dir")
     parser.add_argument(
-        "--from-videos", action="store_true", help="step 00 in the same pass, without writing its frames: much faster"
+        "--from-videos",
+        action="store_true",
+        help="do step 00 in the same pass, without writing its frames; much faster",
     )
     parser.add_argument(
-        "--frames", type=cli.whole_number(1), help=f"frames a video, with --from-videos (default: {FRAMES_PER_VIDEO})"
+        "--frames", type=cli.whole_number(1), help=f"frames per video, with --from-videos (default: {FRAMES_PER_VIDEO})"
     )
     cli.add_options(parser, CropRule)
     add_dataset_option(parser)
@@ -34,13 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     if args.crops and not args.from_videos:
-        parser.error("--crops goes with --from-videos")
+        raise UserError("--crops goes with --from-videos; add it")
     if args.crops and args.shard != parser.get_default("shard"):
-        parser.error("--crops is written by one job, which Spark shares out itself; leave --shard out")
+        raise UserError("--crops is written by one job, which Spark shares out itself; leave --shard out")
     if args.frames and not args.from_videos:
-        parser.error("--frames goes with --from-videos; without it, step 00 has chosen the frames")
+        raise UserError("--frames goes with --from-videos; without it, step 00 has chosen the frames")
     if args.crops_from == "full" and not args.from_videos:
-        parser.error("--crops-from full goes with --from-videos; step 00 keeps frames at standard size only")
+        raise UserError("--crops-from full goes with --from-videos; step 00 keeps frames at standard size only")
 
     from deepfake.faces.files import crop_all_frames, crop_all_videos
     from deepfake.jobs.for_each import run_of

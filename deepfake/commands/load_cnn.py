@@ -1,4 +1,4 @@
-"""Step 03a: the test set's predictions by a saved model, without training.
+"""Step 03a: predict the test set with a saved model, without training.
 
 Reads:  a .keras or .h5 model, of step 03 or of another project built on the efficientnet package, and the .json
         beside it, if there is one; <split-dir>/ with manifest.csv, and the crops as step 03 reads them
@@ -21,10 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     cli.add_options(parser, Given, "pixel_max", "positive")
     parser.add_argument(
-        "--no-calibration", action="store_true", help="leave the model's numbers as they are, whatever its .json says"
+        "--no-calibration",
+        action="store_true",
+        help="do not calibrate the predictions, whatever the model's .json says",
     )
     parser.add_argument(
-        "--robustness", action="store_true", help="then judge the test crops again, compressed, shrunk, blurred ..."
+        "--robustness", action="store_true", help="also predict the test crops compressed, shrunk, blurred and so on"
     )
     args = parser.parse_args(argv)
 

@@ -1,7 +1,7 @@
-"""Step 04: each video's frame predictions as one number, and a verdict: REAL above the threshold, else FAKE.
+"""Step 04: combine the frame predictions of each video into one score: REAL above the threshold, else FAKE.
 
-A Spark job. The threshold, and the bands in which a verdict is uncertain, are those of --model-info, or of the model
-that has made the predictions, where that is known (tmp_checkpoint/best_model.json beside them); else 0.5 and none.
+A Spark job. The threshold, and the bands in which a verdict is uncertain, come from --model-info, or from the model
+that made the predictions, if it is known (tmp_checkpoint/best_model.json beside them); else 0.5 and no bands.
 
 Reads:  <predictions> of step 03 or 03a: JSON or Parquet, a file or a folder
 Writes: <out-dir>/video_verdicts.csv, mapreduce_res.txt, ConfusionVideo.png, CurvesVideo.png,
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepfake.core import cli
+from deepfake.core.errors import UserError
 from deepfake.jobs.options import add_spark_option
 from deepfake.models.info import Given
 from deepfake.models.options import add_aggregate_option
@@ -20,33 +21,37 @@ from deepfake.models.options import add_aggregate_option
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step as its script does; `argv` is the command line, by default that of the process."""
     parser = cli.parser(__doc__, "--predictions", "--out-dir")
-    add_spark_option(parser, "local[*]", "the Spark cluster, or this machine")
+    add_spark_option(parser, "local[*]", "the Spark master")
     parser.add_argument(
         "--model-info",
         type=Path,
         metavar="FILE",
-        help="best_model.json of the model that made the predictions: its threshold, bands and mark (default: found)",
+        help="best_model.json of the model that made the predictions, for its threshold and bands (default: found "
+        "beside them)",
     )
     cli.add_options(parser, Given, "threshold")
     parser.add_argument(
         "--manifest",
         type=Path,
         metavar="FILE",
-        help="the split's manifest.csv, for the source groups, methods and people that JSON predictions do not hold",
+        help="the split's manifest.csv, for source groups, methods and people, which JSON predictions lack",
     )
     add_aggregate_option(parser)
     parser.add_argument(
-        "--report", action="store_true", help="also a page of all videos with the evidence, errors first"
+        "--report", action="store_true", help="also write a report of all videos with the evidence, errors first"
     )
-    parser.add_argument("--model", type=Path, metavar="FILE", help="for heat maps in the report: the model itself")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="the model, for heat maps in the report")
     parser.add_argument(
-        "--work-dir", type=Path, metavar="PATH", help="for times and frames in the report: where steps 00 and 01a wrote"
+        "--work-dir",
+        type=Path,
+        metavar="PATH",
+        help="the folder of steps 00 and 01a, for times and frames in the report",
     )
     args = parser.parse_args(argv)
     if (args.model or args.work_dir) and not args.report:
-        parser.error("--model and --work-dir are for --report")
+        raise UserError("--model and --work-dir are for --report; add it")
     if args.model and not args.manifest:
-        parser.error("--model paints the crops: give --manifest, which lies in their folder")
+        raise UserError("--model paints the crops: give --manifest, which lies in their folder")
 
     from deepfake.verdicts.judge import Sources, judge_videos
 
@@ -55,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.predictions,
         args.out_dir,
         args.master,
-        args.model_info,
-        args.manifest,
-        args.aggregate,
-        sources,
-        args.threshold,
+        model_info=args.model_info,
+        manifest=args.manifest,
+        aggregate=args.aggregate,
+        sources=sources,
+        threshold=args.threshold,
     )

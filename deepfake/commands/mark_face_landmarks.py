@@ -1,4 +1,4 @@
-"""Step 01b (optional): the crops again, with eyes, nose and corners of the mouth marked in red.
+"""Step 01b (optional): copy the crops, with eyes, nose and corners of the mouth marked in red.
 
 Reads:  <work-dir>/<id>/faces.json and faces/ of step 01a
 Writes: <work-dir>/<id>/marked_faces/<id>-FFF-NN.png; give --faces marked_faces to step 02 to train on them

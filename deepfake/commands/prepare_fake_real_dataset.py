@@ -1,9 +1,9 @@
-"""Step 02: the crops by label, balanced, and split into train, val and test without a leak.
+"""Step 02: sort the crops by label, balance them, and split them into train, val and test without leaks.
 
-A dataset with a test set of its own keeps it. Any other is divided by whole parts of DFDC if there are at least ten,
-else by source group.
+A dataset with its own test set keeps it. Others are divided by whole parts of DFDC if there are at least ten, else by
+source group.
 
-Reads:  what the dataset in <videos-dir> says of its videos, <work-dir>/<id>/faces/*.png, and faces.json;
+Reads:  the tables of the dataset in <videos-dir>, <work-dir>/<id>/faces/*.png, and faces.json;
         or, with --crops, Parquet, in which the crops stay
 Writes: <prepared-dir>/{real,fake}/, <split-dir>/{train,val,test}/{real,fake}/, manifest.csv, and crops.json, the rule
         by which the crops were cut; with --crops <split-dir>/manifest.csv and crops.json alone

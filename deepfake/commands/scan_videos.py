@@ -1,4 +1,4 @@
-"""Step 05: is this video fake? A verdict on new videos and images, with the faces that it comes from.
+"""Step 05: scan new videos and images: a verdict on each, with the faces that it is based on.
 
 Reads:  videos, images, folders of them, a .txt with a path on each line, or - for such lines on standard input;
         a saved model and the .json beside it: your own, or the starter that comes with the project
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepfake.core import cli
+from deepfake.core.errors import UserError
 from deepfake.faces.options import add_crop_options, said_of_crops
 from deepfake.jobs.options import add_pool_options
 from deepfake.models.info import Given
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any file is UNKNOWN")
     args = parser.parse_args(argv)
     if not args.files and not args.export:
-        parser.error("give videos, images, folders, a .txt of paths, or - (or --export)")
+        raise UserError("give videos, images, folders, a .txt of paths, or - (or --export)")
 
     from deepfake.models.starter import choose_model
 
@@ -53,5 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     cli.end_gently()
     options = Options(workers=args.workers, timeout=args.timeout)
-    how = (args.runtime, args.quiet, args.strict, given, args.aggregate)
-    return scan_all(args.files, model, args.out_dir, options, *how)
+    return scan_all(
+        args.files,
+        model,
+        args.out_dir,
+        options,
+        args.runtime,
+        quiet=args.quiet,
+        strict=args.strict,
+        given=given,
+        aggregate=args.aggregate,
+    )

@@ -1,4 +1,4 @@
-"""Step 06: a page in the browser: drop a video or an image there, and see the verdict and what it comes from.
+"""Step 06: a page in the browser: drop a video or an image there, and see the verdict and the evidence.
 
 Only this computer can open the page. Uploads are deleted after their scan; the last scans are kept in memory.
 

@@ -28,16 +28,24 @@ def file_in_set(label: int, id: str, frame: int, face: int) -> str:
     return f"{LABEL_NAMES[label]}/{crop_name(id, frame, face)}"
 
 
-def parse_crop_name(name: str) -> tuple[str, int, int]:
+def crop_parts(name: str) -> tuple[str, int, int] | None:
     """Return the video id, frame and face of a crop from its file name, whose numbers may have fewer digits.
+
+    None if the name has another form.
+    """
+    found = ANY_CROP.fullmatch(name)
+    return (found[1], int(found[2]), int(found[3])) if found else None
+
+
+def parse_crop_name(name: str) -> tuple[str, int, int]:
+    """As `crop_parts`.
 
     Raises:
         ValueError: the name has another form.
     """
-    found = ANY_CROP.fullmatch(name)
-    if not found:
+    if (parts := crop_parts(name)) is None:
         raise ValueError(f"{name!r} is not the file name of a crop, <id>-FFF-NN.png")
-    return found[1], int(found[2]), int(found[3])
+    return parts
 
 
 def is_frame(name: str, id: str | None = None) -> bool:
@@ -48,11 +56,6 @@ def is_frame(name: str, id: str | None = None) -> bool:
 def is_crop(name: str, id: str | None = None) -> bool:
     """Whether this is the file name of a crop as step 01a writes it (of the video `id`, if given)."""
     return _is_of(CROP.fullmatch(name), id)
-
-
-def reads_as_crop(name: str, id: str | None = None) -> bool:
-    """Whether `parse_crop_name` can read a file name (as one of the video `id`, if given)."""
-    return _is_of(ANY_CROP.fullmatch(name), id)
 
 
 def _is_of(found: re.Match[str] | None, id: str | None) -> bool:

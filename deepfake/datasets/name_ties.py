@@ -2,14 +2,16 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
 from deepfake.core.labels import FAKE, REAL
 from deepfake.core.messages import log
 from deepfake.datasets.video import FAKE_WORDS, REAL_WORDS, SEPARATORS, SPLIT_NAMES, Record, Video, bare_name
+
+Files = dict[str, list[str]]
 
 # words in names that describe the kind of video rather than the people in it
 METHODS = "swap swapped faceswap fs face2face f2f neuraltextures nt faceshifter fsh deepfakedetection dfd df"
@@ -83,55 +85,72 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
     folder names, both must be in folders of the same name. Logs how many fakes match a naming, and how many match
     several real videos.
     """
-    by_core = defaultdict(list)
+    by_core: Files = defaultdict(list)
     for record in records:
         if record.label == REAL:
-            by_core[core_of(record.file)].append(record)
+            by_core[core_of(record.file)].append(record.file)
     fakes = [record for record in records if record.label == FAKE]
-    shared = _folders(fakes) & _folders(record for same in by_core.values() for record in same)
     cores = {record.file: core_of(record.file) for record in fakes}  # replaced by the original's, once known
-    ties: dict[str, list[str]] = defaultdict(list)
+    ties: Files = defaultdict(list)
     for naming in NAMINGS:
-        fitting = {file: match for file, core in cores.items() if (match := naming.fake.fullmatch(core))}
-        originals = {file: match.expand(naming.original) for file, match in fitting.items()}
-        borne_out = sum(core in by_core for core in originals.values())
-        if not borne_out or borne_out < BORNE_OUT * len(fitting):
-            continue
-        log.info(f"fakes named as in {naming.dataset}, tied to their targets and sources: {len(fitting)}")
-        cores |= originals
-        for file, match in fitting.items():
-            ties[file] += [f"{naming.dataset}/{match.expand(tie)}" for tie in naming.ties]
-        for core, reals in by_core.items():
-            if match := naming.real.fullmatch(core):
-                for real in reals:
-                    ties[real.file].append(f"{naming.dataset}/{match.expand(naming.real_tie)}")
-    others = [file for file, core in cores.items() if core not in by_core and not ties[file]]
-    beginnings = {file: core for file in others if (core := _beginning(cores[file], by_core))}
-    if beginnings and len(beginnings) >= BEGINNING * len(others):
-        for file, original in beginnings.items():
-            # alice_bob shows alice's scene and bob's face; in alice_2 the number only counts fakes
-            source = cores[file].removeprefix(f"{original}_")
-            if source in by_core and not source.isdecimal():
-                for each in (file, *(real.file for real in by_core[source])):
-                    ties[each].append(f"name/{source}")
-        cores |= beginnings
-    unclear = []
-
-    def told(record: Record) -> Record:
-        original = record.original
-        if record.label == FAKE and not original and (alike := by_core.get(cores[record.file])):
-            original = _the_one(alike, record, shared)
-            unclear.extend([] if original else [record.file])
-        return replace(record, original=original, ties=tuple(dict.fromkeys((*record.ties, *ties[record.file]))))
-
-    result = [told(record) for record in records]
-    if unclear:
+        _use_naming(naming, by_core, cores, ties)
+    _use_beginnings(by_core, cores, ties)
+    original_of = _finder_of_originals(by_core, list(cores))
+    originals = {
+        fake.file: original_of(cores[fake.file], fake.file)
+        for fake in fakes
+        if not fake.original and cores[fake.file] in by_core
+    }
+    if unclear := [file for file, original in originals.items() if original is None]:
         log.info(
             f"fakes whose name matches several real videos, or one in another folder, left without an original: "
             f"{len(unclear)}, such as {unclear[0]}; put both into folders of one name, or name originals in a table "
             "(column original)"
         )
-    return result
+    return [
+        replace(
+            record,
+            original=originals.get(record.file, record.original),
+            ties=tuple(dict.fromkeys((*record.ties, *ties[record.file]))),
+        )
+        for record in records
+    ]
+
+
+def _use_naming(naming: Naming, by_core: Files, cores: dict[str, str], ties: Files) -> None:
+    """Update the cores and ties of the fakes that match a naming, if enough of their originals are there."""
+    fitting = {file: match for file, core in cores.items() if (match := naming.fake.fullmatch(core))}
+    originals = {file: match.expand(naming.original) for file, match in fitting.items()}
+    borne_out = sum(core in by_core for core in originals.values())
+    if not borne_out or borne_out < BORNE_OUT * len(fitting):
+        return
+    log.info(f"fakes named as in {naming.dataset}, tied to their targets and sources: {len(fitting)}")
+    cores |= originals
+    for file, match in fitting.items():
+        ties[file] += [f"{naming.dataset}/{match.expand(tie)}" for tie in naming.ties]
+    for core, reals in by_core.items():
+        if match := naming.real.fullmatch(core):
+            for real in reals:
+                ties[real].append(f"{naming.dataset}/{match.expand(naming.real_tie)}")
+
+
+def _use_beginnings(by_core: Files, cores: dict[str, str], ties: Files) -> None:
+    """Update the cores and ties of the fakes that begin with a real video's name, if enough of the others do."""
+    others = [file for file, core in cores.items() if core not in by_core and not ties[file]]
+    beginnings = {file: core for file in others if (core := _beginning(cores[file], by_core))}
+    if len(beginnings) < BEGINNING * len(others):
+        return
+    sources = set()
+    for file, original in beginnings.items():
+        # alice_bob shows alice's scene and bob's face; in alice_2 the number only counts fakes
+        source = cores[file].removeprefix(f"{original}_")
+        if source in by_core and not source.isdecimal():
+            ties[file].append(f"name/{source}")
+            sources.add(source)
+    for source in sources:
+        for real in by_core[source]:
+            ties[real].append(f"name/{source}")
+    cores |= beginnings
 
 
 def named_as_fakes(files: Iterable[str]) -> set[str]:
@@ -153,37 +172,40 @@ def _beginning(core: str, cores: Container[str]) -> str | None:
     return next((start for start in starts if start in cores), None)
 
 
-def _folders(records: Iterable[Record]) -> set[str]:
-    return {folder for record in records for folder in _own_folders(record)}
+def _finder_of_originals(by_core: Files, fakes: Iterable[str]) -> Callable[[str, str], str | None]:
+    """Return a function that finds a fake's original by core and file; it returns None if several fit, or none.
+
+    If real and fake videos share folder names, e.g. one for each person, both must be in the same of these folders.
+    """
+    reals = [file for files in by_core.values() for file in files]
+    shared = _own_folders(*fakes) & _own_folders(*reals)
+    of_reals = {folder for file in reals for folder in _all_folders(file)}
+    candidates: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
+    for core, files in by_core.items():
+        for file in files:
+            own = _own_folders(file)
+            # if people have folders, a fake outside them can only belong to a real video outside all folders
+            candidates[core, own & shared if own & shared or not shared else own].append(file)
+
+    @cache  # a name can repeat in thousands of folders
+    def the_one(core: str, at: frozenset[str], folders: frozenset[str], name: str) -> str | None:
+        found = candidates.get((core, at), [])
+        nearest = max((len(_all_folders(real) & folders) for real in found), default=0)
+        files = [real for real in found if len(_all_folders(real) & folders) == nearest]
+        same = [file for file in files if bare_name(file) == name] if len(files) > 1 else files
+        return same[0] if len(same) == 1 else None
+
+    return lambda core, fake: the_one(core, _own_folders(fake) & shared, _all_folders(fake) & of_reals, bare_name(fake))
 
 
-def _own_folders(record: Record) -> frozenset[str]:
-    """Return a video's folders in lower case, without those that only name its kind or set."""
-    return _all_folders(record) - KIND_WORDS - SPLIT_NAMES.keys()
-
-
-def _all_folders(record: Record) -> frozenset[str]:
-    return _folders_of(record.file)
+def _own_folders(*files: str) -> frozenset[str]:
+    """Return the folders of videos in lower case, without those that only name a kind or set."""
+    return frozenset().union(*map(_all_folders, files)).difference(KIND_WORDS, SPLIT_NAMES)
 
 
 @lru_cache(1 << 16)
-def _folders_of(file: str) -> frozenset[str]:
+def _all_folders(file: str) -> frozenset[str]:
     return frozenset(folder.lower() for folder in PurePosixPath(file).parent.parts)
-
-
-def _the_one(reals: Sequence[Record], fake: Record, shared: set[str]) -> str | None:
-    """Return the file of the only real video that can be a fake's original; None if several can, or none.
-
-    `shared` are the folder names that real and fake videos have in common, e.g. one for each person.
-    """
-    at = _own_folders(fake) & shared
-    # if people have folders, a fake outside them can only belong to a real video outside all folders
-    looked_at = shared if at or not shared else _folders(reals)
-    found = [real for real in reals if _own_folders(real) & looked_at == at]
-    nearest = max((len(_all_folders(real) & _all_folders(fake)) for real in found), default=0)
-    files = [real.file for real in found if len(_all_folders(real) & _all_folders(fake)) == nearest]
-    same = [file for file in files if bare_name(file) == bare_name(fake.file)] if len(files) > 1 else files
-    return same[0] if len(same) == 1 else None
 
 
 def warning_of_untied(videos: Sequence[Video]) -> str | None:

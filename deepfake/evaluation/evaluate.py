@@ -94,6 +94,7 @@ def calibrate(
     entries: list[Entry],
     store: CropStore,
     info: ModelInfo,
+    *,
     fitted_temperature: bool = True,
     fitted_threshold: bool = False,
     quiet: bool = False,
@@ -167,6 +168,7 @@ def report_test(
     store: CropStore,
     out_dir: Path,
     info: ModelInfo,
+    *,
     quiet: bool = False,
     model_path: Path | None = None,
 ) -> tuple[Scores, float]:

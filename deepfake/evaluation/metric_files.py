@@ -24,6 +24,7 @@ def write_metrics(
     groups: Sequence[str],
     methods: Sequence[str | None],
     out_dir: Path,
+    *,
     grouped_by: str = "source groups",
     note: str | None = None,
     threshold: float = THRESHOLD,

@@ -41,7 +41,7 @@ def load_and_predict(
         info = dataclasses.replace(info, temperature=1.0, threshold=THRESHOLD, bands={})
     elif not info_path.is_file():
         log.info(f"03a: no {info_path.name} beside the model, so its predictions are not calibrated")
-    report_test("03a", model, entries, store, out_dir, info, quiet, model_path)
+    report_test("03a", model, entries, store, out_dir, info, quiet=quiet, model_path=model_path)
     if robustness:
         report_robustness(model, entries, store, out_dir, info, quiet)
     if info.sample_only:

@@ -136,13 +136,12 @@ def read_packets(path: Path) -> PacketTable:
                     empty += packet.dts is not None
                     continue
                 contents = _contents_of(packet, stream.codec_context)
-                if packet.is_keyframe and (contents.begins if contents else _is_entry(packet, stream.codec_context)):
-                    entries.append(len(packets))
-                if completes and completes(packet):
-                    second_fields.add(len(packets))
-                    packets.append(packet.pts)
-                    continue
                 packets.append(packet.pts)
+                if packet.is_keyframe and (contents.begins if contents else _is_entry(packet, stream.codec_context)):
+                    entries.append(len(packets) - 1)
+                if completes and completes(packet):
+                    second_fields.add(len(packets) - 1)
+                    continue
                 shows = contents.shows if contents else 1
                 single = single and shows <= 1
                 if shows and not packet.is_discard:  # an edit list marks packets that are decoded but never shown
@@ -258,7 +257,8 @@ class Keeper:
 
     def standard(self, frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
         """Convert a decoded frame to an upright one of standard size."""
-        full = displayed(frame, pixel_aspect(stream))
+        is_field = bool(frame.interlaced_frame) and stream.codec_context.name == "hevc"  # each picture is a field
+        full = displayed(frame, pixel_aspect(stream), is_field)
         image, scale = to_standard_size(full)
         make_full = partial(_read_full, self.path, index)
         if image is not full and full.nbytes <= self.room:

@@ -54,7 +54,9 @@ def look_for_landmarks(entries: Sequence[Entry], store: CropStore, quiet: bool =
         found[file] = find_landmarks(_decode(png, file, store))
     lost = sum(points is None for points in found.values())
     if lost == len(entries):
-        raise UserError(f"{store.folder}: no face was found in any real crop; self-blending needs crops of faces")
+        raise UserError(
+            f"{store.folder}: no face was found in any real crop, as self-blending needs; leave --self-blend out"
+        )
     return [
         replace(entry, landmarks=json.dumps(found[entry.file])) if found.get(entry.file) else entry for entry in entries
     ]

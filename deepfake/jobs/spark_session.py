@@ -99,6 +99,25 @@ def start_spark(
     return session
 
 
+@contextmanager
+def spark_session(
+    master: str, name: str = "deepfake verdicts", settings: Mapping[str, str] | None = None, attempts: int = 1
+) -> Iterator[SparkSession]:
+    """Give a session as `start_spark` does and stop it at the end; use and leave one that runs in this process.
+
+    Raises:
+        UserError: as `start_spark`.
+    """
+    was_there = SparkSession.getActiveSession() is not None
+    spark = start_spark(master, name, settings, attempts)
+    try:
+        yield spark
+    finally:
+        if not was_there:
+            with ctrl_c_waits():
+                spark.stop()
+
+
 def _said_of_variables() -> str:
     """Return a hint for an error with the environment variables that select a Spark or Python; "" if none is set."""
     found = [

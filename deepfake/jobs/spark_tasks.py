@@ -23,16 +23,16 @@ from typing import Any
 import pyarrow as pa
 from pebble import ProcessPool
 from py4j.protocol import Py4JError
-from pyspark import Broadcast, SparkContext, StorageLevel, TaskContext
+from pyspark import Broadcast, SparkContext, SparkFiles, StorageLevel, TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepfake.core.errors import UserError
-from deepfake.core.files import remove_leftovers
+from deepfake.core.files import digest_of, remove_leftovers
 from deepfake.jobs.processes import start_pool
-from deepfake.jobs.spark_session import ctrl_c_waits, start_spark
+from deepfake.jobs.spark_session import ctrl_c_waits, spark_session
 from deepfake.jobs.work import Outcome, Rows, Run, Work, limit_for, took_too_long, try_video
 
 ATTEMPTS = 3  # the last one only reports the video as failed
@@ -85,19 +85,16 @@ def spark_for(run: Run) -> Iterator[SparkSession]:
     """
     # hide py4j's logged tracebacks: the errors are raised too
     logging.getLogger().addHandler(logging.NullHandler())
-    with tempfile.TemporaryDirectory() as folder:
-        spark = start_spark(run.master or "local[*]", f"deepfake {run.step}", SETTINGS, ATTEMPTS + 1)
+    master, name = run.master or "local[*]", f"deepfake {run.step}"
+    with tempfile.TemporaryDirectory() as folder, spark_session(master, name, SETTINGS, ATTEMPTS + 1) as spark:
         try:
             package = zip_package(Path(folder))
             with ctrl_c_waits():
-                if package:
+                if package and not Path(SparkFiles.get(package.name)).exists():
                     spark.sparkContext.addPyFile(str(package))
             yield spark
         except (PySparkException, Py4JError) as error:
             raise UserError(f"--master {spark.sparkContext.master}: Spark has failed ({reason_of(error)})") from None
-        finally:
-            with ctrl_c_waits():
-                spark.stop()
 
 
 def zip_package(folder: Path) -> Path | None:
@@ -105,11 +102,12 @@ def zip_package(folder: Path) -> Path | None:
     package = Path(__file__).parents[1]
     if not package.is_dir():
         return None
-    path = folder / "deepfake-of-the-driver.zip"
+    path = folder / "deepfake.zip"
     with zipfile.ZipFile(path, "w") as file:
         for source in sorted(package.rglob("*.py")):
             file.write(source, source.relative_to(package.parent))
-    return path
+    # a session that runs already may have it, or that of other code
+    return path.rename(folder / f"deepfake-{digest_of(path)}.zip")
 
 
 def run_jobs(

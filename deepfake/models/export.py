@@ -78,7 +78,9 @@ def export_model(
                 found = open_(temporary)(pictures)
             difference = float(np.abs(found - expected).max())
             if not difference <= TOLERANCE:
-                raise UserError(f"{target}: its scores differ from the model's by {difference:.2g}; not written")
+                raise UserError(
+                    f"{target}: not written, since its scores differ from the model's by {difference:.2g}; use {path}"
+                )
         p_real = as_p_real(expected, path.name, info.positive)
         scores = f"{p_real.min():.3f} to {p_real.max():.3f}"
         size = target.stat().st_size / 1e6
@@ -204,5 +206,5 @@ def _export_errors(target: Path) -> Iterator[None]:
     except Exception as error:  # the converters raise many types for an unknown layer
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{target}: the model cannot be exported to this format ({type(error).__name__}: {reason})"
+            f"{target}: the model cannot be exported to this format ({type(error).__name__}: {reason}); use the .keras"
         ) from None

@@ -86,7 +86,7 @@ class Given:
         choices=LABEL_NAMES[::-1],
     )
     said: Said = NOT_SAID
-    frames: int | None = option(None, "frames a video (default: as many as of the model's own)", type=whole_number(1))
+    frames: int | None = option(None, "frames per video (default: as for the model's own crops)", type=whole_number(1))
     min_face_pixels: int | None = option(
         None,
         "ignore faces smaller than N x N pixels of the video (default: as the model's)",

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from deepfake.models.runtime import keras
 
-RUNTIMES = ("auto", "onnx", "keras")
 FATAL = 4  # the highest log level of ONNX Runtime
 
 Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
@@ -56,14 +55,14 @@ def open_model(path: Path, runtime: str = "auto", given: Given = NOTHING) -> Ope
     """Open a saved model (.keras or .h5) with TensorFlow ("keras"), or its export with ONNX Runtime ("onnx").
 
     "auto" takes the export. If it is missing or of another version of the model, "auto" writes it first, once; what
-    cannot be exported is loaded with TensorFlow. `given` holds the user's values, which replace those of the .json.
+    cannot be exported is loaded with TensorFlow. "ready" is the same, but writes nothing. `given` holds the user's values, which replace those of the .json.
 
     Raises:
         UserError: the model or its export cannot be loaded, or the export is of another version of the model.
     """
     info = info_beside(path, given)
     try:
-        session = {"auto": _auto_session, "onnx": _current_session, "keras": lambda *_: None}[runtime](path, given)
+        session = SESSIONS[runtime](path, given)
         return _open_keras(path, info) if session is None else _open_onnx(path, info, session)
     except ModuleNotFoundError as error:
         raise UserError(
@@ -87,6 +86,12 @@ def _auto_session(path: Path, given: Given) -> "InferenceSession | None":
         return None
 
 
+def _ready_session(path: Path, given: Given) -> "InferenceSession | None":
+    with suppress(UserError):
+        return _current_session(path, given) if path.with_suffix(".onnx").is_file() else None
+    return None
+
+
 class StaleError(UserError):
     """An export is of another version of its model."""
 
@@ -103,6 +108,14 @@ def _current_session(path: Path, given: Given) -> "InferenceSession":
     if carried[SOURCE_KEY] != digest_of(path) or MAPS_KEY not in carried:
         raise StaleError(f"{exported}: exported from another version of {path.name}; run --export --model {path} again")
     return session
+
+
+SESSIONS: "dict[str, Callable[[Path, Given], InferenceSession | None]]" = {
+    "auto": _auto_session,
+    "ready": _ready_session,
+    "onnx": _current_session,
+    "keras": lambda path, given: None,
+}
 
 
 def _open_keras(path: Path, info: ModelInfo) -> Opened:

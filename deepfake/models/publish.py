@@ -60,7 +60,10 @@ def publish_model(path: Path, target: Path, name: str, trained_on: str) -> None:
         before, after = (scores_of(each, crops, info) for each in (model, load_model(temporary)))
         difference = float(np.abs(after - before).max())
         if not difference <= TOLERANCE:  # nan as well
-            raise UserError(f"{target}: not written, since its scores in half precision differ by {difference:.2g}")
+            raise UserError(
+                f"{target}: not written, since its scores in half precision differ by {difference:.2g}; share {path} "
+                "itself, with its .json"
+            )
     write_model_info(info, target.with_suffix(".json"))
     scores = f"{before.min():.3f} to {before.max():.3f}"
     log.info(f"publish: {len(before)} scores ({scores}) differ by at most {difference:.1g}")

@@ -8,11 +8,7 @@ from deepfake.models.info import SAMPLE_ONLY_NAME, info_beside, origin
 from deepfake.models.safe_load import read_config
 
 NAME = "starter"
-
-
 STARTER = Path(__file__).resolve().parents[2] / "models" / "starter.keras"
-
-
 OWN = Path("tmp_checkpoint/best_model.keras")
 
 
@@ -26,7 +22,10 @@ def find_model(named: str) -> Path:
         return Path(named)
     for file in (STARTER, STARTER.with_suffix(".json")):
         if not file.is_file():
-            raise UserError(f"{file}: not found; restore it from the project, or give another model")
+            raise UserError(
+                f"{file}: not found; restore it with `git checkout -- models/`, download the project again, or give "
+                "another model"
+            )
     return STARTER
 
 

@@ -10,7 +10,7 @@ from deepfake.core.decision import as_p_real, is_real, scaled, uncalibrated
 from deepfake.inputs.resize import resize
 from deepfake.models.info import NO_FRAME
 from deepfake.models.opened import Opened
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 
 CROPS_AT_A_TIME = 64
 
@@ -18,19 +18,19 @@ OPACITY = 0.62  # of the hottest places, so that the face stays visible
 DIMMED = 0.75  # brightness of the crop where there is no heat
 
 
-def signs_of(outputs: np.ndarray, maps: np.ndarray, judge: Judge) -> np.ndarray:
+def signs_of(outputs: np.ndarray, maps: np.ndarray, card: ModelCard) -> np.ndarray:
     """Return the signs of the verdict on N crops, N x h x w >= 0: of real above the threshold, else of fake.
 
     `outputs` are the model's own, N x C, and `maps` the class map of each, N x h x w x C; N x T x h x w x C for
-    sequences, which give N x T x h x w. `judge` describes the model.
+    sequences, which give N x T x h x w. `card` describes the model.
     """
-    p_real = as_p_real(outputs, judge.model, judge.positive)
-    real = maps[..., -1] if judge.positive == "real" else maps[..., 0] if maps.shape[-1] == 2 else -maps[..., 0]
-    above = is_real(p_real, uncalibrated(judge.threshold, judge.temperature))
+    p_real = as_p_real(outputs, card.model, card.positive)
+    real = maps[..., -1] if card.positive == "real" else maps[..., 0] if maps.shape[-1] == 2 else -maps[..., 0]
+    above = is_real(p_real, uncalibrated(card.threshold, card.temperature))
     return np.maximum(np.where(above.reshape(-1, *[1] * (real.ndim - 1)), real, -real), 0)
 
 
-def find_signs(model: Opened, crops: Sequence[np.ndarray], judge: Judge) -> Sequence[np.ndarray | None]:
+def find_signs(model: Opened, crops: Sequence[np.ndarray], card: ModelCard) -> Sequence[np.ndarray | None]:
     """Return the signs of the verdict on each of a person's crops (H x W x 3 uint8 RGB); None if it has no maps."""
     size, at_a_time = model.image_size, model.frames or CROPS_AT_A_TIME
     pixels = np.stack([resize(crop, size) for crop in crops]).astype(np.float32)
@@ -39,8 +39,8 @@ def find_signs(model: Opened, crops: Sequence[np.ndarray], judge: Judge) -> Sequ
         if model.frames:
             sequence = np.full((1, model.frames, size, size, 3), NO_FRAME, np.float32)
             sequence[0, : len(batch)] = batch
-        outputs, maps = model.run(scaled(sequence if model.frames else batch, judge.pixel_max))
-        signs = None if maps is None else signs_of(outputs, maps, judge)
+        outputs, maps = model.run(scaled(sequence if model.frames else batch, card.pixel_max))
+        signs = None if maps is None else signs_of(outputs, maps, card)
         found += [None] * len(batch) if signs is None else list(signs[0, : len(batch)] if model.frames else signs)
     return found
 

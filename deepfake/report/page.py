@@ -17,7 +17,7 @@ from markupsafe import Markup
 from deepfake.core.decision import is_real
 from deepfake.core.files import whole_file
 from deepfake.core.labels import LABEL_NAMES
-from deepfake.report.result import Judge, Pictures, Scan, people_in
+from deepfake.report.result import ModelCard, Pictures, Scan, people_in
 from deepfake.report.timeline import Timeline, clock, percent, place_of, timeline_of
 
 MAX_VIDEOS = 2000  # in one report; browsers are slow with more
@@ -67,7 +67,7 @@ class View:
 
 def write_report(
     scans: Sequence[Scan],
-    judge: Judge,
+    card: ModelCard,
     path: Path,
     title: str = "Which of these videos are fake?",
     note: str | None = None,
@@ -85,8 +85,8 @@ def write_report(
         .get_template("report.html")
         .render(
             title=title,
-            views=[view_of(scan, judge, f"v{number}") for number, scan in enumerate(shown, 1)],
-            judge=judge,
+            views=[view_of(scan, card, f"v{number}") for number, scan in enumerate(shown, 1)],
+            card=card,
             notes=[*([note] if note else []), *_left_out(scans, chosen, shown)],
             counts=Counter(scan.verdict for scan in shown),
             confusion=confusion_of(shown),
@@ -102,13 +102,13 @@ def write_report(
         temporary.write_text(html, encoding="utf-8", errors="replace")
 
 
-def render_scan(scan: Scan, judge: Judge, id: str = "scan") -> str:
+def render_scan(scan: Scan, card: ModelCard, id: str = "scan") -> str:
     """Return a scan's part of a report as escaped HTML, for a page with `style_sheet`.
 
     `id` must be unique on the page; the ids of the part start with it.
     """
     page = _environment().get_template("scan.html")
-    return Markup(page.render(view=view_of(scan, judge, id), judge=judge, folded=False))
+    return Markup(page.render(view=view_of(scan, card, id), card=card, folded=False))
 
 
 def render_page(template: str, **values: object) -> str:
@@ -121,12 +121,12 @@ def style_sheet() -> str:
     return _source("report.css")
 
 
-def view_of(scan: Scan, judge: Judge, id: str) -> View:
+def view_of(scan: Scan, card: ModelCard, id: str) -> View:
     """Return what a page needs to show a scan."""
-    return View(id, scan, in_words(scan, judge), timeline_of(scan, judge), _is_wrong(scan))
+    return View(id, scan, in_words(scan, card), timeline_of(scan, card), _is_wrong(scan))
 
 
-def in_words(scan: Scan, judge: Judge) -> str:
+def in_words(scan: Scan, card: ModelCard) -> str:
     """Return the verdict as a sentence with its probability."""
     if scan.p_real is None or not math.isfinite(scan.p_real):
         return "No verdict: nothing could be judged. This does not mean that it is real."
@@ -137,7 +137,7 @@ def in_words(scan: Scan, judge: Judge) -> str:
     probability = scan.p_real if kind == "real" else 1 - scan.p_real
     word = next((word for least, word in LIKELIHOODS if probability >= least), None)
     if word is None:
-        return f"Judged {kind}: {percent(scan.p_real)} real, with a threshold of {percent(judge.threshold)}."
+        return f"Judged {kind}: {percent(scan.p_real)} real, with a threshold of {percent(card.threshold)}."
     return f"{word.capitalize()} {kind}: the model gives {kind} a probability of {percent(probability)}."
 
 
@@ -216,9 +216,9 @@ def _is_wrong(scan: Scan) -> bool | None:
     return scan.verdict.lower() != LABEL_NAMES[scan.label]
 
 
-def figures_of(judge: Judge) -> list[tuple[str, str, str]]:
+def figures_of(card: ModelCard) -> list[tuple[str, str, str]]:
     """Return the figures of a model on its own test set: names, values and intervals, as text."""
-    known = (judge.metrics or {}).get("metrics") or {}
+    known = (card.metrics or {}).get("metrics") or {}
     rows = []
     for key, name in FIGURES.items():
         figure = known.get(key) or {}

@@ -11,7 +11,7 @@ from deepfake.core.labels import LABEL_NAMES, REAL
 from deepfake.faces.people import least_frames
 from deepfake.frames.choose import choose_frames
 from deepfake.report.heatmaps import heat_of, overlay
-from deepfake.report.result import CropPicture, Evidence, FaceScore, Judge, Pictures, Small
+from deepfake.report.result import CropPicture, Evidence, FaceScore, ModelCard, Pictures, Small
 
 # small enough that 500 videos stay below 60 MB in one report
 CROP_SIDE = 112
@@ -25,7 +25,7 @@ Place = tuple[int, int]  # the frame and face of a crop
 
 
 def take_pictures(
-    evidence: Evidence, faces: Sequence[FaceScore], judge: Judge, signs: Mapping[Place, np.ndarray | None]
+    evidence: Evidence, faces: Sequence[FaceScore], card: ModelCard, signs: Mapping[Place, np.ndarray | None]
 ) -> Pictures:
     """Return the frame with the least real face, and up to MAX_CROPS crops, shared equally between people.
 
@@ -39,9 +39,9 @@ def take_pictures(
     images = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
     chosen = choose_faces(faces, MAX_CROPS)
     return Pictures(
-        frame=None if small is None else jpeg(draw_boxes(small, faces, judge.threshold), FRAME_QUALITY),
+        frame=None if small is None else jpeg(draw_boxes(small, faces, card.threshold), FRAME_QUALITY),
         frame_time=least_real.time,
-        crops=crop_pictures(chosen, [images[face.frame, face.face] for face in chosen], judge.image_size, signs),
+        crops=crop_pictures(chosen, [images[face.frame, face.face] for face in chosen], card.image_size, signs),
     )
 
 

@@ -167,8 +167,8 @@ def _still_faces(at_once: int) -> str:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """The model behind verdicts, and how it judges; `metrics` is the content of metrics_videos.json, if known.
+class ModelCard:
+    """The facts about the model behind verdicts; `metrics` is the content of metrics_videos.json, if known.
 
     `crops` describes how its crops are cut, if not by the default rule.
     """

@@ -35,7 +35,7 @@ from deepfake.report.pictures import (
     jpeg,
     shrink,
 )
-from deepfake.report.result import CropPicture, FaceScore, Judge, NotJudged, Pictures, Scan, Small, remarks_on
+from deepfake.report.result import CropPicture, FaceScore, ModelCard, NotJudged, Pictures, Scan, Small, remarks_on
 from deepfake.split.manifest import Entry
 
 WITH_PICTURES = 500  # videos; pictures of more do not fit into one file
@@ -86,16 +86,16 @@ def judged_crops(rows: Iterable[Any], entries: Sequence[Entry]) -> list[JudgedCr
     ]
 
 
-def judge_of(
+def card_of(
     info: ModelInfo,
     sources: Sources,
     sample_only: bool | None,
     threshold: float,
     bands: Bands,
     out_dir: Path,
-) -> Judge:
+) -> ModelCard:
     """Describe the model behind a test set's verdicts, with the metrics that step 04 has just written."""
-    return Judge(
+    return ModelCard(
         model=sources.model.name if sources.model else "the model of step 03",
         backbone=info.backbone,
         image_size=info.image_size,
@@ -123,7 +123,7 @@ def errors_first(verdicts: pd.DataFrame, certain: pd.Series) -> pd.DataFrame:
 
 
 def scans_of(
-    verdicts: pd.DataFrame, crops: Sequence[JudgedCrop], sources: Sources, split_dir: Path | None, judge: Judge
+    verdicts: pd.DataFrame, crops: Sequence[JudgedCrop], sources: Sources, split_dir: Path | None, card: ModelCard
 ) -> list[Scan]:
     """Convert all verdicts to scans, with the scores of their crops; the first WITH_PICTURES scans have pictures.
 
@@ -135,17 +135,17 @@ def scans_of(
     by_video: dict[str, list[JudgedCrop]] = {}
     for crop in crops:
         by_video.setdefault(crop.video, []).append(crop)
-    model = open_model(sources.model) if sources.model and split_dir else None
+    model = open_model(sources.model, "ready") if sources.model and split_dir else None
     scans = []
     for number, row in enumerate(progress(verdicts.itertuples(), sources.quiet, desc="report", total=len(verdicts))):
         own = by_video.get(row.video, [])
         recorded = _recorded(row.video, sources.work_dir) if own else None
         records = {(face["frame"], face["face"]): face for face in recorded.faces} if recorded else {}
         scan = _scan(
-            row, tuple(_face(crop, records.get((crop.frame, crop.face))) for crop in own), recorded, judge.bands
+            row, tuple(_face(crop, records.get((crop.frame, crop.face))) for crop in own), recorded, card.bands
         )
         if number < WITH_PICTURES and own:
-            scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, judge, model))
+            scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, card, model))
         scans.append(scan)
     return scans
 
@@ -207,19 +207,19 @@ def _pictures(
     records: dict[tuple[int, int], dict],
     split_dir: Path | None,
     work_dir: Path | None,
-    judge: Judge,
+    card: ModelCard,
     model: Opened | None,
 ) -> Pictures:
     least = min(scan.faces, key=lambda face: face.p_real)
     frame = _frame(scan, least, records, work_dir) if records and work_dir else None
-    crops = _crops(scan, split_dir / "test", judge, model) if split_dir else ()
+    crops = _crops(scan, split_dir / "test", card, model) if split_dir else ()
     if frame is None:
         return Pictures(crops=crops)
-    boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], judge.threshold)
+    boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], card.threshold)
     return Pictures(jpeg(boxed, FRAME_QUALITY), least.time, crops)
 
 
-def _crops(scan: Scan, folder: Path, judge: Judge, model: Opened | None) -> tuple[CropPicture, ...]:
+def _crops(scan: Scan, folder: Path, card: ModelCard, model: Opened | None) -> tuple[CropPicture, ...]:
     if scan.label is None:
         return ()
     faces = choose_faces(scan.faces, MAX_CROPS)
@@ -229,7 +229,7 @@ def _crops(scan: Scan, folder: Path, judge: Judge, model: Opened | None) -> tupl
     for person in scan.people if model else ():
         own = {(face.frame, face.face): image for face, image in found if face.person == person}
         if own:
-            signs |= zip(own, find_signs(model, list(own.values()), judge), strict=True)
+            signs |= zip(own, find_signs(model, list(own.values()), card), strict=True)
     return crop_pictures(
         [face for face, _ in found], [image for _, image in found], model.image_size if model else 0, signs
     )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deepfake.report.result import FaceScore, Judge, Scan
+from deepfake.report.result import FaceScore, ModelCard, Scan
 
 MAX_PEOPLE = 8  # with a colour of their own; more cannot be distinguished
 MAX_TICKS = 6
@@ -47,7 +47,7 @@ class Timeline:
         return [line for line in self.lines if line.kind is not None]
 
 
-def timeline_of(scan: Scan, judge: Judge) -> Timeline | None:
+def timeline_of(scan: Scan, card: ModelCard) -> Timeline | None:
     """Return the timeline of a scan, real at the top; None if all faces are in one frame, or there are none.
 
     If times are unknown, frame numbers are used.
@@ -63,9 +63,9 @@ def timeline_of(scan: Scan, judge: Judge) -> Timeline | None:
         lines=lines,
         ticks=_ticks(start, end, timed),
         axis="time" if timed else "frame number",
-        threshold=_height(judge.threshold),
+        threshold=_height(card.threshold),
         band=scan.band and (_height(scan.band[1]), _height(scan.band[0]) - _height(scan.band[1])),
-        text=_text(lines, judge),
+        text=_text(lines, card),
     )
 
 
@@ -132,11 +132,11 @@ def _ticks(start: float, end: float, timed: bool) -> list[tuple[float, str]]:
     return [(round(100 * (value - start) / (end - start), 2), name) for value, name in zip(values, names, strict=True)]
 
 
-def _text(lines: Sequence[Line], judge: Judge) -> str:
+def _text(lines: Sequence[Line], card: ModelCard) -> str:
     parts = [
         f"person {line.person} from {percent(1 - max(dot.y for dot in line.dots) / 100)} to "
         f"{percent(1 - min(dot.y for dot in line.dots) / 100)}, {percent(line.mean)} on average"
         for line in lines[:MAX_PEOPLE]
     ]
     others = f", and {len(lines) - MAX_PEOPLE} more people" if len(lines) > MAX_PEOPLE else ""
-    return f"Probability of real over the video: {'; '.join(parts)}{others}. Threshold {percent(judge.threshold)}."
+    return f"Probability of real over the video: {'; '.join(parts)}{others}. Threshold {percent(card.threshold)}."

@@ -193,6 +193,7 @@ def metadata_of(reals: list[str], fakes: list[list[Fake]]) -> dict[str, dict]:
 def draw_dataset(
     videos_dir: Path,
     originals: int = 48,
+    *,
     seed: int = 0,
     size: tuple[int, int] = SIZE,
     seconds: float = SECONDS,

@@ -17,7 +17,7 @@ from deepfake.models.info import NO_FRAME, NOTHING, Given, ModelInfo, info_besid
 from deepfake.models.opened import Run, open_model
 from deepfake.models.safe_load import check_model
 from deepfake.report.heatmaps import signs_of
-from deepfake.report.result import Judge, Seen
+from deepfake.report.result import ModelCard, Seen
 
 AT_A_TIME = 64  # crops per batch
 
@@ -38,9 +38,9 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model ready to judge crops: its `judge` for reports; `frames` and `run` as in `opened.Opened`."""
+    """A model ready to judge crops: its `card` for reports; `frames` and `run` as in `opened.Opened`."""
 
-    judge: Judge
+    card: ModelCard
     frames: int | None
     run: Run
 
@@ -65,13 +65,13 @@ def open_classifier(path: Path, runtime: str = "auto", given: Given = NOTHING) -
     """
     check_classifier(path, runtime)
     opened = open_model(path, runtime, given)
-    return Classifier(_judge(path, opened.info, opened.image_size), opened.frames, opened.run)
+    return Classifier(_card(path, opened.info, opened.image_size), opened.frames, opened.run)
 
 
-def _judge(path: Path, info: ModelInfo, image_size: int) -> Judge:
-    same = {field.name for field in dataclasses.fields(Judge)} & vars(info).keys() - {"image_size"}
+def _card(path: Path, info: ModelInfo, image_size: int) -> ModelCard:
+    same = {field.name for field in dataclasses.fields(ModelCard)} & vars(info).keys() - {"image_size"}
     known = {name: getattr(info, name) for name in same}
-    return Judge(model=path.name, image_size=image_size, metrics=find_metrics(path), **known)
+    return ModelCard(model=path.name, image_size=image_size, metrics=find_metrics(path), **known)
 
 
 def judging_by(
@@ -82,10 +82,10 @@ def judging_by(
     A model's threshold and bands only hold for the mean. With another aggregate, as in step 04, the threshold is
     `threshold` or 0.5, and no verdict is uncertain.
     """
-    judge = dataclasses.replace(classifier.judge, crops=in_words(rule), aggregate=aggregate)
+    card = dataclasses.replace(classifier.card, crops=in_words(rule), aggregate=aggregate)
     if aggregate != "mean":
-        judge = dataclasses.replace(judge, threshold=THRESHOLD if threshold is None else threshold, bands={})
-    return dataclasses.replace(classifier, judge=judge)
+        card = dataclasses.replace(card, threshold=THRESHOLD if threshold is None else threshold, bands={})
+    return dataclasses.replace(classifier, card=card)
 
 
 def find_metrics(path: Path) -> dict | None:
@@ -116,7 +116,7 @@ def classify(
     """
     if not faces:
         return None, []
-    pixels = np.stack([resize(crop, classifier.judge.image_size) for crop in crops]).astype(np.float32)
+    pixels = np.stack([resize(crop, classifier.card.image_size) for crop in crops]).astype(np.float32)
     if not classifier.frames:
         p_real, signs = _predict(classifier, pixels)
         return float(p_real.mean()), [Judged(*found) for found in zip(p_real.tolist(), signs, strict=True)]
@@ -153,11 +153,11 @@ def _stack_sequences(pixels: np.ndarray, sequences: list[list[int]], frames: int
 
 def _predict(classifier: Classifier, items: np.ndarray) -> tuple[np.ndarray, Sequence[np.ndarray | None]]:
     """Return p_real of N items, and the signs of each (`heatmaps.signs_of`), or None, if the model has no maps."""
-    judge, step = classifier.judge, max(1, AT_A_TIME // (classifier.frames or 1))
+    card, step = classifier.card, max(1, AT_A_TIME // (classifier.frames or 1))
     batches = (items[start : start + step] for start in range(0, len(items), step))
-    outputs, maps = zip(*(classifier.run(scaled(batch, judge.pixel_max)) for batch in batches), strict=True)
+    outputs, maps = zip(*(classifier.run(scaled(batch, card.pixel_max)) for batch in batches), strict=True)
     whole = np.concatenate(outputs)
-    p_real = apply_temperature(as_p_real(whole, judge.model, judge.positive), judge.temperature)
+    p_real = apply_temperature(as_p_real(whole, card.model, card.positive), card.temperature)
     if any(each is None for each in maps):
         return p_real, [None] * len(items)
-    return p_real, signs_of(whole, np.concatenate(maps), judge)
+    return p_real, signs_of(whole, np.concatenate(maps), card)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePath
 
 from deepfake.core.files import digest_of, write_csv, write_json
-from deepfake.report.result import VERDICTS, Judge, Scan, people_in
+from deepfake.report.result import VERDICTS, ModelCard, Scan, people_in
 
 # Kaggle scores by log loss, where one confident mistake outweighs everything else
 CLIP = 0.01
@@ -17,21 +17,21 @@ SUSPICIOUS = 5
 SAME = 1e-3
 
 # the columns of verdicts.csv
-COLUMNS: dict[str, Callable[[Scan, Judge], object]] = {
-    "name": lambda scan, judge: scan.name,
-    "verdict": lambda scan, judge: scan.verdict,
-    "p_real": lambda scan, judge: "" if scan.p_real is None else f"{scan.p_real:.10f}",
-    "people": lambda scan, judge: people_in(scan),
-    "frames": lambda scan, judge: scan.frames,
-    "faces": lambda scan, judge: len(scan.faces),
-    "seconds": lambda scan, judge: f"{scan.seconds:.3f}",
-    "reason": lambda scan, judge: scan.reason or "",
-    "sample_only": lambda scan, judge: "yes" if judge.sample_only else "no",
-    "note": lambda scan, judge: judge.note,
+COLUMNS: dict[str, Callable[[Scan, ModelCard], object]] = {
+    "name": lambda scan, card: scan.name,
+    "verdict": lambda scan, card: scan.verdict,
+    "p_real": lambda scan, card: "" if scan.p_real is None else f"{scan.p_real:.10f}",
+    "people": lambda scan, card: people_in(scan),
+    "frames": lambda scan, card: scan.frames,
+    "faces": lambda scan, card: len(scan.faces),
+    "seconds": lambda scan, card: f"{scan.seconds:.3f}",
+    "reason": lambda scan, card: scan.reason or "",
+    "sample_only": lambda scan, card: "yes" if card.sample_only else "no",
+    "note": lambda scan, card: card.note,
 }
 
 
-def line_of(scan: Scan, judge: Judge) -> str:
+def line_of(scan: Scan, card: ModelCard) -> str:
     """Return the line to print for a file; a line break in its name is escaped."""
     what = scan.reason if scan.p_real is None else f"{percent(1 - scan.p_real)} fake"
     parts = [f"{scan.verdict:9}  {what}"]
@@ -39,7 +39,7 @@ def line_of(scan: Scan, judge: Judge) -> str:
         parts[0] = f"{scan.verdict:9}  {what:>12}"
         parts += [counted(people_in(scan), "person", "people"), counted(scan.frames, "frame", "frames")]
         parts += [scan.reason] if scan.reason else []
-    parts += [f"[{judge.note}]"] if judge.note else []  # in each line, since single lines are passed on
+    parts += [f"[{card.note}]"] if card.note else []  # in each line, since single lines are passed on
     return "  ".join([*parts, one_line(scan.name)])
 
 
@@ -79,12 +79,12 @@ def doubt_of(judged: Sequence[tuple[Path, float]]) -> str | None:
     return None
 
 
-def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path, doubt: str | None = None) -> None:
+def write_scans(scans: Sequence[Scan], card: ModelCard, out_dir: Path, doubt: str | None = None) -> None:
     """Write verdicts.csv and verdicts.json of all scans, and submission.csv; `doubt` goes into the JSON."""
-    rows = [[value_of(scan, judge) for value_of in COLUMNS.values()] for scan in scans]
+    rows = [[value_of(scan, card) for value_of in COLUMNS.values()] for scan in scans]
     write_csv(out_dir / "verdicts.csv", list(COLUMNS), rows)
-    about = {key: value for key, value in asdict(judge).items() if key != "metrics"}
-    files = [_content(scan, judge) for scan in scans]
+    about = {key: value for key, value in asdict(card).items() if key != "metrics"}
+    files = [_content(scan, card) for scan in scans]
     write_json(out_dir / "verdicts.json", {"model": about, "doubt": doubt, "files": files})
     names = [PurePath(scan.name).name for scan in scans]
     repeated = {name for name, count in Counter(names).items() if count > 1}
@@ -92,13 +92,13 @@ def write_scans(scans: Sequence[Scan], judge: Judge, out_dir: Path, doubt: str |
     write_csv(out_dir / "submission.csv", ("filename", "label"), rows)
 
 
-def _content(scan: Scan, judge: Judge) -> dict:
+def _content(scan: Scan, card: ModelCard) -> dict:
     facts = {
         key: getattr(scan, key)
         for key in ("name", "verdict", "p_real", "band", "reason", "frames", "seconds", "turned")
     }
     faces, not_judged = ([asdict(face) for face in some] for some in (scan.faces, scan.not_judged))
-    about = {"people": people_in(scan), "sample_only": judge.sample_only, "note": judge.note}
+    about = {"people": people_in(scan), "sample_only": card.sample_only, "note": card.note}
     return {**facts, **about, "faces": faces, "not_judged": not_judged}
 
 

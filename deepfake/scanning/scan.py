@@ -17,7 +17,7 @@ from deepfake.core.messages import log
 from deepfake.jobs.processes import at_work
 from deepfake.models.info import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
 from deepfake.report.pictures import take_pictures
-from deepfake.report.result import Evidence, FaceScore, Judge, Pictures, Scan, remarks_on
+from deepfake.report.result import Evidence, FaceScore, ModelCard, Pictures, Scan, remarks_on
 from deepfake.scanning.classifier import Classifier, check_classifier, classify, judging_by, open_classifier
 from deepfake.scanning.inputs import Source, list_sources
 from deepfake.scanning.outputs import doubt_of, line_of, percent, summary, write_scans
@@ -98,21 +98,21 @@ def judge_evidence(
     pictures = Pictures()
     if options.pictures:
         signs = {(seen.frame, seen.face): judged.signs for seen, judged in zip(found.faces, of_faces, strict=True)}
-        pictures = take_pictures(found, faces, classifier.judge, signs)
+        pictures = take_pictures(found, faces, classifier.card, signs)
     # a sequence model has one prediction per person, shared by all their faces
     judged = list({face.person: face for face in faces}.values()) if classifier.frames else faces
     values, people = [face.p_real for face in judged], [face.person for face in judged]
     frames = [0 if classifier.frames else face.frame for face in judged]
-    judge, count = classifier.judge, len(judged)
-    if judged and judge.aggregate != "mean":
-        p_real = combine(values, frames, people, judge.aggregate)
-    verdict = verdict_of(p_real, count, judge)
-    apart = people_apart(verdict, p_real, means_by_person(values, frames, people), judge)
+    card, count = classifier.card, len(judged)
+    if judged and card.aggregate != "mean":
+        p_real = combine(values, frames, people, card.aggregate)
+    verdict = verdict_of(p_real, count, card)
+    apart = people_apart(verdict, p_real, means_by_person(values, frames, people), card)
     return Scan(
         name=source.name,
         verdict=verdict,
         p_real=p_real,
-        band=None if p_real is None else band_for(judge.bands, count),
+        band=None if p_real is None else band_for(card.bands, count),
         reason=remarks_on(found.frames, found.faces, found.not_judged, found.turned, found.problem, apart),
         frames=found.frames,
         seconds=found.seconds,
@@ -123,25 +123,25 @@ def judge_evidence(
     )
 
 
-def verdict_of(p_real: float | None, frames: int, judge: Judge) -> str:
+def verdict_of(p_real: float | None, frames: int, card: ModelCard) -> str:
     """Return REAL above the model's threshold, else FAKE; UNCERTAIN within its band for this number of frames.
 
     Without a p_real it is UNKNOWN.
     """
     if p_real is None:
         return "UNKNOWN"
-    if not is_certain(p_real, frames, judge.bands):
+    if not is_certain(p_real, frames, card.bands):
         return "UNCERTAIN"
-    return "REAL" if is_real(p_real, judge.threshold) else "FAKE"
+    return "REAL" if is_real(p_real, card.threshold) else "FAKE"
 
 
-def people_apart(verdict: str, p_real: float | None, means: dict[str, tuple[float, int]], judge: Judge) -> list[str]:
+def people_apart(verdict: str, p_real: float | None, means: dict[str, tuple[float, int]], card: ModelCard) -> list[str]:
     """Return a remark on each person whose verdict differs from the video's, since a mean can hide one fake face.
 
     `means` holds the mean and the number of predictions of each person who counts. People closer than APART to the
     video's `p_real` are left out.
     """
-    verdicts = {person: verdict_of(mean, count, judge) for person, (mean, count) in means.items()}
+    verdicts = {person: verdict_of(mean, count, card) for person, (mean, count) in means.items()}
     return [
         f"person {person} alone: {percent(1 - means[person][0])} fake"
         for person, own in verdicts.items()
@@ -162,6 +162,7 @@ def scan_all(
     out_dir: Path,
     options: Options,
     runtime: str = "auto",
+    *,
     quiet: bool = False,
     strict: bool = False,
     given: Given = NOTHING,
@@ -197,32 +198,32 @@ def scan_all(
             for scan in scan_files(sources, load, options):
                 scans[scan.name] = scan
                 with bar.external_write_mode(sys.stdout):
-                    print(line_of(scan, opened[0].judge), flush=True)  # at once, through a pipe too
+                    print(line_of(scan, opened[0].card), flush=True)  # at once, through a pipe too
                 bar.advance(len(scan.faces), failed=scan.p_real is None, done_before=False)
     except KeyboardInterrupt:
         if opened and scans:
-            _finish(sources, scans, opened[0].judge, out_dir)
+            _finish(sources, scans, opened[0].card, out_dir)
             raise KeyboardInterrupt(f"{len(scans)} of {len(sources)} files are in {out_dir}") from None
         raise
-    unknown = _finish(sources, scans, opened[0].judge, out_dir)
+    unknown = _finish(sources, scans, opened[0].card, out_dir)
     return 1 if strict and unknown else 0
 
 
-def _finish(sources: Sequence[Source], scans: dict[str, Scan], judge: Judge, out_dir: Path) -> int:
+def _finish(sources: Sequence[Source], scans: dict[str, Scan], card: ModelCard, out_dir: Path) -> int:
     """Write and log the results in the order of the sources; returns the number of UNKNOWN files."""
     from deepfake.report.page import write_report  # not above, since workers start sooner without it
 
     ordered = [scans[source.name] for source in sources if source.name in scans]
     paths = {source.name: source.path for source in sources}
     doubt = doubt_of([(paths[scan.name], scan.p_real) for scan in ordered if scan.p_real is not None])
-    write_scans(ordered, judge, out_dir, doubt)
+    write_scans(ordered, card, out_dir, doubt)
     report = out_dir / "report.html"
     notes = [doubt, TOO_MANY if len(ordered) > MAX_IN_REPORT else None]
-    write_report(ordered, judge, report, note=" ".join(filter(None, notes)) or None)
+    write_report(ordered, card, report, note=" ".join(filter(None, notes)) or None)
     log.info(f"05: {summary(ordered, out_dir)}")
     log.info(f"05: the report is {report}; it opens in any browser")
     if doubt:
         log.info(f"05: {doubt}")
-    if judge.note:
-        log.info(f"05: {SAMPLE_ONLY if judge.sample_only else f'note: by {judge.note}'}")
+    if card.note:
+        log.info(f"05: {SAMPLE_ONLY if card.sample_only else f'note: by {card.note}'}")
     return sum(scan.verdict == "UNKNOWN" for scan in ordered)

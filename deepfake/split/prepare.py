@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from deepfake.core.cli import progress
-from deepfake.core.crop_rule import CropRule
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_folder
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.core.messages import log
-from deepfake.core.naming import file_in_set, reads_as_crop
+from deepfake.core.naming import crop_parts, file_in_set
 from deepfake.datasets.copies import keep_copies_together
 from deepfake.datasets.listing import read_columns, read_rows
 from deepfake.datasets.name_ties import warning_of_untied
@@ -77,7 +76,7 @@ def _entries(split: str, item: Crops, found: Iterable[Found]) -> list[Entry]:
 def is_prepared(name: str) -> bool:
     """Whether a path belongs in a folder of real/ and fake/ crops."""
     label, _, crop = name.partition("/")
-    return label in LABEL_NAMES and (not crop or reads_as_crop(crop))
+    return label in LABEL_NAMES and (not crop or crop_parts(crop) is not None)
 
 
 def _is_split(name: str) -> bool:
@@ -102,8 +101,7 @@ def write_sets(
     if one == other or one in other.parents or other in one.parents:
         raise UserError(f"{prepared_dir} and {split_dir}: one is inside the other; give two separate folders")
     items = [(split, item) for split, videos in sets.items() for item in videos]
-    entries, unreadable = [], []
-    folders: dict[CropRule | None, list[Path]] = {}
+    entries, unreadable, looked_up = [], [], []
     with whole_folder(prepared_dir, is_prepared) as prepared, whole_folder(split_dir, _is_split) as folder:
         for label in LABEL_NAMES:
             (prepared / label).mkdir()
@@ -111,7 +109,7 @@ def write_sets(
                 (folder / split / label).mkdir(parents=True)
         for split, item in progress(items, quiet, desc="02", unit="video"):
             found, recorded = source.look_up(item)
-            folders.setdefault(recorded, []).append(item.paths[0].parent.parent)
+            looked_up.append((split, item, recorded))
             for path, entry in zip(item.paths, _entries(split, item, found), strict=True):
                 if source.put(path, prepared / entry.file):
                     link(prepared / entry.file, folder / split / entry.file)
@@ -120,7 +118,7 @@ def write_sets(
                     unreadable.append(path)
         _check_unreadable(unreadable, sets, entries)
         write_manifest(folder, entries)
-        write_mark(FolderStore(folder, source.rule_of(folders, sets.get("train", ()))))
+        write_mark(FolderStore(folder, source.rule_of(looked_up)))
     return entries
 
 

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -13,7 +14,7 @@ import numpy as np
 
 from deepfake.core.crop_rule import NOT_SAID, CropRule, Said
 from deepfake.core.errors import VideoError
-from deepfake.core.naming import parse_crop_name, reads_as_crop
+from deepfake.core.naming import crop_parts
 from deepfake.datasets.listing import images_in
 from deepfake.datasets.video import Video
 from deepfake.faces.records import landmarks_in_crop, read_faces_json
@@ -23,6 +24,7 @@ from deepfake.split.rule import FACES, one_rule, rule_of_folder, rule_of_others
 from deepfake.split.table_reader import TableSource
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+LookedUp = tuple[str, Crops, CropRule | None]  # the set, the crops of a video, and their rule from `look_up`
 MAX_DIGITS = 9  # of a frame number, stored as 32 bits; longer numbers are dates or hashes
 
 
@@ -37,9 +39,8 @@ class FolderSource:
         """Return the crops of a video."""
         folder = self.place / video.id / self.faces
         names = sorted(os.listdir(folder)) if folder.is_dir() else ()
-        names = [name for name in names if reads_as_crop(name, video.id)]
-        numbers = tuple(parse_crop_name(name)[1:] for name in names)
-        return Crops(video, group, tuple(folder / name for name in names), numbers)
+        crops = {name: parts[1:] for name in names if (parts := crop_parts(name)) and parts[0] == video.id}
+        return Crops(video, group, tuple(folder / name for name in crops), tuple(crops.values()))
 
     @property
     def nothing(self) -> tuple[str, str]:
@@ -66,8 +67,11 @@ class FolderSource:
         link(crop, target)
         return True
 
-    def rule_of(self, folders: Mapping[CropRule | None, Sequence[Path]], trained: Iterable[Crops]) -> CropRule | None:
-        """Return the rule of all crops, given the folders of each rule from `look_up`."""
+    def rule_of(self, crops: Iterable[LookedUp]) -> CropRule | None:
+        """Return the rule of all crops: the one that was recorded."""
+        folders: dict[CropRule | None, list[Path]] = defaultdict(list)
+        for _, item, recorded in crops:
+            folders[recorded].append(item.paths[0].parent.parent)
         return rule_of_folder(one_rule(folders), self.faces)
 
 
@@ -106,9 +110,9 @@ class ImageSource:
             target.write_bytes(cv2.imencode(".png", image)[1])
         return True
 
-    def rule_of(self, folders: Mapping[CropRule | None, Sequence[Path]], trained: Iterable[Crops]) -> CropRule | None:
+    def rule_of(self, crops: Iterable[LookedUp]) -> CropRule | None:
         """Return the rule of all crops, as given by the user or estimated from the training crops."""
-        return rule_of_others([path for item in trained for path in item.paths], self.said)
+        return rule_of_others([path for split, item, _ in crops if split == "train" for path in item.paths], self.said)
 
 
 Source = FolderSource | ImageSource | TableSource

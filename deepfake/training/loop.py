@@ -225,11 +225,9 @@ def fit_phase(
     while progress.epochs < phase.last and not progress.stopped:
         # finish an interrupted epoch in a fit of its own, since it has fewer steps
         epoch, last = progress.epochs, progress.epochs + 1 if done else phase.last
-        lines = TrainingLog(phase.last, batch_size, done, items, phase.frozen)
+        lines, first = TrainingLog(phase.last, batch_size, done, items, phase.frozen), epoch * steps + done
         trained.fit(
-            training_batches(
-                crops["train"], batch_size, level, sampling, options.seed, epoch * steps + done, on_accelerator
-            ),
+            training_batches(crops["train"], batch_size, level, sampling, options.seed, first, on_accelerator),
             validation_data=without_augmentation(val_batches) if on_accelerator else val_batches,
             steps_per_epoch=steps - done,
             initial_epoch=epoch,
@@ -275,6 +273,10 @@ def compiled(
         metrics=[keras.metrics.MeanMetricWrapper(rounded_accuracy, name="accuracy") if options.mixup else "accuracy"],
     )
     trained.optimizer.build(trained.trainable_variables)
+    # Keras would create the metrics in the first step, and would then have to trace this step again
+    nothing = tf.zeros((1, 1))
+    trained.compute_metrics(None, nothing, nothing)
+    trained.reset_metrics()
     return trained
 
 
@@ -303,7 +305,14 @@ def finish(run: Run, started: float) -> None:
             model.save(temporary)
     plot_progress(run.progress, out_dir)
     info, calibration = calibrate(
-        model, sets["val"], stores["val"], run.info, options.calibrate, options.fit_threshold, quiet, scratch=out_dir
+        model,
+        sets["val"],
+        stores["val"],
+        run.info,
+        fitted_temperature=options.calibrate,
+        fitted_threshold=options.fit_threshold,
+        quiet=quiet,
+        scratch=out_dir,
     )
     write_model_info(info, run.model_path.with_suffix(".json"))
     scores, before = report_test(

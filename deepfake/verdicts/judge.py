@@ -21,7 +21,7 @@ from deepfake.evaluation.metrics import Scores, score
 from deepfake.evaluation.plots import plot_confusion
 from deepfake.evaluation.predictions import JudgedCrop, mark_of, model_behind
 from deepfake.evaluation.worst_mistakes import draw_errors, most_wrong
-from deepfake.jobs.spark_session import start_spark
+from deepfake.jobs.spark_session import spark_session
 from deepfake.models.info import (
     SAMPLE_ONLY,
     UNKNOWN,
@@ -34,7 +34,7 @@ from deepfake.models.info import (
     rule_in_words,
 )
 from deepfake.report.page import MAX_VIDEOS, write_report
-from deepfake.report.test_set import Sources, errors_first, judge_of, judged_crops, scans_of
+from deepfake.report.test_set import Sources, card_of, errors_first, judged_crops, scans_of
 from deepfake.split.manifest import Entry, read_entries
 from deepfake.split.store import open_store
 from deepfake.verdicts.aggregates import ORIGINS, aggregate_videos
@@ -225,6 +225,7 @@ def judge_videos(
     predictions: Path,
     out_dir: Path,
     master: str = "local[*]",
+    *,
     model_info: Path | None = None,
     manifest: Path | None = None,
     aggregate: str = "mean",
@@ -256,9 +257,9 @@ def judge_videos(
     draw_worst(verdicts, behind, crops, rule, out_dir / "Errors.png")
     if sources:
         painted = info_beside(sources.model) if sources.model else UNKNOWN
-        judge = judge_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
-        scans = scans_of(errors_first(verdicts, rule.is_certain(verdicts)), behind, sources, crops or None, judge)
-        write_report(scans, judge, out_dir / "report.html", title="The test set's videos")
+        card = card_of(model or painted, sources, sample_only, rule.threshold, rule.bands, out_dir)
+        scans = scans_of(errors_first(verdicts, rule.is_certain(verdicts)), behind, sources, crops or None, card)
+        write_report(scans, card, out_dir / "report.html", title="The test set's videos")
         log.info(f"04: the report is {out_dir / 'report.html'}; it opens in any browser")
     log.info(f"04: {said_of_rule(rule, model, source, threshold)}")
     log.info(f"04: {len(verdicts)} verdicts in {out_dir / 'video_verdicts.csv'} and {out_dir / 'mapreduce_res.txt'}")
@@ -305,12 +306,12 @@ def run_spark(
     Raises:
         UserError: Java is missing, Spark cannot read the predictions, or as `collect_verdicts`.
     """
-    spark = start_spark(master)
     try:
         with (
-            hushed(),
+            spark_session(master) as spark,
+            hushed(),  # after Ctrl-C py4j prints its own traceback
             scratch_folder(str(spark.sparkContext.master), predictions) as scratch,
-        ):  # after Ctrl-C py4j prints its own traceback
+        ):
             frames = add_people(read_predictions(spark, predictions, scratch), entries, scratch)
             verdicts = collect_verdicts(frames, predictions, rule)
             first = errors_first(verdicts, rule.is_certain(verdicts))["video"].head(most).tolist()
@@ -319,8 +320,6 @@ def run_spark(
     except (PySparkException, Py4JError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{predictions}: Spark cannot read it ({reason})") from None
-    finally:
-        spark.stop()
     return verdicts, rows
 
 

@@ -8,6 +8,7 @@ import errno
 import shutil
 import signal
 import socket
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from deepfake.core.cli import end_gently
 from deepfake.core.errors import UserError
 from deepfake.models.info import NOTHING, Given
 from deepfake.report.page import render_page, render_scan
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 from deepfake.report.timeline import clock, percent
 from deepfake.scanning.classifier import Classifier, check_classifier, judging_by, open_classifier
 from deepfake.scanning.rule import rule_for
@@ -78,8 +79,8 @@ def serve_page(
             def load() -> Classifier:
                 return judging_by(open_classifier(model, given=given), rule, aggregate, given.threshold)
 
-            with open_queue(load, limits, options) as (queue, judge):
-                app = create_app(queue, judge, folder, limits)
+            with open_queue(load, limits, options) as (queue, card):
+                app = create_app(queue, card, folder, limits)
                 server(app).run(sockets=[listener])
     except KeyboardInterrupt:
         raise KeyboardInterrupt("all uploads are deleted") from None
@@ -116,42 +117,53 @@ def server(app: Starlette) -> uvicorn.Server:
     )
 
 
-def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> Starlette:
+def create_app(queue: ScanQueue, card: ModelCard, folder: Path, limits: Limits) -> Starlette:
     """Return the page's app for a queue of scans; `folder` takes the uploads."""
-    uploading = 0
+    page = Page(queue, card, folder, limits)
+    return Starlette(
+        routes=[
+            Route("/", page.index),
+            Route("/static/{name}", _static),
+            Route("/check", page.check_upload),
+            Route("/scans", page.list_scans),
+            Route("/scans", page.add_scan, methods=["POST"]),
+            Route("/scans/{id}", page.show_scan),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)],
+        exception_handlers={RefusedError: _refused, ClientDisconnect: _nobody_there},
+    )
 
-    async def index(request: Request) -> Response:
-        return HTMLResponse(
-            render_page("page.html", judge=judge, limits=limits, longest=clock(limits.seconds), heat=True)
-        )
 
-    async def static(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in STATIC:
-            raise HTTPException(404)
-        content = (files("deepfake.report") / "templates" / name).read_text(encoding="utf-8")
-        return Response(content, media_type=STATIC[name])
+@dataclass
+class Page:
+    """The answers of the page, each for one route of `create_app`; `uploading` counts the uploads in progress."""
 
-    async def list_scans(request: Request) -> Response:
-        return JSONResponse([_as_json(item, progress, judge) for item, progress in queue.items()])
+    queue: ScanQueue
+    card: ModelCard
+    folder: Path
+    limits: Limits
+    uploading: int = 0
 
-    async def show_scan(request: Request) -> Response:
-        item = queue.get(request.path_params["id"])
+    async def index(self, request: Request) -> Response:
+        """Return the page itself."""
+        longest = clock(self.limits.seconds)
+        return HTMLResponse(render_page("page.html", card=self.card, limits=self.limits, longest=longest, heat=True))
+
+    async def list_scans(self, request: Request) -> Response:
+        """Return the scans in the queue, with their progress."""
+        return JSONResponse([_as_json(item, progress, self.card) for item, progress in self.queue.items()])
+
+    async def show_scan(self, request: Request) -> Response:
+        """Return the evidence of a finished scan."""
+        item = self.queue.get(request.path_params["id"])
         if item is None or item.scan is None:
             raise HTTPException(404, "This scan has been removed; upload the file again.")
-        return HTMLResponse(render_scan(item.scan, judge))
+        return HTMLResponse(render_scan(item.scan, self.card))
 
-    def check_room(size: int) -> None:  # 0: unknown
-        limits.check_size(size)
-        if uploading + queue.waiting() >= MAX_WAITING:
-            raise RefusedError(503, f"has to wait: {MAX_WAITING} files are before it; try again in a minute")
-        if shutil.disk_usage(folder).free < SPARE_BYTES + (size or limits.megabytes * 1e6):
-            raise RefusedError(507, "cannot be stored: the disk of this computer is nearly full; free some space")
-
-    async def check_upload(request: Request) -> Response:
+    async def check_upload(self, request: Request) -> Response:
         """Say whether an upload would be refused, by its size and first bytes, and whether it may be tried later."""
         try:
-            check_room(int(request.headers.get("x-file-size", "")))
+            self._check_room(int(request.headers.get("x-file-size", "")))
             suffix_of(base64.b64decode(request.headers.get("x-file-head", ""), validate=True))
         except RefusedError as error:
             return JSONResponse({"refused": str(error), "later": error.status == 503})
@@ -159,30 +171,32 @@ def create_app(queue: ScanQueue, judge: Judge, folder: Path, limits: Limits) -> 
             raise HTTPException(400) from None
         return JSONResponse({"refused": None, "later": False})
 
-    async def add_scan(request: Request) -> Response:
-        nonlocal uploading
+    async def add_scan(self, request: Request) -> Response:
+        """Receive a file and add it to the queue."""
         _check_origin(request)
-        check_room(int(request.headers.get("content-length", 0)))
-        uploading += 1
+        self._check_room(int(request.headers.get("content-length", 0)))
+        self.uploading += 1
         try:
-            path = await receive(request.stream(), folder, limits)
+            path = await receive(request.stream(), self.folder, self.limits)
         finally:
-            uploading -= 1
-        item = queue.add(path, shown_name(request.headers.get("x-file-name", "")))
+            self.uploading -= 1
+        item = self.queue.add(path, shown_name(request.headers.get("x-file-name", "")))
         return JSONResponse({"id": item.id}, 201)
 
-    return Starlette(
-        routes=[
-            Route("/", index),
-            Route("/static/{name}", static),
-            Route("/check", check_upload),
-            Route("/scans", list_scans),
-            Route("/scans", add_scan, methods=["POST"]),
-            Route("/scans/{id}", show_scan),
-        ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)],
-        exception_handlers={RefusedError: _refused, ClientDisconnect: _nobody_there},
-    )
+    def _check_room(self, size: int) -> None:  # 0: unknown
+        self.limits.check_size(size)
+        if self.uploading + self.queue.waiting() >= MAX_WAITING:
+            raise RefusedError(503, f"has to wait: {MAX_WAITING} files are before it; try again in a minute")
+        if shutil.disk_usage(self.folder).free < SPARE_BYTES + (size or self.limits.megabytes * 1e6):
+            raise RefusedError(507, "cannot be stored: the disk of this computer is nearly full; free some space")
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        raise HTTPException(404)
+    content = (files("deepfake.report") / "templates" / name).read_text(encoding="utf-8")
+    return Response(content, media_type=STATIC[name])
 
 
 def _check_origin(request: Request) -> None:
@@ -192,11 +206,11 @@ def _check_origin(request: Request) -> None:
         raise RefusedError(403, "comes from another website; only this page can send files")
 
 
-def _as_json(item: Item, progress: str, judge: Judge) -> dict[str, Any]:
+def _as_json(item: Item, progress: str, card: ModelCard) -> dict[str, Any]:
     scan, said = item.scan, {}
     if scan:
         said = {"verdict": scan.verdict.lower(), "said": f"{percent(scan.p_real)} real" if scan.faces else scan.reason}
-        said["note"] = judge.note
+        said["note"] = card.note
     return {"id": item.id, "name": item.name, "begun": item.begun, "progress": progress, **said}
 
 

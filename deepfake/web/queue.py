@@ -19,7 +19,7 @@ from deepfake.faces.crop import find_faces
 from deepfake.frames.streams import length_by_header
 from deepfake.jobs.processes import process_pool, result_of
 from deepfake.jobs.work import limit_for, reason_of
-from deepfake.report.result import Evidence, Judge, Scan, Seen, Small
+from deepfake.report.result import Evidence, ModelCard, Scan, Seen, Small
 from deepfake.scanning.classifier import Classifier
 from deepfake.scanning.evidence import gather
 from deepfake.scanning.inputs import Source
@@ -164,15 +164,17 @@ class ScanQueue:
 
 
 @contextmanager
-def open_queue(load: Callable[[], Classifier], limits: Limits, options: Options) -> Iterator[tuple[ScanQueue, Judge]]:
-    """Yield a queue that scans with the model from `load`, and the model's judge; scans stop with the block."""
+def open_queue(
+    load: Callable[[], Classifier], limits: Limits, options: Options
+) -> Iterator[tuple[ScanQueue, ModelCard]]:
+    """Yield a queue that scans with the model from `load`, and the model's card; scans stop with the block."""
     shared = get_context("spawn").RawValue("B", READING)
     with process_pool(1, _prepare, shared) as pool:
         classifier = load()
         _try_out(classifier, options)
         queue = ScanQueue(Scanner(pool, shared, classifier, limits, options))
         try:
-            yield queue, classifier.judge
+            yield queue, classifier.card
         finally:
             queue.end()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deepfake.core.naming import crop_name, file_in_set, frame_name, is_crop, is_frame, parse_crop_name, reads_as_crop
+from deepfake.core.naming import crop_name, crop_parts, file_in_set, frame_name, is_crop, is_frame, parse_crop_name
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_name_of_another_form_is_no_crop(name):
 
 def test_numbers_of_fewer_digits_are_read_but_not_taken_for_ours():
     assert parse_crop_name("a-1-0.png") == ("a", 1, 0)
-    assert reads_as_crop("a-1-0.png", "a") and not reads_as_crop("a-1-0.png", "b") and not is_crop("a-1-0.png")
+    assert crop_parts("a-1-0.png") == ("a", 1, 0) and crop_parts("a-1.png") is None and not is_crop("a-1-0.png")
 
 
 def test_frames_and_crops_are_told_apart_and_from_those_of_other_videos():

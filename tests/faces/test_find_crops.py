@@ -19,7 +19,7 @@ from deepfake.faces.records import read_faces_json
 from deepfake.frames.decoding import Frame, to_standard_size, turn
 from deepfake.frames.files import convert_video, read_frame
 from deepfake.frames.read import read_video
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 from deepfake.sample.dataset import write_video
 from deepfake.sample.scenes import Plan, Scene
 from deepfake.scanning.classifier import Classifier
@@ -28,8 +28,8 @@ from deepfake.scanning.outputs import line_of
 from deepfake.scanning.scan import Options, scan_file
 
 PLAN = Plan(originals=25, seed=7, width=384, height=216, seconds=0.4, fps=10, people=1, fakes=1)
-JUDGE = Judge("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)
-CLASSIFIER = Classifier(JUDGE, None, lambda images: (images.mean((1, 2, 3))[:, None] / 255, None))
+CARD = ModelCard("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)
+CLASSIFIER = Classifier(CARD, None, lambda images: (images.mean((1, 2, 3))[:, None] / 255, None))
 
 
 def frame_of(full: np.ndarray) -> Frame:
@@ -154,7 +154,7 @@ def test_a_turned_video_is_read_upright_by_both_ways_and_says_so(one, tmp_path, 
     found = gather(tmp_path / "clip.mp4", CropRule(frames=3))
     assert [face.box for face in found.faces] == [pytest.approx(face.box, abs=4) for face in upright.faces]
     result = scan_file(tmp_path / "clip.mp4", "clip", CLASSIFIER, Options(CropRule(frames=3), workers=0))
-    assert f"turned by {90 * quarters} degrees" in line_of(result, JUDGE) and result.turned == 90 * quarters
+    assert f"turned by {90 * quarters} degrees" in line_of(result, CARD) and result.turned == 90 * quarters
     faces = read_faces_json(tmp_path / "two" / "clip")
     shown = read_frame(tmp_path / "two" / "clip", faces.faces[0]["index"], faces.turned)
     assert shown.shape == small.shape

@@ -19,13 +19,20 @@ from deepfake.jobs.work import Run
 MASTER = "local[2]"
 
 
+@pytest.fixture(scope="module")
+def nodes():
+    """One Spark for all tests of this file."""
+    with nodes_that_know_this_module(MASTER):
+        yield
+
+
 def go(folder, names, **options) -> int:
     work = partial(work_by_name, folder=folder)
-    with nodes_that_know_this_module(MASTER):
-        return for_each_video(Run("00", "frames", folder, master=MASTER, **options), {n: n for n in names}, work)
+    return for_each_video(Run("00", "frames", folder, master=MASTER, **options), {n: n for n in names}, work)
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("nodes")
 def test_a_failing_hanging_or_killing_video_fails_alone(tmp_path, capsys):
     good = ["a", "b-é", "c 🙂", "d"]
     names = [good[0], "bad", "hangs", good[1], "kills itself", good[2], "kills its worker", good[3]]
@@ -44,6 +51,7 @@ def test_a_failing_hanging_or_killing_video_fails_alone(tmp_path, capsys):
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("nodes")
 def test_a_full_disk_ends_the_run_with_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(spark_runner, "JOBS", 2)  # so that most videos are not handed out yet
     with pytest.raises(UserError) as error:
@@ -53,6 +61,7 @@ def test_a_full_disk_ends_the_run_with_one_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("nodes")
 def test_step_00_writes_the_same_files_and_does_nothing_twice(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # so that folders are given relative to where the script is
     write_metadata(tmp_path / "videos", {f"{name}.mp4": "REAL" for name in ("a", "b", "missing")})

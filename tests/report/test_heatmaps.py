@@ -15,20 +15,20 @@ from deepfake.models.runtime import keras, tf
 from deepfake.models.starter import STARTER
 from deepfake.report import heatmaps
 from deepfake.report.heatmaps import find_signs, overlay
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 
 SIZE = 64
-JUDGE = Judge("m", "", 0, 0.5, {}, 1.0, False)
+CARD = ModelCard("m", "", 0, 0.5, {}, 1.0, False)
 
 
 def heat_of(model: keras.Model, crops: np.ndarray, threshold=0.5, pixel_max=255, positive="real") -> np.ndarray | None:
     """Heat maps of crops, N x S x S x 3, by TensorFlow; None if the model has none."""
     opened = Opened(ModelInfo(), model.input_shape[-2], frames_of(model), run_of(model))
-    return heat_by(opened, crops, replace(JUDGE, threshold=threshold, pixel_max=pixel_max, positive=positive))
+    return heat_by(opened, crops, replace(CARD, threshold=threshold, pixel_max=pixel_max, positive=positive))
 
 
-def heat_by(opened: Opened, crops: np.ndarray, judge: Judge = JUDGE) -> np.ndarray | None:
-    signs = find_signs(opened, crops, judge)
+def heat_by(opened: Opened, crops: np.ndarray, card: ModelCard = CARD) -> np.ndarray | None:
+    signs = find_signs(opened, crops, card)
     if any(each is None for each in signs):
         return None
     return np.stack([heatmaps.heat_of(each, opened.image_size, crops.shape[1]) for each in signs])

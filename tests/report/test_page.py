@@ -9,15 +9,15 @@ from base64 import b64encode
 from dataclasses import replace
 
 import pytest
-from scans_for_reports import JUDGE, jpeg, scan_of
+from scans_for_reports import CARD, jpeg, scan_of
 
 from deepfake.report import page as report
 from deepfake.report.page import confusion_of, in_words, render_scan, style_sheet, thinned, write_report
 from deepfake.report.result import CropPicture, FaceScore, Pictures, Scan
 
 
-def text_of(path, *scans, judge=JUDGE, **options):
-    write_report(scans, judge, path / "report.html", **options)
+def text_of(path, *scans, card=CARD, **options):
+    write_report(scans, card, path / "report.html", **options)
     return (path / "report.html").read_text(encoding="utf-8")
 
 
@@ -55,7 +55,7 @@ def test_people_who_do_not_count_are_mentioned(tmp_path):
 
 
 def test_a_model_of_the_sample_only_is_told_of_loudly_and_with_every_video(tmp_path):
-    html = text_of(tmp_path, scan_of("a", 0.9), scan_of("b", 0.1), judge=replace(JUDGE, sample_only=True))
+    html = text_of(tmp_path, scan_of("a", 0.9), scan_of("b", 0.1), card=replace(CARD, sample_only=True))
     assert "This model has never seen a real person" in html
     assert html.count("Trained on drawn faces only") == 2
 
@@ -63,7 +63,7 @@ def test_a_model_of_the_sample_only_is_told_of_loudly_and_with_every_video(tmp_p
 def test_names_stay_text_wherever_they_stand(tmp_path):
     names = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</noscript>{{ 7 * 7 }}", "half \ud800.mp4"]
     scans = [scan_of(name, 0.9, reason=name, group=name, method=name, label=1) for name in names]
-    html = text_of(tmp_path, *scans, title=names[0], note=names[1], judge=replace(JUDGE, model=names[0]))
+    html = text_of(tmp_path, *scans, title=names[0], note=names[1], card=replace(CARD, model=names[0]))
     assert html.count("<script>") == html.count("</script>") == 1
     assert "<img src=x" not in html and "49" not in re.sub(r"base64,[^\"]*|#\w+|sha256-\S+", "", html)
     assert html.count("</noscript>") == len(names) and "half ?.mp4" in html
@@ -119,7 +119,7 @@ def test_without_labels_videos_keep_their_order_and_none_is_wrong(tmp_path):
 def test_a_probability_is_put_into_words(p_real, threshold, words):
     verdict = "UNKNOWN" if p_real is None else "REAL" if p_real > threshold else "FAKE"
     scan = Scan("a", verdict, p_real)
-    assert in_words(scan, replace(JUDGE, threshold=threshold)).replace("\N{NO-BREAK SPACE}", " ") == words
+    assert in_words(scan, replace(CARD, threshold=threshold)).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
 def test_too_many_pictures_are_dropped_evenly_then_from_confident_videos():
@@ -159,19 +159,19 @@ def test_more_videos_than_a_report_holds_are_told_of(tmp_path, monkeypatch):
     ids=lambda scan: scan.name,
 )
 def test_a_scan_with_missing_parts_can_be_shown(tmp_path, scan):
-    judge = replace(JUDGE, bands={}, metrics={"metrics": {"accuracy": {"value": None}, "roc_auc": {}}})
-    html = text_of(tmp_path, scan, judge=judge)
+    card = replace(CARD, bands={}, metrics={"metrics": {"accuracy": {"value": None}, "roc_auc": {}}})
+    html = text_of(tmp_path, scan, card=card)
     assert scan.name in html and ">nan" not in html and "None" not in html
     assert "there is no metrics_videos.json of this model" in html
 
 
 def test_an_empty_report_says_so(tmp_path):
-    html = text_of(tmp_path, judge=replace(JUDGE, metrics=None))
+    html = text_of(tmp_path, card=replace(CARD, metrics=None))
     assert "There was nothing to judge" in html and "<article" not in html
 
 
 def test_a_scan_alone_is_a_piece_for_another_page():
-    html = render_scan(scan_of("a<b", 0.2), JUDGE, id="job-7")
+    html = render_scan(scan_of("a<b", 0.2), CARD, id="job-7")
     assert html.startswith("<article") and html.rstrip().endswith("</article>")
     assert "a&lt;b" in html and "<details>" not in html and "noscript" not in html and "<script" not in html
     ids = re.findall(r' id="([^"]*)"', html)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from scans_for_reports import JUDGE, scan_of
+from scans_for_reports import CARD, scan_of
 
 from deepfake.report.page import write_report
 
@@ -27,7 +27,7 @@ def path(tmp_path_factory):
         scan_of("long" * 75, 0.95, label=1),
     ]
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(scans, JUDGE, path)
+    write_report(scans, CARD, path)
     return path
 
 
@@ -164,7 +164,7 @@ def test_printing_opens_everything_and_hides_controls(page):
 
 def test_a_report_of_500_videos_opens_and_can_be_searched(browser, tmp_path):
     scans = [scan_of(f"video-{number:03d}.mp4", number % 97 / 96, frames=11) for number in range(500)]
-    write_report(scans, JUDGE, tmp_path / "many.html")
+    write_report(scans, CARD, tmp_path / "many.html")
     assert (tmp_path / "many.html").stat().st_size < 60_000_000
     with opened(browser, tmp_path / "many.html") as page:
         page.get_by_label("Search").fill("video-12")

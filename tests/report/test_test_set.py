@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import run_step, write_frames_json
-from scans_for_reports import JUDGE
+from scans_for_reports import CARD
 
 from deepfake.core.errors import UserError
 from deepfake.frames.png import write_png
@@ -78,7 +78,7 @@ def scan_with(folders, split=True, work=True):
     crops = judged_crops([row("a", 0, frame, 0.1 if frame == 3 else 0.4) for frame in range(14)], [])
     verdicts = verdicts_of(("a", 0, 0.38)).assign(certain=True)
     sources = Sources(work_dir=folders / "work" if work else None, quiet=True)
-    (scan,) = scans_of(verdicts, crops, sources, folders / "split" if split else None, JUDGE)
+    (scan,) = scans_of(verdicts, crops, sources, folders / "split" if split else None, CARD)
     return scan
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from deepfake.report.result import FaceScore, Judge, Scan
+from deepfake.report.result import FaceScore, ModelCard, Scan
 from deepfake.scanning.outputs import doubt_of, line_of, write_scans
 
-JUDGE = Judge("m.keras", "meso4", 64, 0.5, {1: (0.4, 0.6)}, 1.3, sample_only=False, metrics={"big": "table"})
+CARD = ModelCard("m.keras", "meso4", 64, 0.5, {1: (0.4, 0.6)}, 1.3, sample_only=False, metrics={"big": "table"})
 
 
 def scan(name="a.mp4", verdict="FAKE", p_real=0.027, people=1, **others) -> Scan:
@@ -30,26 +30,26 @@ def rows_of(path) -> list[dict]:
 
 
 def test_a_line_has_verdict_probability_people_and_frames():
-    assert line_of(scan(people=2), JUDGE) == "FAKE        97.3 % fake  2 people  11 frames  a.mp4"
-    assert line_of(UNKNOWN, JUDGE) == "UNKNOWN    no face in any frame  b.mp4"
-    assert "truncated: 3 of 9" in line_of(scan(reason="truncated: 3 of 9"), JUDGE)
+    assert line_of(scan(people=2), CARD) == "FAKE        97.3 % fake  2 people  11 frames  a.mp4"
+    assert line_of(UNKNOWN, CARD) == "UNKNOWN    no face in any frame  b.mp4"
+    assert "truncated: 3 of 9" in line_of(scan(reason="truncated: 3 of 9"), CARD)
 
 
 @pytest.mark.parametrize(("p_real", "shown"), [(0.0, "> 99.9 %"), (1.0, "< 0.1 %"), (0.998, "0.2 %"), (0.5, "50.0 %")])
 def test_no_line_shows_a_probability_of_0_or_100_percent(p_real, shown):
-    assert f" {shown} fake" in line_of(scan(p_real=p_real), JUDGE)
+    assert f" {shown} fake" in line_of(scan(p_real=p_real), CARD)
 
 
 def test_a_name_cannot_break_its_line():
-    line = line_of(scan(name="a\n\x1b[2Jb\u202e.mp4"), JUDGE)
+    line = line_of(scan(name="a\n\x1b[2Jb\u202e.mp4"), CARD)
     assert line.isprintable() and r"a\n\x1b[2Jb\u202e.mp4" in line
 
 
 def test_every_verdict_says_that_the_model_knows_the_sample_only(tmp_path):
-    judge = replace(JUDGE, sample_only=True)
+    card = replace(CARD, sample_only=True)
     scans = [scan(), UNKNOWN]
-    write_scans(scans, judge, tmp_path)
-    assert all("never saw a real person" in line_of(item, judge) for item in scans)
+    write_scans(scans, card, tmp_path)
+    assert all("never saw a real person" in line_of(item, card) for item in scans)
     assert [row["sample_only"] for row in rows_of(tmp_path / "verdicts.csv")] == ["yes", "yes"]
     content = json.loads((tmp_path / "verdicts.json").read_text())
     assert content["model"]["sample_only"] and all(item["sample_only"] for item in content["files"])
@@ -57,7 +57,7 @@ def test_every_verdict_says_that_the_model_knows_the_sample_only(tmp_path):
 
 def test_the_json_has_every_face_and_the_csv_a_row_a_file(tmp_path):
     name = 'a,"b"\n.mp4'
-    write_scans([scan(name=name), UNKNOWN], JUDGE, tmp_path)
+    write_scans([scan(name=name), UNKNOWN], CARD, tmp_path)
     first, second = rows_of(tmp_path / "verdicts.csv")
     assert (first["name"], first["verdict"], first["people"], first["faces"]) == (name, "FAKE", "1", "3")
     assert float(first["p_real"]) == 0.027
@@ -79,17 +79,17 @@ def test_equal_scores_of_five_files_are_warned_of_but_not_of_copies(tmp_path):
     assert doubt_of(same[:4]) is None and doubt_of([*same, (files[0], 0.502)]) is None
     files[1].write_text("0.mp4")
     assert doubt_of(same) and doubt_of(same[:5]) is None
-    write_scans([scan()], JUDGE, tmp_path, "All are alike.")
+    write_scans([scan()], CARD, tmp_path, "All are alike.")
     assert json.loads((tmp_path / "verdicts.json").read_text())["doubt"] == "All are alike."
 
 
 def test_a_submission_has_clipped_fake_probabilities_and_half_without_face(tmp_path):
     scans = [scan("x/a.mp4", p_real=1.0), scan("y/c.mp4", p_real=0.0), scan("d.mp4", p_real=0.25), UNKNOWN]
-    write_scans(scans, JUDGE, tmp_path)
+    write_scans(scans, CARD, tmp_path)
     rows = {row["filename"]: float(row["label"]) for row in rows_of(tmp_path / "submission.csv")}
     assert rows == {"a.mp4": 0.01, "c.mp4": 0.99, "d.mp4": 0.75, "b.mp4": 0.5}
 
 
 def test_files_of_one_name_in_two_folders_stay_apart_in_a_submission(tmp_path):
-    write_scans([scan("x/a.mp4"), scan("y/a.mp4"), scan("y/b.mp4")], JUDGE, tmp_path)
+    write_scans([scan("x/a.mp4"), scan("y/a.mp4"), scan("y/b.mp4")], CARD, tmp_path)
     assert [row["filename"] for row in rows_of(tmp_path / "submission.csv")] == ["x/a.mp4", "y/a.mp4", "b.mp4"]

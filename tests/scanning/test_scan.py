@@ -30,7 +30,7 @@ from deepfake.jobs.work import Run
 from deepfake.models.info import Given, ModelInfo, write_model_info
 from deepfake.report.heatmaps import DIMMED
 from deepfake.report.pictures import choose_faces
-from deepfake.report.result import Evidence, FaceScore, Judge, Seen
+from deepfake.report.result import Evidence, FaceScore, ModelCard, Seen
 from deepfake.sample.dataset import draw_dataset, write_video
 from deepfake.sample.scenes import Plan, Scene
 from deepfake.scanning.classifier import Classifier, find_metrics, judging_by, open_classifier
@@ -39,7 +39,7 @@ from deepfake.scanning.inputs import Source
 from deepfake.scanning.outputs import line_of
 from deepfake.scanning.scan import Options, judge_evidence, scan_all, scan_file, scan_files, verdict_of
 
-JUDGE = Judge("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)
+CARD = ModelCard("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)
 HERE = Options(workers=0)
 
 
@@ -48,7 +48,7 @@ def brightness(images: np.ndarray) -> tuple[np.ndarray, None]:
     return images.mean((1, 2, 3))[:, None] / 255, None
 
 
-CLASSIFIER = Classifier(JUDGE, None, brightness)
+CLASSIFIER = Classifier(CARD, None, brightness)
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +102,10 @@ def test_temperature_threshold_and_band_of_the_model_are_used(clip):
         ({"threshold": plain}, "FAKE"),  # real is above it
         ({"threshold": plain - 0.01, "bands": {1: None, 22: (plain - 0.02, plain), 23: None}}, "UNCERTAIN"),
     ]:
-        assert scan(clip, classifier=replace(CLASSIFIER, judge=replace(JUDGE, **changes))).verdict == verdict
-    cooler = scan(clip, classifier=replace(CLASSIFIER, judge=replace(JUDGE, temperature=4.0))).p_real
+        assert scan(clip, classifier=replace(CLASSIFIER, card=replace(CARD, **changes))).verdict == verdict
+    cooler = scan(clip, classifier=replace(CLASSIFIER, card=replace(CARD, temperature=4.0))).p_real
     assert abs(cooler - 0.5) < abs(plain - 0.5)
-    assert verdict_of(None, 0, JUDGE) == "UNKNOWN"
+    assert verdict_of(None, 0, CARD) == "UNKNOWN"
 
 
 def seen(*people, frames=11):
@@ -120,14 +120,14 @@ def seen(*people, frames=11):
 
 
 def judged(found, **changes):
-    classifier = replace(CLASSIFIER, judge=replace(JUDGE, **changes))
+    classifier = replace(CLASSIFIER, card=replace(CARD, **changes))
     return judge_evidence(Source(Path("a.mp4"), "a.mp4"), found, classifier, Options(pictures=False))
 
 
 def test_a_person_with_another_verdict_is_mentioned():
     hidden = judged(seen(0.95, 0.05, 0.95))
     assert (hidden.verdict, hidden.reason) == ("REAL", "person 1 alone: 95.3 % fake")
-    assert "person 1 alone" in line_of(hidden, JUDGE)
+    assert "person 1 alone" in line_of(hidden, CARD)
     assert judged(seen(0.95, 0.45, 0.95), bands={1: (0.4, 0.6)}).reason is None  # of whom nothing is sure
     assert judged(seen(0.05)).reason is judged(seen(0.9, 0.8)).reason is None
 
@@ -138,16 +138,16 @@ def test_a_scan_has_the_aggregates_of_step_04(aggregate, p_real):
 
 
 def test_threshold_and_band_of_a_model_hold_for_its_mean_alone():
-    known = replace(CLASSIFIER, judge=replace(JUDGE, threshold=0.7, bands={1: (0.6, 0.8)}))
-    judge = judging_by(known, CropRule(), "per-face").judge
-    assert (judge.threshold, judge.bands, judge.aggregate) == (0.5, {}, "per-face")
-    assert judging_by(known, CropRule(), "per-face", 0.3).judge.threshold == 0.3
-    assert judging_by(known, CropRule()).judge.bands == {1: (0.6, 0.8)}
+    known = replace(CLASSIFIER, card=replace(CARD, threshold=0.7, bands={1: (0.6, 0.8)}))
+    card = judging_by(known, CropRule(), "per-face").card
+    assert (card.threshold, card.bands, card.aggregate) == (0.5, {}, "per-face")
+    assert judging_by(known, CropRule(), "per-face", 0.3).card.threshold == 0.3
+    assert judging_by(known, CropRule()).card.bands == {1: (0.6, 0.8)}
 
 
 def test_pixel_max_1_and_positive_fake_give_the_same_verdicts(clip):
-    judge = replace(JUDGE, pixel_max=1, positive="fake")
-    other = Classifier(judge, None, lambda images: (1 - 255 * brightness(images)[0], None))
+    card = replace(CARD, pixel_max=1, positive="fake")
+    other = Classifier(card, None, lambda images: (1 - 255 * brightness(images)[0], None))
     assert scan(clip, classifier=other).p_real == pytest.approx(scan(clip).p_real, abs=1e-6)
 
 
@@ -259,7 +259,7 @@ def test_crops_have_heat_maps_if_the_model_has_class_maps(clip):
     def run(images):
         outputs, _ = brightness(images)
         maps = np.zeros((len(images), 4, 4, 1), np.float32)
-        maps[:, 0, 0] = np.where(outputs > JUDGE.threshold, 1, -1)  # the upper left supports the verdict
+        maps[:, 0, 0] = np.where(outputs > CARD.threshold, 1, -1)  # the upper left supports the verdict
         return outputs, maps
 
     crops = scan(clip, classifier=replace(CLASSIFIER, run=run)).pictures.crops
@@ -335,7 +335,7 @@ def test_scores_and_verdicts_are_those_of_steps_03_and_04(run):
     from deepfake.verdicts.judge import judge_videos
 
     load_and_predict(run / "frames.keras", run / "split", run, quiet=True)
-    judge_videos(run / "cnn_preds_values.json", run, "local[1]", run / "frames.json", run / "split")
+    judge_videos(run / "cnn_preds_values.json", run, "local[1]", model_info=run / "frames.json", manifest=run / "split")
     with (run / "video_verdicts.csv").open() as file:
         verdicts = {row["video"]: row for row in csv.DictReader(file)}
     files = scanned(run, "frames")

@@ -158,6 +158,18 @@ class Warned(Checkpoint):
             signal.raise_signal(signal.SIGUSR1)
 
 
+class Killed(Checkpoint):
+    """Ends a training after the `last`-th batch of this run, without a warning."""
+
+    last = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        Killed.last -= 1
+        if Killed.last == 0:
+            raise KeyboardInterrupt
+
+
 def fit_small(folder, split_dir, stop_after=0, resume=False, checkpoint=Stopped, **options):
     """Train the small model in two phases, with a `checkpoint` that stops it; gives the run."""
     options = Options(
@@ -200,60 +212,47 @@ def same_weights(a, b):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cache", ["disk", "none"])  # `fitted` has its crops in memory
-def test_the_same_seed_gives_the_same_history_and_weights_whatever_the_cache(fitted, split_dir, tmp_path, cache):
-    run = fit_small(tmp_path, split_dir, cache=cache)
-    assert read_history(tmp_path) == read_history(fitted[0]) and len(read_history(tmp_path)) == 4
-    assert same_weights(run.model.get_weights(), fitted[1])
-    assert not list(tmp_path.glob("*.cache"))
-
-
-@pytest.mark.slow
 def test_another_seed_gives_another_history(fitted, split_dir, tmp_path):
     fit_small(tmp_path, split_dir, seed=1, stop_after=1)
     assert read_history(tmp_path)[0] != read_history(fitted[0])[0]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stops", [[1, 2, 3], [4]], ids=str)
-def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been(fitted, split_dir, tmp_path, stops):
-    fit_small(tmp_path, split_dir, stop_after=stops[0])
-    for stop in [*stops[1:], 0]:
+def test_a_training_that_is_stopped_and_resumed_ends_as_if_it_had_not_been_whatever_the_cache(
+    fitted, split_dir, tmp_path
+):
+    for stop, cache in zip((1, 2, 4, 0), ("disk", "none", "memory", "disk"), strict=True):
+        run = fit_small(tmp_path, split_dir, stop_after=stop, resume=stop != 1, cache=cache)
         assert not list(tmp_path.glob(".*cache"))
-        run = fit_small(tmp_path, split_dir, stop_after=stop, resume=True)
-    assert read_history(tmp_path) == read_history(fitted[0])
-    if stops != [4]:  # where no epoch is left, the model that is kept is all that counts
-        assert same_weights(run.model.get_weights(), fitted[1])
+        assert run.progress.epochs == (stop or 4)
+        if stop == 4:  # where no epoch is left, the model that is kept is all that counts
+            assert same_weights(run.model.get_weights(), fitted[1])
+    assert read_history(tmp_path) == read_history(fitted[0]) and len(read_history(tmp_path)) == 4
     kept = [keras.saving.load_model(folder / "tmp_checkpoint" / "best_model.keras") for folder in (tmp_path, fitted[0])]
     assert same_weights(kept[0].get_weights(), kept[1].get_weights())
-    assert run.progress.epochs == 4
 
 
+# all that draws at random or averages
 EXTRAS = {"self_blend": "add", "mixup": 0.4, "ema": 0.8}
 
 
-@pytest.fixture(scope="module")
-def fitted_with_extras(split_dir, tmp_path_factory):
-    """The folder of an uninterrupted training with all that draws at random or averages, and its weights at the end."""
-    folder = tmp_path_factory.mktemp("small") / "out"
-    return folder, fit_small(folder, split_dir, **EXTRAS).model.get_weights()
-
-
-# of 16 crops in batches of 4, two epochs in each phase: in the first, at the end of one, in one of the other phase
 @pytest.mark.slow
-@pytest.mark.parametrize(("batch", "kept"), [(2, (0, 2)), (8, (2, 0)), (14, (3, 2))])
-def test_the_warning_of_a_queue_ends_training_after_the_batch_and_resumed_it_ends_as_if_there_had_been_none(
-    fitted_with_extras, split_dir, tmp_path, batch, kept
-):
-    undisturbed, weights = fitted_with_extras
-    fit_small(tmp_path, split_dir, stop_after=batch, checkpoint=Warned, **EXTRAS)
-    before = read_progress(tmp_path / "tmp_checkpoint" / "last_epoch.npz", {})
-    assert (before.epochs, before.steps) == kept
-    run = fit_small(tmp_path, split_dir, resume=True, **EXTRAS)
+def test_a_training_that_ends_within_epochs_and_is_resumed_ends_as_if_it_had_not_been(split_dir, tmp_path, monkeypatch):
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    weights = fit_small(undisturbed, split_dir, **EXTRAS).model.get_weights()
+    # of 16 crops in batches of 4, two epochs in each phase: after the first batch, and at the end of the second epoch
+    for batch, kept in ((2, (0, 2)), (6, (2, 0))):
+        fit_small(disturbed, split_dir, stop_after=batch, checkpoint=Warned, resume=kept[0] > 0, **EXTRAS)
+        progress = read_progress(disturbed / LAST_STATE, {})
+        assert (progress.epochs, progress.steps) == kept
+    monkeypatch.setattr(checkpoints, "SECONDS_AT_RISK", 0)  # an epoch that lasts long is kept in its middle
+    fit_small(disturbed, split_dir, stop_after=3, checkpoint=Killed, resume=True, **EXTRAS)
+    assert (progress := read_progress(disturbed / LAST_STATE, {})).epochs == 2 and progress.steps
+    run = fit_small(disturbed, split_dir, resume=True, **EXTRAS)
     assert run.progress.epochs == 4 and not run.progress.steps
-    assert read_history(tmp_path) == read_history(undisturbed)
+    assert read_history(disturbed) == read_history(undisturbed)
     assert same_weights(run.model.get_weights(), weights)
-    models = [load_model(folder / "tmp_checkpoint" / "best_model.keras") for folder in (tmp_path, undisturbed)]
+    models = [load_model(folder / "tmp_checkpoint" / "best_model.keras") for folder in (disturbed, undisturbed)]
     assert same_weights(models[0].get_weights(), models[1].get_weights())
 
 
@@ -293,28 +292,11 @@ def test_the_mean_with_the_start_is_kept_and_training_goes_on_with_the_weights(p
 
 
 @pytest.mark.slow
-def test_an_epoch_that_lasts_long_is_kept_in_its_middle(fitted, split_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS_AT_RISK", 0)
-
-    class Killed(Checkpoint):
-        def on_train_batch_end(self, batch, logs=None):
-            super().on_train_batch_end(batch, logs)
-            Killed.last -= 1
-            if Killed.last == 0:
-                raise KeyboardInterrupt
-
-    fit_small(tmp_path, split_dir, stop_after=7, checkpoint=Killed)
-    run = fit_small(tmp_path, split_dir, resume=True)
-    assert read_history(tmp_path) == read_history(fitted[0])
-    assert same_weights(run.model.get_weights(), fitted[1])
-
-
-@pytest.mark.slow
 def test_patience_ends_a_training_that_gets_no_better(split_dir, tmp_path):
-    progress = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9).progress
+    progress = fit_small(tmp_path, split_dir, epochs=9, patience=2, learning_rate=1e-9).progress
     # what the head reached in its two epochs ends nothing
-    assert progress.epochs == max(progress.best_epoch, 2) + 2 < 30
-    progress = fit_small(tmp_path, split_dir, epochs=30, patience=2, learning_rate=1e-9, resume=True).progress
+    assert progress.epochs == max(progress.best_epoch, 2) + 2 < 9
+    progress = fit_small(tmp_path, split_dir, epochs=9, patience=2, learning_rate=1e-9, resume=True).progress
     assert progress.stopped and len(read_history(tmp_path)) == progress.epochs
 
 
@@ -329,9 +311,8 @@ def test_the_loss_is_against_smoothed_labels_where_asked(split_dir, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{"balance": "equal"}, {"balance": "weights"}, {"crops_per_video": 2}])
-def test_every_way_to_draw_crops_trains(split_dir, tmp_path, options):
-    fit_small(tmp_path, split_dir, **SHORT | options)
+def test_some_crops_of_each_video_and_as_many_of_each_class_train(split_dir, tmp_path):
+    fit_small(tmp_path, split_dir, **SHORT, balance="equal", crops_per_video=2)
     assert all(math.isfinite(float(row["loss"])) for row in read_history(tmp_path))
 
 

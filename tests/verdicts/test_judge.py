@@ -19,7 +19,7 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import write_csv
 from deepfake.evaluation.metrics import score
 from deepfake.models.info import ModelInfo
-from deepfake.report.result import Judge
+from deepfake.report.result import ModelCard
 from deepfake.scanning.scan import verdict_of
 from deepfake.split.manifest import Entry
 from deepfake.verdicts.judge import (
@@ -208,6 +208,7 @@ def test_the_text_report_has_the_documented_lines_and_a_row_per_video():
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("spark")
 def test_step_04_writes_its_files_and_the_note_on_a_sample_only_model(tmp_path, capsys):
     write_json(tmp_path / "p.json", ROWS)
     (tmp_path / "tmp_checkpoint").mkdir()
@@ -256,8 +257,8 @@ def test_the_threshold_and_its_source_are_logged_in_one_line():
 def test_a_video_is_as_certain_in_step_04_as_in_a_scan(p_real, frames):
     bands = {1: (0.2, 0.9), 3: (0.3, 0.6), 11: None}
     certain = Rule(bands=bands).is_certain(pd.DataFrame({"average": [p_real], "frames": [frames]})).item()
-    judge = Judge("m.keras", "meso4", 64, 0.5, bands, 1.0, sample_only=False)
-    verdict = verdict_of(p_real, frames, judge)
+    card = ModelCard("m.keras", "meso4", 64, 0.5, bands, 1.0, sample_only=False)
+    verdict = verdict_of(p_real, frames, card)
     assert verdict == (("REAL" if p_real > 0.5 else "FAKE") if certain else "UNCERTAIN")
     low, high = {1: (0.2, 0.9), 2: (0.2, 0.9), 3: (0.3, 0.6), 10: (0.3, 0.6)}.get(frames, (2, 2))
     assert certain == (not low <= p_real <= high)
@@ -273,6 +274,7 @@ def write_manifest(path, origins):
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("spark")
 def test_intervals_are_over_source_groups_or_videos_if_unknown(tmp_path):
     origins = {"a": ("g1", ""), "b-x": ("g1", "swap"), "c": ("g2", "blur"), "d 1": ("g2", "")}
     path = write_json(tmp_path / "p.json", ROWS)
@@ -306,6 +308,7 @@ def write_people(path, people=PEOPLE):
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("spark")
 def test_threshold_and_band_hold_for_the_mean_and_list_uncertain_videos(tmp_path, capsys):
     path, info = write_people(tmp_path / "p.parquet"), tmp_path / "best_model.json"
     info.write_text(json.dumps({"sample_only": False, "threshold": 0.4, "band": [0.4, 0.6]}))
@@ -331,6 +334,7 @@ def test_threshold_and_band_hold_for_the_mean_and_list_uncertain_videos(tmp_path
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("spark")
 def test_per_face_without_people_says_what_to_do(tmp_path):
     nobody = [(video, "", p) for video, _, p in PEOPLE]
     for path in (write_json(tmp_path / "p.json", ROWS), write_people(tmp_path / "p.parquet", nobody)):
@@ -341,6 +345,7 @@ def test_per_face_without_people_says_what_to_do(tmp_path):
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("spark")
 def test_contradicting_labels_and_empty_files_are_the_users_error(tmp_path):
     path = write_json(tmp_path / "p.json", [*ROWS, ["fake/a-002-00.png", 0.5]])
     with pytest.raises(UserError, match="a is listed both as real and as fake"):
