@@ -55,19 +55,15 @@ def open_model(path: Path, runtime: str = "auto", given: Given = NOTHING) -> Ope
     """Open a saved model (.keras or .h5) with TensorFlow ("keras"), or its export with ONNX Runtime ("onnx").
 
     "auto" takes the export. If it is missing or of another version of the model, "auto" writes it first, once; what
-    cannot be exported is loaded with TensorFlow. "ready" is the same, but writes nothing. `given` holds the user's values, which replace those of the .json.
+    cannot be exported is loaded with TensorFlow. "ready" is the same, but writes nothing. `given` holds the user's
+    values, which replace those of the .json.
 
     Raises:
         UserError: the model or its export cannot be loaded, or the export is of another version of the model.
     """
     info = info_beside(path, given)
-    try:
-        session = SESSIONS[runtime](path, given)
-        return _open_keras(path, info) if session is None else _open_onnx(path, info, session)
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{path}: {error.name} is missing, without which it cannot run; install requirements.txt"
-        ) from None
+    session = SESSIONS[runtime](path, given)
+    return _open_keras(path, info) if session is None else _open_onnx(path, info, session)
 
 
 def _auto_session(path: Path, given: Given) -> "InferenceSession | None":
