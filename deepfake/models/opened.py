@@ -166,6 +166,8 @@ def open_session(path: Path) -> "InferenceSession":
 
 def _open_onnx(path: Path, info: ModelInfo, session: "InferenceSession") -> Opened:
     carried = session.get_modelmeta().custom_metadata_map
+    if carried.get(MAPS_KEY) == "false":
+        log.info(f"{path.with_suffix('.onnx')}: no heat maps; --runtime keras draws them, if the model has any")
     (taken,) = session.get_inputs()
     info = dataclasses.replace(
         info,
