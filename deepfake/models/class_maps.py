@@ -36,7 +36,7 @@ def explained(model: keras.Model) -> Explain | None:
     if halves is None:
         return None
     before, after = halves
-    head = keras.Model(each_frame.output, last.input) if each_frame else None
+    head = keras.Model(each_frame.output, last.input) if each_frame else (lambda x: x)
 
     def explain(crops: tf.Tensor) -> dict[str, tf.Tensor]:
         flat, is_there = each_frame.flat(crops) if each_frame else (crops, None)
@@ -44,7 +44,7 @@ def explained(model: keras.Model) -> Explain | None:
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(maps)
             x = _apply(after, maps)
-            x = head(each_frame.as_sequences(x, is_there)) if each_frame else x
+            x = head(each_frame.as_sequences(x, is_there) if each_frame else x)
             logits = _logits(last, x)
         found = tf.stack([_weighted(maps, tape.gradient(each, maps)) for each in logits], axis=-1)
         if frames:

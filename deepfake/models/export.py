@@ -5,7 +5,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -117,14 +117,8 @@ class _Explained(keras.Model):
 
 def _write_onnx(model: keras.Model, path: Path, target: Path, pictures: np.ndarray, small: bool) -> None:
     """Write the model's outputs and, if ONNX can express their gradient, its class maps."""
-    explain = None if frames_of(model) else explained(model)  # ONNX lacks the gradients of the heads of sequence models
-    exported, has_maps = None, False
-    with suppress(Exception):  # the converter and ONNX Runtime raise many types for an unknown gradient
-        if explain:
-            exported = _convert(model, explain, target, pictures)
-            has_maps = _has_maps(exported, explain, pictures)
-    if not has_maps:
-        exported = _convert(model, lambda crops: {P_REAL: model(crops, training=False)}, target, pictures)
+    with_maps = _convert_with_maps(model, target, pictures)
+    exported = with_maps or _convert(model, lambda crops: {P_REAL: model(crops, training=False)}, target, pictures)
     if small:
         halve_weights(exported.graph, [weight.numpy() for weight in model.weights])
     info, backbone = info_beside(path), backbone_of(model)
@@ -133,10 +127,23 @@ def _write_onnx(model: keras.Model, path: Path, target: Path, pictures: np.ndarr
         SAMPLE_ONLY_KEY: str(info.sample_only or knows_sample_only(model)).lower(),
         RULE_KEY: json.dumps(as_json(info.crop_rule)),
         BACKBONE_KEY: info.backbone or (backbone.name if backbone else model.name),
-        MAPS_KEY: str(has_maps).lower(),
+        MAPS_KEY: str(with_maps is not None).lower(),
     }
     onnx.helper.set_model_props(exported, carried)
     onnx.save(exported, target)
+
+
+def _convert_with_maps(model: keras.Model, target: Path, pictures: np.ndarray) -> onnx.ModelProto | None:
+    """Convert the model's outputs and class maps; None if it has no maps, or ONNX cannot express their gradient."""
+    explain = None if frames_of(model) else explained(model)  # ONNX lacks the gradients of the heads of sequence models
+    if explain is None:
+        return None
+    try:
+        exported = _convert(model, explain, target, pictures)
+        return exported if _has_maps(exported, explain, pictures) else None
+    except Exception as error:  # the converter and ONNX Runtime raise many types for an unknown gradient
+        log.info(f"05: {target}: without heat maps, since ONNX has no gradient of a layer ({type(error).__name__})")
+        return None
 
 
 def _convert(model: keras.Model, explain: Explain, target: Path, pictures: np.ndarray) -> onnx.ModelProto:

@@ -48,7 +48,8 @@ def halve_weights(graph: GraphProto, originals: Sequence[np.ndarray]) -> None:
     matrix that is another one transposed, as in a gradient, is stored once.
     """
     halves = [layout for each in originals for layout in _layouts(each) if each.size >= LARGE and _fits_half(each)]
-    nodes, constants, known = [], [], {}
+    nodes, constants = [], []
+    known: dict[bytes, str] = {}
     for constant in graph.initializer:
         weights, name = numpy_helper.to_array(constant), constant.name
         if weights.dtype != np.float32 or weights.ndim not in (2, 4) or weights.size < LARGE:

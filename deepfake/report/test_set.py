@@ -226,9 +226,9 @@ def _crops(scan: Scan, folder: Path, card: ModelCard, model: Opened | None) -> t
     images = [_read(folder / file_in_set(scan.label, scan.name, face.frame, face.face)) for face in faces]
     found = [(face, image) for face, image in zip(faces, images, strict=True) if image is not None]
     signs: dict[tuple[int, int], np.ndarray | None] = {}
-    for person in scan.people if model else ():
+    for person in scan.people:
         own = {(face.frame, face.face): image for face, image in found if face.person == person}
-        if own:
+        if own and model:
             signs |= zip(own, find_signs(model, list(own.values()), card), strict=True)
     return crop_pictures(
         [face for face, _ in found], [image for _, image in found], model.image_size if model else 0, signs

@@ -160,4 +160,4 @@ def _predict(classifier: Classifier, items: np.ndarray) -> tuple[np.ndarray, Seq
     p_real = apply_temperature(as_p_real(whole, card.model, card.positive), card.temperature)
     if any(each is None for each in maps):
         return p_real, [None] * len(items)
-    return p_real, signs_of(whole, np.concatenate(maps), card)
+    return p_real, list(signs_of(whole, np.concatenate(maps), card))
