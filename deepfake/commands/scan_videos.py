@@ -8,6 +8,7 @@ Writes: <out-dir>/report.html, with the evidence; verdicts.csv, verdicts.json, a
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from deepfake.core import cli
 from deepfake.core.errors import UserError
@@ -15,6 +16,11 @@ from deepfake.faces.options import add_crop_options, said_of_crops
 from deepfake.jobs.options import add_pool_options
 from deepfake.models.info import Given
 from deepfake.models.options import add_aggregate_option, add_model_option
+
+
+def deepfake_scan() -> NoReturn:
+    """Run the command that pip installs: this step, from any folder."""
+    cli.run(main)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import pillow_heif
 from PIL import Image, ImageOps
 
 from deepfake.core.crop_rule import CropRule
@@ -25,9 +24,8 @@ from deepfake.jobs.work import reason_of
 from deepfake.report.pictures import SMALL_SIDE, shrink
 from deepfake.report.result import Evidence, NotJudged, Seen, Small
 
-pillow_heif.register_heif_opener(decode_threads=1)  # HEIC, the format of phones
 # only these, since Pillow passes some other formats to external programs
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 MOVING = ("WEBP", "AVIF")  # animations read by Pillow, since FFmpeg reads at most the first picture
 MAX_PIXELS = 128_000_000  # per image: 400 MB in memory
 
@@ -188,7 +186,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise VideoError("is empty: 0 bytes")
     with warnings.catch_warnings(action="ignore"):  # about large images and unusual camera metadata
         try:
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(path, formats=_formats_of(path)) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
                 yield image
@@ -200,6 +198,22 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             if getattr(error, "strerror", None):
                 raise
             raise VideoError(f"is damaged ({error or 'it ends too early'})") from None
+
+
+def _formats_of(path: Path) -> tuple[str, ...]:
+    """Return the formats that Pillow may read a file as; HEIC, the format of phones, needs a library of its own.
+
+    Raises:
+        VideoError: it is a HEIC, and this library is not installed.
+    """
+    if read_suffix(path) != ".heic":
+        return FORMATS
+    try:
+        import pillow_heif
+    except ModuleNotFoundError:
+        raise VideoError("is a HEIC image; to read these: pip install pillow-heif") from None
+    pillow_heif.register_heif_opener(decode_threads=1)
+    return ("HEIF",)
 
 
 def _not_an_image(path: Path) -> str:
