@@ -227,7 +227,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        how = f"pip install -r {Path(__file__).parents[2] / f'requirements-{extra}.txt'}, or 'deepfake[{extra}]'"
+        listed = Path(__file__).parents[2] / f"requirements-{extra}.txt"
+        how = f"pip install -r {listed}" if listed.is_file() else f"pip install '.[{extra}]' in the project's folder"
         print(f"error: {error.name} is not installed; {how}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stopped:
