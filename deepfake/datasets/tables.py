@@ -95,9 +95,8 @@ def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
     label = columns_of(found)[1] or "label"
     records = _records(path, listed, label, LABEL_COLUMNS[label], part)
     if not records:
-        raise UserError(
-            f"{path}: none of its {len(listed)} videos has a label, such as {listed[0][1]}; add REAL or FAKE"
-        )
+        name = json.dumps(listed[0][1])
+        raise UserError(f"{path}: none of its {len(listed)} videos has a label, such as {name}; add REAL or FAKE")
     return records
 
 
