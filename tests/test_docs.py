@@ -70,6 +70,7 @@ def test_links_of_a_page_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [command for command, options in sorted(OPTIONS.items()) if options],

@@ -35,6 +35,7 @@ def help_of(run: str) -> subprocess.CompletedProcess:
     return python(code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_help_of_a_script_loads_nothing_that_takes_long(script):
     shown = help_of(f"runpy.run_path({str(script)!r}, run_name='__main__')")
@@ -42,12 +43,14 @@ def test_help_of_a_script_loads_nothing_that_takes_long(script):
     assert "usage: " in shown.stdout and "Reads:" in shown.stdout and "Writes:" in shown.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_help_of_a_module_loads_nothing_that_takes_long(module):
     shown = help_of(f"runpy.run_module('deepfake.{module}', run_name='__main__', alter_sys=True)")
     assert shown.stdout.splitlines()[-1] == "ended: 0 []"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
@@ -139,6 +142,7 @@ def test_another_text_is_no_number_within_the_bounds(text):
         number(0, 1)(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("main", "code", "line"),
     [
@@ -159,6 +163,7 @@ def test_a_script_ends_with_its_code_and_at_most_one_line(main, code, line):
     assert line in shown.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "extra"), [("pyspark.sql", "spark"), ("tensorflow", "train"), ("pandas", "train")])
 def test_what_is_not_installed_is_one_line_with_the_file_that_has_it(module, extra):
     missing = f"import sys; sys.modules['{module.partition('.')[0]}'] = None"
@@ -167,6 +172,7 @@ def test_what_is_not_installed_is_one_line_with_the_file_that_has_it(module, ext
     assert f"pip install -r {ROOT / f'requirements-{extra}.txt'}" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_gone_costs_no_traceback(tmp_path, unbuffered):
     write_metadata(tmp_path, {"a.mp4": "REAL"})
@@ -199,6 +205,7 @@ def test_progress_is_silent_where_standard_error_is_no_terminal(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_terminal_shows_a_bar_unless_it_is_to_be_quiet(tmp_path, quiet):
     write_metadata(tmp_path, {"a.mp4": "REAL"})
@@ -231,6 +238,7 @@ def test_hushed_shows_what_it_kept_if_the_work_fails(capfd):
     assert capfd.readouterr().err == "shown again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", sorted(path.name for path in ROOT.glob("0*.py")))
 def test_on_windows_itself_every_script_is_one_line_with_the_remedy(script):
     as_there = f"import sys, runpy; sys.platform = 'win32'; runpy.run_path({str(ROOT / script)!r}, run_name='__main__')"

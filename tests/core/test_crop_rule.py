@@ -206,6 +206,7 @@ def test_a_split_takes_no_crops_of_two_rules(tmp_path):
     assert not (tmp_path / "split").exists()
 
 
+@pytest.mark.slow
 def test_a_scan_says_by_which_rule_it_cuts_and_never_has_one_of_its_own(tmp_path, capsys):
     model = tmp_path / "m.keras"
     write_model_info(ModelInfo(), model.with_suffix(".json"))
@@ -219,6 +220,7 @@ def test_a_scan_says_by_which_rule_it_cuts_and_never_has_one_of_its_own(tmp_path
     assert rule_for(model, "05") == DEFAULT and "found by mtcnn 0" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_is_given_beside_the_models_rule_is_told_apart(tmp_path, capsys):
     model = tmp_path / "m.keras"
     write_model_info(ModelInfo(crop_rule=CropRule(margin=0.1)), model.with_suffix(".json"))
@@ -235,6 +237,7 @@ def test_what_is_said_of_crops_of_others_is_not_estimated(tmp_path, capsys):
     assert "give --crop-margin and --crop-square" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_rule_that_is_not_known_must_be_said(tmp_path, capsys):
     model = tmp_path / "m.keras"
     write_model_info(ModelInfo(crop_rule=None), model.with_suffix(".json"))

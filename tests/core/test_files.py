@@ -191,6 +191,7 @@ def kill_within(folder) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_has_left_is_gone_after_the_next(tmp_path):
     kill_within(tmp_path)
     left = tree(tmp_path)
@@ -203,6 +204,7 @@ def test_what_a_killed_run_has_left_is_gone_after_the_next(tmp_path):
     assert tree(tmp_path) == {"a.png": b"whole", "faces": None}
 
 
+@pytest.mark.slow
 def test_leftovers_are_removed_and_nothing_else(tmp_path):
     for name in ("a.png", ".hidden", "a.tmp", "notes.tmp.txt"):
         (tmp_path / name).write_bytes(b"mine")

@@ -193,6 +193,7 @@ def link_clips(real_clips: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_real_clips_are_read_as_faceforensics_and_as_dfdc_alike(real_clips, tmp_path):
     as_dfdc, as_ff = read_by_id(real_clips), read_by_id(link_clips(real_clips, tmp_path))
     assert find_kind(real_clips) == "dfdc" and find_kind(tmp_path) == "faceforensics"

@@ -76,6 +76,7 @@ def test_a_table_of_crops_that_cannot_be_used_is_named(tmp_path, text):
     assert str(tmp_path / "metadata_3.csv") in refused(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [["00"], ["01a", "--from-videos"]])
 def test_steps_that_open_videos_send_crops_of_others_to_step_02(tmp_path, step):
     before = tree(make_faces(tmp_path))

@@ -327,6 +327,7 @@ def test_any_table_gives_videos_or_a_one_line_error(tmp_path_factory, data):
 # the steps on other kinds
 
 
+@pytest.mark.slow
 def test_step_00_takes_any_kind_and_says_which(tmp_path):
     for file in ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4"):
         make_video(tmp_path / "videos" / file, frames=3)
@@ -339,6 +340,7 @@ def test_step_00_takes_any_kind_and_says_which(tmp_path):
     assert shown.returncode == 2 and "FaceForensics++" in shown.stderr
 
 
+@pytest.mark.slow
 def test_step_01a_takes_the_options_of_the_steps_around_it(tmp_path):
     shown = run_step("01a", "--dataset", "csv", "--work-dir", tmp_path)
     assert shown.returncode == 2 and "run step 00" in shown.stderr

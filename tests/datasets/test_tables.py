@@ -135,6 +135,7 @@ def test_if_no_listed_video_exists_the_error_names_examples(tmp_path):
         read_videos(tmp_path, "csv", "00")
 
 
+@pytest.mark.slow
 def test_images_in_folders_are_one_crop_videos_that_start_at_step_02(tmp_path):
     rng = np.random.default_rng(0)
     for split in ("train", "val", "test"):

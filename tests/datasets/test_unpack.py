@@ -269,6 +269,7 @@ def test_archives_of_unknown_type_are_refused(tmp_path, sources):
     assert not (tmp_path / "to").exists()
 
 
+@pytest.mark.slow
 def test_as_a_command_it_is_one_line_for_each_end(tmp_path):
     make_zip(tmp_path / "a.zip", {"a/x": "x"})
     command = [sys.executable, "-m", "deepfake.unpack", tmp_path / "a.zip", "--to", tmp_path / "to"]

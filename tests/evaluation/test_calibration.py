@@ -193,6 +193,7 @@ def test_a_model_that_knows_nothing_is_uncertain_wherever_there_are_videos():
     assert low < 0.31 and high > 0.69
 
 
+@pytest.mark.slow
 def test_each_side_of_the_threshold_has_its_own_end():
     labels, p = flat(simulated(0.85, 4000))
     above = np.flatnonzero((p > 0.5) & (labels == 1))[::2]  # verdicts of real are less often right

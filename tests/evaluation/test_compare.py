@@ -3,8 +3,11 @@ import subprocess
 import sys
 
 import cv2
+import pytest
 from conftest import ROOT
 from test_compare_runs import write_run
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_command_writes_table_and_picture(tmp_path):

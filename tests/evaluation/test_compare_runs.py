@@ -160,6 +160,7 @@ def test_predictions_that_are_not_those_of_their_run_json_are_refused(tmp_path):
         read_runs([path])
 
 
+@pytest.mark.slow
 def test_the_table_shows_weights_file_and_dataset(tmp_path):
     arguments = {"weights": "/runs/faces/tmp_checkpoint/best_model.keras", "split_dir": "/data/dfdc/split_dataset"}
     text = as_text(read_runs([write_run(tmp_path / "a", 0.3, arguments=arguments)]), [])

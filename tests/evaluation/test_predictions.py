@@ -45,6 +45,7 @@ def predicted(folder, info=INFO, model=b"a model"):
     return folder / "cnn_preds_values.json"
 
 
+@pytest.mark.slow
 def test_predictions_use_the_current_json_of_the_model_in_their_folder(folder):
     path, found = predicted(folder), folder / "tmp_checkpoint" / "best_model.json"
     assert model_behind(path) == model_behind(folder) == (INFO, found)
@@ -54,6 +55,7 @@ def test_predictions_use_the_current_json_of_the_model_in_their_folder(folder):
     assert model_behind(path)[1] == found
 
 
+@pytest.mark.slow
 def test_the_json_of_another_model_in_the_folder_is_not_used(folder):
     other = ModelInfo(threshold=0.3, bands={1: (0.2, 0.4)})
     path = predicted(folder, other, model=b"another")
@@ -63,6 +65,7 @@ def test_the_json_of_another_model_in_the_folder_is_not_used(folder):
     assert model_behind(path) == (as_they_are, folder / "_cnn_preds_values.json")
 
 
+@pytest.mark.slow
 def test_a_parquet_file_alone_says_what_model_it_is_of(folder):
     path = predicted(folder).with_suffix(".parquet").rename(folder / "model.parquet")
     (folder / "_cnn_preds_values.json").unlink()
@@ -70,6 +73,7 @@ def test_a_parquet_file_alone_says_what_model_it_is_of(folder):
     assert model_behind(path) == (INFO, path)
 
 
+@pytest.mark.slow
 def test_an_older_mark_that_differs_from_the_model_is_used_alone(folder):
     path = predicted(folder)
     for known, info in ((True, INFO), (False, None)):

@@ -1,8 +1,11 @@
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT, write_metadata
 from test_video_stats import write_faces
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_command_writes_text_list_and_pictures(tmp_path):

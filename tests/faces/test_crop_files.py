@@ -135,6 +135,7 @@ def test_crops_of_any_box_that_touches_the_frame_have_pixels():
 # what is written
 
 
+@pytest.mark.slow
 def test_the_crops_of_a_video_are_cut_from_its_frames_and_recorded(tmp_path, two, one, nobody):
     frames = [two, one, nobody]
     (first, second), (alone,), _ = found = [keep_faces(faces, CropRule()) for faces in find_faces(frames)]
@@ -173,6 +174,7 @@ def test_the_crops_of_a_video_are_cut_from_its_frames_and_recorded(tmp_path, two
         }
 
 
+@pytest.mark.slow
 def test_a_face_that_is_not_sure_is_recorded_as_rescued(tmp_path, two, one):
     write_frames(tmp_path, "a", [two, one])
     assert crop_frames("a", tmp_path, CropRule(min_confidence=1)).count == 2
@@ -182,6 +184,7 @@ def test_a_face_that_is_not_sure_is_recorded_as_rescued(tmp_path, two, one):
     assert records[0]["confidence"] == max(face.confidence for face in find_faces([two])[0])
 
 
+@pytest.mark.slow
 def test_the_landmarks_of_a_crop_are_where_its_eyes_nose_and_mouth_are(tmp_path, two):
     write_frames(tmp_path, "a", [two])
     crop_frames("a", tmp_path, CropRule())
@@ -193,6 +196,7 @@ def test_the_landmarks_of_a_crop_are_where_its_eyes_nose_and_mouth_are(tmp_path,
         assert max(left_eye[1], right_eye[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("margin", "side"), [(0.3, 160), (0, 160), (-0.14, 160), (0.3, 40), (0.1, 700)])
 def test_landmarks_of_external_crops_of_any_size_are_found(one, margin, side):
     (face,) = find_faces([one])[0]
@@ -213,6 +217,7 @@ def test_landmarks_are_recorded_in_the_frame_and_given_in_the_crop():
     assert landmarks_in_crop(record, CropRule()) == [(11, 22), (21, 22), (16, 32), (11, 42), (21, 42)]
 
 
+@pytest.mark.slow
 def test_a_margin_and_the_strict_rule_are_obeyed_and_recorded(tmp_path, two, one):
     (first, second) = sorted(find_faces([two])[0], key=lambda face: -face.confidence)
     between = (first.confidence + second.confidence) / 2
@@ -227,6 +232,7 @@ def test_a_margin_and_the_strict_rule_are_obeyed_and_recorded(tmp_path, two, one
     assert read_faces_json(tmp_path / "a").rule == options
 
 
+@pytest.mark.slow
 def test_a_new_run_leaves_no_crop_of_the_older_one(tmp_path, two, one):
     write_frames(tmp_path, "a", [two] * 3)
     crop_frames("a", tmp_path, CropRule())
@@ -237,6 +243,7 @@ def test_a_new_run_leaves_no_crop_of_the_older_one(tmp_path, two, one):
     assert len(read_faces_json(tmp_path / "a").faces) == 1
 
 
+@pytest.mark.slow
 def test_finished_crops_are_kept_unless_something_changed_or_overwrite(tmp_path, two, one):
     write_frames(tmp_path, "a", [two])
     done = crop_frames("a", tmp_path, CropRule())
@@ -250,6 +257,7 @@ def test_finished_crops_are_kept_unless_something_changed_or_overwrite(tmp_path,
         assert crop_frames("a", tmp_path, options).done_before
 
 
+@pytest.mark.slow
 def test_a_record_without_people_gets_them_from_its_boxes(tmp_path, two, one, nobody):
     write_frames(tmp_path, "a", [two, nobody, one, two])
     done = crop_frames("a", tmp_path, CropRule())
@@ -265,6 +273,7 @@ def test_a_record_without_people_gets_them_from_its_boxes(tmp_path, two, one, no
     assert [name for name in crop_names(tmp_path, "a") if f"a/faces/{name}" not in before] == []
 
 
+@pytest.mark.slow
 def test_a_video_without_a_face_is_a_problem_and_leaves_no_older_crops(tmp_path, one, nobody):
     write_frames(tmp_path, "a", [one])
     crop_frames("a", tmp_path, CropRule())
@@ -276,6 +285,7 @@ def test_a_video_without_a_face_is_a_problem_and_leaves_no_older_crops(tmp_path,
     assert crop_frames("a", tmp_path, CropRule()) == replace(outcome, done_before=True)
 
 
+@pytest.mark.slow
 def test_a_damaged_frame_is_named(tmp_path, one):
     write_frames(tmp_path, "a", [one] * 2)
     (tmp_path / "a" / "a-001.png").write_bytes(b"half")
@@ -283,6 +293,7 @@ def test_a_damaged_frame_is_named(tmp_path, one):
         crop_frames("a", tmp_path, CropRule())
 
 
+@pytest.mark.slow
 def test_files_that_are_no_crops_are_left_alone(tmp_path, one):
     write_frames(tmp_path, "a", [one])
     crop_frames("a", tmp_path, CropRule())
@@ -324,6 +335,7 @@ def clip(tmp_path, two) -> Video:
     return Video("a-b", "sub/a-b.mp4", REAL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [CropRule(), CropRule(margin=0, rescue=False), CropRule(min_confidence=1)])
 def test_one_pass_gives_the_crops_and_the_record_of_both_steps(tmp_path, clip, options):
     videos, both, one_pass = (tmp_path / name for name in ("videos", "both", "one pass"))
@@ -336,6 +348,7 @@ def test_one_pass_gives_the_crops_and_the_record_of_both_steps(tmp_path, clip, o
     assert crop_video(clip, videos, one_pass, replace(options, frames=5)) == replace(outcome, done_before=True)
 
 
+@pytest.mark.slow
 def test_one_pass_with_other_options_or_of_another_file_is_a_new_one(tmp_path, clip, one):
     videos, work = tmp_path / "videos", tmp_path / "work"
     assert crop_video(clip, videos, work, CropRule(frames=3)).count > 2
@@ -348,6 +361,7 @@ def test_one_pass_with_other_options_or_of_another_file_is_a_new_one(tmp_path, c
     assert read_png(work / "a-b" / "faces" / "a-b-000-00.png").shape[0] <= 2 * one.shape[0]
 
 
+@pytest.mark.slow
 def test_one_pass_lists_what_is_damaged_and_what_has_no_face(tmp_path, clip, capsys):
     videos = tmp_path / "videos"
     make_video(videos / "bars.mp4", frames=2)
@@ -363,6 +377,7 @@ def test_one_pass_lists_what_is_damaged_and_what_has_no_face(tmp_path, clip, cap
 # marked faces
 
 
+@pytest.mark.slow
 def test_marked_faces_are_red_at_the_landmarks_and_else_equal(tmp_path, two):
     write_frames(tmp_path, "a", [two])
     crop_frames("a", tmp_path, CropRule())
@@ -379,6 +394,7 @@ def test_marked_faces_are_red_at_the_landmarks_and_else_equal(tmp_path, two):
         assert distance.max() < 5
 
 
+@pytest.mark.slow
 def test_marking_again_replaces_what_was_marked_before(tmp_path, one):
     write_frames(tmp_path, "a", [one] * 2)
     crop_frames("a", tmp_path, CropRule())
@@ -389,6 +405,7 @@ def test_marking_again_replaces_what_was_marked_before(tmp_path, one):
     assert crop_names(tmp_path, "a", "marked_faces") == ["a-000-00.png"]
 
 
+@pytest.mark.slow
 def test_one_video_whose_crops_are_damaged_does_not_stop_the_marking(tmp_path, one):
     for id in ("a", "b"):
         write_frames(tmp_path, id, [one])
@@ -405,6 +422,7 @@ def test_one_video_whose_crops_are_damaged_does_not_stop_the_marking(tmp_path, o
 # what comes first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", [lambda run: crop_all_frames(CropRule(), run), mark_all_landmarks])
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_step_run_before_the_one_it_needs_says_so(tmp_path, work, exists):
@@ -416,6 +434,7 @@ def test_a_step_run_before_the_one_it_needs_says_so(tmp_path, work, exists):
 # real clips
 
 
+@pytest.mark.slow
 def test_a_real_clip_has_a_face_in_each_frame_some_of_them_rescued(real_clips, tmp_path):
     video = Video("634", "634.mp4", REAL)
     assert convert_video(video, real_clips, tmp_path, 11).problem is None
@@ -438,6 +457,7 @@ def test_a_real_clip_has_a_face_in_each_frame_some_of_them_rescued(real_clips, t
     assert [face["file"] for face in sure] == [face["file"] for face in kept]
 
 
+@pytest.mark.slow
 def test_a_faceless_video_is_listed_beside_failures_of_other_steps(real_clips, tmp_path):
     (tmp_path / "clip.mp4").symlink_to(real_clips / "004.mp4")
     make_video(tmp_path / "bars.mp4", frames=2)

@@ -11,6 +11,8 @@ from deepfake.frames.decoding import read_frames, read_packets
 from deepfake.sample.dataset import draw_dataset
 from deepfake.sample.scenes import Plan, Scene
 
+pytestmark = pytest.mark.slow
+
 SURE = 0.95
 
 
@@ -84,13 +86,11 @@ def check_agreement(detector: Mtcnn, frames: Sequence[np.ndarray]) -> None:
     assert np.mean(differences) <= 0.02
 
 
-@pytest.mark.slow
 def test_the_faces_of_drawn_people_are_those_that_the_package_finds(detector, tmp_path):
     draw_dataset(tmp_path, originals=3, seconds=0.2, workers=1, quiet=True)
     check_agreement(detector, frames_of(tmp_path, 2))
 
 
-@pytest.mark.slow
 def test_the_faces_in_real_clips_are_those_that_the_package_finds(detector, real_clips):
     check_agreement(detector, frames_of(real_clips, 2))
 

@@ -71,6 +71,7 @@ def test_rnet_and_onet_give_what_the_package_gives_for_one_patch_or_many(keras_n
     check_equal(name, keras_networks, PICTURES[picture](np.random.default_rng(0), (count, side, side, 3)))
 
 
+@pytest.mark.slow
 def test_onnx_runtime_sends_no_telemetry(tmp_path):
     # where it is going to tell, ONNX Runtime writes a number for this computer and a queue of messages at once
     told = {name: text for name, text in os.environ.items() if not name.startswith(("ORT_", "XDG_", "CI"))}

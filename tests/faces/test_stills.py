@@ -12,6 +12,8 @@ from deepfake.faces.stills import find_stills
 from deepfake.sample.placing import Pose
 from deepfake.sample.scenes import Plan, Scene
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(originals=4, seed=3, width=480, height=270, seconds=5.5, fps=2, people=1, fakes=1)
 FRAMES = PLAN.frames  # 11, half a second apart
 PHOTO = (20, 40)  # its left and top corner

@@ -36,6 +36,7 @@ def turns_of(images) -> int:
     return quarter_turns(images, find_faces(images), 0.95)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", BACK)
 def test_drawn_people_are_turned_back(two_people, searched, k):
     turned = [turn(image, k) for image in two_people]
@@ -45,6 +46,7 @@ def test_drawn_people_are_turned_back(two_people, searched, k):
     assert np.array_equal(back, two_people) and all(image.flags.c_contiguous for image in back)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [slice(0, 200), slice(200, 400)])
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_one_of_two_people_who_lies_down_turns_nothing(two_people, side, k):
@@ -54,17 +56,20 @@ def test_one_of_two_people_who_lies_down_turns_nothing(two_people, side, k):
     assert turns_of(images) == 0
 
 
+@pytest.mark.slow
 def test_people_who_are_seen_in_few_frames_are_enough(two_people):
     images = [*np.full_like(two_people, 90), *two_people[:2], *np.full_like(two_people, 90)]
     assert [turns_of([turn(image, k) for image in images]) for k in (0, 1, 2)] == [0, 3, 2]
 
 
+@pytest.mark.slow
 def test_frames_without_faces_stay_as_they_are(two_people, searched):
     assert turns_of(np.full_like(two_people, 90)) == 0
     assert searched == [1] * 9
     assert turns_of([]) == 0
 
 
+@pytest.mark.slow
 def test_a_single_picture_is_turned_back(two_people, searched):
     assert turns_of([turn(two_people[0], 3)]) == 1
     assert searched == [1, 1, 1]
@@ -78,6 +83,7 @@ def test_turns_are_reported_in_degrees_clockwise():
 
 
 # 519 is found upside down, too, and 634 is not found surely as it is
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["519", "634", "brtujopkby"])
 def test_real_clips_are_turned_back(real_clips, name):
     frames, _, _ = read_video(real_clips / f"{name}.mp4", 5)

@@ -47,6 +47,7 @@ def colours_in(frames) -> list[tuple[int, ...]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "AVIF", "HEIF"])
 @pytest.mark.parametrize("name", ["a.HEIC", "a.jpg", "a.mp4"])
 def test_a_still_image_is_read_as_one_whatever_it_is_called(tmp_path, kind, name):
@@ -57,6 +58,7 @@ def test_a_still_image_is_read_as_one_whatever_it_is_called(tmp_path, kind, name
     assert isinstance(found, Evidence) and (found.frames, found.seconds) == (1, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.jpg", "a.heic"])
 def test_a_video_that_is_called_an_image_is_read_as_a_video(tmp_path, name):
     path = make_video(tmp_path / "v.mp4", frames=20).rename(tmp_path / name)
@@ -64,6 +66,7 @@ def test_a_video_that_is_called_an_image_is_read_as_a_video(tmp_path, name):
     assert (found.frames, found.seconds) == (6, 0.8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["WEBP", "PNG", "AVIF", "GIF"])
 @pytest.mark.parametrize("name", ["a.jpg", "a.mp4"])
 def test_a_moving_image_is_read_as_a_video_whatever_it_is_called(tmp_path, kind, name):
@@ -84,6 +87,7 @@ def test_an_animation_gives_the_same_frames_as_a_video(tmp_path, kind):
     assert colours_in([read_image(path)]) == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
 def test_a_cut_animation_is_read_as_far_as_possible_or_refused(tmp_path, kind):
     data = save(tmp_path / "a", kind, moving=True).read_bytes()
@@ -101,6 +105,7 @@ def test_frames_of_an_uneven_animation_are_chosen_by_time(tmp_path):
     assert frames[0].lasts == pytest.approx(3.25, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])
 def test_a_moving_image_without_its_end_is_said_to_be_truncated(tmp_path, kind):
     data = save(tmp_path / "a", kind, moving=True).read_bytes()
@@ -116,6 +121,7 @@ def test_a_tiff_is_read_upright(tmp_path, orientation):
     assert read_image(tmp_path / "a.tif").full().shape == ((64, 96, 3) if orientation == 1 else (96, 64, 3))
 
 
+@pytest.mark.slow
 def test_an_hdr_image_is_said_to_be_one(tmp_path):
     data = save(tmp_path / "a.avif", "AVIF").read_bytes()
     place = data.index(b"colrnclx") + 8
@@ -136,6 +142,7 @@ def test_a_photo_of_a_phone_is_upright(tmp_path):
         assert np.abs(image[10, 32].astype(int) - COLOURS[1]).max() < 25, kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "called"), [("HEIF", "a HEIC"), ("AVIF", "an AVIF")])
 def test_an_unreadable_phone_image_is_named_with_the_remedy(tmp_path, kind, called):
     path = save(tmp_path / "photo.jpg", kind)
@@ -145,6 +152,7 @@ def test_an_unreadable_phone_image_is_named_with_the_remedy(tmp_path, kind, call
     assert "called" not in str(gather(path.rename(tmp_path / "photo.heic"), RULE))
 
 
+@pytest.mark.slow
 def test_without_the_library_of_phone_images_its_name_is_the_reason(tmp_path, monkeypatch):
     path = save(tmp_path / "photo.heic", "HEIF")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
@@ -188,6 +196,7 @@ def test_the_page_accepts_every_file_type_of_a_scan(tmp_path, name, codec):
     assert not is_picture(path.rename(tmp_path / "a.jpg"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", [b"styp", b"sidx", b"emsg", b"prft", b"uuid"])
 def test_a_piece_of_a_live_stream_is_taken(tmp_path, box):
     path = make_video(tmp_path / "a.mp4", options=FRAGMENTED)
@@ -228,6 +237,7 @@ def test_files_that_are_not_videos_are_refused(head):
         suffix_of_upload(head)
 
 
+@pytest.mark.slow
 def test_raw_motion_jpeg_is_a_video(tmp_path):
     path = make_video(tmp_path / "a.mjpeg", codec="mjpeg", pixels="yuvj420p")
     assert not is_picture(path) and av.open(str(path)).format.name == "mjpeg"

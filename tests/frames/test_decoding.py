@@ -264,6 +264,7 @@ def test_the_cover_picture_of_a_video_is_not_taken_for_it(tmp_path):
 # real clips
 
 
+@pytest.mark.slow
 def test_real_clips_give_the_pixels_that_other_readers_see(real_clips):
     path, wanted = real_clips / "004.mp4", [0, 7, 20]
     capture = cv2.VideoCapture(str(path))
@@ -277,6 +278,7 @@ def test_real_clips_give_the_pixels_that_other_readers_see(real_clips):
         assert frame.scale == scale and np.array_equal(frame.image, expected)
 
 
+@pytest.mark.slow
 def test_a_real_portrait_clip_is_brought_to_the_standard_size(real_clips):
     path = real_clips / "brtujopkby.mp4"
     (frame,) = read_frames(path, [5], read_packets(path))

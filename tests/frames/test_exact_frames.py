@@ -15,6 +15,8 @@ from deepfake.frames.choose import choose_frames
 from deepfake.frames.decoding import _decode_all, _decode_few, read_frames, read_packets, to_standard_size
 from deepfake.frames.display import displayed
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 48
 SIZE = (112, 80)
 GRAIN = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8), (5, 5), 0)
@@ -263,7 +265,6 @@ def test_unneeded_frames_without_references_are_not_decoded(tmp_path):
     assert _decode_few(path, needless[:3], table, 1) is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "options"), [("libvpx", VPX), ("libvpx-vp9", VPX), ("libsvtav1", SVT)])
 def test_of_open_codecs_only_groups_of_frames_that_are_wanted_are_decoded(tmp_path, codec, options):
     path = encode(tmp_path / "a.mkv", codec, options | {"g": "12"})
@@ -296,7 +297,6 @@ def test_damage_in_frames_that_others_need_leads_to_decoding_everything(tmp_path
 UNEVEN = np.cumsum(np.random.default_rng(1).integers(5, 200, FRAMES)).tolist()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "libsvtav1", "mpeg4"])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
 def test_a_variable_frame_rate_changes_no_number(tmp_path, codec, suffix):
@@ -311,7 +311,6 @@ def test_a_variable_frame_rate_changes_no_number(tmp_path, codec, suffix):
     assert np.allclose(np.diff(times), np.diff(UNEVEN) / 1000, atol=0.0011)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["h264", "hevc", "m4v", "m2v"])
 def test_a_bare_stream_without_timestamps_is_decoded_as_a_whole(tmp_path, suffix):
     codec = {"h264": "libx264", "hevc": "libx265", "m4v": "mpeg4", "m2v": "mpeg2video"}[suffix]
@@ -319,7 +318,6 @@ def test_a_bare_stream_without_timestamps_is_decoded_as_a_whole(tmp_path, suffix
     assert_exact(encode(tmp_path / f"a.{suffix}", codec, options), sparse=False if suffix in ("h264", "hevc") else None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
 def test_avi_with_b_frames_is_fully_decoded(tmp_path, codec):
     options = x264(bframes=3) if codec == "libx264" else {"bf": "2"}
@@ -347,7 +345,6 @@ def join_ts(path: Path, offsets: Sequence[float], options: Mapping[str, str]) ->
     return path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("offsets", [(0, 0), (100, 0), (0, 1), (50, 100, 0)])
 def test_recordings_that_were_joined_are_counted_in_the_order_of_the_file(tmp_path, offsets):
     path = join_ts(tmp_path / "a.ts", offsets, x264(bframes=3, keyint=20))
@@ -359,7 +356,6 @@ def test_a_transport_stream_whose_clock_overflows_keeps_its_order(tmp_path):
     assert_exact(path, sparse=None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 @pytest.mark.parametrize("lost", [1, 14])
 def test_a_cut_stream_counts_only_frames_that_can_be_decoded(tmp_path, codec, lost):
@@ -396,7 +392,6 @@ def test_a_file_that_marks_every_frame_as_keyframe_is_not_trusted(tmp_path, code
     assert_exact(path, sparse=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("frames", [1, 2, 7])
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
 def test_b_frames_at_the_end_are_found(tmp_path, codec, frames):
@@ -458,7 +453,6 @@ def test_packed_b_frames_of_divx_are_decoded_as_a_whole(tmp_path):
 # what else a file can hold
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("codec", "rotation"), [("libx264", 90), ("libx264", 180), ("libx264", 270), ("libx265", 90), ("libsvtav1", 270)]
 )
@@ -527,7 +521,6 @@ def test_sound_between_the_frames_changes_nothing(tmp_path, suffix):
     assert_exact(with_sound(tmp_path / f"a.{suffix}", 40, cover=False), sparse=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "libsvtav1", "mpeg4", "mpeg2video"])
 def test_the_threads_of_a_decoder_change_no_pixel_and_no_time(tmp_path, codec):
     options = {"libx264": x264(bframes=5, slices=2), "libx265": x265(), "libsvtav1": {"preset": "12"}}

@@ -239,6 +239,7 @@ def test_a_missing_video_is_an_error_and_its_files_are_kept(tmp_path):
     assert tree(tmp_path / "work") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pipe", "unknown codec"])
 def test_a_strange_file_does_not_block_or_end_the_run(tmp_path, kind):
     make_video(tmp_path / "good.mp4")
@@ -268,6 +269,7 @@ def test_an_id_may_hold_dashes_spaces_and_pictures(tmp_path, id):
     assert (tmp_path / "work" / id / f"{id}-002.png").exists()
 
 
+@pytest.mark.slow
 def test_a_name_with_a_colon_is_a_file_and_no_address(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_video(tmp_path / "clip.mp4").rename("2026-01-31T12:30.mp4")
@@ -318,6 +320,7 @@ def bad_dataset(folder) -> dict[str, str]:
     return {name.removesuffix(".mp4"): word for name, (_, word) in BAD_FILES.items()} | {"folder": "folder"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strict", [False, True])
 def test_bad_videos_are_listed_counted_and_never_stop_the_others(tmp_path, capsys, strict):
     words = bad_dataset(tmp_path)
@@ -332,6 +335,7 @@ def test_bad_videos_are_listed_counted_and_never_stop_the_others(tmp_path, capsy
     assert err == ""
 
 
+@pytest.mark.slow
 def test_a_dataset_with_nothing_to_read_is_an_error_that_names_the_list(tmp_path):
     bad_dataset(tmp_path)
     (tmp_path / "good.mp4").unlink()
@@ -340,6 +344,7 @@ def test_a_dataset_with_nothing_to_read_is_an_error_that_names_the_list(tmp_path
     assert failures(tmp_path / "work")["good"] == "is missing"
 
 
+@pytest.mark.slow
 def test_a_video_that_works_again_is_no_longer_listed(tmp_path):
     write_metadata(tmp_path, {"a.mp4": "REAL", "b.mp4": "FAKE"})
     make_video(tmp_path / "a.mp4")

@@ -145,6 +145,7 @@ def test_usable_landmarks_stay_as_they_are():
     assert (usable_landmarks(points) == points).all()
 
 
+@pytest.mark.slow
 def test_self_blending_loads_no_tensorflow():
     code = "import sys, deepfake.inputs.self_blend; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
@@ -293,6 +294,7 @@ def test_blending_takes_the_source_by_the_mask_and_the_target_elsewhere():
     assert [np.unique(part).tolist() for part in (blended[:10], blended[10:20], blended[20:])] == [[200], [125], [100]]
 
 
+@pytest.mark.slow
 def test_real_faces_stay_faces(real_clips):
     images, points = [], []
     for video in read_dataset(real_clips):

@@ -184,6 +184,7 @@ def double(seconds: float) -> float:
     return 2 * seconds
 
 
+@pytest.mark.slow
 def test_a_longer_video_gets_more_time():
     with at_work(sleep, [0, 4], 2, timeout=3, length=double) as results:
         assert sorted(results) == [(0, 0), (4, 4)]
@@ -192,12 +193,14 @@ def test_a_longer_video_gets_more_time():
     assert (limit_for(120, 0), limit_for(120, 300), limit_for(120, 10**9)) == (120, 720, 7320)
 
 
+@pytest.mark.slow
 def test_a_length_that_is_not_told_in_time_is_the_end_of_the_item():
     with at_work(double, [600, 0], 1, timeout=3, length=sleep) as results:
         found = dict(results)
         assert found[0] == 0 and str(found[600]) == "took longer than 3 s; --timeout gives it more"
 
 
+@pytest.mark.slow
 def test_a_failing_hanging_or_crashing_video_fails_alone(tmp_path, capsys):
     good = [f"good {number}" for number in range(4)]
     ids = [good[0], *ERRORS, good[1], "hangs", good[2], "is killed", "exits", good[3]]
@@ -218,6 +221,7 @@ def test_a_failing_hanging_or_crashing_video_fails_alone(tmp_path, capsys):
     assert not [name for name in tree(tmp_path) if ".tmp" in name]
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_one_line_from_another_process_too(tmp_path):
     work = partial(work_that_can_go_wrong, work_dir=tmp_path)
     with pytest.raises(UserError) as error:
@@ -227,6 +231,7 @@ def test_a_full_disk_ends_the_run_with_one_line_from_another_process_too(tmp_pat
     assert not [name for name in tree(tmp_path) if ".tmp" in name]
 
 
+@pytest.mark.slow
 def test_more_workers_than_videos_are_no_error(tmp_path):
     work = partial(work_that_can_go_wrong, work_dir=tmp_path)
     assert go(tmp_path, ["a"], work, workers=3, strict=True) == 0

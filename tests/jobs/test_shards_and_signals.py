@@ -55,6 +55,7 @@ def test_another_text_is_no_shard(text):
         shard(text)
 
 
+@pytest.mark.slow
 def test_a_wrong_shard_is_refused_before_anything_is_done(videos_dir, tmp_path):
     for step in ("00", "01a"):
         refused = run_step(step, "--videos-dir", videos_dir, "--work-dir", tmp_path / "work", "--shard", "16/16")
@@ -71,6 +72,7 @@ def test_every_video_is_in_one_shard_whatever_the_order(count):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+@pytest.mark.slow
 def test_parallel_shards_write_the_same_files_and_failures_as_one_run(videos_dir, tmp_path):
     work_dir, script = tmp_path / "work", next(ROOT.glob("00-*.py"))
     command = [sys.executable, script, "--videos-dir", videos_dir, "--work-dir", work_dir, "--workers", "0"]
@@ -90,6 +92,7 @@ def test_parallel_shards_write_the_same_files_and_failures_as_one_run(videos_dir
     assert tree(work_dir) == tree(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_a_shard_without_a_usable_video_is_fine_as_others_may_be(videos_dir, tmp_path, capsys):
     run = partial(Run, "00", "frames", tmp_path, quiet=True)
     assert convert_videos(videos_dir, 11, run(shard=Shard(9, 10))) == 0  # its only video is damaged
@@ -123,6 +126,7 @@ def test_a_queue_warning_ends_a_step_once_and_waits_if_deferred(handler):
     signal.raise_signal(signal.SIGUSR1)  # while it cleans up
 
 
+@pytest.mark.slow
 def test_a_queue_warning_ends_a_step_with_its_code_and_no_failures(tmp_path):
     slow = make_video(tmp_path / "videos" / "000.mp4", frames=60, size=(320, 240))
     names = [f"{number:03d}.mp4" for number in range(200)]

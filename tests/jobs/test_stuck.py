@@ -11,6 +11,8 @@ import pytest
 from deepfake.jobs.for_each import for_each_video
 from deepfake.jobs.work import Outcome, Run
 
+pytestmark = pytest.mark.slow
+
 
 def failures_in(work_dir: Path) -> dict[tuple[str, str], str]:
     with (work_dir / "failures.csv").open(newline="", encoding="utf-8") as file:
@@ -29,7 +31,6 @@ def hang_or_crash(name: str) -> Outcome:
     return Outcome(os.getpid())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_hanging_or_crashing_video_fails_alone(tmp_path, capsys, workers):
     bad = {"hangs": "longer than 2 s", "crashes": "crashed its process", "ends": "crashed its process"}

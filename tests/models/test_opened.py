@@ -107,6 +107,7 @@ def foreign(path: Path, operation: str, **attributes) -> onnx.ModelProto:
     return made
 
 
+@pytest.mark.slow
 def test_an_onnx_file_runs_no_code_and_reads_no_other_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path, secret = tmp_path / "m.onnx", tmp_path / "weights"
@@ -125,6 +126,7 @@ def test_an_onnx_file_runs_no_code_and_reads_no_other_file(tmp_path, monkeypatch
             open_session(path)
 
 
+@pytest.mark.slow
 def test_an_onnx_file_of_another_project_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
         archive.writestr("config.json", json.dumps({"class_name": "Functional", "config": {"name": "m"}}))

@@ -21,6 +21,8 @@ from deepfake.models.opened import open_model
 from deepfake.models.starter import OWN, choose_model, find_model
 from deepfake.sample.scenes import Plan, Scene
 
+pytestmark = pytest.mark.slow
+
 INFO = ModelInfo("small-cnn", 32, temperature=1.4, threshold=0.45, bands={1: (0.4, 0.5)})
 # from dark to bright
 CROPS = np.random.default_rng(1).uniform(0, np.linspace(20, 255, 32)[:, None, None, None], (32, 32, 32, 3))
@@ -120,7 +122,6 @@ def trained(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(trained, project, capsys):
     from deepfake.models.model import load_model
     from deepfake.models.publish import publish_model
@@ -141,7 +142,6 @@ def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(train
     assert scores.std() > 0.1 and np.abs(after.predict(CROPS, verbose=0) - scores).max() < 0.005
 
 
-@pytest.mark.slow
 def test_a_model_that_needs_full_precision_is_not_published(trained, project):
     from deepfake.models.publish import publish_model
     from deepfake.models.runtime import keras
@@ -161,7 +161,6 @@ def test_a_model_that_needs_full_precision_is_not_published(trained, project):
     assert {path.name for path in project.iterdir()} == {"fine.keras", "fine.json"}
 
 
-@pytest.mark.slow
 def test_a_scan_without_a_model_uses_the_starter_and_names_it(trained, project, monkeypatch, capsys):
     from deepfake.models.publish import publish_model
 
@@ -182,7 +181,6 @@ def test_a_scan_without_a_model_uses_the_starter_and_names_it(trained, project, 
     assert rows[0].endswith(",note") and all(row.endswith(",no,starter: trained on DFDC") for row in rows[1:])
 
 
-@pytest.mark.slow
 def test_training_starts_from_the_starter_in_single_precision(trained, project, capsys):
     from test_training import write_split
 

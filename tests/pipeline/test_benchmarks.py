@@ -35,6 +35,7 @@ import variants
 from augmentation import Damage, Result
 
 
+@pytest.mark.slow
 def test_benchmarks_find_the_package_from_any_folder(tmp_path):
     for path in (ROOT / "benchmarks").glob("*.py"):
         needed = re.search(r"^(import|from) deepfake\b", path.read_text(), re.MULTILINE)
@@ -96,6 +97,7 @@ def test_a_test_set_holds_every_crop_and_nothing_else(tmp_path):
     assert all((tmp_path / "split_dataset" / "test" / entry.file).is_file() for entry in entries)
 
 
+@pytest.mark.slow
 def test_a_failed_step_shows_its_output():
     with pytest.raises(SystemExit, match="--epochs"):
         test_sets.run_step("03-train_cnn.py", "--epochs", 0)
@@ -123,6 +125,7 @@ def test_the_table_has_a_row_for_each_test_and_a_column_for_each_variant():
     ]
 
 
+@pytest.mark.slow
 def test_the_seconds_of_the_median_epoch_are_read():
     lines = ["03: epoch 1 of 3, step 4 of 7: loss 0.512, accuracy 0.741, 21.3 crops/s, 1 min left"]
     lines += [f"03: epoch 1 of 3: loss 0.5; in validation loss 0.6; {count} s, 21.3 crops/s" for count in (44, 12, 14)]
@@ -208,6 +211,7 @@ def test_a_complete_frame_model_is_not_retrained(tmp_path):
     assert note.exists()
 
 
+@pytest.mark.slow
 def test_a_sequence_model_is_retrained_from_another_start(tmp_path):
     start = tmp_path / "efficientnet-b0" / "tmp_checkpoint" / "best_model.keras"
     start.parent.mkdir(parents=True)
@@ -224,6 +228,7 @@ def test_a_sequence_model_is_retrained_from_another_start(tmp_path):
     assert not note.exists()
 
 
+@pytest.mark.slow
 def test_a_failed_run_of_a_left_out_method_is_incomplete(tmp_path):
     args = argparse.Namespace(model="meso4", image_size=None, epochs=1, training="")
     (tmp_path / "options.json").write_text('{"options": ["--others"]}')

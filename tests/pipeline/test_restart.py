@@ -22,6 +22,8 @@ from deepfake.frames.files import convert_videos
 from deepfake.jobs.work import Run
 from deepfake.sample.dataset import draw_dataset
 
+pytestmark = pytest.mark.slow
+
 KILLS = 4
 KILLS_OF_TWO_STEPS = 1  # of each
 
@@ -150,7 +152,6 @@ def test_other_options_do_all_again(videos_dir, tmp_path, way):
     assert tree(work_dir) == tree(tmp_path / "afresh")
 
 
-@pytest.mark.slow
 def test_overwrite_does_all_again(videos_dir, tmp_path):
     work_dir = tmp_path / "work"
     for step, *options in (["00"], ["01a"], ["01a", "--from-videos"]):
@@ -372,21 +373,18 @@ def forget(path: Path, name: str) -> None:
 
 
 @needs_proc
-@pytest.mark.slow
 def test_killed_at_random_moments_the_next_run_ends_as_if_undisturbed(many, tmp_path):
     command = ["01a", "--from-videos", "--videos-dir", many, "--workers", "2"]
     kill_at_random([command], tmp_path / "work", KILLS, seed=0, undisturbed=tmp_path / "undisturbed")
 
 
 @needs_proc
-@pytest.mark.slow
 def test_two_steps_killed_at_random_moments_end_as_if_undisturbed(many, tmp_path):
     steps = [["00", "--videos-dir", many, "--workers", "2"], ["01a", "--videos-dir", many, "--workers", "2"]]
     kill_at_random(steps, tmp_path / "work", KILLS_OF_TWO_STEPS, seed=1, undisturbed=tmp_path / "undisturbed")
 
 
 @needs_proc
-@pytest.mark.slow
 def test_ctrl_c_ends_with_one_line_and_the_next_run_goes_on(many, tmp_path):
     work_dir, total = tmp_path / "work", len(list(many.glob("*.mp4")))
     command = ["01a", "--from-videos", "--videos-dir", many, "--work-dir", work_dir, "--workers", "2"]
@@ -439,7 +437,6 @@ def assert_whole(work_dir: Path) -> None:
         assert all((folder / record["file"]).exists() for record in content[path.stem])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("step", "workers"), [("00", 0), ("01a", 2), ("01a --from-videos", 2)])
 def test_a_full_disk_ends_a_step_with_one_line_and_no_half_file(drawn, undisturbed, small_disk, step, workers):
     disk, leave = small_disk

@@ -14,6 +14,8 @@ from conftest import ROOT
 
 from deepfake.models.info import read_model_info
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments, cwd):
     return subprocess.run([str(ROOT / "run.sh"), *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
@@ -125,7 +127,6 @@ def test_what_is_installed_is_not_installed_again(tmp_path):
     assert len(installs) == 1 and installs[0].endswith("requirements.txt")
 
 
-@pytest.mark.slow
 def test_the_recipe_of_the_starter_goes_from_zips_to_a_model_and_only_once(tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)

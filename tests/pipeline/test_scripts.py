@@ -66,6 +66,7 @@ def test_metadata_that_cannot_be_used_is_one_line_and_nothing_is_written(tmp_pat
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "says"),
     [("00", "no such folder"), ("01a", "run step 00"), ("01b", "run step 01a"), ("02", "no such folder")],
@@ -75,6 +76,7 @@ def test_a_step_without_its_input_names_what_is_missing_and_writes_nothing(tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_step_02_before_01a_names_the_step_to_run(tmp_path):
     write_metadata(tmp_path / "train_sample_videos", {"a.mp4": "REAL"})
     before = tree(tmp_path)
@@ -114,6 +116,7 @@ def test_an_option_out_of_its_range_is_refused(tmp_path, monkeypatch, step, argu
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work_dir", ["file.txt", "file.txt/below"])
 def test_a_work_dir_that_cannot_be_a_folder_is_one_line(tmp_path, work_dir):
     make_video(tmp_path / "a.mp4")
@@ -150,6 +153,7 @@ def mixed(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "code"), [([], 0), (["--strict"], 1), (["--quiet"], 0)])
 def test_bad_videos_cost_themselves_and_the_exit_code_only_if_strict(mixed, options, code):
     shown = run_step("00", *options, cwd=mixed.parent)
@@ -162,6 +166,7 @@ def test_bad_videos_cost_themselves_and_the_exit_code_only_if_strict(mixed, opti
     assert len(shown.stdout.splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_a_dataset_without_readable_videos_exits_with_2(mixed):
     for name in ("a-b 🙂.mp4", "sub/c.mp4", "cut.mp4"):
         (mixed / name).unlink()
@@ -169,6 +174,7 @@ def test_a_dataset_without_readable_videos_exits_with_2(mixed):
     assert len(failures(mixed)) == 6
 
 
+@pytest.mark.slow
 def test_a_read_only_dataset_is_left_alone_with_a_work_dir(mixed):
     before = tree(mixed)
     work = mixed.parent / "work"
@@ -177,12 +183,14 @@ def test_a_read_only_dataset_is_left_alone_with_a_work_dir(mixed):
     assert {path.name for path in work.iterdir()} == {"a-b 🙂", "c", "cut", "failures.csv"}
 
 
+@pytest.mark.slow
 def test_a_failed_video_of_another_step_stays_listed(mixed):
     (mixed / "failures.csv").write_text("step,video,reason\n01a,x,no face\n00,y,is gone\n")
     assert run_step("00", cwd=mixed.parent).returncode == 0
     assert ("01a", "x", "no face") in failures(mixed) and ("00", "y", "is gone") not in failures(mixed)
 
 
+@pytest.mark.slow
 def test_the_defaults_of_step_02_are_the_folders_below_the_current_one(tmp_path):
     records = {f"o{number}.mp4": "REAL" for number in range(3)}
     records |= {f"f{number}.mp4": {"label": "FAKE", "original": f"o{number}.mp4"} for number in range(3)}
@@ -202,6 +210,7 @@ def test_the_defaults_of_step_02_are_the_folders_below_the_current_one(tmp_path)
     assert "train_sample_videos" in one_line(shown) and (folder / "metadata.json").exists()
 
 
+@pytest.mark.slow
 def test_step_02_names_the_label_of_which_there_is_too_little(tmp_path):
     records = {"o.mp4": "REAL"} | {f"f{number}.mp4": "FAKE" for number in range(3)}
     write_metadata(tmp_path, records)
@@ -215,6 +224,7 @@ def test_step_02_names_the_label_of_which_there_is_too_little(tmp_path):
 # what comes between
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_one_line_and_what_exists_is_whole(tmp_path):
     first = make_video(tmp_path / "v00.mp4", frames=20, size=(640, 480))
     for number in range(1, 60):
@@ -253,6 +263,7 @@ def on_small_disk(disk: Path, *command: object, before: str = "true", after: str
     return subprocess.run([*unshare, script, disk, *map(str, command)], capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "says"),
     [
@@ -275,6 +286,7 @@ def test_a_disk_that_takes_no_more_ends_step_00_with_one_line(tmp_path, before, 
     assert line.startswith("error: ") and str(disk) in line and says in line and "--work-dir" in line
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_step_02_with_one_line_and_leaves_no_half_set(tmp_path):
     records = {f"o{number}.mp4": "REAL" for number in range(3)}
     records |= {f"f{number}.mp4": {"label": "FAKE", "original": f"o{number}.mp4"} for number in range(3)}

@@ -21,6 +21,7 @@ def text_of(path, *scans, card=CARD, **options):
     return (path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_report_has_every_video_with_its_verdict_and_its_evidence(tmp_path):
     html = text_of(tmp_path, scan_of("a.mp4", 0.97), scan_of("b.mp4", 0.02), scan_of("c.mp4", 0.5))
     for text in (
@@ -194,6 +195,7 @@ def test_text_has_contrast_in_the_light_and_in_the_dark():
                 assert (other + 0.05) / (one + 0.05) >= 4.5, (text, ground)
 
 
+@pytest.mark.slow
 def test_importing_the_report_loads_neither_tensorflow_nor_matplotlib():
     code = "import sys, deepfake.report.page; print({'tensorflow', 'matplotlib', 'pyspark'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

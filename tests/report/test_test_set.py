@@ -82,6 +82,7 @@ def scan_with(folders, split=True, work=True):
     return scan
 
 
+@pytest.mark.slow
 def test_times_boxes_crops_and_the_least_real_frame_are_found(folders):
     scan = scan_with(folders)
     assert (scan.verdict, scan.label, scan.seconds, len(scan.faces)) == ("FAKE", 0, 13.0, 14)
@@ -90,6 +91,7 @@ def test_times_boxes_crops_and_the_least_real_frame_are_found(folders):
     assert scan.pictures.frame and scan.pictures.frame_time == 3
 
 
+@pytest.mark.slow
 def test_without_the_work_folder_there_are_crops_and_without_these_scores(folders):
     crops_only = scan_with(folders, work=False)
     assert len(crops_only.pictures.crops) == MAX_CROPS and crops_only.pictures.frame is None
@@ -97,6 +99,7 @@ def test_without_the_work_folder_there_are_crops_and_without_these_scores(folder
     assert scan_with(folders, split=False, work=False).pictures.crops == ()
 
 
+@pytest.mark.slow
 def test_crops_that_are_gone_are_left_out(folders):
     (folders / "split" / "test" / "fake" / "a-000-00.png").unlink()
     assert len(scan_with(folders).pictures.crops) == MAX_CROPS - 1
@@ -109,6 +112,7 @@ def test_a_source_that_is_not_there_is_named_at_once(tmp_path, sources):
         replace(sources, **given).check()
 
 
+@pytest.mark.slow
 def test_a_model_with_code_or_without_crops_is_refused_at_once(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("config.json", '{"class_name": "Lambda"}')

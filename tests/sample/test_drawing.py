@@ -112,6 +112,7 @@ def test_a_person_at_or_beyond_the_edge_of_the_frame_is_cut_off(two, x, y):
         assert (frame == 90).all()
 
 
+@pytest.mark.slow
 def test_a_scene_has_the_frames_that_were_planned():
     plan = Plan(originals=2, seed=0, width=160, height=96, seconds=0.2, fps=10, people=2, fakes=None)
     frames = list(Scene(plan, 0).frames())

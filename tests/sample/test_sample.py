@@ -36,16 +36,19 @@ def sample(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(sample, tmp_path):
     draw_dataset(tmp_path, workers=2, **SMALL)
     assert bytes_of(tmp_path) == bytes_of(sample)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_videos(sample, tmp_path):
     draw_dataset(tmp_path, workers=1, seed=1, **SMALL)
     assert not {path.name for path in tmp_path.glob("*.mp4")} & {path.name for path in sample.glob("*.mp4")}
 
 
+@pytest.mark.slow
 def test_metadata_has_the_form_of_the_dfdc_and_marks_the_sample(sample):
     records = json.loads((sample / "metadata.json").read_text())
     assert set(records) == {path.name for path in sample.glob("*.mp4")}
@@ -59,6 +62,7 @@ def test_metadata_has_the_form_of_the_dfdc_and_marks_the_sample(sample):
     assert {fake["method"] for fake in fakes.values()} == set(METHODS)
 
 
+@pytest.mark.slow
 def test_videos_are_h264_of_the_size_length_and_rate_asked_for(sample):
     for path in sample.glob("*.mp4"):
         with av.open(path) as container:
@@ -68,6 +72,7 @@ def test_videos_are_h264_of_the_size_length_and_rate_asked_for(sample):
             assert len(list(container.decode(stream))) == 4
 
 
+@pytest.mark.slow
 def test_a_fake_differs_from_its_original_in_the_face_alone(sample):
     records = json.loads((sample / "metadata.json").read_text())
     for name, record in records.items():
@@ -77,6 +82,7 @@ def test_a_fake_differs_from_its_original_in_the_face_alone(sample):
             assert change[40:80, 65:95].mean() > 4 * change[:, :40].mean()
 
 
+@pytest.mark.slow
 def test_one_of_two_people_is_swapped(tmp_path):
     draw_dataset(tmp_path, people=2, fakes=1, workers=1, **SMALL | {"size": (256, 128)})
     records = json.loads((tmp_path / "metadata.json").read_text())
@@ -87,6 +93,7 @@ def test_one_of_two_people_is_swapped(tmp_path):
             assert max(left.mean(), right.mean()) > 4 * min(left.mean(), right.mean())
 
 
+@pytest.mark.slow
 def test_a_sample_that_is_there_is_left_alone(sample, capsys):
     before = {path: path.stat().st_mtime_ns for path in sample.iterdir()}
     draw_dataset(sample, workers=1, **SMALL)
@@ -94,6 +101,7 @@ def test_a_sample_that_is_there_is_left_alone(sample, capsys):
     assert before == {path: path.stat().st_mtime_ns for path in sample.iterdir()}
 
 
+@pytest.mark.slow
 def test_another_dataset_in_the_folder_is_not_overwritten(sample, tmp_path):
     with pytest.raises(UserError, match="other arguments"):
         draw_dataset(sample, workers=1, **SMALL | {"fps": 12})
@@ -103,6 +111,7 @@ def test_another_dataset_in_the_folder_is_not_overwritten(sample, tmp_path):
     assert (tmp_path / "metadata.json").read_text() == "{}"
 
 
+@pytest.mark.slow
 def test_an_interrupted_drawing_is_drawn_again(sample, tmp_path):
     whole = bytes_of(sample)
     for name in list(whole)[:4]:
@@ -112,6 +121,7 @@ def test_an_interrupted_drawing_is_drawn_again(sample, tmp_path):
     assert bytes_of(tmp_path) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -134,6 +144,7 @@ def test_wrong_arguments_are_named(tmp_path, wrong, named):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
     command = [sys.executable, "-m", "deepfake.sample", "--videos-dir", str(tmp_path / "new")]
     ended = subprocess.run([*command, "--size", "101x100"], cwd=ROOT, capture_output=True, text=True)
@@ -141,6 +152,7 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
     assert ended.stderr.startswith("error: --size 101x100") and ended.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_workers_at_once_and_leaves_whole_files_only(tmp_path):
     command = [sys.executable, "-m", "deepfake.sample", "--videos-dir", str(tmp_path), "--workers", "2", "--quiet"]
     drawing = subprocess.Popen(
@@ -156,6 +168,7 @@ def test_ctrl_c_stops_all_workers_at_once_and_leaves_whole_files_only(tmp_path):
     assert not list(tmp_path.glob(".*")) and not (tmp_path / "metadata.json").exists()
 
 
+@pytest.mark.slow
 def test_importing_the_module_does_not_import_tensorflow():
     code = "import sys, deepfake.sample.dataset; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -9,8 +9,9 @@ from conftest import ROOT, make_video, run_step
 
 import deepfake
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_a_program_loads_a_model_and_scans_files_with_it(tmp_path):
     make_video(tmp_path / "nobody.mp4")
     program = (
@@ -27,7 +28,6 @@ def test_a_program_loads_a_model_and_scans_files_with_it(tmp_path):
     assert "no face" in nobody[4] and away[4] == "is missing"
 
 
-@pytest.mark.slow
 def test_the_python_api_gives_the_results_of_step_05(real_clips, tmp_path):
     clip = sorted(real_clips.glob("*.mp4"))[0]
     assert run_step("05", clip, "--model", "starter", "--out-dir", tmp_path, "--quiet").returncode == 0

@@ -45,6 +45,7 @@ def test_a_name_cannot_break_its_line():
     assert line.isprintable() and r"a\n\x1b[2Jb\u202e.mp4" in line
 
 
+@pytest.mark.slow
 def test_every_verdict_says_that_the_model_knows_the_sample_only(tmp_path):
     card = replace(CARD, sample_only=True)
     scans = [scan(), UNKNOWN]
@@ -55,6 +56,7 @@ def test_every_verdict_says_that_the_model_knows_the_sample_only(tmp_path):
     assert content["model"]["sample_only"] and all(item["sample_only"] for item in content["files"])
 
 
+@pytest.mark.slow
 def test_the_json_has_every_face_and_the_csv_a_row_a_file(tmp_path):
     name = 'a,"b"\n.mp4'
     write_scans([scan(name=name), UNKNOWN], CARD, tmp_path)
@@ -70,6 +72,7 @@ def test_the_json_has_every_face_and_the_csv_a_row_a_file(tmp_path):
     assert content["model"]["bands"] == {"1": [0.4, 0.6]} and content["files"][1]["p_real"] is None
 
 
+@pytest.mark.slow
 def test_equal_scores_of_five_files_are_warned_of_but_not_of_copies(tmp_path):
     files = [tmp_path / f"{number}.mp4" for number in range(6)]
     for file in files:

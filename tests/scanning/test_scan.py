@@ -69,6 +69,7 @@ def scan(path, name="shown", classifier=CLASSIFIER, options=HERE):
     return scan_file(path, name, classifier, options)
 
 
+@pytest.mark.slow
 def test_the_evidence_is_that_of_steps_00_and_01a(clip, tmp_path):
     found = gather(clip, CropRule(frames=5))
     (source, frames), work = take_frames(Video("v", clip.name, REAL), clip.parent, 5), tmp_path / "work"
@@ -86,6 +87,7 @@ def test_the_evidence_is_that_of_steps_00_and_01a(clip, tmp_path):
         assert same == (record["index"], record["time"], record["person"], record["confidence"], box)
 
 
+@pytest.mark.slow
 def test_a_video_is_the_mean_of_its_faces_and_each_has_its_own_score(clip):
     result = scan(clip)
     scores = [face.p_real for face in result.faces]
@@ -94,6 +96,7 @@ def test_a_video_is_the_mean_of_its_faces_and_each_has_its_own_score(clip):
     assert result.verdict == ("REAL" if result.p_real > 0.5 else "FAKE")
 
 
+@pytest.mark.slow
 def test_temperature_threshold_and_band_of_the_model_are_used(clip):
     plain = scan(clip).p_real
     for changes, verdict in [
@@ -145,12 +148,14 @@ def test_threshold_and_band_of_a_model_hold_for_its_mean_alone():
     assert judging_by(known, CropRule()).card.bands == {1: (0.6, 0.8)}
 
 
+@pytest.mark.slow
 def test_pixel_max_1_and_positive_fake_give_the_same_verdicts(clip):
     card = replace(CARD, pixel_max=1, positive="fake")
     other = Classifier(card, None, lambda images: (1 - 255 * brightness(images)[0], None))
     assert scan(clip, classifier=other).p_real == pytest.approx(scan(clip).p_real, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_unusable_files_are_unknown_with_a_reason_and_stop_nothing(clip, tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "text.jpg").write_text("no image")
@@ -182,6 +187,7 @@ def test_unusable_files_are_unknown_with_a_reason_and_stop_nothing(clip, tmp_pat
         assert scans[name].reason and reason in scans[name].reason, name
 
 
+@pytest.mark.slow
 def test_images_are_judged_upright_and_moving_ones_as_videos_are(frame, tmp_path):
     expected = scan(save(frame, tmp_path / "a.png")).p_real
     for name in ("a.webp", "a.bmp", "A.PNG"):
@@ -200,6 +206,7 @@ def test_images_are_judged_upright_and_moving_ones_as_videos_are(frame, tmp_path
     assert MAX_PIXELS >= 100_000_000
 
 
+@pytest.mark.slow
 def test_an_image_of_16_bits_of_grey_is_as_bright_as_one_of_8(frame, tmp_path):
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     save(grey, tmp_path / "8.png")
@@ -213,6 +220,7 @@ def save(image: np.ndarray, path, **options):
     return path
 
 
+@pytest.mark.slow
 def test_damaged_images_say_so(frame, tmp_path):
     cut_in_half(save(frame, tmp_path / "half.jpg"))
     with pytest.raises(VideoError, match=r"is damaged \(.*truncated"):
@@ -220,12 +228,14 @@ def test_damaged_images_say_so(frame, tmp_path):
     assert scan(tmp_path / "half.jpg").verdict == "UNKNOWN"
 
 
+@pytest.mark.slow
 def test_the_length_goes_by_the_frames_themselves(tmp_path):
     path = make_video(tmp_path / "v.mp4", frames=50, fps=20)
     found = gather(path, CropRule(frames=4))
     assert found.seconds == pytest.approx(2.5) and length_of(read_video(path, 1)[0], 50) == 0
 
 
+@pytest.mark.slow
 def test_pictures_show_the_least_real_face_and_stay_small(clip):
     result = scan(clip)
     shown = cv2.imdecode(np.frombuffer(result.pictures.frame, np.uint8), cv2.IMREAD_COLOR)
@@ -255,6 +265,7 @@ def test_a_dozen_crops_are_shared_evenly_between_people(faces, chosen):
     assert tuple(found.values()) == chosen and "0" in found
 
 
+@pytest.mark.slow
 def test_crops_have_heat_maps_if_the_model_has_class_maps(clip):
     def run(images):
         outputs, _ = brightness(images)
@@ -271,6 +282,7 @@ def test_crops_have_heat_maps_if_the_model_has_class_maps(clip):
     assert {crop.heat for crop in scan(clip).pictures.crops} == {None}
 
 
+@pytest.mark.slow
 def test_metrics_of_an_earlier_training_are_not_shown(tmp_path):
     model, metrics = tmp_path / "tmp_checkpoint" / "best_model.keras", tmp_path / "metrics_videos.json"
     model.parent.mkdir()
@@ -284,6 +296,7 @@ def test_metrics_of_an_earlier_training_are_not_shown(tmp_path):
     assert find_metrics(model) is None
 
 
+@pytest.mark.slow
 def test_an_unwritable_folder_is_found_before_loading_the_model(clip, tmp_path):
     with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
         archive.writestr("config.json", "{}")
@@ -467,6 +480,7 @@ def test_equal_scores_of_all_files_are_warned_of_in_report_and_output(frame, tmp
     assert f"05: {said}" in capsys.readouterr().out and said in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_script_says_what_to_give_and_exits_with_2(tmp_path):
     done = run_step("05", cwd=tmp_path)
     assert done.returncode == 2 and "give videos, images, folders" in done.stderr

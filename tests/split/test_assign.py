@@ -221,6 +221,7 @@ def test_without_a_val_set_of_its_own_one_in_nine_groups_becomes_it(rest, capsys
     assert not {item.group for item in sets["val"]} & {item.group for item in sets["train"]}
 
 
+@pytest.mark.slow
 def test_videos_in_no_official_set_are_trained_on_unless_they_leak(capsys):
     videos = [*pairs_with_split(["train", "val", "test"]), *pairs_with_split([None], start=3)]
     videos += [fake("of-test", "o02"), fake("of-val", "o01"), fake("of-train", "o00")]

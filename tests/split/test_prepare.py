@@ -487,6 +487,7 @@ def test_balancing_favours_no_method_of_faceforensics():
     assert min(counts.values()) >= 35, counts
 
 
+@pytest.mark.slow
 def test_the_options_of_the_script_reach_the_split(dataset):
     (dataset / "out.csv").write_text("video\no-3\n")
     folders = ["--prepared-dir", dataset.parent / "prepared", "--split-dir", dataset.parent / "split"]
@@ -571,6 +572,7 @@ def test_a_manifest_that_cannot_be_used_is_a_line_with_its_name(tmp_path, text):
         read_manifest(tmp_path)
 
 
+@pytest.mark.slow
 def test_four_sources_of_real_clips_split_without_a_leak(real_clips, tmp_path):
     videos = read_dataset(real_clips)
     for video in videos:
@@ -616,6 +618,7 @@ def test_crops_in_parquet_give_the_same_manifest_as_files(with_table, options, c
     assert open_store(split_dir) == FolderStore(split_dir, CropRule()) and (split_dir / "train/real").is_dir()
 
 
+@pytest.mark.slow
 def test_the_script_takes_the_address_of_a_table_and_writes_the_whole_path(with_table, tmp_path):
     folder, address = with_table
     done = run_step("02", "--videos-dir", folder, "--crops", "table", cwd=tmp_path)

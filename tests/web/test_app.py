@@ -50,6 +50,7 @@ def nothing_is_left(request):
 # one at a time, and each its own
 
 
+@pytest.mark.slow
 def test_three_uploads_at_once_queue_up_and_get_their_own_verdicts(page, clips):
     expected = {name: scan_file(path, name, CLASSIFIER, Options(workers=0)) for name, path in clips.items()}
     assert len({scan.p_real for scan in expected.values()}) == 3
@@ -78,6 +79,7 @@ def test_three_uploads_at_once_queue_up_and_get_their_own_verdicts(page, clips):
         assert scores == [f"{face.p_real:.4f}" for face in expected[name].faces] and scores
 
 
+@pytest.mark.slow
 def test_the_progress_of_a_scan_is_told(page, clips):
     list(map(page.wait, page.scans()))
     _, answer = page.send(clips["bright"].read_bytes())
@@ -88,6 +90,7 @@ def test_the_progress_of_a_scan_is_told(page, clips):
     assert "looking for faces" in seen and set(seen) <= {"0 before it", *scan_queue.STAGES, "done"}
 
 
+@pytest.mark.slow
 def test_an_image_is_scanned_whatever_it_is_called(page, tmp_path, clips):
     import cv2
 
@@ -98,6 +101,7 @@ def test_an_image_is_scanned_whatever_it_is_called(page, tmp_path, clips):
     assert scan["note"] == "drawn sample only, never saw a real person"
 
 
+@pytest.mark.slow
 def test_only_the_last_scans_are_kept(page, monkeypatch):
     monkeypatch.setattr(scan_queue, "MAX_KEPT", 2)
     ids = [page.send(b"BM nothing", f"{number}.bmp")[1]["id"] for number in range(5)]
@@ -130,6 +134,7 @@ def test_a_crashing_or_hanging_scan_fails_alone(tmp_path, clips, what, timeout, 
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_stopping_the_page_does_not_wait_for_a_hanging_scan(tmp_path, clips):
     others = workers()
     with serving(tmp_path, timeout=1000) as page:
@@ -142,6 +147,7 @@ def test_stopping_the_page_does_not_wait_for_a_hanging_scan(tmp_path, clips):
 # limits
 
 
+@pytest.mark.slow
 def test_an_upload_that_is_too_large_is_refused_before_or_while_it_comes(page):
     status, answer = page.send(bytes(1_000_001))
     assert status == 413 and "is larger than 1 MB" in answer["error"] and "--max-mb" in answer["error"]
@@ -157,6 +163,7 @@ def test_an_upload_that_is_too_large_is_refused_before_or_while_it_comes(page):
     assert page.ask("GET", "/")[0] == 200
 
 
+@pytest.mark.slow
 def test_a_limit_beyond_the_disk_does_not_refuse_what_has_room(tmp_path):
     with serving(tmp_path, limits=Limits(1e12, 5)) as page:
         answer = json.loads(page.ask("GET", "/check", file_size="35", file_head="R0lGODlhAQABAAAAACw=")[1])
@@ -164,6 +171,7 @@ def test_a_limit_beyond_the_disk_does_not_refuse_what_has_room(tmp_path):
         assert "nearly full" in json.loads(page.ask("GET", "/check", file_size=str(10**17))[1])["refused"]
 
 
+@pytest.mark.slow
 def test_the_file_type_is_detected_from_content_as_soon_as_possible(page, clips):
     for content in (b"", b"no video", b"%PDF-1.7" + bytes(900_000), b"PK\3\4" + bytes(1000), b"#EXTM3U\nfile:///etc"):
         status, answer = page.send(content, "film.mp4")
@@ -174,6 +182,7 @@ def test_the_file_type_is_detected_from_content_as_soon_as_possible(page, clips)
     assert page.scans() and sum(scan["name"] == "film.mp4" for scan in page.scans().values()) == 0
 
 
+@pytest.mark.slow
 def test_a_check_before_the_upload_says_the_same(page, monkeypatch):
     def refused(size: int, head: str) -> str | None:
         answer = json.loads(page.ask("GET", "/check", file_size=str(size), file_head=head)[1])
@@ -197,6 +206,7 @@ def test_a_check_before_the_upload_says_the_same(page, monkeypatch):
     assert "nearly full" in refused(35, gif) and page.send(b"GIF89a")[0] == 507
 
 
+@pytest.mark.slow
 def test_a_video_that_is_too_long_is_unknown_with_the_limit_named(page, tmp_path):
     path = make_video(tmp_path / "long.avi", frames=60, fps=10, codec="mpeg4")
     data = bytearray(path.read_bytes())
@@ -209,6 +219,7 @@ def test_a_video_that_is_too_long_is_unknown_with_the_limit_named(page, tmp_path
         assert "--max-seconds" in scan["said"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_upload_leaves_nothing(page, clips):
     before = page.scans()
     with socket.create_connection(("127.0.0.1", page.port)) as connection:
@@ -226,6 +237,7 @@ def test_an_interrupted_upload_leaves_nothing(page, clips):
 # hostile names and pages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -254,6 +266,7 @@ def test_a_long_or_broken_name_is_shown_short_and_whole():
     assert shown_name("%ff%zz%ed%a0%80") == "\ufffd%zz\ufffd\ufffd\ufffd"
 
 
+@pytest.mark.slow
 def test_other_websites_cannot_use_the_page(page):
     bmp = b"BM nothing"
     own = f"http://localhost:{page.port}"
@@ -273,6 +286,7 @@ def test_other_websites_cannot_use_the_page(page):
     list(map(page.wait, page.scans()))
 
 
+@pytest.mark.slow
 def test_every_answer_forbids_scripts_frames_and_addresses_of_others(page):
     for method, path in (
         ("GET", "/"),
@@ -292,6 +306,7 @@ def test_every_answer_forbids_scripts_frames_and_addresses_of_others(page):
     assert page.ask("GET", "/static/scan.html")[0] == page.ask("GET", "/static/..%2f..%2fcli.py")[0] == 404
 
 
+@pytest.mark.slow
 def test_the_page_listens_on_this_computer_only(page):
     listening = [each.laddr for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_LISTEN]
     assert ("127.0.0.1", page.port) in listening and {address.ip for address in listening} == {"127.0.0.1"}
@@ -308,6 +323,7 @@ def test_refusals_name_their_limits():
 # the script
 
 
+@pytest.mark.slow
 def test_errors_of_the_script_are_one_line(tmp_path):
     missing = run_step("06", "--model", "mine.keras", cwd=tmp_path)
     assert missing.returncode == 2 and "mine.keras: not found" in missing.stderr
