@@ -4,8 +4,11 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: ./run.sh [--videos-dir DIR] [--dataset KIND] [--work-dir DIR] [--out-dir DIR]
+usage: ./run.sh --scan-only FILE... [OPTION of 05-scan_videos.py...]
+       ./run.sh [--videos-dir DIR] [--dataset KIND] [--work-dir DIR] [--out-dir DIR]
                 [--model M] [--weights W] [--image-size N] [--epochs N] [--seed N]
+
+With --scan-only, run.sh only installs what a scan needs, and scans the files with the starter.
 
 Without --videos-dir, and without a dataset in ./train_sample_videos, run.sh draws a sample dataset there and trains the
 model from scratch. On your own dataset, training starts from ImageNet weights.
@@ -22,6 +25,14 @@ model from scratch. On your own dataset, training starts from ImageNet weights.
   --seed N          seed of the sample and of training (default: 0)
 TEXT
 }
+
+if [ "${1:-}" = --scan-only ]; then
+    shift
+    [ $# -gt 0 ] || { echo "error: --scan-only needs videos, images or folders; see ./run.sh --help" >&2; exit 2; }
+    source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+    install requirements-scan.txt --no-compile # half of what would be compiled is never used
+    exec "$PYTHON" "$HOME_DIR/05-scan_videos.py" "$@"
+fi
 
 VIDEOS=train_sample_videos DATASET=auto WORK= OUT=. MODEL= WEIGHTS= SIZE= EPOCHS= SEED=0 GIVEN=
 while [ $# -gt 0 ]; do

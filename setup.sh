@@ -24,7 +24,7 @@ find_python() {
     fail "no Python 3.11, 3.12 or 3.13 found (python3 is $(python3 --version 2>&1 || echo missing)); install one of them"
 }
 
-install() { # install REQUIREMENTS_FILE
+install() { # install REQUIREMENTS_FILE [PIP_OPTION...]
     local stamp=$VENV/installed-$1 wanted
     wanted=$(cat "$HOME_DIR"/requirements*.txt)
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
@@ -37,7 +37,7 @@ install() { # install REQUIREMENTS_FILE
         "$python" -m venv --clear "$VENV" || fail "$python cannot make $VENV; on Debian and Ubuntu: sudo apt-get install python3-venv"
     fi
     echo "== installing $1 into $VENV (once; takes some minutes)"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$HOME_DIR/$1" ||
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$HOME_DIR/$1" "${@:2}" ||
         fail "pip could not install $HOME_DIR/$1; see its message above"
     echo "$wanted" >"$stamp"
 }

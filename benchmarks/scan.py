@@ -8,6 +8,9 @@ Prints wall and CPU seconds per clip (CPU seconds depend less on other work on t
 rounds. The time for two clips of one frame is subtracted, so starting processes does not count. Then prints the
 seconds of the whole script on one small image with each runtime, i.e. its start-up. Without --clips, four 1080p clips
 are drawn.
+
+--cold instead times the whole script, from the command to the report, on one clip and on one image, by TensorFlow and
+by ONNX Runtime in turns, and prints what takes the time with ONNX Runtime: the seconds of each stage in one process.
 """
 
 import argparse
@@ -86,9 +89,9 @@ def _now() -> np.ndarray:
     return np.array([time.monotonic(), sum(os.times()[:4])])
 
 
-def start_up(image: Path, model: Path, runtime: str, out_dir: Path) -> None:
-    """Run the script on one small image, as a user does."""
-    files = [image, "--model", model, "--runtime", runtime, "--out-dir", out_dir, "--quiet"]
+def start_up(file: Path, model: Path, runtime: str, out_dir: Path) -> None:
+    """Run the script on one file, as a user does."""
+    files = [file, "--model", model, "--runtime", runtime, "--out-dir", out_dir, "--quiet"]
     command = [sys.executable, ROOT / "05-scan_videos.py", *files]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
@@ -114,12 +117,74 @@ def measure(ways: dict[str, Way], groups: dict[str, list[Path]], small: list[Pat
         print(f"  load {os.getloadavg()[0]:.1f} on {cores()} cores", flush=True)
 
 
+STAGES = """
+import sys, time
+from pathlib import Path
+last = time.monotonic()
+def stage(name):
+    global last
+    print(f"    {name:<22} {time.monotonic() - last:6.2f} s")
+    last = time.monotonic()
+file, model, out_dir = map(Path, sys.argv[1:])
+import deepfake.scanning.scan as step
+import deepfake.scanning.evidence, deepfake.report.page
+from deepfake.faces.crop import load_detector
+from deepfake.scanning.classifier import open_classifier
+from deepfake.scanning.rule import rule_for
+import onnxruntime
+stage("imports")
+load_detector()
+stage("start of the detector")
+classifier = open_classifier(model, "onnx")
+stage("start of the model")
+options = step.Options(rule_for(model, "scan"))
+found = deepfake.scanning.evidence.gather(file, options.rule, True, lambda: stage("decoding"))
+stage("detection and crops")
+classify = step.classify
+def timed(*arguments):
+    result = classify(*arguments)
+    stage("judging")
+    return result
+step.classify = timed
+source = step.Source(file, file.name)
+scan = step.judge_evidence(source, found, classifier, options)
+stage("pictures and heat maps")
+step._finish([source], {file.name: scan}, classifier.card, out_dir)
+stage("report and tables")
+"""
+
+
+def cold(clip: Path, model: Path, repeat: int, scratch: Path) -> None:
+    """Time the whole script on a clip and on a frame of it, by both runtimes in turns, and print the stages."""
+    image = scratch / "frame.jpg"
+    cv2.imwrite(str(image), read_video(clip, 1)[0][0].full()[:, :, ::-1])
+    for name, file in {"a clip": clip, "an image": image}.items():
+        times: dict[str, list[np.ndarray]] = {"keras": [], "onnx": []}
+        for number in range(repeat + 1):  # the first round only fills the file cache
+            for runtime, taken in times.items():
+                one = seconds(partial(start_up, file, model, runtime, scratch))
+                if number:
+                    taken.append(one)
+        medians = {runtime: np.median(taken, axis=0) for runtime, taken in times.items()}
+        for runtime, (clock, processors) in medians.items():
+            rounds = ", ".join(f"{value:.1f}" for value, _ in times[runtime])
+            print(f"the script on {name}, {runtime:<5} {clock:5.1f} s ({rounds}), {processors:.1f} s of processors")
+        clock, processors = medians["keras"] / medians["onnx"]
+        print(f"  keras/onnx {clock:.1f} by the clock, {processors:.1f} of processors; by ONNX Runtime:", flush=True)
+        command = [sys.executable, "-c", STAGES, file, model, scratch]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    print(f"load {os.getloadavg()[0]:.1f} on {cores()} cores")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_model_option(parser)
     parser.add_argument("--clips", type=Path, help="a folder of videos with faces (default: 1080p clips are drawn)")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--ways", default="sodp", help="which ways, such as sd")
+    parser.add_argument(
+        "--cold", action="store_true", help="time the whole script, on the first clip and a frame of it"
+    )
     args = parser.parse_args()
     given = sorted(path for path in args.clips.iterdir() if path.suffix in VIDEO_SUFFIXES) if args.clips else []
     if args.clips and not given:
@@ -127,13 +192,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         clips = given or draw_clips(scratch / "clips")
+        if args.cold:
+            return cold(clips[0], choose_model(args.model, "scan"), args.repeat, scratch)
         large = [clip for clip in clips if longer_side(clip) > FULL_HD]
         groups = {"1080p clips": large, "smaller clips": [clip for clip in clips if clip not in large]}
         draw_dataset(scratch / "small", 2, size=(320, 272), seconds=0.1, fps=10, fakes=1, quiet=True)
         small = sorted((scratch / "small").glob("*.mp4"))[:2]
         model = choose_model(args.model, "scan")
-        keras = open_classifier(model)
-        ways: dict[str, Way] = {"s": partial(scan, keras), "d": decode, "p": partial(plain, keras.model)}
+        ways: dict[str, Way] = {"d": decode}
+        if "s" in args.ways:
+            ways["s"] = partial(scan, open_classifier(model, "keras"))
+        if "p" in args.ways:
+            from deepfake.models.model import load_model  # loads TensorFlow
+
+            ways["p"] = partial(plain, load_model(model))
         if "o" in args.ways:
             ways["o"] = partial(scan, open_classifier(model, "onnx"))
         measure({way: ways[way] for way in args.ways}, {n: g for n, g in groups.items() if g}, small, args.repeat)

@@ -26,9 +26,9 @@ from deepfake.web.uploads import Limits
 CARD = ModelCard("brightness.keras", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=True)
 
 
-def brightness(images: np.ndarray) -> np.ndarray:
+def brightness(images: np.ndarray) -> tuple[np.ndarray, None]:
     """The brighter a crop, the more real."""
-    return np.clip(images.mean((1, 2, 3))[:, None] / 180, 0, 1)
+    return np.clip(images.mean((1, 2, 3))[:, None] / 180, 0, 1), None
 
 
 CLASSIFIER = Classifier(CARD, None, brightness)

@@ -8,6 +8,7 @@ Writes: <out-dir>/report.html, with the evidence; verdicts.csv, verdicts.json, a
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from deepfake.core import cli
 from deepfake.core.errors import UserError
@@ -17,6 +18,11 @@ from deepfake.models.info import Given
 from deepfake.models.options import add_aggregate_option, add_model_option
 
 
+def deepfake_scan() -> NoReturn:
+    """Run the command that pip installs: this step, from any folder."""
+    cli.run(main)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step as its script does; `argv` is the command line, by default that of the process."""
     parser = cli.parser(__doc__)
@@ -24,7 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_model_option(parser)
     parser.add_argument("--out-dir", type=Path, default=Path("scan"), metavar="PATH", help="where verdicts go")
     parser.add_argument(
-        "--runtime", choices=("keras", "onnx"), default="keras", help="onnx: as --export has written it; no heat maps"
+        "--runtime",
+        choices=("auto", "onnx", "keras"),
+        default="auto",
+        help="onnx: the .onnx beside the model; keras: TensorFlow; auto: the .onnx, written if missing or old",
     )
     parser.add_argument("--export", action="store_true", help="first write the model as ONNX and TFLite, beside it")
     add_crop_options(parser)
@@ -47,11 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.files:
         return 0
 
-    from deepfake.scanning.classifier import paint
     from deepfake.scanning.scan import Options, scan_all
 
     cli.end_gently()
-    options = Options(workers=args.workers, timeout=args.timeout, paint=paint)
+    options = Options(workers=args.workers, timeout=args.timeout)
     return scan_all(
         args.files,
         model,

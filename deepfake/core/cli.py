@@ -21,7 +21,7 @@ from deepfake.core.signals import OUT_OF_TIME, OutOfTime, heed_warning
 try:
     from tqdm import tqdm
 except ModuleNotFoundError:
-    print("error: requirements.txt is not installed in this Python; source .venv/bin/activate", file=sys.stderr)
+    print("error: requirements-scan.txt is not installed in this Python; source .venv/bin/activate", file=sys.stderr)
     sys.exit(2)
 
 
@@ -38,6 +38,15 @@ FOLDER_ERRORS = (
     errno.ENOTDIR,
     errno.EBUSY,
 )
+
+# what is not in requirements-scan.txt, and the extra that has it
+EXTRAS = dict.fromkeys(
+    (
+        *("efficientnet", "h5py", "keras", "matplotlib", "onnx", "pandas", "pillow_heif", "pyarrow", "scipy"),
+        *("seaborn", "sklearn", "tensorboard", "tensorflow", "tf2onnx"),
+    ),
+    "train",
+) | dict.fromkeys(("py4j", "pyspark"), "spark")
 
 FOLDERS = {
     "--videos-dir": ("train_sample_videos", "the dataset: a folder of any kind that --dataset names"),
@@ -213,6 +222,14 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         told = " ".join(str(error).splitlines())
         # names in a file from others could hold escape sequences for the terminal
         print("error:", "".join(c if c.isprintable() else "?" for c in told), file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        listed = Path(__file__).parents[2] / f"requirements-{extra}.txt"
+        how = f"pip install -r {listed}" if listed.is_file() else f"pip install '.[{extra}]' in the project's folder"
+        print(f"error: {error.name} is not installed; {how}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stopped:
         told = str(stopped) or "all written files are complete; run the same command to continue"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
-from deepfake.datasets.listing import find_videos, print_strays, subfolders
+from deepfake.datasets.listing import file_names, find_videos, print_strays, subfolders
 from deepfake.datasets.video import Record, Video, check_name, to_videos
 
 CELEB_FOLDERS = {"celeb-real": REAL, "youtube-real": REAL, "celeb-synthesis": FAKE}
@@ -34,7 +34,8 @@ def read_celebdf(videos_dir: Path) -> list[Video]:
     Raises:
         UserError: the list contradicts the folders.
     """
-    testing = _read_testing_list(videos_dir / TESTING_LIST)
+    lists = [name for name in file_names(videos_dir) if name.lower() == TESTING_LIST.lower()]
+    testing = _read_testing_list(videos_dir / lists[0]) if lists else None
     records, strays = [], []
     for folder in subfolders(videos_dir):
         label = CELEB_FOLDERS.get(folder.name.lower())
@@ -67,10 +68,8 @@ def _celeb_identities(parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ..
     return original, tuple(filter(None, identities))
 
 
-def _read_testing_list(path: Path) -> set[str] | None:
-    """Return the lower-case path of each video of the official test set; None if there is no list."""
-    if not path.is_file():
-        return None
+def _read_testing_list(path: Path) -> set[str]:
+    """Return the lower-case path of each video of the official test set."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from deepfake.core.errors import UserError
 from deepfake.core.files import read_json
-from deepfake.datasets.listing import subfolders
+from deepfake.datasets.listing import file_names, subfolders
 from deepfake.datasets.locate import locate
+from deepfake.datasets.name_ties import tie_by_names
 from deepfake.datasets.tables import each_once, metadata_records
 from deepfake.datasets.video import Record, Video, check_name, keep_splits, to_videos
 
@@ -14,13 +15,13 @@ METADATA = ("metadata.json", "dataset.json")
 
 
 def metadata_files(videos_dir: Path) -> list[Path]:
-    """Return the metadata.json of a folder, or those of its parts, one or two folders below."""
-    for name in METADATA:
-        if (videos_dir / name).exists():
-            return [videos_dir / name]
+    """Return the metadata.json of a folder, or those of its parts, one or two folders below; in any case of letters."""
+    own = {name.lower(): videos_dir / name for name in file_names(videos_dir)}
+    if found := [own[name] for name in METADATA if name in own]:
+        return found[:1]
     folders = subfolders(videos_dir)
     folders += [below for folder in folders for below in subfolders(folder)]
-    return sorted(folder / "metadata.json" for folder in folders if (folder / "metadata.json").exists())
+    return sorted(folder / name for folder in folders for name in file_names(folder) if name.lower() == METADATA[0])
 
 
 def is_in_form(path: Path) -> bool:
@@ -39,4 +40,4 @@ def read_dfdc(videos_dir: Path) -> list[Video]:
         if part != ".":
             check_name(part, videos_dir)
         records += metadata_records(content, path, part="" if part == "." else part)
-    return to_videos(keep_splits(each_once(locate(records, videos_dir))))
+    return to_videos(keep_splits(tie_by_names(each_once(locate(records, videos_dir)))))

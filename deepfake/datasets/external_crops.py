@@ -13,6 +13,7 @@ from deepfake.core.labels import LABEL_NAMES
 from deepfake.core.messages import log
 from deepfake.core.naming import is_crop
 from deepfake.datasets.listing import read_columns, walk
+from deepfake.datasets.name_ties import tie_by_names
 from deepfake.datasets.tables import columns_of, metadata_records, read_csv_records
 from deepfake.datasets.video import (
     Record,
@@ -84,7 +85,7 @@ def read_face_folders(videos_dir: Path) -> list[Video]:
         if original and (found := _find_key(original, first)):
             original = first[found]
         records.append(replace(listed[key], file=folder, original=original, ties=ties))
-    return to_videos(keep_splits(records))
+    return to_videos(keep_splits(tie_by_names(records)))
 
 
 def _images(videos_dir: Path) -> list[str]:

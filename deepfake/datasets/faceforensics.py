@@ -15,7 +15,7 @@ from deepfake.datasets.video import Video, check_name, is_image, is_video, uniqu
 ORIGINALS, FAKES = "original_sequences", "manipulated_sequences"
 COMPRESSION = re.compile(r"raw|c\d+")  # other folders hold masks
 ORIGINAL = re.compile(r"\d+(__\w+)?")
-FAKE_NAME = re.compile(r"\d+_\d+(__|\.|_?$)")  # target and source: a video, or a folder of its frames
+FAKE_NAME = re.compile(r"\d{3}_\d{3}(\.|_?$)|\d\d_\d\d__")  # target and source: a video, or a folder of its frames
 FAKE_NAMES = {
     "youtube": re.compile(r"(\d+)_(\d+)"),
     "actors": re.compile(r"(\d+)_(\d+)__(\w+)__[^\W_]+"),
@@ -23,10 +23,13 @@ FAKE_NAMES = {
 
 # folders of mirrors that lack the two folders above, and their place in FaceForensics++
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter", "DeepFakeDetection")
-FLAT = {"original": (ORIGINALS, "youtube")} | {name.lower(): (FAKES, name) for name in METHODS}
-for gap in " _":
-    FLAT |= {f"dfd_original{gap}sequences": (ORIGINALS, "actors")}
-    FLAT |= {f"dfd_manipulated{gap}sequences": FLAT["deepfakedetection"]}
+FLAT = {name.lower(): (FAKES, name) for name in METHODS}
+FLAT |= dict.fromkeys(("original", "youtube"), (ORIGINALS, "youtube"))
+FLAT |= {"dfdoriginalsequences": (ORIGINALS, "actors"), "dfdmanipulatedsequences": FLAT["deepfakedetection"]}
+
+
+def _flat(folder: Path) -> tuple[str, str] | None:
+    return FLAT.get(re.sub(r"[\s_-]", "", folder.name.lower()))
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,20 @@ def is_faceforensics(videos_dir: Path) -> bool:
     """Whether a folder holds FaceForensics++, a part of it, or a mirror with a folder for each method."""
     if (videos_dir / ORIGINALS).is_dir() or (videos_dir / FAKES).is_dir():
         return True
-    flat = [(folder, *FLAT[name]) for folder in subfolders(videos_dir) if (name := folder.name.lower()) in FLAT]
-    if {kind for _, kind, _ in flat} != {ORIGINALS, FAKES}:
+    flat = {folder: found[0] for folder in subfolders(videos_dir) if (found := _flat(folder))}
+    if set(flat.values()) != {ORIGINALS, FAKES}:
         return False
     # users' own folders may have these names, but not these file names
-    fakes = [folder for folder, kind, _ in flat if kind == FAKES]
-    inside = [name for folder in fakes for place, names in walk(folder) for name in (place.name, *names)]
-    return any(FAKE_NAME.match(name) for name in inside)
+    names = [name for folder, kind in flat.items() if kind == FAKES for name in _names_in(folder)]
+    return sum(bool(FAKE_NAME.match(name)) for name in names) > len(names) / 2
+
+
+def _names_in(folder: Path) -> Iterator[str]:
+    """Yield the names of the videos below a folder, and of the folders of images."""
+    for place, names in walk(folder):
+        yield from filter(is_video, names)
+        if any(map(is_image, names)):
+            yield place.name
 
 
 def read_faceforensics(videos_dir: Path) -> list[Video]:
@@ -69,14 +79,9 @@ def read_faceforensics(videos_dir: Path) -> list[Video]:
     is the target's video with the same compression. Videos with other names are left out and counted in a message.
 
     Raises:
-        UserError: an official split cannot be used, or the folder holds frames instead of videos.
+        UserError: an official split cannot be used.
     """
     clips = _find_clips(videos_dir)
-    if not clips and any(any(map(is_image, names)) for _, names in walk(videos_dir)):
-        raise UserError(
-            f"{videos_dir}: holds frames of FaceForensics++; give its videos, or crops of faces for --dataset faces: "
-            "a folder of images for each video, and a metadata.csv with file,label,original"
-        )
     files = {clip: file for file, clip in clips.items()}
     splits = _official_splits(videos_dir)
     people = {file: _people(clip) for file, clip in clips.items()}
@@ -123,14 +128,16 @@ def _places_of_clips(videos_dir: Path) -> Iterator[tuple[str, str, str, list[Pat
     """Yield the kind, method, compression and paths of the videos, in the dataset's own folders or those of FLAT."""
     for kind in (ORIGINALS, FAKES):
         for folder in subfolders(videos_dir / kind):
-            # some copies lack the folder `youtube`
-            inner = [("youtube", folder)] if kind == ORIGINALS and COMPRESSION.fullmatch(folder.name) else []
-            for method, place in inner or [(folder.name, below) for below in subfolders(folder)]:
-                if COMPRESSION.fullmatch(place.name):
+            # some copies lack the folder `youtube`, or the compression
+            whole = kind == ORIGINALS and (folder.name == "videos" or COMPRESSION.fullmatch(folder.name))
+            for place in (folder,) if whole else (folder, *subfolders(folder)):
+                compressed = COMPRESSION.fullmatch(place.name)
+                if compressed or place == folder:
                     here = [place / name for name in file_names(place) if is_video(name)]
-                    yield kind, method, place.name, [*find_videos(place / "videos"), *here]
+                    method, compression = "youtube" if whole else folder.name, place.name if compressed else ""
+                    yield kind, method, compression, [*find_videos(place / "videos"), *here]
     for folder in subfolders(videos_dir):
-        if flat := FLAT.get(folder.name.lower()):
+        if flat := _flat(folder):
             yield *flat, "", find_videos(folder)
 
 

@@ -12,7 +12,9 @@ from deepfake.core.naming import is_crop, is_frame
 from deepfake.datasets.listing import find_images, find_videos, subfolders, walk
 from deepfake.datasets.name_ties import tie_by_names
 from deepfake.datasets.video import (
+    SEPARATORS,
     SPLIT_NAMES,
+    WORDS_BESIDE,
     Record,
     Video,
     bare_name,
@@ -33,7 +35,7 @@ FRAME_NUMBER = re.compile(r"[\s_.()-]*(frame|image|img|face|crop|f)?[\s_.()-]*\d
 
 @dataclass(frozen=True)
 class LabelFolder:
-    """A folder with one label, and the set that its parent or itself is named after: `train/real`, `real/train`."""
+    """A folder with one label, and the set in its name or its parent's: `train/real`, `real/train`, `train_real`."""
 
     path: Path
     label: int
@@ -44,19 +46,28 @@ def find_label_folders(videos_dir: Path) -> list[LabelFolder]:
     """Return the folders named after a label, also in folders named after a set, in order."""
     found = []
     for folder in subfolders(videos_dir):
-        label, inner = label_of_words(folder.name), subfolders(folder)
-        if label is None and (split := _set_of(folder)):
+        (label, split), inner = _label_and_set(folder.name), subfolders(folder)
+        if label is None and split:
             labels = [(path, label_of_words(path.name)) for path in inner]
             found += [LabelFolder(path, label, split) for path, label in labels if label is not None]
         elif label is not None and len({"train", "val", "test"} & set(map(_set_of, inner))) > 1:
             found += [LabelFolder(path, label, _set_of(path)) for path in inner]
         elif label is not None:
-            found.append(LabelFolder(folder, label))
+            found.append(LabelFolder(folder, label, split))
     return found
 
 
+def _label_and_set(name: str) -> tuple[int | None, str | None]:
+    """Return the label and the set that a folder is named after, e.g. of train_real; None for what it does not name."""
+    words = [word.rstrip("0123456789") for word in SEPARATORS.split(name.lower())]
+    others = "_".join(word for word in words if word not in SPLIT_NAMES)
+    label, sets = label_of_words(others), {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
+    only = label is not None or not set(others.split("_")) - WORDS_BESIDE - {""}
+    return label, sets.pop() if only and len(sets) == 1 else None
+
+
 def _set_of(folder: Path) -> str | None:
-    return SPLIT_NAMES.get(folder.name.lower())
+    return _label_and_set(folder.name)[1]
 
 
 def _tell_of_other_folders(videos_dir: Path, read: list[LabelFolder], find: Callable[[Path], list[Path]]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from deepfake.core.errors import UserError
@@ -13,10 +14,10 @@ from deepfake.datasets.external_crops import is_face_folders, read_face_folders
 from deepfake.datasets.faceforensics import is_faceforensics, read_faceforensics
 from deepfake.datasets.fakeavceleb import is_fakeavceleb, read_fakeavceleb
 from deepfake.datasets.label_folders import find_label_folders, is_folders, is_images, read_folders, read_images
-from deepfake.datasets.listing import find_videos, read_columns, subfolders, walk
+from deepfake.datasets.listing import file_names, find_videos, read_columns, subfolders, walk
 from deepfake.datasets.locate import check_some_are_there
 from deepfake.datasets.tables import find_tables, listed_files, read_csv
-from deepfake.datasets.video import Video, is_video
+from deepfake.datasets.video import Video, is_image, is_video
 
 # kinds that hold crops of faces instead of videos
 OF_OTHERS = ("faces", "images")
@@ -42,6 +43,11 @@ def read_dataset(videos_dir: Path, dataset: str = "auto") -> list[Video]:
     kind = READERS[name]
     videos = kind.read(videos_dir)
     if not videos:
+        if name not in OF_OTHERS and any(any(map(is_image, names)) for _, names in walk(videos_dir)):
+            raise UserError(
+                f"{videos_dir}: holds frames of {kind.title}; give its videos, or crops of faces for --dataset faces: "
+                "a folder of images for each video, and a metadata.csv with file,label,original"
+            )
         raise UserError(
             f"{videos_dir}: holds no video ({kind.title}: looked for {kind.looked_for}); check --videos-dir"
         )
@@ -79,19 +85,43 @@ def find_kind(videos_dir: Path, dataset: str = "auto") -> str:
     if len(found) > 1:
         raise UserError(f"{videos_dir}: can be read as {' or '.join(found)}; choose with --dataset")
     if not found:
-        for folder in subfolders(videos_dir):  # archives often contain a single folder
-            if kinds := _fitting(folder):
-                raise UserError(
-                    f"{videos_dir}: the dataset ({kinds[0]}) is one folder below; use --videos-dir {folder}"
-                )
-        if numbered := [folder.name for folder in subfolders(videos_dir) if folder.name in ("0", "1")]:
-            names = " and ".join(f"{name}/" for name in numbered)
-            raise UserError(
-                f"{videos_dir}: {names}: numbers do not tell which is real; rename the folders to real/ and fake/"
-            )
-        kinds = ", ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items())
-        raise UserError(f"{videos_dir}: no dataset found; check --videos-dir, which must hold one of: {kinds}")
+        raise _nothing_found(videos_dir)
     return found[0]
+
+
+def _nothing_found(videos_dir: Path) -> UserError:
+    """Return the error for a folder that no kind fits, with what to do."""
+    folders = subfolders(videos_dir)
+    below = ((folder, kinds[0]) for folder in folders if (kinds := _fitting(folder)))
+    match list(islice(below, 2)):
+        case [(folder, kind)]:  # archives often contain a single folder
+            return UserError(f"{videos_dir}: the dataset ({kind}) is one folder below; use --videos-dir {folder}")
+        case [(folder, kind), (other, _)]:
+            return UserError(
+                f"{videos_dir}: several folders below are datasets, such as {folder.name}/ ({kind}) and {other.name}/; "
+                "use one of them as --videos-dir, or put all videos into one real/ and one fake/"
+            )
+    for folder in (videos_dir, *folders):
+        if {"0", "1"} <= {path.name for path in subfolders(folder)}:
+            return UserError(
+                f"{folder}: 0/ and 1/: numbers do not tell which is real; rename the folders to real/ and fake/"
+            )
+    kinds = ", ".join(f"{kind.looked_for} ({name})" for name, kind in READERS.items())
+    return UserError(
+        f"{videos_dir}: no dataset found; put videos into real/ and fake/, or check --videos-dir, which must hold one "
+        f"of: {kinds}{_said_of_tables(videos_dir)}"
+    )
+
+
+def _said_of_tables(videos_dir: Path) -> str:
+    """Return a hint on a file that may list the videos, for an error; "" if there is none."""
+    for path in (videos_dir / name for name in file_names(videos_dir)):
+        if path.suffix.lower() == ".csv" and (columns := read_columns(path)):
+            shown = ", ".join(columns)[:80]
+            return f"; if {path.name} lists videos, name its columns file and label (now: {shown})"
+        if path.suffix.lower() == ".json" and is_in_form(path):
+            return f"; {path.name} is read if it is called metadata.json"
+    return ""
 
 
 def _fitting(folder: Path) -> list[str]:

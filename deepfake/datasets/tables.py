@@ -41,6 +41,7 @@ LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, 
 ONES = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
+ORIGINAL_COLUMNS = ("original", "original_video", "original_file", "original_filename", "original_path")
 IDENTITIES = ("target_id", "swapped_id")  # people in a video, in DFDC's preview
 
 # in DFDC's list of its test set, which has these columns, 1 is fake
@@ -94,7 +95,8 @@ def metadata_records(content: Any, path: Path, part: str = "") -> list[Record]:
     label = columns_of(found)[1] or "label"
     records = _records(path, listed, label, LABEL_COLUMNS[label], part)
     if not records:
-        raise UserError(f"{path}: none of its {len(listed)} videos has a label; add REAL or FAKE")
+        name = json.dumps(listed[0][1])
+        raise UserError(f"{path}: none of its {len(listed)} videos has a label, such as {name}; add REAL or FAKE")
     return records
 
 
@@ -115,7 +117,7 @@ def _named_records(content: Any, path: Path) -> list[tuple[str, str, dict[str, A
         raise form
     named = []
     for name, record in content.items():
-        if not isinstance(record, dict) and _label(record, REAL)[0] is None:
+        if not isinstance(record, dict | None) and _label(record, REAL)[0] is None:
             raise UserError(f'{path}: {json.dumps(name)} needs a record like {{"label": "REAL"}}')
         values = _small(record) if isinstance(record, dict) else {"label": record}
         named.append((str(path), name.replace("\\", "/"), values))
@@ -182,7 +184,8 @@ def _label(written: Any, one: int) -> tuple[int | None, bool]:
 def _record(
     source: str, name: str, values: Mapping[str, Any], label: int, part: str, within: Callable[[str], str]
 ) -> Record:
-    others = {key: or_none(values.get(key)) for key in ("original", "method")}
+    original = next((said for key in ORIGINAL_COLUMNS if (said := or_none(values.get(key)))), None)
+    others = {"original": original, "method": or_none(values.get("method"))}
     if is_text(others["original"]):
         others["original"] = within(others["original"])
     for key, value in others.items():

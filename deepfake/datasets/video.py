@@ -11,27 +11,12 @@ from typing import Any
 from deepfake.core.errors import UserError
 from deepfake.core.labels import FAKE, REAL
 
-VIDEO_SUFFIXES = (
-    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".gif", ".apng"),
-    *(".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod", ".ogv", ".ogm", ".3g2", ".3gpp", ".vob", ".mod", ".mpe", ".m2v"),
-    *(
-        ".asf",
-        ".dvr-ms",
-        ".wtv",
-        ".mxf",
-        ".f4v",
-        ".qt",
-        ".divx",
-        ".xvid",
-        ".dv",
-        ".dif",
-        ".insv",
-        ".360",
-        ".rm",
-        ".rmvb",
-    ),
-    *(".rmvb", ".mk3d", ".nut", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m"),
+KINDS_OF_VIDEO = (
+    "mp4 avi mov mkv webm m4v mpg mpeg wmv flv 3gp gif apng ts mts m2ts m2t trp tp tod ogv ogm 3g2 3gp2 3gpp vob vro "
+    "evo mod mpe m1v m2v mp2v m2p mpv mp4v lrv ismv asf dvr-ms wtv mxf f4v qt divx xvid dv dif insv 360 rm rmvb mk3d "
+    "nut ivf obu h263 h264 264 h265 265 hevc mjpg mjpeg y4m"
 )
+VIDEO_SUFFIXES = tuple(f".{kind}" for kind in KINDS_OF_VIDEO.split())
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
 NOTHING = ("", "nan", "none", "null", "na", "n/a", "#n/a", "-")  # how pandas and spreadsheets write a missing value
 
@@ -137,7 +122,7 @@ def keep_splits(records: list[Record]) -> list[Record]:
 
 def label_of_words(text: str) -> int | None:
     """Return the label that a word or folder name means, e.g. Real, 0_real, fake2 or fake-videos; else None."""
-    words = {word.rstrip("0123456789") for word in SEPARATORS.split(text.strip().lower())} - WORDS_BESIDE - {""}
+    words = {word.strip("0123456789") for word in SEPARATORS.split(text.strip().lower())} - WORDS_BESIDE - {""}
     if not words or not words <= REAL_WORDS | FAKE_WORDS or (words & REAL_WORDS and words & FAKE_WORDS):
         return None
     return REAL if words <= REAL_WORDS else FAKE
@@ -210,8 +195,11 @@ def check_name(name: str, source: Path | str) -> None:
     """Raise a UserError that names `source` if a file name is not Unicode text or leaves the dataset's folder."""
     if not is_text(name):
         raise UserError(f"{source}: the name {json.dumps(name)} is not Unicode text; rename the file")
+    if not name:
+        raise UserError(f"{source}: has no name; fill it in, or remove the row")
     if leaves_folder(name):
-        raise UserError(f"{source}: the name {json.dumps(name)} leaves the folder; correct it")
+        absent = ", and no file in it ends with this path" if PureWindowsPath(name).anchor else ""
+        raise UserError(f"{source}: the name {json.dumps(name)} leaves the folder{absent}; correct it")
 
 
 def is_text(value: Any) -> bool:

@@ -50,6 +50,11 @@ def _mtcnn() -> "Mtcnn":
     return Mtcnn()
 
 
+def load_detector() -> None:
+    """Load the detector, once; `find_faces` does it too."""
+    _mtcnn()
+
+
 def find_faces(frames: Sequence[np.ndarray]) -> list[list[Face]]:
     """Find the faces in H x W x 3 uint8 RGB frames; returns a list for each frame."""
     return [_faces(detections) for detections in _mtcnn().detect(frames)]

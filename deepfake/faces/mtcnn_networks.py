@@ -12,7 +12,8 @@ from typing import Any
 import joblib
 import numpy as np
 import onnxruntime
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from deepfake.faces import onnx_format
 
 # ONNX Runtime pools blocks of 16 channels; other numbers would have to be reordered first
 BLOCK = 16
@@ -46,19 +47,19 @@ class Graph:
     """Builder of an ONNX graph: collects nodes and constants."""
 
     def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
+        self.nodes: list[bytes] = []
+        self.constants: list[bytes] = []
 
     def constant(self, array: np.ndarray) -> str:
         name = f"constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.constants.append(onnx_format.tensor(name, array))
         return name
 
     def add(self, operator: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes: Any) -> list[str]:
         """Add a node whose inputs are names or constants; returns the names of its outputs."""
         names = [item if isinstance(item, str) else self.constant(item) for item in inputs]
         results = [f"value{len(self.nodes)}_{i}" for i in range(outputs)]
-        self.nodes.append(helper.make_node(operator, names, results, **attributes))
+        self.nodes.append(onnx_format.node(operator, names, results, attributes))
         return results
 
 
@@ -70,15 +71,14 @@ def load_network(name: str) -> onnxruntime.InferenceSession:
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = build_network(name).SerializeToString()
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(build_network(name), options, providers=["CPUExecutionProvider"])
 
 
-def build_network(name: str) -> ModelProto:
+def build_network(name: str) -> bytes:
     """Build the ONNX model of a network in `LAYOUTS`."""
     layout, graph, weights = LAYOUTS[name], Graph(), _read_weights(name)
     (x,) = graph.add("Transpose", "pixels", perm=[0, 3, 1, 2])
-    (x,) = graph.add("Cast", x, to=TensorProto.FLOAT)
+    (x,) = graph.add("Cast", x, to=onnx_format.FLOAT)
     for number, pool in enumerate(layout.pools):
         kernel, bias, slope = weights.pop(0).transpose(3, 2, 0, 1), weights.pop(0), weights.pop(0).reshape(-1, 1, 1)
         layer = _first_layer if number == 0 else _layer
@@ -93,10 +93,9 @@ def build_network(name: str) -> ModelProto:
     else:
         (x,) = graph.add("Conv", x, kernel.transpose(3, 2, 0, 1), bias)
     shape = ["n", layout.side or "height", layout.side or "width", 3]
-    inputs = [helper.make_tensor_value_info("pixels", TensorProto.UINT8, shape)]
-    outputs = [helper.make_tensor_value_info(x, TensorProto.FLOAT, None)]
-    result = helper.make_graph(graph.nodes, name, inputs, outputs, graph.constants)
-    return helper.make_model(result, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    pixels = onnx_format.value("pixels", onnx_format.UINT8, shape)
+    heads = onnx_format.value(x, onnx_format.FLOAT, ["n", len(bias), *(() if layout.dense else ("rows", "columns"))])
+    return onnx_format.model(name, graph.nodes, graph.constants, [pixels], [heads])
 
 
 def _read_weights(name: str) -> list[np.ndarray]:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
-from scipy.optimize import linear_sum_assignment
-
 Box = tuple[int, int, int, int]
 
 # maximum cost (in face sizes) from one frame to the next; people side by side are about two apart
@@ -113,11 +111,47 @@ def _extend(tracks: list[Track], spots: dict[tuple[int, int], Spot]) -> dict[tup
     """Assign the spots of a frame to tracks at the lowest total cost; returns the spots left over."""
     faces = list(spots)
     costs = [[min(track.cost(spots[face]), MAX_COST) for face in faces] for track in tracks]
-    for row, column in zip(*linear_sum_assignment(costs), strict=True) if tracks and faces else ():
+    for row, column in assign(costs):
         if costs[row][column] < MAX_COST:
             tracks[row].faces.append(faces[column])
             tracks[row].spots.append(spots.pop(faces[column]))
     return spots
+
+
+def assign(costs: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+    """Return pairs (row, column) with the lowest total cost, each row and column at most once, as many as possible.
+
+    Kuhn 1955, The Hungarian Method for the Assignment Problem, with the potentials of Jonker and Volgenant 1987. Not
+    scipy's, whose import takes longer than the search for the faces of an image.
+    """
+    if not costs or not costs[0]:
+        return []
+    if len(costs) > len(costs[0]):
+        return sorted((row, column) for column, row in assign(list(zip(*costs, strict=True))))
+    columns = len(costs[0])
+    row_of = [-1] * (columns + 1)  # of each column; the last one is a start without costs
+    of_row, of_column = [0.0] * len(costs), [0.0] * (columns + 1)  # potentials
+    for row in range(len(costs)):
+        row_of[columns], at = row, columns
+        cheapest, before, done = [math.inf] * columns, [columns] * columns, [False] * (columns + 1)
+        while row_of[at] >= 0:  # the shortest path to a free column
+            done[at], own = True, row_of[at]
+            for column in (column for column in range(columns) if not done[column]):
+                cost = costs[own][column] - of_row[own] - of_column[column]
+                if cost < cheapest[column]:
+                    cheapest[column], before[column] = cost, at
+            nearest = min((column for column in range(columns) if not done[column]), key=cheapest.__getitem__)
+            step = cheapest[nearest]
+            for column in range(columns + 1):
+                if done[column]:
+                    of_row[row_of[column]] += step
+                    of_column[column] -= step
+                elif column < columns:
+                    cheapest[column] -= step
+            at = nearest
+        while at != columns:
+            row_of[at], at = row_of[before[at]], before[at]
+    return sorted((row, column) for column, row in enumerate(row_of[:columns]) if row >= 0)
 
 
 def _merge(tracks: list[Track]) -> list[Track]:

@@ -10,6 +10,7 @@ from deepfake.core.errors import UserError, VideoError
 from deepfake.core.files import read_json
 from deepfake.core.naming import crop_name, parse_crop_name
 from deepfake.faces.crop import LANDMARKS, Point, points_in_crop
+from deepfake.faces.people import join_people
 from deepfake.frames.read import VideoFile
 
 if TYPE_CHECKING:
@@ -117,9 +118,6 @@ def _in_todays_form(face: dict) -> dict:
 
 def add_people(records: Sequence[dict]) -> list[dict]:
     """Add `person`, a number as a string, to the records of a video's faces in faces.json."""
-    # imported here, since splitting and training use this module without scipy
-    from deepfake.faces.people import join_people
-
     numbers = [_in_todays_form(record)["frame"] for record in records]
     frames = [
         [record for at, record in zip(numbers, records, strict=True) if at == number]

@@ -257,7 +257,8 @@ class Keeper:
 
     def standard(self, frame: av.VideoFrame, index: int, stream: av.VideoStream) -> Frame:
         """Convert a decoded frame to an upright one of standard size."""
-        full = displayed(frame, pixel_aspect(stream))
+        is_field = bool(frame.interlaced_frame) and stream.codec_context.name == "hevc"  # each picture is a field
+        full = displayed(frame, pixel_aspect(stream), is_field)
         image, scale = to_standard_size(full)
         make_full = partial(_read_full, self.path, index)
         if image is not full and full.nbytes <= self.room:

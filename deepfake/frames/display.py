@@ -14,18 +14,19 @@ NEARLY_SQUARE = 0.01  # ignore smaller stretches: they come from rounding in enc
 MAX_STRETCH = 4  # to 1; real formats have at most 3, so more means a broken header
 
 
-def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1)) -> np.ndarray:
+def displayed(frame: av.VideoFrame, aspect: Fraction = Fraction(1), is_field: bool = False) -> np.ndarray:
     """Return a decoded frame as a player shows it, H x W x 3 uint8 RGB; `aspect` is the width / height of its pixels.
 
-    An interlaced frame shows two moments, so only its upper field is used, at double height. HDR becomes SDR.
+    An interlaced frame shows two moments, so only its upper field is used, at double height; so is a frame that
+    `is_field` by itself. HDR becomes SDR.
     Transparent pixels are blended with mid-grey. The width is scaled to square pixels. Finally the image is mirrored
     and rotated by its display matrix. If none of these apply, the result is PyAV's `to_ndarray(format="rgb24")`.
     """
-    field = upper_field(frame) if frame.interlaced_frame else frame
+    field = upper_field(frame) if frame.interlaced_frame and not is_field else frame
     image = to_sdr(field) if is_hdr(field) else field.to_ndarray(format="rgb24")
     if _can_be_transparent(field.format):
         image = over_grey(image, field.to_ndarray(format="rgba")[..., 3])
-    image = _resized(image, round(frame.width * aspect), frame.height)
+    image = _resized(image, round(frame.width * aspect), frame.height * (1 + is_field))
     mirrored, quarters = orientation(frame)
     return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, quarters))
 

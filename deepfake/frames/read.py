@@ -46,11 +46,13 @@ def take_frames(
     return VideoFile(video.file, stat.st_size, stat.st_mtime_ns, total, problem), frames
 
 
-def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list[Frame], int, str | None]:
+def read_video(
+    path: Path, k: int, keep_bytes: float = KEPT_BYTES, threads: int = 1
+) -> tuple[list[Frame], int, str | None]:
     """Read k frames of a video at standard size; returns them, the video's number of frames, and its damage or None.
 
     Frames are chosen by number, or by time if reliable timestamps show that the frame rate varies. Full-size frames
-    are kept in memory up to `keep_bytes`.
+    are kept in memory up to `keep_bytes`. `threads` decode, with the same result.
 
     Raises:
         VideoError, av.FFmpegError, OSError: no frame could be read.
@@ -60,7 +62,7 @@ def read_video(path: Path, k: int, keep_bytes: float = KEPT_BYTES) -> tuple[list
     table = read_packets(path)
     by_time = choose_by_time(table.shown, k) if table.shown else None
     wanted = choose_frames(table.frames, k) if by_time is None else by_time
-    frames, problem = read_frames(path, wanted, table, keep_bytes=keep_bytes), table.problem
+    frames, problem = read_frames(path, wanted, table, threads, keep_bytes), table.problem
     if not frames:
         raise VideoError(problem or "has no frame that can be decoded")
     if len(frames) < len(wanted):

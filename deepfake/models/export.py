@@ -4,7 +4,7 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,36 +19,46 @@ from deepfake.core.decision import as_p_real, scaled
 from deepfake.core.errors import UserError
 from deepfake.core.files import digest_of, whole_file
 from deepfake.core.messages import log
+from deepfake.models.class_maps import Explain, explained
 from deepfake.models.info import (
+    BACKBONE_KEY,
     IMAGE_SIZE,
+    MAPS,
+    MAPS_KEY,
     NO_FRAME,
     NOTHING,
+    P_REAL,
     RULE_KEY,
     SAMPLE_ONLY_KEY,
     SOURCE_KEY,
     Given,
     info_beside,
 )
-from deepfake.models.model import frames_of, knows_sample_only, load_model
+from deepfake.models.model import backbone_of, frames_of, knows_sample_only, load_model
+from deepfake.models.onnx_graph import halve_weights, replace_unknown
 from deepfake.models.runtime import keras, tf
 
 TOLERANCE = 1e-4
+MAPS_TOLERANCE = 1e-3  # as a share of the largest value
 PICTURES = 16
 
 Run = Callable[[np.ndarray], np.ndarray]
 
 
-def export_model(path: Path, given: Given = NOTHING) -> None:
-    """Export a saved model as .onnx and .tflite beside it, and log how much their scores differ from its own.
+def export_model(
+    path: Path, given: Given = NOTHING, suffixes: Sequence[str] = (".onnx", ".tflite"), small: bool = False
+) -> None:
+    """Export a saved model beside it, and log how much the scores differ from its own.
 
     Inputs and outputs are those of the model: B x S x S x 3 float32 RGB from 0 to the model's pixel_max; TFLite takes a
-    single sequence of a sequence model. Temperature, threshold and the positive class stay in the .json. A file whose
-    scores differ by more than 1e-4 is not written.
+    single sequence of a sequence model. ONNX also gives the class maps (`class_maps.explained`), if it can. The
+    temperature, threshold and positive class stay in the .json. A `small` .onnx stores in half the space the
+    weights of a published model (`onnx_graph.halve_weights`). A file whose scores differ by more than 1e-4 is not
+    written.
 
     Raises:
         UserError: the model cannot be loaded, its folder is not writable, or one of its layers cannot be exported.
     """
-    model = load_model(path)
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
@@ -56,14 +66,15 @@ def export_model(path: Path, given: Given = NOTHING) -> None:
             f"{path.parent}: {error.strerror}; --export writes beside the model, so copy {path.name} and its .json to "
             "a folder of yours and give --model"
         ) from None
-    info = info_beside(path, given)
+    model, info = load_model(path), info_beside(path, given)
     pictures = scaled(try_out(model), info.pixel_max)
     expected = model.predict(pictures, verbose=0)
-    for suffix, (write, open_) in FORMATS.items():
+    for suffix in suffixes:
+        write, open_ = FORMATS[suffix]
         target = path.with_suffix(suffix)
         with whole_file(target) as temporary:
             with _quietly(), _export_errors(target):
-                write(model, path, temporary)
+                write(model, path, temporary, pictures, small)
                 found = open_(temporary)(pictures)
             difference = float(np.abs(found - expected).max())
             if not difference <= TOLERANCE:
@@ -73,7 +84,7 @@ def export_model(path: Path, given: Given = NOTHING) -> None:
         p_real = as_p_real(expected, path.name, info.positive)
         scores = f"{p_real.min():.3f} to {p_real.max():.3f}"
         size = target.stat().st_size / 1e6
-        log.info(f"05: {target}, {size:.1f} MB: {PICTURES} scores ({scores}) differ by at most {difference:.1g}")
+        log.info(f"{target}, {size:.1f} MB: {PICTURES} scores ({scores}) differ by at most {difference:.1g}")
 
 
 def try_out(model: keras.Model) -> np.ndarray:
@@ -93,39 +104,73 @@ def try_out(model: keras.Model) -> np.ndarray:
     return images
 
 
-def _write_onnx(model: keras.Model, path: Path, target: Path) -> None:
-    model.export(target, format="onnx", verbose=False)
-    exported = onnx.load(target)
-    _without_erfc(exported.graph)
-    info = info_beside(path)
-    sample_only = str(info.sample_only or knows_sample_only(model)).lower()
-    carried = {SOURCE_KEY: digest_of(path), SAMPLE_ONLY_KEY: sample_only, RULE_KEY: json.dumps(as_json(info.crop_rule))}
+class _Explained(keras.Model):
+    """A model whose outputs are those of `explain`."""
+
+    def __init__(self, model: keras.Model, explain: Explain) -> None:
+        super().__init__(name=model.name)
+        self._model, self._explain = model, explain  # keras finds the weights in the model
+
+    def call(self, crops: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._explain(crops)
+
+
+def _write_onnx(model: keras.Model, path: Path, target: Path, pictures: np.ndarray, small: bool) -> None:
+    """Write the model's outputs and, if ONNX can express their gradient, its class maps."""
+    with_maps = _convert_with_maps(model, target, pictures)
+    exported = with_maps or _convert(model, lambda crops: {P_REAL: model(crops, training=False)}, target, pictures)
+    if small:
+        halve_weights(exported.graph, [weight.numpy() for weight in model.weights])
+    info, backbone = info_beside(path), backbone_of(model)
+    carried = {
+        SOURCE_KEY: digest_of(path),
+        SAMPLE_ONLY_KEY: str(info.sample_only or knows_sample_only(model)).lower(),
+        RULE_KEY: json.dumps(as_json(info.crop_rule)),
+        BACKBONE_KEY: info.backbone or (backbone.name if backbone else model.name),
+        MAPS_KEY: str(with_maps is not None).lower(),
+    }
     onnx.helper.set_model_props(exported, carried)
     onnx.save(exported, target)
 
 
-def _without_erfc(graph: onnx.GraphProto) -> None:
-    """Replace erfc(x) by 1 - erf(x): TensorFlow uses erfc for gelu, but ONNX does not have it."""
-    nodes = []
-    for node in graph.node:
-        if node.op_type != "Erfc":
-            nodes.append(node)
-            continue
-        one, erf = f"{node.name}/one", f"{node.name}/erf"
-        value = onnx.numpy_helper.from_array(np.array(1, np.float32), one)
-        nodes.append(onnx.helper.make_node("Constant", [], [one], value=value))
-        nodes.append(onnx.helper.make_node("Erf", node.input, [erf]))
-        nodes.append(onnx.helper.make_node("Sub", [one, erf], node.output))
-    del graph.node[:]
-    graph.node.extend(nodes)
+def _convert_with_maps(model: keras.Model, target: Path, pictures: np.ndarray) -> onnx.ModelProto | None:
+    """Convert the model's outputs and class maps; None if it has no maps, or ONNX cannot express their gradient."""
+    explain = None if frames_of(model) else explained(model)  # ONNX lacks the gradients of the heads of sequence models
+    if explain is None:
+        return None
+    try:
+        exported = _convert(model, explain, target, pictures)
+        return exported if _has_maps(exported, explain, pictures) else None
+    except Exception as error:  # the converter and ONNX Runtime raise many types for an unknown gradient
+        log.info(f"05: {target}: without heat maps, since ONNX has no gradient of a layer ({type(error).__name__})")
+        return None
+
+
+def _convert(model: keras.Model, explain: Explain, target: Path, pictures: np.ndarray) -> onnx.ModelProto:
+    """Convert what `explain` gives to ONNX, by way of the file `target`."""
+    whole = _Explained(model, explain)
+    whole(pictures[:1])
+    crops = keras.InputSpec(shape=(None, *pictures.shape[1:]), dtype="float32", name="crops")
+    whole.export(target, format="onnx", verbose=False, input_signature=[crops])
+    exported = onnx.load(target)
+    replace_unknown(exported.graph)
+    return exported
+
+
+def _has_maps(exported: onnx.ModelProto, explain: Explain, pictures: np.ndarray) -> bool:
+    """Whether an exported model gives the same class maps as `explain`."""
+    session = onnxruntime.InferenceSession(exported.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run([MAPS], {session.get_inputs()[0].name: pictures})
+    expected = explain(tf.constant(pictures))[MAPS].numpy()
+    return bool(np.abs(found - expected).max() <= MAPS_TOLERANCE * np.abs(expected).max())
 
 
 def _open_onnx(path: Path) -> Run:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
+    return lambda images: session.run([P_REAL], {session.get_inputs()[0].name: images})[0]
 
 
-def _write_tflite(model: keras.Model, path: Path, target: Path) -> None:
+def _write_tflite(model: keras.Model, path: Path, target: Path, pictures: np.ndarray, small: bool) -> None:
     # recurrent layers can only be exported for one sequence at a time with TFLite's own operations
     one = [keras.InputSpec(shape=(1, *model.input_shape[1:]), dtype="float32", name="crops")]
     model.export(target, format="litert", verbose=False, input_signature=one if frames_of(model) else None)

@@ -220,3 +220,7 @@ IMAGE_SIZE = 128
 
 # metadata keys in an exported ONNX model
 SOURCE_KEY, SAMPLE_ONLY_KEY, RULE_KEY = "source", "sample_only", "crop_rule"
+BACKBONE_KEY, MAPS_KEY = "backbone", "maps"
+
+# its outputs: those of the model, and the class maps (`class_maps.explained`)
+P_REAL, MAPS = "p_real", "maps"

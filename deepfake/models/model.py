@@ -91,12 +91,20 @@ class EachFrame(keras.layers.Wrapper):
     """
 
     def call(self, sequences: tf.Tensor, training: bool = False) -> tf.Tensor:
-        shape = keras.ops.shape(sequences)
+        crops, is_there = self.flat(sequences)
+        return self.as_sequences(self.layer(crops, training=training), is_there)
+
+    def flat(self, sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return all frames of B x T x ... as one batch (B T) x ..., and which are there (B x T bool)."""
         is_there = keras.ops.any(sequences != NO_FRAME, axis=(2, 3, 4))
         # replace missing frames by the first one, which always exists, so that batch norm sees only real pixels
         filled = keras.ops.where(is_there[:, :, None, None, None], sequences, sequences[:, :1])
-        features = self.layer(keras.ops.reshape(filled, (-1, *shape[2:])), training=training)
-        features = keras.ops.reshape(keras.ops.cast(features, "float32"), (-1, shape[1], features.shape[-1]))
+        return keras.ops.reshape(filled, (-1, *keras.ops.shape(sequences)[2:])), is_there
+
+    def as_sequences(self, features: tf.Tensor, is_there: tf.Tensor) -> tf.Tensor:
+        """Return the features (B T) x F of all frames as B x T x F; zeros for missing frames."""
+        features = keras.ops.cast(features, "float32")
+        features = keras.ops.reshape(features, (-1, keras.ops.shape(is_there)[1], features.shape[-1]))
         return keras.ops.where(is_there[:, :, None], features, 0.0)
 
     def compute_output_shape(self, shape: tuple) -> tuple:

@@ -16,7 +16,7 @@ from deepfake.core.decision import apply_temperature, as_p_real, scaled
 from deepfake.core.errors import UserError
 from deepfake.core.files import whole_file
 from deepfake.core.messages import log
-from deepfake.models.export import try_out
+from deepfake.models.export import export_model, try_out
 from deepfake.models.info import ModelInfo, read_model_info, write_model_info
 from deepfake.models.model import backbone_of, knows_sample_only, load_model
 from deepfake.models.runtime import keras
@@ -28,7 +28,7 @@ WEIGHTS = "model.weights.h5"  # in a .keras, which is a zip
 
 
 def publish_model(path: Path, target: Path, name: str, trained_on: str) -> None:
-    """Write a small copy of a model of step 03 (.keras or .h5) and its .json, and log how much the scores differ.
+    """Write a small copy of a model of step 03 (.keras or .h5), its .json and .onnx; log how much the scores differ.
 
     Scores are compared on random and on plain crops. A copy whose scores differ by more than 0.005 is not written.
 
@@ -70,6 +70,11 @@ def publish_model(path: Path, target: Path, name: str, trained_on: str) -> None:
     log.info(
         f"publish: {target}, {target.stat().st_size / 1e6:.1f} MB, and {target.with_suffix('.json').name} beside it"
     )
+    try:
+        export_model(target, suffixes=(".onnx",), small=True)
+    except UserError as error:
+        target.with_suffix(".onnx").unlink(missing_ok=True)  # of an earlier model
+        log.info(f"publish: {error}; scans of it need TensorFlow")
 
 
 def halve_weights(path: Path, target: Path) -> None:

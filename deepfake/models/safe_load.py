@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from deepfake.core.errors import UserError
 
 # layers and functions that store Python code or a pickle in the file
@@ -41,6 +39,8 @@ def read_config(path: Path) -> Any:
     """
     try:
         if path.suffix in HDF5:  # by name, as Keras does: a file can be valid as both
+            import h5py  # not above, since most scans do not need it
+
             with h5py.File(path) as file:
                 config = file.attrs["model_config"]
                 return json.loads(config if isinstance(config, str) else bytes(config))

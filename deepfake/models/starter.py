@@ -8,7 +8,8 @@ from deepfake.models.info import SAMPLE_ONLY_NAME, info_beside, origin
 from deepfake.models.safe_load import read_config
 
 NAME = "starter"
-STARTER = Path(__file__).resolve().parents[2] / "models" / "starter.keras"
+# in a clone, the folder is a link to models/
+STARTER = Path(__file__).with_name("trained").resolve() / "starter.keras"
 OWN = Path("tmp_checkpoint/best_model.keras")
 
 

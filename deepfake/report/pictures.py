@@ -1,7 +1,7 @@
 """Make the pictures of a scan: a frame with the boxes of its faces, and crops, as small JPEGs."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -10,7 +10,8 @@ from deepfake.core.decision import is_real
 from deepfake.core.labels import LABEL_NAMES, REAL
 from deepfake.faces.people import least_frames
 from deepfake.frames.choose import choose_frames
-from deepfake.report.result import CropPicture, Evidence, FaceScore, Pictures, Small
+from deepfake.report.heatmaps import heat_of, overlay
+from deepfake.report.result import CropPicture, Evidence, FaceScore, ModelCard, Pictures, Small
 
 # small enough that 500 videos stay below 60 MB in one report
 CROP_SIDE = 112
@@ -20,16 +21,16 @@ FRAME_QUALITY, CROP_QUALITY = 75, 72
 COLOURS = ((228, 87, 46), (76, 120, 168))  # by label, as in plots.LABEL_COLOURS
 WHITE = (255, 255, 255)
 
-# from one person's crops (H x W x 3 uint8 RGB) to CROP_SIDE x CROP_SIDE pictures with heat maps
-Painter = Callable[[list[np.ndarray]], list[np.ndarray] | None]
+Place = tuple[int, int]  # the frame and face of a crop
 
 
 def take_pictures(
-    evidence: Evidence, faces: Sequence[FaceScore], threshold: float, paint: Painter | None = None
+    evidence: Evidence, faces: Sequence[FaceScore], card: ModelCard, signs: Mapping[Place, np.ndarray | None]
 ) -> Pictures:
     """Return the frame with the least real face, and up to MAX_CROPS crops, shared equally between people.
 
-    `faces` are the judged faces of the evidence. The frame is chosen by the faces of people who count.
+    `faces` are the judged faces of the evidence. The frame is chosen by the faces of people who count. A crop that has
+    `signs` (`heatmaps.signs_of`) also gets its heat map.
     """
     if not faces:
         return Pictures()
@@ -38,26 +39,28 @@ def take_pictures(
     images = {(seen.frame, seen.face): crop for seen, crop in zip(evidence.faces, evidence.crops, strict=True)}
     chosen = choose_faces(faces, MAX_CROPS)
     return Pictures(
-        frame=None if small is None else jpeg(draw_boxes(small, faces, threshold), FRAME_QUALITY),
+        frame=None if small is None else jpeg(draw_boxes(small, faces, card.threshold), FRAME_QUALITY),
         frame_time=least_real.time,
-        crops=crop_pictures(chosen, [images[face.frame, face.face] for face in chosen], paint),
+        crops=crop_pictures(chosen, [images[face.frame, face.face] for face in chosen], card.image_size, signs),
     )
 
 
 def crop_pictures(
-    faces: Sequence[FaceScore], images: Sequence[np.ndarray], paint: Painter | None
+    faces: Sequence[FaceScore],
+    images: Sequence[np.ndarray],
+    image_size: int,
+    signs: Mapping[Place, np.ndarray | None],
 ) -> tuple[CropPicture, ...]:
-    """Return crops (H x W x 3 uint8 RGB) as squares, as the model sees them; with heat maps if there is a painter."""
-    pictures = []
-    for person in dict.fromkeys(face.person for face in faces):
-        own = [(face, image) for face, image in zip(faces, images, strict=True) if face.person == person]
-        painted = paint([image for _, image in own]) if paint else None
-        heats: Sequence[np.ndarray | None] = painted or [None] * len(own)
-        for (face, image), heat in zip(own, heats, strict=True):
-            square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
-            heatmap = None if heat is None else jpeg(heat, CROP_QUALITY)
-            pictures.append(CropPicture(face.frame, face.face, jpeg(square, CROP_QUALITY), heatmap))
-    return tuple(pictures)
+    """Return crops (H x W x 3 uint8 RGB) as squares, as the model sees them, by person; with heat maps by `signs`."""
+    people = list(dict.fromkeys(face.person for face in faces))
+    shown = sorted(zip(faces, images, strict=True), key=lambda pair: people.index(pair[0].person))
+    return tuple(_crop_picture(face, image, image_size, signs.get((face.frame, face.face))) for face, image in shown)
+
+
+def _crop_picture(face: FaceScore, image: np.ndarray, image_size: int, signs: np.ndarray | None) -> CropPicture:
+    square = cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
+    heat = None if signs is None else jpeg(overlay(square, heat_of(signs, image_size, CROP_SIDE)), CROP_QUALITY)
+    return CropPicture(face.frame, face.face, jpeg(square, CROP_QUALITY), heat)
 
 
 def _of_those_who_count(faces: Sequence[FaceScore]) -> Sequence[FaceScore]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ from deepfake.frames.files import read_frame
 from deepfake.frames.png import read_png
 from deepfake.inputs.sequences import person_of
 from deepfake.models.info import ModelInfo
+from deepfake.models.opened import Opened, open_model
 from deepfake.models.safe_load import check_model
+from deepfake.report.heatmaps import find_signs
 from deepfake.report.pictures import (
-    CROP_SIDE,
     FRAME_QUALITY,
     MAX_CROPS,
     SMALL_SIDE,
-    Painter,
     choose_faces,
     crop_pictures,
     draw_boxes,
@@ -136,7 +135,7 @@ def scans_of(
     by_video: dict[str, list[JudgedCrop]] = {}
     for crop in crops:
         by_video.setdefault(crop.video, []).append(crop)
-    paint = _painter(sources.model, card) if sources.model and split_dir else None
+    model = open_model(sources.model, "ready") if sources.model and split_dir else None
     scans = []
     for number, row in enumerate(progress(verdicts.itertuples(), sources.quiet, desc="report", total=len(verdicts))):
         own = by_video.get(row.video, [])
@@ -146,16 +145,9 @@ def scans_of(
             row, tuple(_face(crop, records.get((crop.frame, crop.face))) for crop in own), recorded, card.bands
         )
         if number < WITH_PICTURES and own:
-            scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, card, paint))
+            scan = replace(scan, pictures=_pictures(scan, records, split_dir, sources.work_dir, card, model))
         scans.append(scan)
     return scans
-
-
-def _painter(model: Path, card: ModelCard) -> Painter:
-    from deepfake.models.model import load_model
-    from deepfake.report.heatmaps import painted  # loads TensorFlow
-
-    return partial(painted, load_model(model), side=CROP_SIDE, card=card)
 
 
 def _recorded(id: str, work_dir: Path | None) -> Recorded | None:
@@ -216,24 +208,31 @@ def _pictures(
     split_dir: Path | None,
     work_dir: Path | None,
     card: ModelCard,
-    paint: Painter | None,
+    model: Opened | None,
 ) -> Pictures:
     least = min(scan.faces, key=lambda face: face.p_real)
     frame = _frame(scan, least, records, work_dir) if records and work_dir else None
-    crops = _crops(scan, split_dir / "test", paint) if split_dir else ()
+    crops = _crops(scan, split_dir / "test", card, model) if split_dir else ()
     if frame is None:
         return Pictures(crops=crops)
     boxed = draw_boxes(frame, [face for face in scan.faces if face.box != UNKNOWN_BOX], card.threshold)
     return Pictures(jpeg(boxed, FRAME_QUALITY), least.time, crops)
 
 
-def _crops(scan: Scan, folder: Path, paint: Painter | None) -> tuple[CropPicture, ...]:
+def _crops(scan: Scan, folder: Path, card: ModelCard, model: Opened | None) -> tuple[CropPicture, ...]:
     if scan.label is None:
         return ()
     faces = choose_faces(scan.faces, MAX_CROPS)
     images = [_read(folder / file_in_set(scan.label, scan.name, face.frame, face.face)) for face in faces]
     found = [(face, image) for face, image in zip(faces, images, strict=True) if image is not None]
-    return crop_pictures([face for face, _ in found], [image for _, image in found], paint)
+    signs: dict[tuple[int, int], np.ndarray | None] = {}
+    for person in scan.people:
+        own = {(face.frame, face.face): image for face, image in found if face.person == person}
+        if own and model:
+            signs |= zip(own, find_signs(model, list(own.values()), card), strict=True)
+    return crop_pictures(
+        [face for face, _ in found], [image for _, image in found], model.image_size if model else 0, signs
+    )
 
 
 def _frame(scan: Scan, face: FaceScore, records: dict[tuple[int, int], dict], work_dir: Path) -> Small | None:

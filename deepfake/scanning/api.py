@@ -21,12 +21,13 @@ class Model:
     classifier: Classifier
 
 
-def load(model: str | Path = NAME, runtime: str = "keras", aggregate: str = "mean", given: Given = NOTHING) -> Model:
+def load(model: str | Path = NAME, runtime: str = "auto", aggregate: str = "mean", given: Given = NOTHING) -> Model:
     """Load a model: a .keras or .h5 file with its .json beside it, or "starter", the project's own.
 
     Args:
         model: the file, or "starter".
-        runtime: "keras", or "onnx" for a model exported by `05-scan_videos.py --export`.
+        runtime: "onnx" for the model's export beside it (`05-scan_videos.py --export`), "keras" for TensorFlow, or
+            "auto": the export, which is written if it is missing or old, or TensorFlow if it cannot be.
         aggregate: how to combine the scores of a video: "mean", "median", "confident" or "per-face".
         given: values that the model's .json lacks, or that replace them.
 
@@ -47,7 +48,7 @@ def scan(file: str | Path, model: Model | None = None) -> Scan:
 
     Args:
         file: a video or an image.
-        model: the result of `load`; by default the starter, which takes seconds to load each time.
+        model: the result of `load`; by default the starter, which is loaded each time.
 
     Returns:
         `verdict` (REAL, FAKE, UNCERTAIN or UNKNOWN), `p_real` (probability of real or None), `people` (their numbers),

@@ -1,26 +1,23 @@
-"""Open a saved model for scans, with TensorFlow or ONNX Runtime, and judge crops with it."""
+"""Open a saved model for scans, with ONNX Runtime or TensorFlow, and judge crops with it."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from deepfake.core.crop_rule import CropRule, in_words
 from deepfake.core.decision import THRESHOLD, apply_temperature, as_p_real, scaled
 from deepfake.core.errors import UserError
-from deepfake.core.files import digest_of, read_json
+from deepfake.core.files import read_json
 from deepfake.inputs.resize import resize
-from deepfake.models.info import NOTHING, SAMPLE_ONLY_KEY, SOURCE_KEY, Given, ModelInfo, info_beside
+from deepfake.models.info import NO_FRAME, NOTHING, Given, ModelInfo, info_beside
+from deepfake.models.opened import Run, open_model
 from deepfake.models.safe_load import check_model
-from deepfake.report.pictures import CROP_SIDE
+from deepfake.report.heatmaps import signs_of
 from deepfake.report.result import ModelCard, Seen
-
-if TYPE_CHECKING:
-    from deepfake.models.runtime import keras
-
 
 AT_A_TIME = 64  # crops per batch
 
@@ -32,18 +29,20 @@ METRICS = {"what", "count", "interval", "metrics"}
 COPIED = 60  # seconds
 
 
+class Judged(NamedTuple):
+    """p_real of a face, None if it does not count, and the signs of the verdict in its crop (`heatmaps.signs_of`)."""
+
+    p_real: float | None
+    signs: np.ndarray | None = None
+
+
 @dataclass(frozen=True)
 class Classifier:
-    """A model ready to judge crops: its `card` for reports, and a function to `run` it.
-
-    `run` takes B x S x S x 3 float32, 0 to the card's `pixel_max`, or B x T x S x S x 3 if the model judges sequences
-    of `frames` crops, and returns B x 1 or B x 2. `model` is the Keras model; None with ONNX Runtime.
-    """
+    """A model ready to judge crops: its `card` for reports; `frames` and `run` as in `opened.Opened`."""
 
     card: ModelCard
     frames: int | None
-    run: Callable[[np.ndarray], np.ndarray]
-    model: "keras.Model | None" = None
+    run: Run
 
 
 def check_classifier(path: Path, runtime: str) -> None:
@@ -58,56 +57,15 @@ def check_classifier(path: Path, runtime: str) -> None:
         raise UserError(f"{path.with_suffix('.onnx')}: not found; 05-scan_videos.py --export --model {path} writes it")
 
 
-def open_classifier(path: Path, runtime: str = "keras", given: Given = NOTHING) -> Classifier:
-    """Load a saved model (.keras or .h5) with TensorFlow ("keras"), or its export with ONNX Runtime ("onnx").
-
-    `given` holds the user's values, which replace those of the .json.
+def open_classifier(path: Path, runtime: str = "auto", given: Given = NOTHING) -> Classifier:
+    """Load a saved model, as `opened.open_model`; `given` holds the user's values, which replace those of the .json.
 
     Raises:
         UserError: as `check_classifier`, or the model cannot be loaded, or its export is older than the model.
     """
     check_classifier(path, runtime)
-    return {"keras": _open_keras, "onnx": _open_onnx}[runtime](path, info_beside(path, given))
-
-
-def _open_keras(path: Path, info: ModelInfo) -> Classifier:
-    from deepfake.models.info import IMAGE_SIZE
-    from deepfake.models.model import backbone_of, frames_of, knows_sample_only, load_model
-    from deepfake.models.runtime import tf
-
-    model = load_model(path)
-    backbone = backbone_of(model)
-    info = dataclasses.replace(
-        info,
-        sample_only=info.sample_only or knows_sample_only(model),
-        backbone=info.backbone or (model.name if backbone is None else backbone.name),
-    )
-    # any batch size, since a fixed one would be compiled again for each size
-    crops = tf.TensorSpec((None, *(side or IMAGE_SIZE for side in model.input_shape[1:-1]), 3), tf.float32)
-    function = tf.function(lambda images: model(images, training=False), input_signature=[crops], autograph=False)
-    card = _card(path, info, crops.shape[-2])
-    return Classifier(card, frames_of(model), lambda images: function(images).numpy(), model)
-
-
-def _open_onnx(path: Path, info: ModelInfo) -> Classifier:
-    import onnxruntime
-
-    exported = path.with_suffix(".onnx")
-    options = onnxruntime.SessionOptions()
-    # spinning threads would take the cores from the decoders
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has its own exception types
-        raise UserError(f"{exported}: not an ONNX model ({' '.join(str(error).split())[:200]})") from None
-    carried = session.get_modelmeta().custom_metadata_map
-    if carried.get(SOURCE_KEY) != digest_of(path):
-        raise UserError(f"{exported}: exported from another version of {path.name}; run --export --model {path} again")
-    (taken,) = session.get_inputs()
-    info = dataclasses.replace(info, sample_only=info.sample_only or carried.get(SAMPLE_ONLY_KEY) == "true")
-    card = _card(path, info, taken.shape[-2])
-    frames = taken.shape[1] if len(taken.shape) == 5 else None
-    return Classifier(card, frames, lambda images: session.run(None, {taken.name: images})[0])
+    opened = open_model(path, runtime, given)
+    return Classifier(_card(path, opened.info, opened.image_size), opened.frames, opened.run)
 
 
 def _card(path: Path, info: ModelInfo, image_size: int) -> ModelCard:
@@ -146,11 +104,12 @@ def find_metrics(path: Path) -> dict | None:
 
 def classify(
     classifier: Classifier, faces: Sequence[Seen], crops: Sequence[np.ndarray]
-) -> tuple[float | None, list[float | None]]:
-    """Return p_real of a video and of its N faces, given their crops (H x W x 3 uint8), as in steps 03 and 04.
+) -> tuple[float | None, list[Judged]]:
+    """Return p_real of a video, and what the model finds on its N faces, given their crops (H x W x 3 uint8).
 
-    A video's p_real is the mean of its crops, None without faces. A sequence model gives one p_real per person, which
-    all faces of the person get, and the video's is the mean of its people. Faces of people who do not count get None.
+    As in steps 03 and 04, a video's p_real is the mean of its crops, None without faces. A sequence model gives one
+    p_real per person, which all faces of the person get, and the video's is the mean of its people. Faces of people who
+    do not count get None.
 
     Raises:
         UserError: the model's output is not a probability.
@@ -159,12 +118,20 @@ def classify(
         return None, []
     pixels = np.stack([resize(crop, classifier.card.image_size) for crop in crops]).astype(np.float32)
     if not classifier.frames:
-        p_real = _predict(classifier, pixels)
-        return float(p_real.mean()), p_real.tolist()
+        p_real, signs = _predict(classifier, pixels)
+        return float(p_real.mean()), [Judged(*found) for found in zip(p_real.tolist(), signs, strict=True)]
     people = _people_of(faces, classifier.frames)
-    p_real = _predict(classifier, _stack_sequences(pixels, list(people.values()), classifier.frames))
+    p_real, signs = _predict(classifier, _stack_sequences(pixels, list(people.values()), classifier.frames))
     by_person = dict(zip(people, p_real.tolist(), strict=True))
-    return float(p_real.mean()), [by_person.get(face.person) for face in faces]
+    of_face = {
+        number: sign
+        for own, of_frames in zip(people.values(), signs, strict=True)
+        if of_frames is not None
+        for number, sign in zip(own, of_frames, strict=False)
+    }
+    return float(p_real.mean()), [
+        Judged(by_person.get(face.person), of_face.get(number)) for number, face in enumerate(faces)
+    ]
 
 
 def _people_of(faces: Sequence[Seen], frames: int) -> dict[str, list[int]]:
@@ -178,23 +145,19 @@ def _people_of(faces: Sequence[Seen], frames: int) -> dict[str, list[int]]:
 
 
 def _stack_sequences(pixels: np.ndarray, sequences: list[list[int]], frames: int) -> np.ndarray:
-    from deepfake.models.info import NO_FRAME
-
     stacked = np.full((len(sequences), frames, *pixels.shape[1:]), NO_FRAME, np.float32)
     for number, sequence in enumerate(sequences):
         stacked[number, : len(sequence)] = pixels[sequence]
     return stacked
 
 
-def _predict(classifier: Classifier, items: np.ndarray) -> np.ndarray:
+def _predict(classifier: Classifier, items: np.ndarray) -> tuple[np.ndarray, Sequence[np.ndarray | None]]:
+    """Return p_real of N items, and the signs of each (`heatmaps.signs_of`), or None, if the model has no maps."""
     card, step = classifier.card, max(1, AT_A_TIME // (classifier.frames or 1))
     batches = (items[start : start + step] for start in range(0, len(items), step))
-    outputs = np.concatenate([classifier.run(scaled(batch, card.pixel_max)) for batch in batches])
-    return apply_temperature(as_p_real(outputs, card.model, card.positive), card.temperature)
-
-
-def paint(classifier: Classifier, crops: Sequence[np.ndarray]) -> list[np.ndarray] | None:
-    """Return a person's crops (H x W x 3 uint8 RGB) as small pictures with heat maps; None if the model has none."""
-    from deepfake.report.heatmaps import painted  # loads TensorFlow
-
-    return painted(classifier.model, crops, CROP_SIDE, classifier.card)
+    outputs, maps = zip(*(classifier.run(scaled(batch, card.pixel_max)) for batch in batches), strict=True)
+    whole = np.concatenate(outputs)
+    p_real = apply_temperature(as_p_real(whole, card.model, card.positive), card.temperature)
+    if any(each is None for each in maps):
+        return p_real, [None] * len(items)
+    return p_real, list(signs_of(whole, np.concatenate(maps), card))

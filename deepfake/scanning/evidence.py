@@ -2,18 +2,18 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
-import pillow_heif
 from PIL import Image, ImageOps
 
 from deepfake.core.crop_rule import CropRule
 from deepfake.core.errors import UserError, VideoError
-from deepfake.faces.crop import own_box
+from deepfake.faces.crop import load_detector, own_box
 from deepfake.faces.find_crops import FaceCrop, LeftOut, look_at
 from deepfake.frames.choose import choose_by_time, choose_frames, length_of_frames
 from deepfake.frames.content import HEAD, HEIF_SUFFIXES, is_picture, is_piece, read_suffix
@@ -24,9 +24,8 @@ from deepfake.jobs.work import reason_of
 from deepfake.report.pictures import SMALL_SIDE, shrink
 from deepfake.report.result import Evidence, NotJudged, Seen, Small
 
-pillow_heif.register_heif_opener(decode_threads=1)  # HEIC, the format of phones
 # only these, since Pillow passes some other formats to external programs
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 MOVING = ("WEBP", "AVIF")  # animations read by Pillow, since FFmpeg reads at most the first picture
 MAX_PIXELS = 128_000_000  # per image: 400 MB in memory
 
@@ -37,23 +36,31 @@ PIECE = "is a piece of a stream; join it to the stream's first file (cat init.mp
 
 
 def gather(
-    path: Path, rule: CropRule, with_pictures: bool = False, frames_read: Callable[[], None] = lambda: None
+    path: Path,
+    rule: CropRule,
+    with_pictures: bool = False,
+    frames_read: Callable[[], None] = lambda: None,
+    threads: int = 1,
 ) -> Evidence | VideoError:
     """Find and cut the faces of a video or image, as steps 00 and 01a do; returns a VideoError if it cannot be read.
 
     `small` is only filled `with_pictures`. `frames_read` is called between reading the frames and finding faces.
+    `threads` decode a video.
     """
     try:
-        return _gather(path, rule, with_pictures, frames_read)
+        return _gather(path, rule, with_pictures, frames_read, threads)
     except (VideoError, UserError) as error:
         return VideoError(str(error))
     except Exception as error:  # a strange file may break a decoder or detector; the others continue
         return VideoError(PIECE if isinstance(error, av.InvalidDataError) and is_piece(path) else reason_of(error))
 
 
-def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callable[[], None]) -> Evidence:
-    read = _reader_of(path)
-    frames, total, problem = read(path, rule.frames)
+def _gather(path: Path, rule: CropRule, with_pictures: bool, frames_read: Callable[[], None], threads: int) -> Evidence:
+    read = _reader_of(path, threads)
+    with ThreadPoolExecutor(1) as beside:  # the first time, loading the detector takes as long as reading an image
+        loading = beside.submit(load_detector)
+        frames, total, problem = read(path, rule.frames)
+    loading.result()
     seconds, more = length_of(frames, total), (lambda k: read(path, k)[0]) if total > 1 else None
     frames_read()
     look = look_at(frames, rule, more)
@@ -92,14 +99,15 @@ DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
 Reader = Callable[[Path, int], tuple[list[Frame], int, str | None]]
 
 
-def _reader_of(path: Path) -> Reader:
+def _reader_of(path: Path, threads: int) -> Reader:
     """Return the function that reads the frames of this file: a video, an image or an animation."""
+    read_all = partial(read_video, threads=threads)
     if not is_picture(path):
-        return read_video
+        return read_all
     with _opened(path) as image:
         moves = getattr(image, "is_animated", False)  # other formats, such as bursts of phones, count as one image
         if moves and image.format == "PNG":
-            return read_video
+            return read_all
         if moves and image.format in MOVING:
             return read_moving_image
     problem = HDR_IMAGE if _is_hdr(path) else None
@@ -178,7 +186,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise VideoError("is empty: 0 bytes")
     with warnings.catch_warnings(action="ignore"):  # about large images and unusual camera metadata
         try:
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(path, formats=_formats_of(path)) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
                 yield image
@@ -190,6 +198,22 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             if getattr(error, "strerror", None):
                 raise
             raise VideoError(f"is damaged ({error or 'it ends too early'})") from None
+
+
+def _formats_of(path: Path) -> tuple[str, ...]:
+    """Return the formats that Pillow may read a file as; HEIC, the format of phones, needs a library of its own.
+
+    Raises:
+        VideoError: it is a HEIC, and this library is not installed.
+    """
+    if read_suffix(path) != ".heic":
+        return FORMATS
+    try:
+        import pillow_heif
+    except ModuleNotFoundError:
+        raise VideoError("is a HEIC image; to read these: pip install pillow-heif") from None
+    pillow_heif.register_heif_opener(decode_threads=1)
+    return ("HEIF",)
 
 
 def _not_an_image(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Step 05: scan files. Worker processes find the faces, and this process judges them."""
 
 import dataclasses
+import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -8,21 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from deepfake.core.cli import VideoBar
 from deepfake.core.crop_rule import DEFAULT, CropRule
 from deepfake.core.decision import band_for, is_certain, is_real
 from deepfake.core.errors import VideoError
 from deepfake.core.messages import log
-from deepfake.frames.streams import length_by_header
 from deepfake.jobs.processes import at_work
 from deepfake.models.info import NOTHING, SAMPLE_ONLY, Given, said_of_threshold
-from deepfake.report.page import write_report
 from deepfake.report.pictures import take_pictures
 from deepfake.report.result import Evidence, FaceScore, ModelCard, Pictures, Scan, remarks_on
 from deepfake.scanning.classifier import Classifier, check_classifier, classify, judging_by, open_classifier
-from deepfake.scanning.evidence import gather
 from deepfake.scanning.inputs import Source, list_sources
 from deepfake.scanning.outputs import doubt_of, line_of, percent, summary, write_scans
 from deepfake.scanning.rule import rule_for
@@ -40,14 +36,13 @@ class Options:
     """How to scan: by the model's crop rule, in `workers` processes with `timeout` seconds a file.
 
     Long videos get more time. With 0 workers, the scan runs in this process without a limit. `pictures` are taken for a
-    report; `paint` adds heat maps, from a classifier with a Keras model and a person's crops.
+    report.
     """
 
     rule: CropRule = DEFAULT
     workers: int = 1
     timeout: float = 120
     pictures: bool = True
-    paint: Callable[[Classifier, list[np.ndarray]], list[np.ndarray] | None] | None = None
 
 
 def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], options: Options) -> Iterator[Scan]:
@@ -58,12 +53,14 @@ def scan_files(sources: Sequence[Source], load: Callable[[], Classifier], option
     Raises:
         UserError: the model cannot be loaded, or its output is not a probability.
     """
-    job = partial(_gather, rule=options.rule, with_pictures=options.pictures)
+    workers = min(options.workers, len(sources))
+    threads = options.workers // max(1, workers) or 1  # in each worker: the cores that no file needs
+    job = partial(_gather, rule=options.rule, with_pictures=options.pictures, threads=threads)
     if options.workers == 0:
         classifier = load()
         yield from (judge_evidence(source, job(source), classifier, options) for source in sources)
         return
-    with at_work(job, sources, min(options.workers, len(sources)), options.timeout, _length) as results:
+    with at_work(job, sources, workers, options.timeout, _length) as results:
         classifier = load()
         yield from (judge_evidence(source, found, classifier, options) for source, found in results)
 
@@ -74,11 +71,15 @@ def scan_file(path: Path, name: str, classifier: Classifier, options: Options) -
     return scan
 
 
-def _gather(source: Source, rule: CropRule, with_pictures: bool) -> Evidence | VideoError:
-    return gather(source.path, rule, with_pictures)
+def _gather(source: Source, rule: CropRule, with_pictures: bool, threads: int) -> Evidence | VideoError:
+    from deepfake.scanning.evidence import gather  # not above, since only the workers need it
+
+    return gather(source.path, rule, with_pictures, threads=threads)
 
 
 def _length(source: Source) -> float:
+    from deepfake.frames.streams import length_by_header
+
     return length_by_header(source.path)
 
 
@@ -90,14 +91,14 @@ def judge_evidence(
         return Scan(source.name, "UNKNOWN", None, str(found))
     p_real, of_faces = classify(classifier, found.faces, found.crops)
     faces = tuple(
-        FaceScore(**vars(seen), p_real=value)
-        for seen, value in zip(found.faces, of_faces, strict=True)
-        if value is not None
+        FaceScore(**vars(seen), p_real=judged.p_real)
+        for seen, judged in zip(found.faces, of_faces, strict=True)
+        if judged.p_real is not None
     )
     pictures = Pictures()
     if options.pictures:
-        paint = partial(options.paint, classifier) if options.paint and classifier.model else None
-        pictures = take_pictures(found, faces, classifier.card.threshold, paint)
+        signs = {(seen.frame, seen.face): judged.signs for seen, judged in zip(found.faces, of_faces, strict=True)}
+        pictures = take_pictures(found, faces, classifier.card, signs)
     # a sequence model has one prediction per person, shared by all their faces
     judged = list({face.person: face for face in faces}.values()) if classifier.frames else faces
     values, people = [face.p_real for face in judged], [face.person for face in judged]
@@ -160,7 +161,7 @@ def scan_all(
     model: Path,
     out_dir: Path,
     options: Options,
-    runtime: str = "keras",
+    runtime: str = "auto",
     *,
     quiet: bool = False,
     strict: bool = False,
@@ -187,6 +188,7 @@ def scan_all(
     opened: list[Classifier] = []
 
     def load() -> Classifier:
+        importlib.import_module("deepfake.report.page")  # now, while the workers look for faces
         opened.append(judging_by(open_classifier(model, runtime, given), rule, aggregate, given.threshold))
         return opened[0]
 
@@ -209,6 +211,8 @@ def scan_all(
 
 def _finish(sources: Sequence[Source], scans: dict[str, Scan], card: ModelCard, out_dir: Path) -> int:
     """Write and log the results in the order of the sources; returns the number of UNKNOWN files."""
+    from deepfake.report.page import write_report  # not above, since workers start sooner without it
+
     ordered = [scans[source.name] for source in sources if source.name in scans]
     paths = {source.name: source.path for source in sources}
     doubt = doubt_of([(paths[scan.name], scan.p_real) for scan in ordered if scan.p_real is not None])

@@ -28,7 +28,7 @@ from deepfake.models.info import NOTHING, Given
 from deepfake.report.page import render_page, render_scan
 from deepfake.report.result import ModelCard
 from deepfake.report.timeline import clock, percent
-from deepfake.scanning.classifier import Classifier, check_classifier, judging_by, open_classifier, paint
+from deepfake.scanning.classifier import Classifier, check_classifier, judging_by, open_classifier
 from deepfake.scanning.rule import rule_for
 from deepfake.scanning.scan import Options, said_of_verdicts
 from deepfake.web.queue import MAX_WAITING, Item, ScanQueue, open_queue
@@ -64,7 +64,7 @@ def serve_page(
         UserError: the model cannot be used, or the port is taken.
         KeyboardInterrupt: at the end.
     """
-    check_classifier(model, "keras")
+    check_classifier(model, "auto")
     for said in said_of_verdicts(model, given, aggregate):
         print(f"06: {said}")
     rule = rule_for(model, "06", given)
@@ -74,7 +74,7 @@ def serve_page(
         # listen before the model is loaded, so that a browser opened at once waits rather than fails
         with listen(port) as listener, upload_folder() as folder:
             print(f"06: open http://{HOST}:{listener.getsockname()[1]} in a browser (Ctrl-C to stop)", flush=True)
-            options = Options(rule, timeout=timeout, paint=paint)
+            options = Options(rule, timeout=timeout)
 
             def load() -> Classifier:
                 return judging_by(open_classifier(model, given=given), rule, aggregate, given.threshold)

@@ -159,6 +159,14 @@ def test_a_script_ends_with_its_code_and_at_most_one_line(main, code, line):
     assert line in shown.stderr
 
 
+@pytest.mark.parametrize(("module", "extra"), [("pyspark.sql", "spark"), ("tensorflow", "train"), ("pandas", "train")])
+def test_what_is_not_installed_is_one_line_with_the_file_that_has_it(module, extra):
+    missing = f"import sys; sys.modules['{module.partition('.')[0]}'] = None"
+    done = python(f"{missing}; from deepfake.core import cli; cli.run(lambda: __import__('{module}'))")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"pip install -r {ROOT / f'requirements-{extra}.txt'}" in done.stderr
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_gone_costs_no_traceback(tmp_path, unbuffered):
     write_metadata(tmp_path, {"a.mp4": "REAL"})

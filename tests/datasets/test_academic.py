@@ -219,6 +219,8 @@ def test_faces_of_real_clips_in_the_folders_of_faceforensics_are_cut_out(real_cl
 
 # other forms of them
 
+FF = ("faceforensics", "071_054", "071")
+
 
 @pytest.mark.parametrize(
     ("files", "kind", "fake", "original"),
@@ -239,6 +241,11 @@ def test_faces_of_real_clips_in_the_folders_of_faceforensics_are_cut_out(real_cl
             "071_054",
             "071",
         ),
+        *(
+            ([f"original_sequences/{at}071.mp4", f"manipulated_sequences/Deepfakes/{below}071_054.mp4"], *FF)
+            for at, below in [("youtube/videos/", "videos/"), ("youtube/", ""), ("videos/", "videos/")]
+        ),
+        (["youtube/071.mp4", "Neural_Textures/071_054.mp4"], *FF),
         (
             ["Celeb-real/id0_0000.mp4", "Celeb-synthesis/FaceSwap/Simswap/id0_id1_0000.mp4"],
             "celebdf",
@@ -254,15 +261,18 @@ def test_mirrors_and_new_versions_are_read(tmp_path, files, kind, fake, original
     assert videos[fake].original == original and (videos[fake].label, videos[original].label) == (FAKE, REAL)
 
 
-def test_frames_instead_of_videos_are_refused_with_how_to_arrange_them(tmp_path):
-    touch(tmp_path, "original_sequences/youtube/c23/frames/071/000.png")
-    says = refused(tmp_path)
-    assert "holds frames of FaceForensics++" in says and "--dataset faces" in says and "metadata.csv" in says
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [("FaceForensics++", "original_sequences/youtube/c23/frames/071/000.png"), ("Celeb-DF", "Celeb-real/id0_0/0.jpg")],
+)
+def test_frames_instead_of_videos_are_refused_with_how_to_arrange_them(tmp_path, kind, file):
+    says = refused(touch(tmp_path, file))
+    assert f"holds frames of {kind}" in says and "--dataset faces" in says and "metadata.csv" in says
 
 
 def test_the_testing_list_of_celeb_df_may_name_folders_of_methods(tmp_path):
     touch(tmp_path, "Celeb-real/id0_0000.mp4", *(f"Celeb-synthesis/FaceSwap/{m}/id0_id1_0000.mp4" for m in "AB"))
-    (tmp_path / "List_of_testing_videos.txt").write_text("0 Celeb-synthesis/FaceSwap/B/id0_id1_0000.mp4\n")
+    (tmp_path / "list_of_testing_videos.txt").write_text("0 Celeb-synthesis/FaceSwap/B/id0_id1_0000.mp4\n")
     splits = {video.method: video.split for video in read_by_id(tmp_path).values()}
     assert splits == {None: "train", "FaceSwap/A": "train", "FaceSwap/B": "test"}
 
@@ -303,4 +313,4 @@ def test_fakeavceleb_is_read_by_its_pictures(tmp_path, capsys):
 
 
 def test_own_videos_in_folders_named_like_a_mirrors_are_read_by_folder(tmp_path):
-    assert find_kind(touch(tmp_path, "original/me.mp4", "deepfakes/me_2.mp4")) == "folders"
+    assert find_kind(touch(tmp_path, "original/me.mp4", "deepfakes/me_2.mp4", "deepfakes/12_30.mp4")) == "folders"

@@ -1,10 +1,11 @@
 """Originals and identities derived from file names only."""
 
 import pytest
-from conftest import read_by_id, touch
+from conftest import read_by_id, touch, write_metadata
 
 from deepfake.core.labels import FAKE, REAL
 from deepfake.datasets.name_ties import core_of, warning_of_untied
+from deepfake.datasets.registry import find_kind
 from deepfake.datasets.video import Video, source_groups
 
 
@@ -39,8 +40,17 @@ def test_names_of_known_datasets_tie_a_fake_to_target_and_source(tmp_path, reals
     assert groups_of(tmp_path, *files, alone) == sorted([sorted(files), [alone]])
 
 
-def test_a_table_without_originals_is_told_them_by_names(tmp_path):
-    (tmp_path / "list.csv").write_text("file,label\nv/000.mp4,REAL\nv/003.mp4,REAL\nw/000_003.mp4,FAKE\n")
+@pytest.mark.parametrize("kind", ["csv", "dfdc", "faces"])
+def test_a_table_without_originals_is_told_them_by_names(tmp_path, kind):
+    names = {"v/000.mp4": "REAL", "v/003.mp4": "REAL", "w/000_003.mp4": "FAKE"}
+    if kind == "dfdc":
+        write_metadata(tmp_path, names)
+    else:
+        rows = "".join(f"{name},{label}\n" for name, label in names.items())
+        (tmp_path / "metadata.csv").write_text(f"file,label\n{rows}")
+    if kind == "faces":
+        touch(tmp_path, *(f"{name.removesuffix('.mp4')}/0.png" for name in names))
+    assert find_kind(tmp_path) == kind
     videos = read_by_id(tmp_path)
     assert videos["000_003"].original == "000"
     assert len(set(source_groups(videos.values()).values())) == 1

@@ -90,6 +90,21 @@ def test_an_error_points_to_a_dataset_one_folder_below(tmp_path, kind):
     folder = make(kind, tmp_path / "Dataset-v2")
     says = refused(tmp_path)
     assert f"({kind})" in says and f"--videos-dir {folder}" in says
+    make(kind, tmp_path / "Dataset-v3")
+    assert "several folders below are datasets, such as Dataset-v2/" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("list.csv", "clip,target\na.mp4,1\n", "name its columns file and label (now: clip, target)"),
+        ("labels.json", '{"a.mp4": "REAL"}', "labels.json is read if it is called metadata.json"),
+    ],
+)
+def test_a_file_that_may_list_the_videos_is_named_in_the_error(tmp_path, name, text, says):
+    (tmp_path / name).write_text(text)
+    assert refused(tmp_path).startswith(f"{tmp_path}: no dataset found; put videos into real/ and fake/, or")
+    assert refused(tmp_path).endswith(says)
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -168,11 +183,19 @@ def test_an_original_that_is_in_two_other_parts_is_asked_for(tmp_path):
     assert "dfdc_train_part_3/metadata.json" in says and "dfdc_train_part_0/ooo.mp4" in says
 
 
-@pytest.mark.parametrize("name", ["/x.mp4", "../x.mp4", "C:/x.mp4", ""])
-def test_a_name_in_a_part_cannot_leave_it(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("/x.mp4", "leaves the folder, and no file in it ends with this path"),
+        ("../x.mp4", "leaves the folder; correct it"),
+        ("C:/x.mp4", "leaves the folder, and no file in it ends with this path"),
+        ("", "has no name"),
+    ],
+)
+def test_a_name_in_a_part_cannot_leave_it(tmp_path, name, why):
     make_parts(tmp_path)
     write_metadata(tmp_path / "dfdc_train_part_3", {name: "REAL"})
-    assert "dfdc_train_part_3/metadata.json" in (says := refused(tmp_path)) and "leaves the folder" in says
+    assert "dfdc_train_part_3/metadata.json" in (says := refused(tmp_path)) and why in says
 
 
 @pytest.mark.parametrize(

@@ -65,19 +65,21 @@ def test_columns_may_have_the_names_that_people_give_them(tmp_path, column, labe
 
 
 @pytest.mark.parametrize(
-    "content", [{"a.mp4": "REAL", "b.mp4": "fake"}, {"a.mp4": {"label": 1}, "b.mp4": {"is_fake": 1}}]
+    "content", [{"a.mp4": "REAL", "b.mp4": "fake"}, {"a.mp4": {"label": 1}, "b.mp4": {"is_fake": 1}}, {"a.mp4": 1}]
 )
-def test_json_may_be_as_short_as_that_or_in_numbers(tmp_path, content):
-    (tmp_path / "metadata.json").write_text(json.dumps(content))
-    assert labels(tmp_path)["a.mp4"] == REAL
+@pytest.mark.parametrize("name", ["metadata.json", "Metadata.JSON", "part/METADATA.json"])
+def test_json_may_be_as_short_as_that_or_in_numbers_and_other_letters(tmp_path, content, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(json.dumps(content))
+    assert next(iter(labels(tmp_path).items())) == (f"{name.rpartition('/')[0]}/a.mp4".lstrip("/"), REAL)
 
 
 def test_a_record_without_a_label_is_left_out_and_counted(tmp_path, capsys):
     (tmp_path / "metadata.json").write_text(
-        json.dumps({"a.mp4": {"label": "REAL"}, "b.mp4": {}, "c.mp4": {"label": None}})
+        json.dumps({"a.mp4": {"label": "REAL"}, "b.mp4": {}, "c.mp4": {"label": None}, "d.mp4": None})
     )
     assert labels(tmp_path) == {"a.mp4": REAL}
-    assert "metadata.json: records without a label, left out: 2\n" in capsys.readouterr().out
+    assert "metadata.json: records without a label, left out: 3\n" in capsys.readouterr().out
 
 
 def test_the_list_of_dfdc_says_one_of_a_fake(tmp_path, capsys):
@@ -96,7 +98,8 @@ def test_numbers_that_contradict_the_names_are_refused(tmp_path, names):
 
 
 @pytest.mark.parametrize(
-    ("real", "fake"), [("0_real", "1_fake"), ("Originals", "Deepfakes"), ("real_videos", "fake-clips")]
+    ("real", "fake"),
+    [("0_real", "1_fake"), ("0real", "1fake"), ("Originals", "Deepfakes"), ("real_videos", "fake-clips")],
 )
 def test_folders_are_known_by_the_words_in_their_names(tmp_path, real, fake):
     touch(tmp_path, f"{real}/a.mp4", f"{fake}/b.mp4")
@@ -108,8 +111,8 @@ def test_other_words_tell_no_label(name):
     assert label_of_words(name) is None
 
 
-@pytest.mark.parametrize("order", ["{split}/{label}", "{label}/{split}"])
-@pytest.mark.parametrize("val", ["val", "valid", "Validation"])
+@pytest.mark.parametrize("order", ["{split}/{label}", "{label}/{split}", "{split}_{label}", "{label}-{split}"])
+@pytest.mark.parametrize("val", ["val", "valid", "Validation", "val_2"])
 def test_set_folders_with_label_folders_are_one_dataset_with_its_split(tmp_path, order, val, capsys):
     for split in ("train", val, "test"):
         for label in ("real", "fake"):
@@ -118,9 +121,8 @@ def test_set_folders_with_label_folders_are_one_dataset_with_its_split(tmp_path,
     videos = read_by_id(tmp_path)
     assert find_kind(tmp_path) == "folders" and len(videos) == 7
     assert {video.split for video in videos.values()} == {"train", "val", "test"}
-    assert all(
-        video.label == label_of_words(video.file.split("/")[0 if order[1] == "l" else 1]) for video in videos.values()
-    )
+    for video in videos.values():
+        assert video.label == (REAL if "real" in video.file.rpartition("/")[0] else FAKE)
     assert "videos of one name in two sets: 1" in capsys.readouterr().out
 
 
@@ -188,7 +190,9 @@ def test_folders_whose_names_tell_no_label_are_named_and_counted(tmp_path, capsy
 
 
 def test_folders_called_by_numbers_are_refused_with_what_to_call_them(tmp_path):
-    assert "0/ and 1/: numbers do not tell" in refused(touch(tmp_path, "0/a.mp4", "1/b.mp4"))
+    for top in ("", "train/"):
+        folder = touch(tmp_path / f"in_{top}", f"{top}0/a.mp4", f"{top}1/b.mp4")
+        assert "0/ and 1/: numbers do not tell" in refused(folder)
 
 
 def test_the_json_of_something_else_is_no_table(tmp_path):
@@ -200,6 +204,8 @@ def test_the_json_of_something_else_is_no_table(tmp_path):
 def test_absolute_paths_of_originals_are_names_in_the_folder_too(folder):
     rows = ["file,label,original", "/old/real/a.mp4,REAL,", "/old/fake/b.MP4,FAKE,/old/real/a.mp4"]
     (folder / "list.csv").write_text("\n".join(rows))
+    assert read_by_id(folder, "csv")["b"].original == "a"
+    (folder / "list.csv").write_text("\n".join(rows).replace("original", "Original Video"))
     assert read_by_id(folder, "csv")["b"].original == "a"
 
 

@@ -69,7 +69,6 @@ LEAVING = [
     "a/..",
     "..",
     ".",
-    "",
     "/",
     "/x.mp4",
     "//server/share/x.mp4",
@@ -89,6 +88,11 @@ def test_a_name_that_leaves_the_folder_refuses_the_whole_file(tmp_path, name):
     assert leaves_folder(name)
     with pytest.raises(UserError, match="leaves the folder"):
         read(tmp_path, GOOD | {name: {"label": "FAKE"}})
+
+
+def test_a_record_without_a_name_is_refused_for_that(tmp_path):
+    with pytest.raises(UserError, match=r"metadata\.json: has no name"):
+        read(tmp_path, GOOD | {"": {"label": "FAKE"}})
 
 
 @pytest.mark.parametrize("name", ["x.mp4", "a/b/x.mp4", "./x.mp4", "..x.mp4", "a..b.mp4", "é 🙂.mp4", "a-b.mp4", "x"])

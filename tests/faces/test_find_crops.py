@@ -29,7 +29,7 @@ from deepfake.scanning.scan import Options, scan_file
 
 PLAN = Plan(originals=25, seed=7, width=384, height=216, seconds=0.4, fps=10, people=1, fakes=1)
 CARD = ModelCard("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)
-CLASSIFIER = Classifier(CARD, None, lambda images: images.mean((1, 2, 3))[:, None] / 255)
+CLASSIFIER = Classifier(CARD, None, lambda images: (images.mean((1, 2, 3))[:, None] / 255, None))
 
 
 def frame_of(full: np.ndarray) -> Frame:

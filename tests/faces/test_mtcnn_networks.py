@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, tree
 
-from deepfake.faces.mtcnn_networks import LAYOUTS, load_network
+from deepfake.faces.mtcnn_networks import LAYOUTS, build_network, load_network
 
 PICTURES = {
     "grain": lambda rng, shape: rng.integers(0, 256, shape, np.uint8),
@@ -45,6 +45,13 @@ def check_equal(name: str, keras_networks: dict, pixels: np.ndarray) -> None:
 
 
 SIZES = [(12, 12), (13, 12), (12, 15), (14, 14), (37, 64), (102, 181), (340, 400)]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_bytes_of_a_network_are_a_valid_onnx_model(name):
+    import onnx
+
+    onnx.checker.check_model(onnx.load_from_string(build_network(name)), full_check=True)
 
 
 @pytest.mark.slow

@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 from deepfake.core.crop_rule import CropRule
 from deepfake.datasets.registry import read_dataset
 from deepfake.faces.files import crop_video
-from deepfake.faces.people import count_people, join_people
+from deepfake.faces.people import assign, count_people, join_people
 from deepfake.sample.dataset import draw_dataset
 
 FRAMES = 11
@@ -182,3 +183,13 @@ def test_people_count_with_three_frames_or_a_quarter_of_all_frames():
     assert count_people([(0, "0"), (1, "0"), (2, "1"), (3, "0")]) == 2
     assert count_people([*everywhere, (4, ""), (5, ""), (6, "")]) == 1
     assert count_people([(4, ""), (5, "")]) is None
+
+
+def test_an_assignment_costs_as_little_as_scipys():
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        costs = np.minimum(random.uniform(-0.5, 2, random.integers(1, 7, 2)), 1.5)
+        rows, columns = zip(*assign(costs.tolist()), strict=True)
+        assert len(rows) == len(set(rows)) == len(set(columns)) == min(costs.shape)
+        assert costs[rows, columns].sum() == pytest.approx(costs[linear_sum_assignment(costs)].sum())
+    assert assign([]) == assign([[]]) == []

@@ -1,11 +1,13 @@
 """File types are detected from content, not names; the page accepts everything that a scan reads."""
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
+import pillow_heif
 import pytest
 from conftest import make_video
 from PIL import Image
@@ -18,6 +20,8 @@ from deepfake.report.result import Evidence
 from deepfake.scanning.evidence import gather, read_image, read_moving_image
 from deepfake.web.uploads import RefusedError
 from deepfake.web.uploads import suffix_of as suffix_of_upload
+
+pillow_heif.register_heif_opener()  # to write them
 
 RULE = CropRule(frames=2)  # three times as many are looked at, where there is no face
 SMALL, FULL = (176, 144), (720, 576)
@@ -139,6 +143,12 @@ def test_an_unreadable_phone_image_is_named_with_the_remedy(tmp_path, kind, call
     reason = str(gather(path, RULE))
     assert f"is {called} image (though named .jpg)" in reason and "save it as JPEG or PNG" in reason
     assert "called" not in str(gather(path.rename(tmp_path / "photo.heic"), RULE))
+
+
+def test_without_the_library_of_phone_images_its_name_is_the_reason(tmp_path, monkeypatch):
+    path = save(tmp_path / "photo.heic", "HEIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert str(gather(path, RULE)) == "is a HEIC image; to read these: pip install pillow-heif"
 
 
 def test_brands_distinguish_iso_image_types():

@@ -153,6 +153,22 @@ def test_one_field_of_an_interlaced_frame_is_used_with_a_note(tmp_path, name):
         assert red[8:-8].any(axis=0).sum() <= 30 * full.shape[1] / size[0]
 
 
+def test_a_field_of_h265_is_a_picture_of_half_the_height(tmp_path):
+    width, height = SIZE[0], SIZE[1] // 2
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("libx265", rate=50, options={"x265-params": "interlace=tff:log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        image = np.full((height, width, 3), 40, np.uint8)
+        image[: height // 2] = 200
+        for _ in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    (frame,), total, problem = read_video(tmp_path / "a.mkv", 1)
+    full = frame.full().astype(int)
+    assert (full.shape, total, problem) == ((2 * height, width, 3), 4, INTERLACED)
+    assert np.abs(full[4 : height - 4] - 200).max() < 9 and np.abs(full[height + 4 : -4] - 40).max() < 9
+
+
 def test_a_frame_that_is_not_interlaced_keeps_every_line():
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     assert np.array_equal(displayed(av.VideoFrame.from_ndarray(image, format="rgb24")), image)

@@ -153,8 +153,10 @@ def test_classes_are_made_equal_after_the_crops_of_a_video_are_chosen(crops):
 # batches
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(crops_per_video=3), Sampling(equal=True)])
-@pytest.mark.parametrize("level", ["none", "standard", "strong"])
+@pytest.mark.parametrize(
+    ("level", "sampling"),
+    [("none", Sampling()), ("standard", Sampling(crops_per_video=3)), ("strong", Sampling(equal=True))],
+)
 def test_each_label_stays_with_its_crop(crops, level, sampling):
     batches = training_batches(crops, 4, LEVELS[level], sampling, seed=1)
     images, labels = take(batches, 12)
@@ -170,24 +172,6 @@ def test_without_augmentation_pixels_are_those_of_the_file(crops):
     whole = {number: image for image, number in zip(images, numbers_in(images), strict=True)}
     expected = np.concatenate([images for images, _ in crop_batches(crops, 8).as_numpy_iterator()])
     assert np.array_equal(np.stack([whole[number] for number in range(20)]), expected)
-
-
-def test_memory_disk_and_none_give_the_same_batches(crops, tmp_path):
-    found = []
-    for kind in CACHES:
-        with cached(crops, kind, tmp_path / "cache") as held:
-            assert (held.pixels is None) == (kind == "none")
-            found.append(take(training_batches(held, 4, STRONG, Sampling(equal=True), seed=2), 10))
-    for images, labels in found[1:]:
-        assert np.array_equal(images, found[0][0]) and np.array_equal(labels, found[0][1])
-
-
-@pytest.mark.parametrize("kind", ["memory", "none"])
-def test_starting_at_a_later_batch_continues_the_same_sequence(crops, tmp_path, kind):
-    with cached(crops, kind, tmp_path / "cache") as held:
-        whole, _ = take(training_batches(held, 6, STRONG, seed=7), 5 * 3)
-        later, _ = take(training_batches(held, 6, STRONG, seed=7, first_batch=7), 8)
-    assert np.array_equal(whole[7 * 6 :], later)
 
 
 def test_each_epoch_changes_a_crop_in_another_way(crops):
@@ -313,33 +297,33 @@ def with_texture(folder, entries):
     return entries
 
 
-@pytest.fixture(params=["sequences", "self-blended", "add-blended"])
+@pytest.fixture(params=["crops", "sequences", "self-blended", "add-blended"])
 def kind_of_items(request, split):
-    """A set and how it is sampled: sequences, or crops with fakes that are made from real ones."""
+    """A set and how it is sampled: equal classes, sequences, or crops with fakes that are made from real ones."""
     entries = with_texture(split[0], split[1])
     frames = 4 if request.param == "sequences" else None
-    sampling = Sampling(self_blend=request.param == "self-blended", add_blended=request.param == "add-blended")
+    sampling = {
+        "crops": Sampling(equal=True),
+        "sequences": Sampling(),
+        "self-blended": Sampling(self_blend=True),
+        "add-blended": Sampling(add_blended=True),
+    }[request.param]
     return crop_set(entries, open_store(split[0]), SIZE, frames), sampling
 
 
-def test_all_kinds_of_items_are_the_same_with_any_cache_and_equal_seed(kind_of_items, tmp_path):
-    crops, sampling = kind_of_items
-    found = []
-    for kind in CACHES:
-        with cached(crops, kind, tmp_path / "cache") as held:
-            found.append(take(training_batches(held, 4, STRONG, sampling, seed=2), 5))
-    for images, labels in found[1:]:
-        assert np.array_equal(images, found[0][0]) and np.array_equal(labels, found[0][1])
-    other, _ = take(training_batches(crops, 4, STRONG, sampling, seed=3), 5)
-    assert not np.array_equal(other, found[0][0])
-
-
-def test_all_kinds_of_items_continue_the_same_at_a_later_epoch(kind_of_items):
+def test_items_of_equal_seed_are_the_same_with_any_cache_and_from_any_batch_on(kind_of_items, tmp_path):
     crops, sampling = kind_of_items
     steps, size = steps_of(crops, sampling, 4)
-    whole, _ = take(training_batches(crops, 4, STRONG, sampling, seed=7), steps * 3)
-    later, _ = take(training_batches(crops, 4, STRONG, sampling, seed=7, first_batch=2 * steps), steps)
-    assert np.array_equal(whole[2 * steps * size :], later)
+    found = {}
+    for kind, first, count in (("memory", 0, 3 * steps), ("disk", 1, 2), ("none", 2 * steps, steps)):
+        with cached(crops, kind, tmp_path / "cache") as held:
+            assert (held.pixels is None) == (kind == "none")
+            found[kind] = take(training_batches(held, 4, STRONG, sampling, seed=2, first_batch=first), count)
+    for kind, batches in (("disk", slice(size, 3 * size)), ("none", slice(2 * steps * size, None))):
+        for same, whole in zip(found[kind], found["memory"], strict=True):
+            assert np.array_equal(same, whole[batches])
+    other, _ = take(training_batches(crops, 4, STRONG, sampling, seed=3), 1)
+    assert not np.array_equal(other, found["memory"][0][:size])
 
 
 # fakes that are made from real crops

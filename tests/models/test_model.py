@@ -62,10 +62,8 @@ def test_the_head_is_the_documented_one(model):
     assert model.get_layer("efficientnet-b0").layers[-1].name == "max_pool"
 
 
-def test_the_backbone_is_found_in_a_model_and_none_where_there_is_none(model, tmp_path):
+def test_the_backbone_is_found_in_a_model_and_none_where_there_is_none(model):
     assert backbone_of(model) is model.get_layer("efficientnet-b0")
-    model.save(tmp_path / "model.keras")
-    assert same_weights(backbone_of(load_model(tmp_path / "model.keras")).get_weights(), backbone_weights(model))
     assert backbone_of(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])) is None
 
 
@@ -78,33 +76,25 @@ def test_raw_pixels_go_in_since_the_scaling_is_inside(model, crops):
     assert np.allclose(model.get_layer("scaling")(crops), scaled, atol=1e-5)
 
 
-def test_from_scratch_batch_norm_follows_quickly(model, backbone_file):
-    assert {layer.momentum for layer in norms(model)} == {0.9}
-    assert {layer.momentum for layer in norms(build_model(SIZE, str(backbone_file)))} == {0.99}
-
-
 def drop_rates(model):
     layers = model.get_layer("efficientnet-b0").layers
     return {layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)}
 
 
-def test_from_scratch_no_block_of_the_backbone_is_dropped(model, backbone_file):
-    assert drop_rates(model) == {0}
-    assert max(drop_rates(build_model(SIZE, str(backbone_file)))) > 0.1
+def test_from_scratch_batch_norm_follows_quickly_and_no_block_of_the_backbone_is_dropped(model, backbone_file):
+    assert {layer.momentum for layer in norms(model)} == {0.9} and drop_rates(model) == {0}
+    pretrained = build_model(SIZE, str(backbone_file))
+    assert {layer.momentum for layer in norms(pretrained)} == {0.99} and max(drop_rates(pretrained)) > 0.1
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_saved_model_predicts_the_same_after_loading(model, crops, tmp_path, suffix):
+def test_a_saved_model_predicts_the_same_after_loading_and_training_can_start_from_it(model, crops, tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     model.save(path)
     assert np.abs(model(crops) - 0.5).min() > 1e-3
-    assert np.allclose(load_model(path)(crops), model(crops), atol=1e-6)
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_training_can_start_from_a_whole_model_of_ours(model, tmp_path, suffix):
-    path = tmp_path / f"model{suffix}"
-    model.save(path)
+    loaded = load_model(path)
+    assert np.allclose(loaded(crops), model(crops), atol=1e-6)
+    assert same_weights(backbone_of(loaded).get_weights(), backbone_weights(model))
     assert same_weights(build_model(SIZE, str(path)).get_weights(), model.get_weights())
     with pytest.raises(UserError, match=f"give --image-size {SIZE}"):
         build_model(SIZE * 2, str(path))
@@ -118,14 +108,17 @@ def test_training_does_not_start_from_another_projects_model(tmp_path):
         build_model(SIZE, str(tmp_path / "other.keras"))
 
 
-def test_a_model_knows_the_sample_only_until_it_learns_from_more(model, tmp_path):
-    for start, sample, only in [("none", True, True), ("none", False, False)]:
-        assert knows_sample_only(build_model(SIZE, start, sample_only=sample)) == only
-    build_model(SIZE, "none", sample_only=True).save(tmp_path / "sample.keras")
-    model.save(tmp_path / "real.keras")
-    assert knows_sample_only(build_model(SIZE, str(tmp_path / "sample.keras"), sample_only=True))
-    assert not knows_sample_only(build_model(SIZE, str(tmp_path / "sample.keras"), sample_only=False))
-    assert not knows_sample_only(build_model(SIZE, str(tmp_path / "real.keras"), sample_only=True))
+def test_a_model_knows_the_sample_only_until_it_learns_from_more(tmp_path):
+    def built(weights, sample):
+        return build_model(SIZE, str(weights), sample_only=sample, name="meso4")
+
+    for name, sample in (("sample", True), ("real", False)):
+        model = built("none", sample)
+        assert knows_sample_only(model) == sample
+        model.save(tmp_path / f"{name}.keras")
+    assert knows_sample_only(built(tmp_path / "sample.keras", True))
+    assert not knows_sample_only(built(tmp_path / "sample.keras", False))
+    assert not knows_sample_only(built(tmp_path / "real.keras", True))
 
 
 def test_another_projects_efficientnet_model_can_be_loaded(crops, tmp_path):

@@ -17,6 +17,7 @@ from deepfake.commands.scan_videos import main
 from deepfake.core.errors import UserError
 from deepfake.models import starter
 from deepfake.models.info import SAMPLE_ONLY_NAME, ModelInfo, read_model_info, write_model_info
+from deepfake.models.opened import open_model
 from deepfake.models.starter import OWN, choose_model, find_model
 from deepfake.sample.scenes import Plan, Scene
 
@@ -127,12 +128,15 @@ def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(train
     publish_model(trained, project / "mine.keras", "mine", "faces of my own")
     assert "scores (" in capsys.readouterr().out
     assert (project / "mine.keras").stat().st_size < trained.stat().st_size / 5
-    assert {path.name for path in project.iterdir()} == {"mine.keras", "mine.json"}
+    assert {path.name for path in project.iterdir()} == {"mine.keras", "mine.json", "mine.onnx"}
+    assert (project / "mine.onnx").stat().st_size < 0.6 * trained.stat().st_size / 3  # a third: without the optimizer
     info = read_model_info(project / "mine.json")
     assert (info.name, info.trained_on) == ("mine", "faces of my own")
     assert (info.crop_rule, info.temperature, info.bands) == (INFO.crop_rule, INFO.temperature, INFO.bands)
     before, after = load_model(trained), load_model(project / "mine.keras")
     assert {weight.dtype for weight in after.weights} == {"float32"}
+    by_export = open_model(project / "mine.keras", "onnx").run(CROPS.astype(np.float32))[0]
+    assert np.abs(by_export - after.predict(CROPS, verbose=0)).max() < 1e-4
     scores = before.predict(CROPS, verbose=0)
     assert scores.std() > 0.1 and np.abs(after.predict(CROPS, verbose=0) - scores).max() < 0.005
 

@@ -31,6 +31,7 @@ def run(*arguments, cwd):
         (["--seed", "5000000000"], "--seed 5000000000: not a whole number"),
         (["--image-size", "31"], "--image-size 31: not a whole number of at least 32"),
         (["--out-dir", "/etc/passwd"], "/etc/passwd: is a file"),
+        (["--scan-only"], "--scan-only needs videos"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_leaves_nothing(tmp_path, arguments, named):
@@ -62,6 +63,7 @@ def test_help_tells_every_option(tmp_path):
     done = run("--help", cwd=tmp_path)
     assert done.returncode == 0
     for option in (
+        "--scan-only",
         "--videos-dir",
         "--dataset",
         "--work-dir",
@@ -107,8 +109,8 @@ def test_another_version_of_python_is_one_line_that_says_so(path):
 
 
 def test_what_is_installed_is_not_installed_again(tmp_path):
-    for name in ("setup.sh", "requirements.txt", "requirements-dev.txt", "requirements-gpu.txt"):
-        shutil.copy(ROOT / name, tmp_path)
+    for path in (ROOT / "setup.sh", *ROOT.glob("requirements*.txt")):
+        shutil.copy(path, tmp_path)
     (tmp_path / "bin").mkdir()
     add_script(
         tmp_path / "bin",

@@ -1,14 +1,37 @@
 """Heat maps: heat is at the known evidence, for every kind of model, and the face stays visible."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
 from deepfake.models.backbones import BACKBONES
-from deepfake.models.model import SequenceKind, build_model
-from deepfake.models.runtime import keras
-from deepfake.report.heatmaps import heat_of, overlay
+from deepfake.models.export import export_model
+from deepfake.models.info import ModelInfo
+from deepfake.models.model import SequenceKind, build_model, frames_of, load_model
+from deepfake.models.opened import Opened, open_model, run_of
+from deepfake.models.runtime import keras, tf
+from deepfake.models.starter import STARTER
+from deepfake.report import heatmaps
+from deepfake.report.heatmaps import find_signs, overlay
+from deepfake.report.result import ModelCard
 
 SIZE = 64
+CARD = ModelCard("m", "", 0, 0.5, {}, 1.0, False)
+
+
+def heat_of(model: keras.Model, crops: np.ndarray, threshold=0.5, pixel_max=255, positive="real") -> np.ndarray | None:
+    """Heat maps of crops, N x S x S x 3, by TensorFlow; None if the model has none."""
+    opened = Opened(ModelInfo(), model.input_shape[-2], frames_of(model), run_of(model))
+    return heat_by(opened, crops, replace(CARD, threshold=threshold, pixel_max=pixel_max, positive=positive))
+
+
+def heat_by(opened: Opened, crops: np.ndarray, card: ModelCard = CARD) -> np.ndarray | None:
+    signs = find_signs(opened, crops, card)
+    if any(each is None for each in signs):
+        return None
+    return np.stack([heatmaps.heat_of(each, opened.image_size, crops.shape[1]) for each in signs])
 
 
 def with_spots(corners: list[tuple[int, int]]) -> np.ndarray:
@@ -117,6 +140,58 @@ def test_a_model_without_feature_maps_or_another_head_has_no_heat_map():
     bare = keras.layers.Activation("sigmoid")(keras.layers.Dense(1)(keras.layers.Flatten()(crop)))
     for output in (flat, bare):
         assert heat_of(keras.Model(crop, output), with_spots([(0, 0)])) is None
+
+
+def grad_cam(model: keras.Model, layer: str, crops: np.ndarray) -> np.ndarray:
+    """Heat maps of Selvaraju et al. 2017, with TensorFlow only; for flat models whose last layer has one sigmoid."""
+    last = model.layers[-1]
+    both = keras.Model(model.input, [model.get_layer(layer).output, last.input])
+    with tf.GradientTape() as tape:
+        maps, features = both(crops.astype(np.float32))
+        logits = (features @ last.kernel + last.bias)[:, 0]
+    gradient = tape.gradient(logits, maps) * tf.where(logits > 0, 1.0, -1.0)[:, None, None, None]
+    weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    signs = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
+    heat = tf.nn.relu(tf.image.resize(signs, crops.shape[1:3], "bicubic"))[..., 0].numpy()
+    return heat / heat.max(axis=(1, 2), keepdims=True)
+
+
+def test_heat_maps_are_those_of_grad_cam():
+    crops = with_spots([(0, 0), (48, 0), (17, 29)])
+    for speaks_for_real in (1.0, -1.0):
+        model = redness(speaks_for_real, nested=False)
+        expected = grad_cam(model, "red_and_grey", crops)
+        np.testing.assert_allclose(heat_of(model, crops), expected, atol=1e-5)
+
+
+def blurred_noise(side: int) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (6, side, side, 3), dtype=np.uint8)
+    return np.stack([cv2.GaussianBlur(image, (0, 0), 1 + width) for width, image in enumerate(noise)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["small-cnn", "meso4", "softmax"])
+def test_an_exported_model_has_the_same_heat_maps(name, tmp_path):
+    keras.utils.set_random_seed(1)
+    model = redness(1.0, nested=True, outputs=2) if name == "softmax" else build_model(SIZE, "none", name=name)
+    if name != "softmax":
+        random = np.random.default_rng(0)
+        model.layers[-1].set_weights([random.normal(size=weights.shape) for weights in model.layers[-1].get_weights()])
+    model.save(tmp_path / "model.keras")
+    export_model(tmp_path / "model.keras", suffixes=(".onnx",))
+    crops = blurred_noise(50)
+    expected = heat_of(model, crops)
+    np.testing.assert_allclose(heat_by(open_model(tmp_path / "model.keras", "onnx"), crops), expected, atol=1e-4)
+    assert expected.any()
+
+
+@pytest.mark.slow
+def test_the_starters_export_has_its_scores_and_heat_maps():
+    crops, model = blurred_noise(150), load_model(STARTER)
+    exported = open_model(STARTER, "onnx")
+    np.testing.assert_allclose(heat_by(exported, crops), heat_of(model, crops), atol=1e-3)
+    inputs = blurred_noise(128).astype(np.float32)
+    np.testing.assert_allclose(exported.run(inputs)[0], model.predict(inputs, verbose=0), atol=1e-3)
 
 
 def test_heat_lies_over_the_crop_and_the_rest_is_dimmed_only():

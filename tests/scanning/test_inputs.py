@@ -26,9 +26,24 @@ def test_a_folder_gives_all_videos_and_images_below_it_and_nothing_else(folder):
     assert names("b") == ["b/a.heic", "b/photo.jpg", "b/two.MP4", "b/deep/er/one.mov"]
     touch(folder, "camera/1.MTS", "camera/2.tif", "camera/3.xmp")
     assert names("camera") == ["camera/1.MTS", "camera/2.tif"]
-    others = [
-        f"old/a.{suffix}" for suffix in ("DV", "asf", "divx", "f4v", "hif", "insv", "mod", "mxf", "rm", "rmvb", "tod")
-    ]
+    suffixes = (
+        "DV",
+        "asf",
+        "divx",
+        "f4v",
+        "hif",
+        "insv",
+        "lrv",
+        "m1v",
+        "mod",
+        "mpv",
+        "mxf",
+        "rm",
+        "rmvb",
+        "tod",
+        "vro",
+    )
+    others = [f"old/a.{suffix}" for suffix in suffixes]
     touch(folder, *others, "old/a.srt", "old/a.wav", "old/a.thm")
     assert names("old") == others
 

@@ -28,6 +28,7 @@ from deepfake.faces.files import crop_all_videos
 from deepfake.frames.read import read_video, take_frames
 from deepfake.jobs.work import Run
 from deepfake.models.info import Given, ModelInfo, write_model_info
+from deepfake.report.heatmaps import DIMMED
 from deepfake.report.pictures import choose_faces
 from deepfake.report.result import Evidence, FaceScore, ModelCard, Seen
 from deepfake.sample.dataset import draw_dataset, write_video
@@ -42,9 +43,9 @@ CARD = ModelCard("brightness", "none", 16, threshold=0.5, bands={}, temperature=
 HERE = Options(workers=0)
 
 
-def brightness(images: np.ndarray) -> np.ndarray:
+def brightness(images: np.ndarray) -> tuple[np.ndarray, None]:
     """A classifier that needs no TensorFlow: the brighter a crop, the more real."""
-    return images.mean((1, 2, 3))[:, None] / 255
+    return images.mean((1, 2, 3))[:, None] / 255, None
 
 
 CLASSIFIER = Classifier(CARD, None, brightness)
@@ -146,7 +147,7 @@ def test_threshold_and_band_of_a_model_hold_for_its_mean_alone():
 
 def test_pixel_max_1_and_positive_fake_give_the_same_verdicts(clip):
     card = replace(CARD, pixel_max=1, positive="fake")
-    other = Classifier(card, None, lambda images: 1 - 255 * brightness(images))
+    other = Classifier(card, None, lambda images: (1 - 255 * brightness(images)[0], None))
     assert scan(clip, classifier=other).p_real == pytest.approx(scan(clip).p_real, abs=1e-6)
 
 
@@ -254,17 +255,20 @@ def test_a_dozen_crops_are_shared_evenly_between_people(faces, chosen):
     assert tuple(found.values()) == chosen and "0" in found
 
 
-def test_heat_maps_are_made_per_person_for_keras_models(clip):
-    def paint(classifier, crops):
-        known = classifier.model == "a model"
-        return [np.full((112, 112, 3), len(crops) * 10, np.uint8) for _ in crops] if known else None
+def test_crops_have_heat_maps_if_the_model_has_class_maps(clip):
+    def run(images):
+        outputs, _ = brightness(images)
+        maps = np.zeros((len(images), 4, 4, 1), np.float32)
+        maps[:, 0, 0] = np.where(outputs > CARD.threshold, 1, -1)  # the upper left supports the verdict
+        return outputs, maps
 
-    options = replace(HERE, paint=paint)
-    painted = scan(clip, classifier=replace(CLASSIFIER, model="a model"), options=options).pictures.crops
-    heats = [cv2.imdecode(np.frombuffer(crop.heat, np.uint8), cv2.IMREAD_COLOR) for crop in painted]
-    assert len(heats) == 12 and all(np.abs(heat.astype(int) - 60).max() < 5 for heat in heats)
-    for other in (replace(CLASSIFIER, model="another"), CLASSIFIER):
-        assert {crop.heat for crop in scan(clip, classifier=other, options=options).pictures.crops} == {None}
+    crops = scan(clip, classifier=replace(CLASSIFIER, run=run)).pictures.crops
+    assert len(crops) == 12
+    for crop in crops:
+        plain, heat = (cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in (crop.crop, crop.heat))
+        coloured = np.abs(heat - DIMMED * plain).mean(axis=2)
+        assert coloured[:20, :20].mean() > 10 * coloured[60:, 60:].mean()
+    assert {crop.heat for crop in scan(clip).pictures.crops} == {None}
 
 
 def test_metrics_of_an_earlier_training_are_not_shown(tmp_path):
@@ -363,6 +367,9 @@ def test_sequence_models_judge_people_as_step_03a_does(run):
 def test_an_exported_model_gives_the_same_scores_without_tensorflow(run, capsys):
     from deepfake.models.export import export_model
 
+    for suffix in (".onnx", ".tflite"):
+        for model in ("frames", "sequences"):
+            (run / f"{model}{suffix}").unlink(missing_ok=True)
     export_model(run / "frames.keras")
     assert capsys.readouterr().out.count("differ by at most") == 2
     assert (run / "frames.tflite").stat().st_size > 10_000
@@ -425,7 +432,6 @@ def test_the_real_clips_are_scanned_and_every_one_has_a_face(real_clips, run, tm
 def test_options_of_an_external_model_apply_to_export_and_scan(run, clip, tmp_path, capsys):
     from deepfake.models.export import export_model
     from deepfake.models.runtime import keras
-    from deepfake.scanning.classifier import paint
 
     model = keras.saving.load_model(run / "frames.keras")
     crops = keras.Input((32, 32, 3))
@@ -440,7 +446,7 @@ def test_options_of_an_external_model_apply_to_export_and_scan(run, clip, tmp_pa
     (tmp_path / "other.json").write_text(json.dumps({"temperature": temperature, "threshold": 0.6, "band": [0.6, 0.7]}))
     for runtime in ("keras", "onnx"):
         out = tmp_path / runtime
-        assert scan_all([str(clip)], other, out, replace(HERE, paint=paint), runtime, given=given) == 0
+        assert scan_all([str(clip)], other, out, HERE, runtime, given=given) == 0
         content = json.loads((out / "verdicts.json").read_text())
         assert content["files"][0]["p_real"] == pytest.approx(expected.p_real, abs=1e-4)
         about = {"threshold": 0.7, "bands": {}, "pixel_max": 1, "positive": "fake"}
