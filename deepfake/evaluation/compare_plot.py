@@ -5,13 +5,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from deepfake.evaluation.metrics import CONFIDENCE, Figure
-from deepfake.evaluation.plots import INK, MUTED, TRAIN, save
+from deepfake.evaluation.plots import INK, MUTED, TRAIN, despine, save
 
 # metric, title, which value is best, value of a model that knows nothing, and its name
 PANELS = (
@@ -35,7 +34,7 @@ def plot_runs(figures: dict[str, dict[str, Figure]], path: Path) -> None:
         ax.set_title(name)
     axes[0].set_yticks(range(len(names)), [_shortened(name) for name in names])
     axes[0].set_ylim(len(names) - 0.4, -0.7)
-    sns.despine(figure, left=True)
+    despine(figure, "left")
     save(figure, path)
 
 

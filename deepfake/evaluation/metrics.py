@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn import metrics as sk
 
 from deepfake.core.decision import THRESHOLD, is_real
 from deepfake.core.labels import FAKE, REAL
@@ -50,7 +49,7 @@ class Figure:
 def score(labels: np.ndarray, p_real: np.ndarray, threshold: float = THRESHOLD) -> Scores:
     """Compute the basic scores of N labels (1 is real) and N p_real."""
     labels, p_real = np.asarray(labels), np.asarray(p_real, np.float64)
-    confusion = sk.confusion_matrix(labels, is_real(p_real, threshold), labels=[FAKE, REAL])
+    confusion = np.bincount(2 * labels.astype(int) + is_real(p_real, threshold), minlength=4).reshape(2, 2)
     return Scores(
         confusion=confusion,
         accuracy=_share(confusion.trace(), confusion.sum()),

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 
 from deepfake.evaluation.metrics import CONFIDENCE, Figure
-from deepfake.evaluation.plots import CURVE, MUTED, TRAIN, save
+from deepfake.evaluation.plots import CURVE, MUTED, TRAIN, despine, save
 
 CHANCE = 0.5
 LOWEST = 0.4  # lower end of the axis, unless a value is lower
@@ -36,5 +35,5 @@ def plot_robustness(curves: Mapping[tuple[str, str], Curve], undamaged: Figure, 
     lowest = min(point.value for curve in curves.values() for _, point in curve)
     axes[0].set_ylim(min(LOWEST, lowest - 0.02), 1.01)  # wide intervals of few videos may be cut off
     figure.legend(*axes[0].get_legend_handles_labels(), loc="upper right", ncols=3, frameon=False)
-    sns.despine(figure)
+    despine(figure)
     save(figure, path)

@@ -7,14 +7,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deepfake.core.labels import FAKE, LABEL_NAMES, REAL
-from deepfake.evaluation.plots import INK, LABEL_COLOURS, save
+from deepfake.evaluation.plots import INK, LABEL_COLOURS, despine, save
 from deepfake.explore.video_stats import RULES
 
 MAX_BARS = 12
@@ -47,7 +46,7 @@ def draw_exploration(facts: pd.DataFrame, fakes: Counter[str], outliers: pd.Data
     known_first = sorted(HISTOGRAMS, key=lambda histogram: facts[histogram[0]].isna().all())
     for ax, histogram in zip([axes[0, 2], *axes[1, 1:], *axes[2]], known_first, strict=True):
         _draw_histogram(ax, facts, *histogram)
-    sns.despine(figure)
+    despine(figure)
     save(figure, path)
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from deepfake.faces.people import MIN_FRAMES, MIN_SHARE
 from deepfake.verdicts.combining import FAKE_SHARE, REAL_SHARE, SURE
-from deepfake.verdicts.read_predictions import FEW
+from deepfake.verdicts.read_predictions import FEW, NOBODY
 
 # columns that identify a video; all its predictions have the same values
 ORIGINS = ("group", "method")
@@ -62,12 +62,15 @@ def aggregate_videos(frames: DataFrame, aggregate: str = "mean") -> DataFrame:
     """
     sets = BITS if frames.schema["frame"].metadata.get(FEW) else LISTS
     sums = SUMS | (SURE_SUMS if aggregate == "confident" else {})
-    # group by person first, so that later steps have a row per person, not per frame
-    persons = _group(frames, (*VIDEO, "person"), sums | {"seen": sets.gather})
-    of_video = {name: f"sum({name})" for name in sums} | {"people": people(sets)}
-    if aggregate == "per-face":
-        of_video |= {"least_real": least_real(sets)}
-    videos = _group(persons, VIDEO, of_video)
+    if frames.schema["person"].metadata.get(NOBODY):
+        videos = _group(frames, VIDEO, sums | {"people": "int(null)", "least_real": "double(null)"})
+    else:
+        # group by person first, so that later steps have a row per person, not per frame
+        persons = _group(frames, (*VIDEO, "person"), sums | {"seen": sets.gather})
+        of_video = {name: f"sum({name})" for name in sums} | {"people": people(sets)}
+        if aggregate == "per-face":
+            of_video |= {"least_real": least_real(sets)}
+        videos = _group(persons, VIDEO, of_video)
     if aggregate == "median":
         videos = videos.join(_group(frames, ("video",), {"median": "median(p_real)"}), "video", "left")
     value = f"{VALUES[aggregate]} AS average"

@@ -21,7 +21,7 @@ from deepfake.evaluation.metrics import Scores, score
 from deepfake.evaluation.plots import plot_confusion
 from deepfake.evaluation.predictions import JudgedCrop, mark_of, model_behind
 from deepfake.evaluation.worst_mistakes import draw_errors, most_wrong
-from deepfake.jobs.spark_session import spark_session
+from deepfake.jobs.spark_session import QUICK, spark_session
 from deepfake.models.info import (
     SAMPLE_ONLY,
     UNKNOWN,
@@ -40,6 +40,8 @@ from deepfake.split.store import open_store
 from deepfake.verdicts.aggregates import ORIGINS, aggregate_videos
 from deepfake.verdicts.combining import AGGREGATES, said_of_aggregate
 from deepfake.verdicts.read_predictions import add_people, malformed_row, read_predictions, scratch_folder
+
+QUICK_BYTES = 1 << 26  # of predictions, some million frames
 
 YES_NO = {True: "yes", False: "no"}
 
@@ -296,6 +298,13 @@ def draw_worst(
     log.info(f"04: no {path.name}; {problem}")
 
 
+def settings_for(predictions: Path, master: str) -> dict[str, str]:
+    """Return the settings of Spark for predictions of this size: QUICK below QUICK_BYTES on one machine."""
+    files = predictions.rglob("*") if predictions.is_dir() else [predictions]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return QUICK if master.startswith("local") and size < QUICK_BYTES else {}
+
+
 def run_spark(
     predictions: Path, master: str, entries: Sequence[Entry], rule: Rule, most: int = 0
 ) -> tuple[pd.DataFrame, list[Row]]:
@@ -308,7 +317,7 @@ def run_spark(
     """
     try:
         with (
-            spark_session(master) as spark,
+            spark_session(master, settings=settings_for(predictions, master)) as spark,
             hushed(),  # after Ctrl-C py4j prints its own traceback
             scratch_folder(str(spark.sparkContext.master), predictions) as scratch,
         ):

@@ -4,7 +4,9 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,10 +41,23 @@ PERSON_SCHEMA = pa.schema({"video": pa.string(), "frame": pa.int32(), "face": pa
 OPTIONAL = {"group": "string", "method": "string", "frame": "int", "face": "int", "person": "string"}
 
 FEW_FRAMES = 64  # frame numbers below this fit into the bits of a long
-FEW = "few"  # metadata key of the column `frame`
+# keys of facts in the metadata of columns
+FEW = "few"  # of `frame`: all numbers are below FEW_FRAMES
+NOBODY = "nobody"  # of `person`: it is known to be empty
 
-BLOCK_BYTES = 1 << 24
+# types that Spark reads from Parquet in the same way; with them it need not open the file to find its columns
+PLAIN_TYPES = {
+    pa.int8(): "tinyint",
+    pa.int16(): "smallint",
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    pa.string(): "string",
+}
+
+BLOCK_BYTES = 1 << 22
 PARTITION_BYTES = 1 << 25
+FEW_ROWS = 50_000  # Spark takes longer to compile code for so few than to do without
 
 
 class _NotPlainError(Exception):
@@ -91,14 +106,17 @@ def _spark_path(path: Path) -> str:
 
 def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFrame:
     if str(spark.sparkContext.master).startswith("local"):
-        # more partitions cost tasks; larger ones cost memory
-        parts = max(cores(), sum(file.stat().st_size for file in files) // PARTITION_BYTES)
-        spark.conf.set("spark.sql.shuffle.partitions", parts)
+        # more partitions cost tasks, and a single one needs no second shuffle; larger ones cost memory
+        size = sum(file.stat().st_size for file in files)
+        spark.conf.set("spark.sql.shuffle.partitions", max(1, size // PARTITION_BYTES))
+        spark.conf.set("spark.sql.codegen.wholeStage", _rows_of(files) > FEW_ROWS)
     reader = spark.read
     if path in files[0].parents:  # not converted from JSON
         # folders like label=1/ are columns; keep them as text, since a video 007 would become 7
         spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
         reader = reader.option("basePath", _spark_path(path))
+    elif columns := _plain_columns(files[0]):
+        reader = reader.schema(columns)
     frames = reader.parquet(*map(_spark_path, files))
     types = dict(frames.dtypes)
     missing = sorted({"video", "label", "p_real"} - types.keys())
@@ -117,8 +135,30 @@ def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFra
         "malformed": f"if(coalesce({good}, false), null, to_json(struct(video, label, p_real)))",
     }
     # SQL expressions as text, as in aggregates.py
-    facts = {"frame": {"metadata": {FEW: few}}}
+    facts = {
+        "frame": {"metadata": {FEW: few}},
+        "person": {"metadata": {NOBODY: "person" not in types or is_empty("person", files)}},
+    }
     return frames.select(*(F.expr(text).alias(name, **facts.get(name, {})) for name, text in columns.items()))
+
+
+def _rows_of(files: list[Path]) -> int:
+    try:
+        return sum(pq.read_metadata(file).num_rows for file in files)
+    except (OSError, pa.ArrowException):
+        return 0  # Spark will report the error
+
+
+def _plain_columns(file: Path) -> str | None:
+    """Return the columns of a Parquet file in Spark's words; None if one that is read here is not of PLAIN_TYPES."""
+    try:
+        schema = pq.read_schema(file)
+    except (OSError, pa.ArrowException):
+        return None
+    used = [field for field in schema if field.name in {"video", "label", "p_real", *OPTIONAL}]
+    if len({field.name for field in used}) < len(used) or not {field.type for field in used} <= PLAIN_TYPES.keys():
+        return None
+    return ", ".join(f"`{field.name}` {PLAIN_TYPES[field.type]}" for field in used)
 
 
 def _typed(name: str, kind: str, types: dict[str, str]) -> str:
@@ -139,6 +179,25 @@ def has_few_frames(files: list[Path]) -> bool:
         return ds.dataset([str(file) for file in files], format="parquet").filter(other).head(1).num_rows == 0
     except (OSError, pa.ArrowException):
         return False  # another type, or Spark will report the error
+
+
+def is_empty(name: str, files: list[Path]) -> bool:
+    """Whether a text column of Parquet files has only nulls and empty texts, by the files' statistics."""
+    try:
+        return all(_is_empty_in(pq.read_metadata(file), name) for file in files)
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _is_empty_in(metadata: pq.FileMetaData, name: str) -> bool:
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    names = metadata.schema.names
+    columns = [group.column(names.index(name)) if name in names else None for group in groups]
+    facts = [column.statistics if column else None for column in columns]
+    return all(
+        known is not None and (known.max == "" if known.has_min_max else known.null_count == group.num_rows)
+        for known, group in zip(facts, groups, strict=True)
+    )
 
 
 def malformed_row(path: Path, shown: str) -> UserError:
@@ -162,7 +221,8 @@ def json_to_parquet(source: Path, target: Path) -> Path:
 
 
 def _write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    with pq.ParquetWriter(path, schema, use_dictionary=["video"]) as writer:
+    # read once, so not worth compressing
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=["video"]) as writer:
         for batch in batches:
             writer.write_batch(batch)
 
@@ -173,7 +233,7 @@ def _plain_batches(source: Path) -> Iterator[pa.RecordBatch]:
     Raises:
         _NotPlainError, pa.ArrowException: the file has another form.
     """
-    others, last = [], ","
+    others: list[str] = []
 
     def skip(row: pcsv.InvalidRow) -> str:
         others.append(row.text)
@@ -185,14 +245,17 @@ def _plain_batches(source: Path) -> Iterator[pa.RecordBatch]:
         pcsv.ParseOptions(delimiter='"', quote_char=False, invalid_row_handler=skip),
         pcsv.ConvertOptions(column_types=dict.fromkeys(["start", "name", "number"], pa.string())),
     )
-    for batch in lines:
-        if not batch.num_rows:
-            continue
-        # all rows of the file except the last end with a comma
-        unended = batch.num_rows - pc.sum(pc.ends_with(batch["number"], ",")).as_py()
-        _require(last.endswith(",") and unended == (batch["number"][-1].as_py()[-1:] != ","))
-        last = batch["number"][-1].as_py()
-        yield _plain_batch(batch)
+    last = ","
+    with ThreadPoolExecutor(cores()) as pool:
+        # some blocks at a time, so that they fit into memory; Arrow leaves the interpreter free for the others
+        while blocks := list(islice(lines, 2 * cores())):
+            blocks = [block for block in blocks if block.num_rows]
+            for block in blocks:
+                # all rows of the file except the last end with a comma
+                unended = block.num_rows - pc.sum(pc.ends_with(block["number"], ",")).as_py()
+                _require(last.endswith(",") and unended == (block["number"][-1].as_py()[-1:] != ","))
+                last = block["number"][-1].as_py()
+            yield from pool.map(_plain_batch, blocks)
     _require(others == ["[", "]"] and last.endswith("]"))
 
 
@@ -263,5 +326,7 @@ def add_people(frames: DataFrame, entries: Sequence[Entry], scratch: Path) -> Da
         return frames
     batch = _batch([(*crop, person) for crop, person in crops.items()], PERSON_SCHEMA)
     _write_parquet(scratch / "people.parquet", PERSON_SCHEMA, [batch])
-    people = frames.sparkSession.read.parquet(_spark_path(scratch / "people.parquet"))
+    people = frames.sparkSession.read.schema(_plain_columns(scratch / "people.parquet")).parquet(
+        _spark_path(scratch / "people.parquet")
+    )
     return frames.drop("person").join(people, ["video", "frame", "face"], "left")

@@ -15,6 +15,7 @@ from deepfake.verdicts.combining import AGGREGATES, combine
 from deepfake.verdicts.read_predictions import (
     add_people,
     has_few_frames,
+    is_empty,
     json_to_parquet,
     read_predictions,
     scratch_folder,
@@ -178,6 +179,19 @@ def test_a_manifest_tells_the_people_of_json_predictions(spark, tmp_path, plain)
     expected = aggregates(spark, write(table, tmp_path / "p.parquet"), "per-face")
     for column in ("average", "people", "frames"):
         pd.testing.assert_series_equal(result[column], expected[column], check_exact=False, atol=1e-12)
+
+
+def test_a_column_is_empty_only_if_the_statistics_of_all_row_groups_say_so(tmp_path):
+    for number, (people, empty) in enumerate(
+        [(["", ""], True), ([None, None], True), (["", None], True), (["", "0"], False), ([None, "0"], False)]
+    ):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table({"person": pa.array(people, pa.string())}), path, row_group_size=1)
+        assert is_empty("person", [path]) == empty
+        pq.write_table(pa.table({"person": pa.array(people, pa.string())}), path, write_statistics=False)
+        assert not is_empty("person", [path])
+    pq.write_table(pa.table({"other": [1]}), tmp_path / "other.parquet")
+    assert not is_empty("person", [tmp_path / "other.parquet"])  # it may be the name of a folder
 
 
 ROWS = [["real/a-000-00.png", 1e-07], ["fake/b-x-010-01.png", 1], ["fake/b-x-1234-00.png", 0.25]]
