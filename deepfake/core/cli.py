@@ -43,7 +43,7 @@ FOLDER_ERRORS = (
 EXTRAS = dict.fromkeys(
     (
         *("efficientnet", "h5py", "keras", "matplotlib", "onnx", "pandas", "pillow_heif", "pyarrow", "scipy"),
-        *("sklearn", "tensorboard", "tensorflow", "tf2onnx"),
+        *("tensorboard", "tensorflow", "tf2onnx"),
     ),
     "train",
 ) | dict.fromkeys(("py4j", "pyspark"), "spark")

@@ -326,7 +326,5 @@ def add_people(frames: DataFrame, entries: Sequence[Entry], scratch: Path) -> Da
         return frames
     batch = _batch([(*crop, person) for crop, person in crops.items()], PERSON_SCHEMA)
     _write_parquet(scratch / "people.parquet", PERSON_SCHEMA, [batch])
-    people = frames.sparkSession.read.schema(_plain_columns(scratch / "people.parquet")).parquet(
-        _spark_path(scratch / "people.parquet")
-    )
+    people = frames.sparkSession.read.parquet(_spark_path(scratch / "people.parquet"))
     return frames.drop("person").join(people, ["video", "frame", "face"], "left")
