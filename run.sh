@@ -29,6 +29,11 @@ TEXT
 if [ "${1:-}" = --scan-only ]; then
     shift
     [ $# -gt 0 ] || { echo "error: --scan-only needs videos, images or folders; see ./run.sh --help" >&2; exit 2; }
+    [ "$1" != --help ] || { usage && exit; }
+    case $1 in # before the installation
+        -*) ;;
+        *) [ -e "$1" ] || { echo "error: $1: no such file or folder" >&2; exit 2; } ;;
+    esac
     source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
     install requirements-scan.txt --no-compile # half of what would be compiled is never used
     exec "$PYTHON" "$HOME_DIR/05-scan_videos.py" "$@"

@@ -61,6 +61,7 @@ def is_faceforensics(videos_dir: Path) -> bool:
         return False
     # users' own folders may have these names, but not these file names
     names = [name for folder, kind in flat.items() if kind == FAKES for name in _names_in(folder)]
+    names = [name for name in names if "mask" not in name.lower()]
     return sum(bool(FAKE_NAME.match(name)) for name in names) > len(names) / 2
 
 

@@ -41,7 +41,8 @@ LABEL_COLUMNS = {"label": REAL, "is_fake": FAKE, "fake": FAKE, "is_real": REAL, 
 ONES = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
-ORIGINAL_COLUMNS = ("original", "original_video", "original_file", "original_filename", "original_path")
+# not original_filename and the like, which in many tables is a file's own earlier name
+ORIGINAL_COLUMNS = ("original", "original_video")
 IDENTITIES = ("target_id", "swapped_id")  # people in a video, in DFDC's preview
 
 # in DFDC's list of its test set, which has these columns, 1 is fake

@@ -262,6 +262,11 @@ def test_mirrors_and_new_versions_are_read(tmp_path, files, kind, fake, original
     assert videos[fake].original == original and (videos[fake].label, videos[original].label) == (FAKE, REAL)
 
 
+def test_a_mask_for_each_fake_of_a_mirror_is_no_fake(tmp_path):
+    touch(tmp_path, "original/000.mp4", "Deepfakes/000_003.mp4", "Deepfakes/000_003_mask.mp4")
+    assert sorted(read_by_id(tmp_path)) == ["000", "000_003"]
+
+
 @pytest.mark.parametrize(
     ("kind", "file"),
     [("FaceForensics++", "original_sequences/youtube/c23/frames/071/000.png"), ("Celeb-DF", "Celeb-real/id0_0/0.jpg")],

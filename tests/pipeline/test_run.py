@@ -34,6 +34,7 @@ def run(*arguments, cwd):
         (["--image-size", "31"], "--image-size 31: not a whole number of at least 32"),
         (["--out-dir", "/etc/passwd"], "/etc/passwd: is a file"),
         (["--scan-only"], "--scan-only needs videos"),
+        (["--scan-only", "nothing.mp4"], "nothing.mp4: no such file"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_leaves_nothing(tmp_path, arguments, named):
