@@ -9,6 +9,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 FOLDERS = (TESTS.parent, TESTS, *sorted(TESTS.glob("*/")), TESTS.parent / "benchmarks")
+OURS = {path.stem: folder for folder in FOLDERS for path in folder.iterdir()}  # where a module or package lies
 FRAMEWORKS = {"tensorflow", "keras", "pyspark", "playwright"}
 NOT_QUICK = {"slow", "spark", "cluster", "slurm", "browser"}
 
@@ -28,16 +29,19 @@ def imported(node: ast.AST) -> Iterator[str]:
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
         yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
-    elif not isinstance(node, ast.FunctionDef) and "TYPE_CHECKING" not in ast.unparse(getattr(node, "test", node))[:20]:
+    elif not isinstance(node, ast.FunctionDef | ast.expr) and not _only_for_types(node):
         for child in ast.iter_child_nodes(node):
             yield from imported(child)
+
+
+def _only_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
 
 
 def files_of(name: str) -> list[Path]:
     """The file of a module of this project, and those of the packages that it is in; none of another's."""
     found = []
-    for folder in FOLDERS:
-        place = folder
+    if place := OURS.get(name.partition(".")[0]):
         for part in name.split("."):
             place /= part
             found += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]

@@ -119,7 +119,12 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
 
 def _use_naming(naming: Naming, by_core: Files, cores: dict[str, str], ties: Files) -> None:
     """Update the cores and ties of the fakes that match a naming, if enough of their originals are there."""
-    fitting = {file: match for file, core in cores.items() if (match := naming.fake.fullmatch(core))}
+    # a fake with exactly the name of a real video is made of that one
+    fitting = {
+        file: match
+        for file, core in cores.items()
+        if core not in by_core and (match := naming.fake.fullmatch(core))
+    }
     originals = {file: match.expand(naming.original) for file, match in fitting.items()}
     borne_out = sum(core in by_core for core in originals.values())
     if not borne_out or borne_out < BORNE_OUT * len(fitting):
