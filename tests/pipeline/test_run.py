@@ -128,10 +128,10 @@ def test_what_is_installed_is_not_installed_again(tmp_path):
     assert len(installs) == 1 and installs[0].endswith("requirements.txt")
 
 
-def test_the_recipe_of_the_starter_goes_from_zips_to_a_model_and_only_once(tmp_path):
+def test_the_recipe_of_the_starter_goes_from_zips_to_a_model_in_steps_that_resume(tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    add_script(python.parent, "python", f'exec {sys.executable} "$@"')
+    add_script(python.parent, "python", f'echo "$@" >>log; exec {sys.executable} "$@"')
     wanted = "".join(path.read_text() for path in sorted(ROOT.glob("requirements*.txt")))
     for name in ("requirements.txt", "requirements-gpu.txt"):
         (tmp_path / "venv" / f"installed-{name}").write_text(wanted)
@@ -139,13 +139,15 @@ def test_the_recipe_of_the_starter_goes_from_zips_to_a_model_and_only_once(tmp_p
     command = [ROOT / "recipes" / "starter.sh", "zips", "none", "--trained-on", "drawn squares", "--epochs", "1"]
     command += ["--no-figures", "--", "--model", "small-cnn", "--image-size", "32"]
     environment = os.environ | {"DEEPFAKE_VENV": str(tmp_path / "venv")}
-    for again in (False, True):
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
-        assert done.returncode == 0, done.stderr
-        assert ("1 done before" in done.stdout) == ("this run is complete" in done.stdout) == again
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
     assert "starter_run/starter.keras" in done.stdout.splitlines()[-2]
     info = read_model_info(tmp_path / "starter_run" / "starter.json")
     assert (info.backbone, info.name, info.trained_on) == ("small-cnn", "starter", "drawn squares")
+    unpacking, _, first, second, _ = (tmp_path / "log").read_text().splitlines()
+    assert "deepfake.unpack zips" in unpacking
+    assert "--weights none" in first and "--weights starter_run/first/tmp_checkpoint/best_model.keras" in second
+    assert first.endswith("--resume") and second.endswith("--resume")
 
 
 def write_zip(path: Path) -> None:
