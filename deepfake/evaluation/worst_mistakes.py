@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from deepfake.core.decision import THRESHOLD, is_real
@@ -66,7 +67,7 @@ def draw_errors(
         crops.get(crop.video, []).append(crop)
     shown = [_spread(crops[video]) for video in rows["video"]]
     images = _read_images(store, [crop for line in shown for crop in line if crop])
-    axes = _canvas(len(rows))
+    figure, axes = _canvas(len(rows))
     axes.text(EDGE, HEAD / 2, _title(verdicts), va="center", weight="bold", fontsize=13)
     taken = [Patch(facecolor="none", edgecolor=LABEL_COLOURS[i], label=f"judged {LABEL_NAMES[i]}") for i in (0, 1)]
     axes.legend(handles=taken, loc="upper right", borderaxespad=0.4, ncols=2, frameon=False)
@@ -77,7 +78,7 @@ def draw_errors(
             if crop:
                 corner = (TEXT_WIDTH + column * COLUMN, top)
                 _draw_crop(axes, corner, images.get(crop), crop.p_real, threshold)
-    save(axes.figure, path, full=True)
+    save(figure, path, full=True)
 
 
 def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCrop, np.ndarray]:
@@ -91,13 +92,14 @@ def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCr
     return images
 
 
-def _canvas(rows: int) -> Axes:
-    """Make axes as large as the picture, in inches from its upper left corner; axes for each crop would take seconds."""
+def _canvas(rows: int) -> tuple[Figure, Axes]:
+    """Make axes as large as the picture, in inches from its upper left corner; one for each crop would take seconds."""
     height = HEAD + rows * ROW
-    axes = plt.figure(figsize=(WIDTH, height)).add_axes((0, 0, 1, 1))
+    figure = plt.figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     axes.set(xlim=(0, WIDTH), ylim=(height, 0), autoscale_on=False)
-    return axes
+    return figure, axes
 
 
 def _title(verdicts: pd.DataFrame) -> str:
