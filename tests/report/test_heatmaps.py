@@ -190,7 +190,7 @@ def test_the_starters_export_has_its_scores_and_heat_maps():
     exported = open_model(STARTER, "onnx")
     np.testing.assert_allclose(heat_by(exported, crops), heat_of(model, crops), atol=1e-3)
     inputs = blurred_noise(128).astype(np.float32)
-    np.testing.assert_allclose(exported.run(inputs)[0], model(inputs), atol=1e-3)
+    np.testing.assert_allclose(exported.run(inputs)[0], model([inputs]), atol=1e-3)
 
 
 def test_heat_lies_over_the_crop_and_the_rest_is_dimmed_only():
