@@ -318,7 +318,7 @@ def go_through(folder: Path) -> None:
     for way, steps in WAYS.items():
         outputs = []
         for step in steps:
-            options = ("--videos-dir", videos_dir, "--work-dir", folder / way, "--workers", 2)
+            options = ("--videos-dir", videos_dir, "--work-dir", folder / way, "--workers", 1)
             options += ("--frames", K) if step != "01a" else ()
             command = step_command(*step.split(), *options)
             run = subprocess.run(command, preexec_fn=obey_permissions, capture_output=True, text=True, timeout=300)
