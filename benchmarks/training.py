@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Measure images per second of four ways to feed training, on the crops of a drawn sample or on your own.
+"""Measure images per second of five ways to feed training, on the crops of a drawn sample or on your own.
 
 a: Keras' ImageDataGenerator, from the files, with the usual augmentation
 b: only the project's pipeline, with the same augmentation and a warm cache
 c: fit on tensors in memory, without augmentation
 d: fit on the project's pipeline
+e: c with the batch norms of Keras, not the fused ones of step 03
+
+With TF_ENABLE_ONEDNN_OPTS=0 in the environment, TensorFlow does without oneDNN.
 
 Prints the median of several rounds; a first round does not count.
 """
@@ -26,14 +29,21 @@ from deepfake.evaluation.evaluate import read_sets
 from deepfake.inputs.augmentation import LEVELS, Augmentation, augmenting
 from deepfake.inputs.batches import training_batches
 from deepfake.inputs.crop_set import CropSet, cached, crop_set
+from deepfake.models.batch_norm import fuse_batch_norms
 from deepfake.models.model import build_model
 from deepfake.models.runtime import gpus, keras, tf
 from deepfake.split.store import open_store
 
 BATCH = 32
 # so that each way takes about the same time on two cores
-BATCHES = {"a": 30, "b": 150, "c": 12, "d": 12}
-WAYS = {"a": "ImageDataGenerator", "b": "our pipeline", "c": "fit on tensors", "d": "fit on our pipeline"}
+BATCHES = {"a": 30, "b": 150, "c": 12, "d": 12, "e": 12}
+WAYS = {
+    "a": "ImageDataGenerator",
+    "b": "our pipeline",
+    "c": "fit on tensors",
+    "d": "fit on our pipeline",
+    "e": "fit with Keras' batch norms",
+}
 
 
 def draw_crops(folder: Path) -> Path:
@@ -75,13 +85,14 @@ def speed(work: Callable[[int], None], batches: int) -> float:
 
 
 def ways(split_dir: Path, crops: CropSet, image_size: int) -> dict[str, Callable[[int], None]]:
-    """Return the four ways, each a function of the number of batches."""
+    """Return the five ways, each a function of the number of batches."""
     level = LEVELS["standard"]
     flow = generator_flow(split_dir, image_size, level)
     ours = iter(training_batches(crops, BATCH, level))
-    model = build_model(image_size, "none")
+    model, plain = build_model(image_size, "none"), build_model(image_size, "none")
+    fuse_batch_norms(model)
     trained = augmenting(model, level) if gpus() else model
-    for each in (model, trained):
+    for each in (model, trained, plain):
         each.compile(keras.optimizers.Adam(1e-3), loss="binary_crossentropy", metrics=["accuracy"])
     chosen = np.resize(np.arange(len(crops)), BATCHES["c"] * BATCH)
     images, labels = tf.constant(crops.pixels[chosen], tf.float32), tf.constant(crops.labels[chosen])
@@ -99,6 +110,7 @@ def ways(split_dir: Path, crops: CropSet, image_size: int) -> dict[str, Callable
         "b": lambda count: take(ours, count),
         "c": lambda count: model.fit(images, labels, batch_size=BATCH, verbose=0),
         "d": fit_ours,
+        "e": lambda count: plain.fit(images, labels, batch_size=BATCH, verbose=0),
     }
 
 
@@ -122,10 +134,10 @@ def main() -> None:
                     if number:
                         speeds[way].append(images)
     medians = {way: statistics.median(values) for way, values in speeds.items()}
-    ratios = {pair: medians[pair[0]] / medians[pair[2]] for pair in ("b/a", "d/c")}
+    ratios = {pair: medians[pair[0]] / medians[pair[2]] for pair in ("b/a", "d/c", "c/e")}
     for way, name in WAYS.items():
         values = ", ".join(f"{value:.0f}" for value in sorted(speeds[way]))
-        print(f"{way} {name:22}{medians[way]:8.1f} images/s   (rounds: {values})")
+        print(f"{way} {name:26}{medians[way]:8.1f} images/s   (rounds: {values})")
     print(", ".join(f"{pair} {value:.2f}" for pair, value in ratios.items()))
     if args.json:
         args.json.write_text(

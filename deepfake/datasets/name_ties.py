@@ -121,9 +121,7 @@ def _use_naming(naming: Naming, by_core: Files, cores: dict[str, str], ties: Fil
     """Update the cores and ties of the fakes that match a naming, if enough of their originals are there."""
     # a fake with exactly the name of a real video is made of that one
     fitting = {
-        file: match
-        for file, core in cores.items()
-        if core not in by_core and (match := naming.fake.fullmatch(core))
+        file: match for file, core in cores.items() if core not in by_core and (match := naming.fake.fullmatch(core))
     }
     originals = {file: match.expand(naming.original) for file, match in fitting.items()}
     borne_out = sum(core in by_core for core in originals.values())

@@ -72,10 +72,10 @@ def despine(figure: Figure, *sides: str) -> None:
         axes.spines[["top", "right", *sides]].set_visible(False)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure, completely or not at all, and close it."""
-    # a layout has no margins to cut off, and to look for them takes as long as drawing; fast compression is enough
-    box = None if figure.get_layout_engine() else "tight"
+def save(figure: Figure, path: Path, full: bool = False) -> None:
+    """Write a figure, completely or not at all, and close it; its margins are cut off unless it is `full`."""
+    # looking for margins takes as long as drawing, and a layout leaves none; fast compression is enough
+    box = None if full or figure.get_layout_engine() else "tight"
     with whole_file(path) as temporary:
         figure.savefig(temporary, bbox_inches=box, pil_kwargs={"compress_level": 1})
     plt.close(figure)

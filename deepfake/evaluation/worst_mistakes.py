@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from deepfake.core.decision import THRESHOLD, is_real
 from deepfake.core.errors import UserError, VideoError
@@ -23,7 +23,9 @@ from deepfake.split.store import CropStore
 MAX_VIDEOS = 12
 MAX_CROPS = 8  # per video
 MAX_ID_LENGTH = 26
-TEXT_WIDTH, TILE, HEAD = 2.6, 1.1, 0.16  # inches
+# inches
+TEXT_WIDTH, HEAD, TILE, COLUMN, ROW, EDGE = 2.7, 0.45, 1.1, 1.16, 1.42, 0.1
+WIDTH = TEXT_WIDTH + MAX_CROPS * COLUMN + EDGE
 
 
 def most_wrong(verdicts: pd.DataFrame) -> list[str]:
@@ -65,16 +67,18 @@ def draw_errors(
         crops.get(crop.video, []).append(crop)
     shown = [_spread(crops[video]) for video in rows["video"]]
     images = _read_images(store, [crop for line in shown for crop in line if crop])
-    figure, axes = _grid(len(rows))
-    above = 1 + HEAD / figure.get_figheight()
-    figure.text(0, above, _title(verdicts), va="bottom", weight="bold", fontsize=13)
+    figure, axes = _canvas(len(rows))
+    axes.text(EDGE, HEAD / 2, _title(verdicts), va="center", weight="bold", fontsize=13)
     taken = [Patch(facecolor="none", edgecolor=LABEL_COLOURS[i], label=f"judged {LABEL_NAMES[i]}") for i in (0, 1)]
-    figure.legend(handles=taken, loc="lower right", bbox_to_anchor=(1, above), borderaxespad=0, ncols=2, frameon=False)
-    for row, line, of_video in zip(rows.itertuples(), axes, shown, strict=True):
-        _describe(line[0], row)
-        for ax, crop in zip(line[1:], of_video, strict=True):
-            _draw_crop(ax, crop, images, threshold)
-    save(figure, path)
+    axes.legend(handles=taken, loc="upper right", borderaxespad=0.4, ncols=2, frameon=False)
+    for number, (row, of_video) in enumerate(zip(rows.itertuples(), shown, strict=True)):
+        top = HEAD + number * ROW
+        _describe(axes, top, row)
+        for column, crop in enumerate(of_video):
+            if crop:
+                corner = (TEXT_WIDTH + column * COLUMN, top)
+                _draw_crop(axes, corner, images.get(crop), crop.p_real, threshold)
+    save(figure, path, full=True)
 
 
 def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCrop, np.ndarray]:
@@ -88,16 +92,13 @@ def _read_images(store: CropStore, crops: Sequence[JudgedCrop]) -> dict[JudgedCr
     return images
 
 
-def _grid(rows: int) -> tuple[Figure, np.ndarray]:
-    """Make a figure with rows x (1 + MAX_CROPS) axes for text and crops; by hand, since a layout takes seconds."""
-    figure, axes = plt.subplots(
-        rows,
-        1 + MAX_CROPS,
-        figsize=(TEXT_WIDTH + MAX_CROPS * TILE, rows * 1.2 * TILE),
-        width_ratios=[TEXT_WIDTH] + [TILE] * MAX_CROPS,
-        squeeze=False,
-    )
-    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.06, hspace=0.3)
+def _canvas(rows: int) -> tuple[Figure, Axes]:
+    """Make axes as large as the picture, in inches from its upper left corner; one for each crop would take seconds."""
+    height = HEAD + rows * ROW
+    figure = plt.figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.set(xlim=(0, WIDTH), ylim=(height, 0), autoscale_on=False)
     return figure, axes
 
 
@@ -115,19 +116,18 @@ def _spread(crops: Sequence[JudgedCrop]) -> list[JudgedCrop | None]:
     return [crops[number] for number in numbers] + [None] * (MAX_CROPS - len(numbers))
 
 
-def _describe(axes: Axes, row: Any) -> None:
-    """Write a video's id, truth, verdict and mean into axes."""
+def _describe(axes: Axes, top: float, row: Any) -> None:
+    """Write a video's id, truth, verdict and mean to the left of its crops."""
     truth, verdict = int(row.label), REAL if row.is_real else FAKE
     method = f" ({row.method})" if isinstance(row.method, str) and row.method else ""
     lines = [
-        (0.80, _shortened(row.video), INK, "bold"),
-        (0.56, f"is {LABEL_NAMES[truth].upper()}{method}", LABEL_COLOURS[truth], "normal"),
-        (0.34, f"judged {LABEL_NAMES[verdict].upper()}", LABEL_COLOURS[verdict], "normal"),
-        (0.12, f"p_real {row.average:.3f}", INK, "normal"),
+        (_shortened(row.video), INK, "bold"),
+        (f"is {LABEL_NAMES[truth].upper()}{method}", LABEL_COLOURS[truth], "normal"),
+        (f"judged {LABEL_NAMES[verdict].upper()}", LABEL_COLOURS[verdict], "normal"),
+        (f"p_real {row.average:.3f}", INK, "normal"),
     ]
-    for height, text, colour, weight in lines:
-        axes.text(0, height, text, color=colour, weight=weight, fontsize=9, transform=axes.transAxes)
-    axes.axis("off")
+    for number, (text, colour, weight) in enumerate(lines):
+        axes.text(EDGE, top + (0.2 + 0.25 * number) * TILE, text, color=colour, weight=weight, fontsize=9, va="center")
 
 
 def _shortened(id: str) -> str:
@@ -135,22 +135,16 @@ def _shortened(id: str) -> str:
     return id if len(id) <= MAX_ID_LENGTH else f"{id[:half]}…{id[-half:]}"
 
 
-def _draw_crop(axes: Axes, crop: JudgedCrop | None, images: dict[JudgedCrop, np.ndarray], threshold: float) -> None:
-    if crop is None:
-        axes.axis("off")
-        return
-    colour = LABEL_COLOURS[int(is_real(crop.p_real, threshold))]
-    if (image := images.get(crop)) is not None:
-        # square tiles, so that rows have the same height
-        axes.imshow(image, extent=_extent(*image.shape[:2]), interpolation="antialiased")
-    axes.set(xticks=[], yticks=[], xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), box_aspect=1, facecolor="#f3f5f7")
-    axes.grid(visible=False)
-    axes.set_xlabel(f"{crop.p_real:.2f}", color=colour, fontsize=9, labelpad=3)
-    for side in axes.spines.values():
-        side.set(edgecolor=colour, linewidth=2)
-
-
-def _extent(height: int, width: int) -> tuple[float, float, float, float]:
-    """Fit an image into a square of side 1 around 0; returns left, right, bottom, top."""
-    x, y = width / max(height, width) / 2, height / max(height, width) / 2
-    return -x, x, -y, y
+def _draw_crop(
+    axes: Axes, corner: tuple[float, float], image: np.ndarray | None, p_real: float, threshold: float
+) -> None:
+    """Draw a crop within a square with its upper left corner at `corner`, and its p_real below; `image` may be lost."""
+    (left, top), colour = corner, LABEL_COLOURS[int(is_real(p_real, threshold))]
+    if image is not None:
+        x, y = (TILE * side / max(image.shape[:2]) / 2 for side in (image.shape[1], image.shape[0]))
+        middle, centre = left + TILE / 2, top + TILE / 2
+        extent = (middle - x, middle + x, centre + y, centre - y)
+        axes.imshow(image, extent=extent, interpolation="antialiased", aspect="auto", zorder=1)
+    axes.add_patch(Rectangle(corner, TILE, TILE, facecolor="#f3f5f7", edgecolor="none", zorder=0))
+    axes.add_patch(Rectangle(corner, TILE, TILE, facecolor="none", edgecolor=colour, linewidth=2, zorder=2))
+    axes.text(left + TILE / 2, top + TILE + 0.04, f"{p_real:.2f}", color=colour, fontsize=9, ha="center", va="top")

@@ -13,6 +13,8 @@ from deepfake.core.cli import hushed
 logging.getLogger("absl").setLevel(logging.ERROR)
 # TensorFlow 2.21 ignores the level for its first messages, so `hushed` is needed too
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# a fifth faster in training on processors too where TensorFlow leaves oneDNN off by default (AVX2)
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with hushed():
     import keras
     import tensorflow as tf

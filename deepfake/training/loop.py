@@ -33,6 +33,7 @@ from deepfake.inputs.batches import (
 )
 from deepfake.inputs.crop_set import CropSet, cached, crop_set, readable_crops
 from deepfake.inputs.self_blended_sets import beside_fakes, without_fakes
+from deepfake.models.batch_norm import fuse_batch_norms
 from deepfake.models.info import SAMPLE_ONLY, ModelInfo, rule_in_words, write_model_info
 from deepfake.models.model import SequenceKind, backbone_of, build_model, knows_sample_only, load_model, on_features
 from deepfake.models.runtime import choose_precision, gpus, keras, set_precision, strategy_for, tf, warning_of_gpus
@@ -179,6 +180,7 @@ def fit(run: Run) -> None:
             shown = show_augmentation(train_crops, LEVELS[options.augment], options.seed, self_blended=only_blended)
             draw_augmentation(*shown, picture)
         averages = MeanWithStart(model, options.average_start) if options.average_start else None
+        fuse_batch_norms(model)
         set_precision(model, run.precision)
         with warning_waits() as warned:
             for phase in phases(options):

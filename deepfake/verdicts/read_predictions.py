@@ -43,6 +43,7 @@ OPTIONAL = {"group": "string", "method": "string", "frame": "int", "face": "int"
 FEW_FRAMES = 64  # frame numbers below this fit into the bits of a long
 # keys of facts in the metadata of columns
 FEW = "few"  # of `frame`: all numbers are below FEW_FRAMES
+SEQUENCES = "sequences"  # of `frame`: there is no number above 0, as in predictions of sequences
 NOBODY = "nobody"  # of `person`: it is known to be empty
 
 # types that Spark reads from Parquet in the same way; with them it need not open the file to find its columns
@@ -122,7 +123,6 @@ def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFra
     missing = sorted({"video", "label", "p_real"} - types.keys())
     if missing:
         raise UserError(f"{path}: has no column {', '.join(missing)}; run step 03 or 03a again")
-    few = "frame" in types and has_few_frames(files)
     label, p_real = "label", _typed("p_real", "double", types)
     if types["label"] not in ("tinyint", "smallint", "int"):
         label = "if(try_cast(label AS double) % 1 = 0, try_cast(label AS int), null)"
@@ -136,7 +136,7 @@ def _read_parquet(spark: SparkSession, files: list[Path], path: Path) -> DataFra
     }
     # SQL expressions as text, as in aggregates.py
     facts = {
-        "frame": {"metadata": {FEW: few}},
+        "frame": {"metadata": facts_of_frames(files) if "frame" in types else {FEW: False, SEQUENCES: True}},
         "person": {"metadata": {NOBODY: "person" not in types or is_empty("person", files)}},
     }
     return frames.select(*(F.expr(text).alias(name, **facts.get(name, {})) for name, text in columns.items()))
@@ -171,14 +171,15 @@ def _optional(name: str, types: dict[str, str]) -> str:
     return f"nullif({column}, '')" if kind == "string" else column
 
 
-def has_few_frames(files: list[Path]) -> bool:
-    """Whether all frame numbers in Parquet files are from 0 to 63; usually known from the files' statistics."""
+def facts_of_frames(files: list[Path]) -> dict[str, bool]:
+    """Return FEW and SEQUENCES of the frame numbers in Parquet files, usually from the files' statistics."""
+    number = ds.field("frame")
     try:
-        number = ds.field("frame")
-        other = (number < 0) | (number >= FEW_FRAMES)
-        return ds.dataset([str(file) for file in files], format="parquet").filter(other).head(1).num_rows == 0
+        rows = ds.dataset([str(file) for file in files], format="parquet")
+        others = {FEW: (number < 0) | (number >= FEW_FRAMES), SEQUENCES: number > 0}
+        return {fact: rows.filter(other).head(1).num_rows == 0 for fact, other in others.items()}
     except (OSError, pa.ArrowException):
-        return False  # another type, or Spark will report the error
+        return {FEW: False, SEQUENCES: False}  # another type, or Spark will report the error
 
 
 def is_empty(name: str, files: list[Path]) -> bool:
@@ -319,7 +320,7 @@ def add_people(frames: DataFrame, entries: Sequence[Entry], scratch: Path) -> Da
 
     If all predictions have frame 0, they are of sequences, and the face is the number of the person.
     """
-    if entries and frames.where("frame > 0").isEmpty():
+    if entries and frames.schema["frame"].metadata.get(SEQUENCES):
         return frames.withColumn("person", F.coalesce("person", F.col("face").cast("string")))
     crops = {(entry.video, entry.frame, entry.face): entry.person for entry in entries if entry.person}
     if not crops:

@@ -13,8 +13,10 @@ from deepfake.split.manifest import Entry
 from deepfake.verdicts.aggregates import aggregate_videos
 from deepfake.verdicts.combining import AGGREGATES, combine
 from deepfake.verdicts.read_predictions import (
+    FEW,
+    SEQUENCES,
     add_people,
-    has_few_frames,
+    facts_of_frames,
     is_empty,
     json_to_parquet,
     read_predictions,
@@ -78,7 +80,7 @@ def aggregates(spark, path, aggregate) -> pd.DataFrame:
 def test_every_aggregate_is_that_of_a_plain_reference(spark, tmp_path, aggregate, frame_numbers):
     table = draw(frame_numbers)
     path = write(table, tmp_path / "p.parquet")
-    assert has_few_frames([path]) == (frame_numbers == 40)
+    assert facts_of_frames([path]) == {FEW: frame_numbers == 40, SEQUENCES: False}
     videos = dict(list(table.groupby("video")))
     result = aggregates(spark, path, aggregate)
     expected = [REFERENCES[aggregate](video) for video in videos.values()]
