@@ -36,12 +36,12 @@ LIMITS = Limits(1, 5)
 
 
 def draw_clips(folder: Path) -> dict[str, Path]:
-    """Two drawn people in three lights, for two seconds: the classifier says another thing of each."""
+    """Two drawn people in three lights, for half a second: the classifier says another thing of each."""
     plan = Plan(originals=2, seed=0, width=320, height=240, seconds=0.1, fps=10, people=2, fakes=1)
     frame = next(Scene(plan, 0).frames())
     paths = {name: folder / f"{name}.mp4" for name in ("bright", "dim", "dark")}
     for path, light in zip(paths.values(), (1.3, 0.8, 0.45), strict=True):
-        write_video(path, [np.uint8(np.clip(frame * light, 0, 255))] * 20, 10)
+        write_video(path, [np.uint8(np.clip(frame * light, 0, 255))] * 20, 40)
     return paths
 
 

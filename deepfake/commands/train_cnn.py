@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from deepfake.core import cli
+from deepfake.split.manifest import check_manifest
 from deepfake.training.options import Options
 
 
@@ -29,6 +30,7 @@ def arguments(argv: Sequence[str] | None = None) -> tuple[Namespace, Options]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step as its script does; `argv` is the command line, by default that of the process."""
     args, options = arguments(argv)
+    check_manifest(args.split_dir)  # before TensorFlow takes seconds to load
 
     from deepfake.training.loop import train
 

@@ -2,8 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -109,6 +110,10 @@ class Ranking:
         reals = np.cumsum(weights * (self.labels == REAL))[self.ends]
         return np.append(0, fakes), np.append(0, reals)
 
+    def auc(self, weights: np.ndarray | None = None) -> float:
+        """Compute the ROC AUC; nan without one of the labels."""
+        return _auc(*self.counts(weights))
+
     def measure(self, threshold: float, weights: np.ndarray | None = None) -> dict[str, float]:
         """Compute the metrics of `measure`; `weights` are in the original order of the items."""
         fakes, reals = self.counts(weights)
@@ -134,6 +139,10 @@ class Ranking:
         }
 
 
+def _auc(fakes: np.ndarray, reals: np.ndarray) -> float:
+    return float(np.trapezoid(fakes / fakes[-1], reals / reals[-1])) if fakes[-1] and reals[-1] else math.nan
+
+
 def _measure_curves(fakes: np.ndarray, reals: np.ndarray) -> dict[str, float]:
     """Compute the metrics that need both labels, from the counts of a Ranking."""
     if not fakes[-1] or not reals[-1]:
@@ -141,7 +150,7 @@ def _measure_curves(fakes: np.ndarray, reals: np.ndarray) -> dict[str, float]:
     found, false_alarms = fakes / fakes[-1], reals / reals[-1]
     precision = np.divide(fakes, fakes + reals, out=np.ones(len(fakes)), where=fakes + reals > 0)
     return {
-        "roc_auc": float(np.trapezoid(found, false_alarms)),
+        "roc_auc": _auc(fakes, reals),
         "fake_average_precision": float((np.diff(found) * precision[1:]).sum()),
         "equal_error_rate": equal_error_rate(false_alarms, found),
     }
@@ -172,9 +181,23 @@ def measure_with_intervals(
     Whole groups are drawn with replacement, since the frames of a video and the fakes of an original are not
     independent (Efron and Tibshirani 1993, An Introduction to the Bootstrap, the percentile method).
     """
+    return _with_intervals(partial(Ranking(labels, p_real).measure, threshold), groups, resamples, seed)
+
+
+def auc_with_interval(labels: np.ndarray, p_real: np.ndarray, groups: Sequence[str] | np.ndarray) -> Figure:
+    """Compute the ROC AUC of `measure_with_intervals` alone, in less than half the time."""
     ranking = Ranking(labels, p_real)
-    values = ranking.measure(threshold)
-    draws = [list(ranking.measure(threshold, weights).values()) for weights in group_draws(groups, resamples, seed)]
+    return _with_intervals(lambda weights=None: {"roc_auc": ranking.auc(weights)}, groups)["roc_auc"]
+
+
+def _with_intervals(
+    measured: Callable[..., dict[str, float]],
+    groups: Sequence[str] | np.ndarray,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    values = measured()
+    draws = [list(measured(weights=weights).values()) for weights in group_draws(groups, resamples, seed)]
     if not draws:
         return {name: Figure(value) for name, value in values.items()}
     with warnings.catch_warnings():
@@ -227,7 +250,7 @@ def difference_in_auc(
     rankings = [Ranking(labels, values) for values in (p_real, other)]
 
     def difference(weights: np.ndarray | None = None) -> float:
-        first, second = (_measure_curves(*ranking.counts(weights))["roc_auc"] for ranking in rankings)
+        first, second = (ranking.auc(weights) for ranking in rankings)
         return round(first - second, 12) + 0.0  # the order of sums must not make equal ones differ; no -0
 
     draws = np.array([difference(weights) for weights in group_draws(groups, resamples, seed)])

@@ -15,7 +15,7 @@ from deepfake.core.files import write_csv
 from deepfake.core.messages import log
 from deepfake.evaluation.calibration import video_means
 from deepfake.evaluation.evaluate import crops_for, judge
-from deepfake.evaluation.metrics import Figure, measure, measure_with_intervals
+from deepfake.evaluation.metrics import Figure, Ranking, auc_with_interval
 from deepfake.evaluation.robustness_plot import plot_robustness
 from deepfake.inputs.augmentation import compress, shrink
 from deepfake.inputs.crop_set import MEMORY_BYTES, CropSet, cached, readable_crops
@@ -107,8 +107,8 @@ def measure_robustness(
     def result(kind: str, level: float, changed: CropSet) -> Result:
         p_real = judge(changed)
         of_videos, means = video_means(crops.videos, labels, p_real)
-        figures = measure_with_intervals(of_videos, means, np.asarray(groups)[first])
-        return Result(kind, level, figures["roc_auc"], measure(labels, p_real)["roc_auc"])
+        auc = auc_with_interval(of_videos, means, np.asarray(groups)[first])
+        return Result(kind, level, auc, Ranking(labels, p_real).auc())
 
     undamaged = result("none", 0, crops)
     passes = [(damage, level) for damage in DAMAGES for level in damage.levels]

@@ -16,7 +16,7 @@ from deepfake.inputs.crop_set import CropSet, decoded
 from deepfake.inputs.self_blend import self_blend
 from deepfake.inputs.sequences import NO_CROP
 from deepfake.models.info import NO_FRAME
-from deepfake.models.runtime import keras, tf
+from deepfake.models.runtime import keras, plain, tf
 
 # added to seeds, so that each of these draws its own random numbers
 BLENDING, CHOOSING, MIXING = 1, 2, 3
@@ -48,7 +48,9 @@ def crop_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
     images = _crops_of(crops, tf.data.Dataset.range(len(crops)).batch(batch_size), batch_size)
     labels = tf.data.Dataset.from_tensor_slices(crops.labels).batch(batch_size)
     batches = tf.data.Dataset.zip((images, labels))
-    batches = batches.map(lambda read, labels: (joined(crops, read[0], read[2]), labels)).prefetch(tf.data.AUTOTUNE)
+    batches = batches.map(plain(lambda read, labels: (joined(crops, read[0], read[2]), labels))).prefetch(
+        tf.data.AUTOTUNE
+    )
     # tf.data cannot infer the number of batches if crops are read one by one
     return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(len(crops) / batch_size)))
 
@@ -58,14 +60,14 @@ def _crops_of(crops: CropSet, indices: tf.data.Dataset, batch_size: int) -> tf.d
     rows = indices
     if crops.places is not None:
         all_places = tf.constant(crops.places)
-        rows = indices.map(lambda items: tf.reshape(tf.gather(all_places, items), (-1,)))
+        rows = indices.map(plain(lambda items: tf.reshape(tf.gather(all_places, items), (-1,))))
         batch_size *= crops.places.shape[1]
-    readable = rows.map(lambda numbers: tf.maximum(numbers, 0))
+    readable = rows.map(plain(lambda numbers: tf.maximum(numbers, 0)))
     if crops.pixels is not None:
-        pixels = readable.map(lambda numbers: _cached_rows(crops, numbers), tf.data.AUTOTUNE)
+        pixels = readable.map(plain(lambda numbers: _cached_rows(crops, numbers)), tf.data.AUTOTUNE)
     else:
         pixels = decoded(crops, readable.unbatch()).batch(batch_size)
-    return tf.data.Dataset.zip((pixels, rows)).map(lambda read, numbers: (*read, numbers))
+    return tf.data.Dataset.zip((pixels, rows)).map(plain(lambda read, numbers: (*read, numbers)))
 
 
 def features_of(encoder: keras.Model, crops: CropSet) -> CropSet:
@@ -148,11 +150,11 @@ def training_batches(
     taken = size // (1 + sampling.self_blend)
     order = functools.lru_cache(2)(functools.partial(epoch_order, crops, sampling, seed))
     numbers = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
-    indices = numbers.map(lambda number: _indices(order, number, steps, taken))
-    seeds = numbers.map(lambda number: tf.stack([tf.constant(seed, tf.int64), number]))
+    indices = numbers.map(plain(lambda number: _indices(order, number, steps, taken)))
+    seeds = numbers.map(plain(lambda number: tf.stack([tf.constant(seed, tf.int64), number])))
     labels = tf.constant(crops.labels)
     batches = tf.data.Dataset.zip(
-        (_crops_of(crops, indices, taken), seeds, indices.map(lambda items: tf.gather(labels, items)))
+        (_crops_of(crops, indices, taken), seeds, indices.map(plain(lambda items: tf.gather(labels, items))))
     )
     alike = 1 if crops.places is None else crops.places.shape[1]
 
@@ -173,7 +175,7 @@ def training_batches(
         images = joined(crops, pixels, rows)
         return mixed(images, labels, seed, sampling.mixup) if sampling.mixup else (images, labels)
 
-    return batches.map(changed, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return batches.map(plain(changed), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def _with_fakes(pixels: tf.Tensor, points: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple:
@@ -301,4 +303,4 @@ def without_augmentation(batches: tf.data.Dataset) -> tf.data.Dataset:
         count = tf.shape(images)[0]
         return (tf.cast(images, tf.uint8), tf.zeros((count, 5, 2)), tf.zeros((count, 2), tf.int64)), labels
 
-    return batches.map(extended)
+    return batches.map(plain(extended))

@@ -15,7 +15,7 @@ from deepfake.core.cli import progress
 from deepfake.core.errors import UserError
 from deepfake.faces.crop import TYPICAL_LANDMARKS
 from deepfake.inputs.sequences import join_sequences, places
-from deepfake.models.runtime import tf
+from deepfake.models.runtime import plain, tf
 from deepfake.split.manifest import Entry
 from deepfake.split.store import CropStore, FolderStore
 from deepfake.split.table_reader import READ_AT_ONCE
@@ -168,7 +168,7 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
         numbers = tf.data.Dataset.range(len(crops.entries))
         yield from (
             tf.data.Dataset.zip((numbers, decoded(crops, numbers)))
-            .map(lambda n, read: (n, *read))
+            .map(plain(lambda n, read: (n, *read)))
             .batch(READ_AT_ONCE)
             .as_numpy_iterator()
         )
@@ -183,7 +183,7 @@ def _all_decoded(crops: CropSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
 
     signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.string))
     pngs = tf.data.Dataset.from_generator(read, output_signature=signature).prefetch(2).unbatch()
-    images = pngs.map(lambda n, png: (n, *_decode(png, landmarks[n], crops.image_size)), tf.data.AUTOTUNE)
+    images = pngs.map(plain(lambda n, png: (n, *_decode(png, landmarks[n], crops.image_size))), tf.data.AUTOTUNE)
     yield from images.batch(READ_AT_ONCE).prefetch(1).as_numpy_iterator()
     if failures:
         raise failures[0]
@@ -196,7 +196,11 @@ def decoded(crops: CropSet, indices: np.ndarray | tf.data.Dataset) -> tf.data.Da
     paths = tf.constant([str(crops.store.path_of(entry)) for entry in crops.entries])
     landmarks = tf.constant(crops.landmarks)
     indices = tf.data.Dataset.from_tensor_slices(indices) if isinstance(indices, np.ndarray) else indices
-    return indices.map(lambda n: _decode(tf.io.read_file(paths[n]), landmarks[n], crops.image_size), tf.data.AUTOTUNE)
+
+    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return _decode(tf.io.read_file(paths[number]), landmarks[number], crops.image_size)
+
+    return indices.map(plain(read), tf.data.AUTOTUNE)
 
 
 @contextmanager

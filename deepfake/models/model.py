@@ -16,7 +16,7 @@ from deepfake.core.errors import UserError
 from deepfake.models.backbones import BACKBONES, build_backbone
 from deepfake.models.info import NO_FRAME, SAMPLE_ONLY_NAME, UNKNOWN, ModelInfo
 from deepfake.models.keras2 import load_h5
-from deepfake.models.runtime import keras, tf
+from deepfake.models.runtime import keras, plain, tf
 from deepfake.models.safe_load import HDF5, check_model
 
 layers = keras.layers
@@ -203,7 +203,7 @@ def load_model(path: Path) -> keras.Model:
 def predict(model: keras.Model, batches: tf.data.Dataset, quiet: bool = False, info: ModelInfo = UNKNOWN) -> np.ndarray:
     """Predict p_real of crops with pixels of 0 to 255, without temperature; returns N float64 (see `as_p_real`)."""
     bar = sys.stdout.isatty() and not quiet
-    batches = batches.map(lambda images, labels: (scaled(images, info.pixel_max), labels))
+    batches = batches.map(plain(lambda images, labels: (scaled(images, info.pixel_max), labels)))
     return as_p_real(model.predict(batches, verbose=int(bar)), model.name, info.positive)
 
 

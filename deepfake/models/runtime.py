@@ -19,6 +19,10 @@ with hushed():
     import keras
     import tensorflow as tf
 
+# for functions of `Dataset.map`, none of which has a condition or loop on tensors: AutoGraph would convert them all,
+# which delays the first batch by a second or two
+plain = tf.autograph.experimental.do_not_convert
+
 # the lowest compute capability of NVIDIA GPUs with float16 tensor cores
 TENSOR_CORES = (7, 0)
 

@@ -9,6 +9,8 @@ from typing import Any
 from deepfake.core.errors import UserError
 from deepfake.core.files import write_csv
 
+MISSING = "not found; run step 02 first, or give --split-dir"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -43,6 +45,16 @@ def read_manifest(split_dir: Path) -> list[Entry]:
     return read_entries(split_dir / "manifest.csv")
 
 
+def check_manifest(split_dir: Path) -> None:
+    """Check that `split_dir/manifest.csv` exists, without reading it.
+
+    Raises:
+        UserError: it is missing.
+    """
+    if not (path := split_dir / "manifest.csv").exists():
+        raise UserError(f"{path}: {MISSING}")
+
+
 def write_manifest(split_dir: Path, entries: Iterable[Entry]) -> None:
     """Write `split_dir/manifest.csv`."""
     columns = [field.name for field in fields(Entry)]
@@ -61,7 +73,7 @@ def read_entries(path: Path) -> list[Entry]:
             rows = csv.DictReader(file)
             entries = [Entry(**{key: types[key](row[key]) for key in types if key in row}) for row in rows]
     except FileNotFoundError:
-        raise UserError(f"{path}: not found; run step 02 first, or give --split-dir") from None
+        raise UserError(f"{path}: {MISSING}") from None
     except (KeyError, TypeError, ValueError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a manifest of step 02 ({error!r}); run step 02 again") from None
     if not entries:

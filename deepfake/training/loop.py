@@ -175,7 +175,7 @@ def fit(run: Run) -> None:
             encoder, trained = on_features(model)
             crops = {split: features_of(encoder, members) for split, members in crops.items()}
             picture.unlink(missing_ok=True)  # an earlier run's
-        else:
+        elif not (run.progress.begun and picture.exists()):
             only_blended = options.self_blend == "only"
             shown = show_augmentation(train_crops, LEVELS[options.augment], options.seed, self_blended=only_blended)
             draw_augmentation(*shown, picture)

@@ -29,22 +29,23 @@ def test_a_history_of_any_length_is_drawn_with_the_kept_epoch_in_it(tmp_path, ep
     assert same == (epochs == 1)
 
 
+PREDICTIONS = {
+    "many": ([1, 0, 1, 0, 1, 0] * 50, np.linspace(0, 1, 300)),
+    "few": ([1, 0, 1, 0], [0.9, 0.1, 0.2, 0.3]),
+    "all wrong": ([1, 0], [0.1, 0.9]),
+    "reals only": ([1, 1, 1], [0.1, 0.9, 0.9]),
+    "one fake": ([0], [0.0]),
+    "all equal": ([1, 0, 0, 1], [0.5] * 4),
+    "all sure": ([1, 0, 0, 1], [1.0] * 4),
+}
+
+
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("band", [None, (0.3, 0.7)])
 @pytest.mark.parametrize(
-    ("labels", "p_real"),
-    [
-        ([1, 0, 1, 0, 1, 0] * 50, np.linspace(0, 1, 300)),
-        ([1, 0, 1, 0], [0.9, 0.1, 0.2, 0.3]),
-        ([1, 0], [0.1, 0.9]),
-        ([1, 1, 1], [0.1, 0.9, 0.9]),
-        ([0], [0.0]),
-        ([1, 0, 0, 1], [0.5] * 4),
-        ([1, 0, 0, 1], [1.0] * 4),
-    ],
-    ids=["many", "few", "all wrong", "reals only", "one fake", "all equal", "all sure"],
+    ("which", "band"), [*((which, (0.3, 0.7)) for which in PREDICTIONS), ("many", None), ("one fake", None)]
 )
-def test_curves_are_drawn_of_any_predictions(tmp_path, labels, p_real, band):
+def test_curves_are_drawn_of_any_predictions(tmp_path, which, band):
+    labels, p_real = PREDICTIONS[which]
     groups = [str(i) for i in range(len(labels))]
     figures = measure_with_intervals(labels, p_real, groups, resamples=20)
     plot_curves(np.array(labels), np.array(p_real), figures, "Test videos", tmp_path / "Curves.png", 0.6, band)

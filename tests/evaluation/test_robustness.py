@@ -12,16 +12,25 @@ from deepfake.core.errors import UserError
 from deepfake.core.files import write_csv
 from deepfake.evaluation.evaluate import read_sets
 from deepfake.evaluation.metrics import measure_with_intervals
-from deepfake.evaluation.robustness import DAMAGES, damaged, measure_robustness, most_crops, some_videos
+from deepfake.evaluation.robustness import (
+    DAMAGES,
+    damaged,
+    measure_robustness,
+    most_crops,
+    report_robustness,
+    some_videos,
+)
 from deepfake.evaluation.saved_model import load_and_predict
 from deepfake.frames.png import write_png
 from deepfake.inputs.crop_set import MEMORY_BYTES, cached, crop_set
-from deepfake.models.info import ModelInfo, write_model_info
+from deepfake.models.info import ModelInfo
+from deepfake.models.model import load_model
 from deepfake.split.manifest import Entry
 from deepfake.split.store import open_store
 
 SIZE = 32
 BY_KIND = {damage.kind: damage for damage in DAMAGES}
+FEW = tuple(dataclasses.replace(damage, levels=damage.levels[:1]) for damage in DAMAGES[:2])
 
 
 def write_split(folder, crops):
@@ -113,20 +122,23 @@ def test_damage_is_what_its_level_says(crops):
     assert (blurred == cv2.GaussianBlur(crops.pixels[0], (0, 0), 2)).all()
 
 
-def test_blur_and_scaling_hurt_a_model_that_relies_on_fine_stripes(crops, split_dir):
+def test_blur_and_scaling_hurt_a_model_that_relies_on_fine_stripes(crops, split_dir, monkeypatch):
+    some = tuple(dataclasses.replace(damage, levels=damage.levels[:1] + damage.levels[3:]) for damage in DAMAGES)
+    monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", some)
     entries = read_sets(open_store(split_dir), ("test",))["test"]
     groups = [entry.group for entry in entries]
     undamaged, results = measure_robustness(crops, groups, stripes_of, quiet=True)
     assert undamaged.video_auc.value == undamaged.frame_auc == 1
     assert [(result.kind, result.level) for result in results] == [
-        (damage.kind, level) for damage in DAMAGES for level in damage.levels
+        (damage.kind, level) for damage in some for level in damage.levels
     ]
     values = {(result.kind, result.level): result.video_auc.value for result in results}
     assert values["brightness", 0.3] == values["JPEG", 90] == values["blur", 0.5] == 1
     assert values["blur", 3] < 1 and values["scale", 0.25] < 1
 
 
-def test_the_intervals_are_those_of_the_videos_and_their_groups(crops, split_dir):
+def test_the_intervals_are_those_of_the_videos_and_their_groups(crops, split_dir, monkeypatch):
+    monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", ())
     entries = read_sets(open_store(split_dir), ("test",))["test"]
     scores = dict(zip([entry.file for entry in entries], np.random.default_rng(1).random(len(entries)), strict=True))
     undamaged, _ = measure_robustness(
@@ -183,8 +195,7 @@ def test_robustness_option_of_03a_writes_a_plot_and_a_table(split_dir, model_pat
 
 
 def test_crops_in_parquet_are_judged_as_those_in_files(split_dir, model_path, tmp_path, monkeypatch):
-    few = tuple(dataclasses.replace(damage, levels=damage.levels[:1]) for damage in DAMAGES[:2])
-    monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", few)
+    monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", FEW)
     moved = move_to_table(split_dir, tmp_path / "moved")
     for folder, out in ((split_dir, "files"), (moved, "table")):
         load_and_predict(model_path, folder, tmp_path / out, quiet=True, robustness=True)
@@ -198,11 +209,12 @@ def test_a_temperature_is_applied_to_frames_and_not_to_videos(tmp_path, monkeypa
     greys = [(0, 0, 180), (0, 1, 90), (1, 0, 130), (1, 1, 135)]  # logits 8 and -1 of the fake, 3 and 3.5 of the real
     crops = [(label, "g", frame, np.full((SIZE, SIZE, 3), grey)) for label, frame, grey in greys]
     split_dir = write_split(tmp_path / "split", crops)
-    model = write_model(tmp_path / "model.keras", weight=0.1, bias=-10)
-    write_model_info(ModelInfo(temperature=20.0), tmp_path / "model.json")
-    monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", DAMAGES[:2])
-    for calibrated, video_auc in ((False, "1.0"), (True, "0.0")):
-        load_and_predict(model, split_dir, tmp_path, quiet=True, calibrated=calibrated, robustness=True)
+    model, store = load_model(write_model(tmp_path / "model.keras", weight=0.1, bias=-10)), open_store(split_dir)
+    monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", FEW)
+    for temperature, video_auc in ((1.0, "1.0"), (20.0, "0.0")):
+        report_robustness(
+            model, read_sets(store, ("test",))["test"], store, tmp_path, ModelInfo(temperature=temperature), quiet=True
+        )
         undamaged = (tmp_path / "robustness.csv").read_text().splitlines()[1]
         assert undamaged.split(",")[:3] == ["none", "0", video_auc]
 

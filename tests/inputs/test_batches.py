@@ -299,7 +299,7 @@ def with_texture(folder, entries):
 
 @pytest.fixture(params=["crops", "sequences", "self-blended", "add-blended"])
 def kind_of_items(request, split):
-    """A set and how it is sampled: equal classes, sequences, or crops with fakes that are made from real ones."""
+    """A set of crops or sequences, how it is sampled (equal classes, fakes that are made) and how it is augmented."""
     entries = with_texture(split[0], split[1])
     frames = 4 if request.param == "sequences" else None
     sampling = {
@@ -308,21 +308,22 @@ def kind_of_items(request, split):
         "self-blended": Sampling(self_blend=True),
         "add-blended": Sampling(add_blended=True),
     }[request.param]
-    return crop_set(entries, open_store(split[0]), SIZE, frames), sampling
+    level = LEVELS["standard" if "blended" in request.param else "strong"]
+    return crop_set(entries, open_store(split[0]), SIZE, frames), sampling, level
 
 
 def test_items_of_equal_seed_are_the_same_with_any_cache_and_from_any_batch_on(kind_of_items, tmp_path):
-    crops, sampling = kind_of_items
+    crops, sampling, level = kind_of_items
     steps, size = steps_of(crops, sampling, 4)
     found = {}
     for kind, first, count in (("memory", 0, 3 * steps), ("disk", 1, 2), ("none", 2 * steps, steps)):
         with cached(crops, kind, tmp_path / "cache") as held:
             assert (held.pixels is None) == (kind == "none")
-            found[kind] = take(training_batches(held, 4, STRONG, sampling, seed=2, first_batch=first), count)
+            found[kind] = take(training_batches(held, 4, level, sampling, seed=2, first_batch=first), count)
     for kind, batches in (("disk", slice(size, 3 * size)), ("none", slice(2 * steps * size, None))):
         for same, whole in zip(found[kind], found["memory"], strict=True):
             assert np.array_equal(same, whole[batches])
-    other, _ = take(training_batches(crops, 4, STRONG, sampling, seed=3), 1)
+    other, _ = take(training_batches(crops, 4, level, sampling, seed=3), 1)
     assert not np.array_equal(other, found["memory"][0][:size])
 
 

@@ -24,7 +24,6 @@ from deepfake.split.manifest import read_manifest
 from deepfake.split.store import FolderStore, open_store
 from deepfake.training.loop import train
 from deepfake.training.options import Options
-from deepfake.verdicts.judge import judge_videos
 
 
 def lose_landmarks(split_dir, *files):
@@ -261,17 +260,3 @@ def test_a_second_run_into_the_same_folder_has_fakes_of_its_own(run, split_dir, 
     table = pd.read_parquet(tmp_path / "out" / "cnn_preds_values.parquet")
     assert set(table["video"]) == {f"test-{label}-{number}" for label in ("real", "fake") for number in (0, 1)}
     assert not list((tmp_path / "out").glob(".*"))
-
-
-@pytest.mark.slow
-@pytest.mark.spark
-def test_fakes_that_are_made_are_videos_of_their_own_to_step_04(run, tmp_path):
-    assert judge_videos(run / "cnn_preds_values.parquet", tmp_path, "local[1]") == 0
-    verdicts = pd.read_csv(tmp_path / "video_verdicts.csv").set_index("video")
-    assert verdicts["label"].to_dict() == {
-        "test-real-0": "REAL",
-        "test-real-0_self-blend": "FAKE",
-        "test-real-1": "REAL",
-        "test-real-1_self-blend": "FAKE",
-    }
-    assert "self-blend" in (tmp_path / "metrics_videos.txt").read_text()

@@ -1,6 +1,7 @@
 """Files of Keras 2: they load with the same scores, and code in them is refused."""
 
 import json
+from itertools import product
 
 import efficientnet.tfkeras
 import h5py
@@ -84,20 +85,18 @@ def rewrite(path, change) -> None:
         file.attrs["model_config"] = json.dumps(change(json.loads(file.attrs["model_config"]))).encode()
 
 
-@pytest.mark.parametrize("build", [efficient, convolutions, sequences])
-@pytest.mark.parametrize(
-    "policy",
-    [
-        {"class_name": "Policy", "config": {"name": "mixed_float16"}},
-        {"class_name": "PolicyV1", "config": {"name": "float32", "loss_scale": None}},
-        "float32",
-    ],
-    ids=["mixed", "v1", "plain"],
-)
+POLICIES = {
+    "mixed": {"class_name": "Policy", "config": {"name": "mixed_float16"}},
+    "v1": {"class_name": "PolicyV1", "config": {"name": "float32", "loss_scale": None}},
+    "plain": "float32",
+}
+
+
+@pytest.mark.parametrize(("policy", "build"), [*product(POLICIES, (convolutions, sequences)), ("mixed", efficient)])
 def test_the_scores_are_those_of_the_model_that_was_saved(tmp_path, build, policy):
     model, path = build(), tmp_path / "old.h5"
     model.save(path)
-    rewrite(path, lambda config: as_keras_2(config, policy))
+    rewrite(path, lambda config: as_keras_2(config, POLICIES[policy]))
     with pytest.raises((TypeError, AttributeError, ValueError)):
         keras.saving.load_model(path, compile=False)
     before = path.read_bytes()

@@ -19,13 +19,17 @@ pytestmark = pytest.mark.slow
 SIZE = 32
 
 
-@pytest.fixture(scope="module")
-def model():
-    """A model as if trained: its last layer is drawn, since zeros would give 0.5 for everything."""
-    model = build_model(SIZE, "none")
+def as_if_trained(**options):
+    """A model whose last layer is drawn, since zeros would give 0.5 for everything."""
+    model = build_model(SIZE, "none", **options)
     last = model.get_layer("p_real")
     last.set_weights([np.random.default_rng(1).normal(size=weights.shape) / 20 for weights in last.get_weights()])
     return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return as_if_trained()
 
 
 @pytest.fixture(scope="module")
@@ -87,17 +91,20 @@ def test_from_scratch_batch_norm_follows_quickly_and_no_block_of_the_backbone_is
     assert {layer.momentum for layer in norms(pretrained)} == {0.99} and max(drop_rates(pretrained)) > 0.1
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_saved_model_predicts_the_same_after_loading_and_training_can_start_from_it(model, crops, tmp_path, suffix):
+@pytest.mark.parametrize(("name", "suffix"), [("efficientnet-b0", ".keras"), ("meso4", ".h5")])
+def test_a_saved_model_predicts_the_same_after_loading_and_training_can_start_from_it(
+    model, crops, tmp_path, name, suffix
+):
+    model = model if name == "efficientnet-b0" else as_if_trained(name=name)
     path = tmp_path / f"model{suffix}"
     model.save(path)
     assert np.abs(model(crops) - 0.5).min() > 1e-3
     loaded = load_model(path)
     assert np.allclose(loaded(crops), model(crops), atol=1e-6)
-    assert same_weights(backbone_of(loaded).get_weights(), backbone_weights(model))
-    assert same_weights(build_model(SIZE, str(path)).get_weights(), model.get_weights())
+    assert same_weights(backbone_of(loaded).get_weights(), backbone_of(model).get_weights())
+    assert same_weights(build_model(SIZE, str(path), name=name).get_weights(), model.get_weights())
     with pytest.raises(UserError, match=f"give --image-size {SIZE}"):
-        build_model(SIZE * 2, str(path))
+        build_model(SIZE * 2, str(path), name=name)
 
 
 def test_training_does_not_start_from_another_projects_model(tmp_path):
@@ -133,14 +140,14 @@ def test_another_projects_efficientnet_model_can_be_loaded(crops, tmp_path):
     assert np.allclose(load_model(tmp_path / "other.h5")(crops), other(crops), atol=1e-6)
 
 
-def test_a_file_that_is_no_model_is_the_users_error(tmp_path, model):
+def test_a_file_that_is_no_model_is_the_users_error(tmp_path):
     text = tmp_path / "model.keras"
     text.write_text("not a model")
     with pytest.raises(UserError, match=r"model\.keras: not a Keras model"):
         load_model(text)
     with pytest.raises(UserError, match=r"no\.keras: not found; run step 03 first"):
         load_model(tmp_path / "no.keras")
-    model.get_layer("efficientnet-b0").save(tmp_path / "backbone.keras")
+    backbone_of(as_if_trained(name="meso4")).save(tmp_path / "backbone.keras")
     with pytest.raises(UserError, match="not one probability"):
         load_model(tmp_path / "backbone.keras")
 

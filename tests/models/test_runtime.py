@@ -9,17 +9,17 @@ from test_training import SIZE, small_model, write_split
 from deepfake.models.runtime import choose_precision, gpus, keras, set_precision, strategy_for, warning_of_gpus
 
 
-def train_on_devices(run, folder):
-    """The result of a run: number of replicas, history, and predictions of the kept model."""
+def train_on_devices(folder, *runs):
+    """The results of runs: number of replicas, history, and predictions of the kept model."""
     split_dir = write_split(folder / "split_dataset")
-    done = Script(ROOT / "tests/models/two_devices.py", run, split_dir, folder).ended(timeout=600)
+    done = Script(ROOT / "tests/models/two_devices.py", split_dir, folder, *runs).ended(timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "found.json").read_text())
 
 
 @pytest.mark.slow
 def test_two_devices_share_a_batch_and_learn_as_one_does(tmp_path):
-    one, two, warned = (train_on_devices(run, tmp_path / run) for run in ("one", "two", "warned"))
+    one, two, warned = train_on_devices(tmp_path, "one", "two", "warned")
     assert (one["replicas"], two["replicas"]) == (1, 2)
     for name in ("loss", "val_loss"):
         assert np.allclose(one[name], two[name], atol=1e-4) and len(one[name]) == 3
@@ -32,7 +32,7 @@ def test_two_devices_share_a_batch_and_learn_as_one_does(tmp_path):
 
 @pytest.mark.slow
 def test_a_model_with_a_backbone_trains_on_two_devices_in_two_phases(tmp_path):
-    phased = train_on_devices("phased", tmp_path)
+    (phased,) = train_on_devices(tmp_path, "phased")
     assert phased["replicas"] == 2 and len(phased["loss"]) == 2
     assert np.isfinite(phased["loss"] + phased["val_loss"]).all()
     assert len(phased["p_real"]) == 16 and all(0 <= p <= 1 for p in phased["p_real"])

@@ -1,10 +1,13 @@
 """The starter: which model a scan uses, and how verdicts name it."""
 
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import cv2
@@ -122,21 +125,31 @@ def trained(tmp_path_factory) -> Path:
     return path
 
 
-def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(trained, project, capsys):
-    from deepfake.models.model import load_model
+@pytest.fixture(scope="module")
+def published(trained, tmp_path_factory) -> Path:
+    """The file of a published model, beside all that is published with it."""
     from deepfake.models.publish import publish_model
 
-    publish_model(trained, project / "mine.keras", "mine", "faces of my own")
-    assert "scores (" in capsys.readouterr().out
-    assert (project / "mine.keras").stat().st_size < trained.stat().st_size / 5
-    assert {path.name for path in project.iterdir()} == {"mine.keras", "mine.json", "mine.onnx"}
-    assert (project / "mine.onnx").stat().st_size < 0.6 * trained.stat().st_size / 3  # a third: without the optimizer
-    info = read_model_info(project / "mine.json")
-    assert (info.name, info.trained_on) == ("mine", "faces of my own")
+    path = tmp_path_factory.mktemp("published") / "starter.keras"
+    with redirect_stdout(io.StringIO()) as said:
+        publish_model(trained, path, "starter", "DFDC")
+    assert "scores (" in said.getvalue()
+    return path
+
+
+def test_a_published_model_is_small_and_scores_as_the_one_that_was_trained(trained, published):
+    from deepfake.models.model import load_model
+
+    assert published.stat().st_size < trained.stat().st_size / 5
+    assert {path.name for path in published.parent.iterdir()} == {"starter.keras", "starter.json", "starter.onnx"}
+    exported = published.with_suffix(".onnx")
+    assert exported.stat().st_size < 0.6 * trained.stat().st_size / 3  # a third: without the optimizer
+    info = read_model_info(published.with_suffix(".json"))
+    assert (info.name, info.trained_on) == ("starter", "DFDC")
     assert (info.crop_rule, info.temperature, info.bands) == (INFO.crop_rule, INFO.temperature, INFO.bands)
-    before, after = load_model(trained), load_model(project / "mine.keras")
+    before, after = load_model(trained), load_model(published)
     assert {weight.dtype for weight in after.weights} == {"float32"}
-    by_export = open_model(project / "mine.keras", "onnx").run(CROPS.astype(np.float32))[0]
+    by_export = open_model(published, "onnx").run(CROPS.astype(np.float32))[0]
     assert np.abs(by_export - after.predict(CROPS, verbose=0)).max() < 1e-4
     scores = before.predict(CROPS, verbose=0)
     assert scores.std() > 0.1 and np.abs(after.predict(CROPS, verbose=0) - scores).max() < 0.005
@@ -161,10 +174,8 @@ def test_a_model_that_needs_full_precision_is_not_published(trained, project):
     assert {path.name for path in project.iterdir()} == {"fine.keras", "fine.json"}
 
 
-def test_a_scan_without_a_model_uses_the_starter_and_names_it(trained, project, monkeypatch, capsys):
-    from deepfake.models.publish import publish_model
-
-    publish_model(trained, starter.STARTER, "starter", "DFDC")
+def test_a_scan_without_a_model_uses_the_starter_and_names_it(published, project, monkeypatch, capsys):
+    shutil.copytree(published.parent, starter.STARTER.parent)
     plan = Plan(originals=2, seed=0, width=400, height=200, seconds=0.1, fps=10, people=2, fakes=1)
     cv2.imwrite("people.png", next(Scene(plan, 0).frames())[:, :, ::-1])
     monkeypatch.setattr(sys, "argv", ["05", "people.png", "nobody.png", "--workers", "0"])
@@ -181,17 +192,16 @@ def test_a_scan_without_a_model_uses_the_starter_and_names_it(trained, project, 
     assert rows[0].endswith(",note") and all(row.endswith(",no,starter: trained on DFDC") for row in rows[1:])
 
 
-def test_training_starts_from_the_starter_in_single_precision(trained, project, capsys):
+def test_training_starts_from_the_starter_in_single_precision(published, project):
     from test_training import write_split
 
     from deepfake.models.model import load_model
-    from deepfake.models.publish import publish_model
     from deepfake.training.loop import train
     from deepfake.training.options import Options
 
-    publish_model(trained, starter.STARTER, "starter", "DFDC")
+    shutil.copytree(published.parent, starter.STARTER.parent)
     split_dir = write_split(project / "split_dataset")
-    options = Options(weights="starter", new_head=True, epochs=2, head_epochs=1, batch_size=8, augment="none")
+    options = Options(weights="starter", new_head=True, epochs=1, head_epochs=0, batch_size=8, augment="none")
     assert train(split_dir, project / "run", options, quiet=True) == 0
     model = load_model(project / "run" / "tmp_checkpoint" / "best_model.keras")
     assert model.input_shape[1:] == (32, 32, 3) and {weight.dtype for weight in model.weights} == {"float32"}

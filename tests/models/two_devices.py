@@ -1,4 +1,4 @@
-"""Train small models on two devices that are made of the processor: RUN SPLIT_DIR FOLDER, into FOLDER/found.json.
+"""Train small models on two devices that are made of the processor: SPLIT_DIR FOLDER RUN..., into FOLDER/found.json.
 
 A process of its own, since devices have to be made before TensorFlow does anything.
 """
@@ -32,39 +32,37 @@ def plain_model():
 
 class Warned(Checkpoint):
     def on_train_batch_begin(self, batch, logs=None):
-        if not resumed and (self.progress.epochs, batch) == (1, 1):
+        if (self.progress.epochs, batch) == (1, 1):
             signal.raise_signal(signal.SIGUSR1)
 
 
-def train(devices, build, kind=Checkpoint, **options):
-    options = Options(image_size=32, patience=99, **options)
-    strategy = strategy_for(devices)
+def train(name, devices, build, kind=Checkpoint, resumed=False, **given):
+    """The result of a run; where it is stopped, it is resumed without `kind`."""
+    options, out_dir, strategy = Options(image_size=32, patience=99, **given), folder / name, strategy_for(devices)
+    out_dir.mkdir(exist_ok=True)
     with strategy.scope():
         model = build()
-    progress = read_progress(folder / LAST_STATE, {}) if resumed else Progress()
-    run = run_of(model, options, split_dir, folder, strategy, progress)
+    progress = read_progress(out_dir / LAST_STATE, {}) if resumed else Progress()
+    run = run_of(model, options, split_dir, out_dir, strategy, progress)
     loop.Checkpoint = kind
-    loop.fit(run)
+    try:
+        loop.fit(run)
+    except KeyboardInterrupt:
+        return train(name, devices, build, resumed=True, **given)
     kept = keras.saving.load_model(run.model_path)
-    p_real = raw_predictions(kept, run.sets["test"], run.stores["test"], quiet=True)
-    return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real.tolist()} | progress.history
+    p_real = raw_predictions(kept, run.sets["test"], run.stores["test"], quiet=True).tolist()
+    return {"replicas": strategy.num_replicas_in_sync, "p_real": p_real, "resumed": resumed} | progress.history
 
 
-split_dir, folder = map(Path, sys.argv[2:])
+split_dir, folder = map(Path, sys.argv[1:3])
 both = ["CPU:0", "CPU:1"]
 plain = {"weights": "none", "epochs": 3, "batch_size": 8, "augment": "none", "learning_rate": 1e-3}
 # a batch of 7, which two cannot share
-phased = {"weights": "file.h5", "epochs": 2, "head_epochs": 1, "batch_size": 7, "augment": "strong"}
+phased = {"weights": "file.h5", "epochs": 2, "head_epochs": 1, "batch_size": 7, "augment": "standard"}
 runs = {
-    "one": lambda: train(both[:1], plain_model, **plain),
-    "two": lambda: train(both, plain_model, **plain),
-    "warned": lambda: train(both, plain_model, Warned, **plain),
-    "phased": lambda: train(both, small_model, **phased),
+    "one": lambda name: train(name, both[:1], plain_model, **plain),
+    "two": lambda name: train(name, both, plain_model, **plain),
+    "warned": lambda name: train(name, both, plain_model, Warned, **plain),
+    "phased": lambda name: train(name, both, small_model, **phased),
 }
-resumed = False
-try:
-    found = runs[sys.argv[1]]()
-except KeyboardInterrupt:
-    resumed = True
-    found = runs[sys.argv[1]]()
-(folder / "found.json").write_text(json.dumps(found | {"resumed": resumed}))
+(folder / "found.json").write_text(json.dumps([runs[name](name) for name in sys.argv[3:]]))

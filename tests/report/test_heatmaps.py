@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.models.backbones import BACKBONES
 from deepfake.models.export import export_model
 from deepfake.models.info import ModelInfo
-from deepfake.models.model import SequenceKind, build_model, frames_of, load_model
+from deepfake.models.model import SequenceKind, backbone_of, build_model, frames_of, load_model
 from deepfake.models.opened import Opened, open_model, run_of
 from deepfake.models.runtime import keras, tf
 from deepfake.models.starter import STARTER
@@ -122,7 +121,7 @@ def test_models_of_every_kind_have_heat_maps_finer_than_their_pooling(name):
     crops = random.integers(0, 256, (3, 50, 50, 3), dtype=np.uint8)  # not of the model's size
     heat = heat_of(model, crops)
     assert heat.shape == (3, 50, 50) and np.isfinite(heat).all() and heat.min() >= 0 and heat.max() <= 1
-    assert BACKBONES[name].build(SIZE, None).name == name and heat.any()
+    assert backbone_of(model).name == name and heat.any()
 
 
 def test_a_sequence_model_has_a_heat_map_per_frame_even_of_short_sequences():
@@ -191,7 +190,7 @@ def test_the_starters_export_has_its_scores_and_heat_maps():
     exported = open_model(STARTER, "onnx")
     np.testing.assert_allclose(heat_by(exported, crops), heat_of(model, crops), atol=1e-3)
     inputs = blurred_noise(128).astype(np.float32)
-    np.testing.assert_allclose(exported.run(inputs)[0], model.predict(inputs, verbose=0), atol=1e-3)
+    np.testing.assert_allclose(exported.run(inputs)[0], model(inputs), atol=1e-3)
 
 
 def test_heat_lies_over_the_crop_and_the_rest_is_dimmed_only():

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_step, write_frames_json
+from conftest import run_main, run_step, write_frames_json
 from scans_for_reports import CARD
 
 from deepfake.core.errors import UserError
@@ -124,7 +124,8 @@ def test_a_model_with_code_or_without_crops_is_refused_at_once(tmp_path):
 
 @pytest.mark.spark
 @pytest.mark.slow
-def test_step_04_writes_the_report_with_heat_maps(tmp_path, folders):
+@pytest.mark.usefixtures("spark")
+def test_step_04_writes_the_report_with_heat_maps(tmp_path, folders, capsys):
     from deepfake.models.model import build_model
 
     model = build_model(32, "none", name="small-cnn")
@@ -137,9 +138,8 @@ def test_step_04_writes_the_report_with_heat_maps(tmp_path, folders):
     (tmp_path / "p.json").write_text(json.dumps(predictions))
     files = ("--predictions", tmp_path / "p.json", "--manifest", folders / "split" / "manifest.csv")
     report = ("--report", "--model", tmp_path / "model.keras", "--work-dir", folders / "work")
-    done = run_step("04", *files, *report, "--out-dir", tmp_path / "out", "--master", "local[1]", timeout=600)
-    assert done.returncode == 0, done.stderr
+    assert run_main("04", *files, *report, "--out-dir", tmp_path / "out", "--master", "local[1]") == 0
     html = (tmp_path / "out" / "report.html").read_text()
-    assert f"the report is {tmp_path / 'out' / 'report.html'}" in done.stdout
+    assert f"the report is {tmp_path / 'out' / 'report.html'}" in capsys.readouterr().out
     assert html.count('class="heat"') == MAX_CROPS and html.count('alt="A frame of the video') == 1
     assert "judged wrong" in html and f'width="{CROP_SIDE}"' not in html

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, cut_in_half, make_video, run_step
+from conftest import ROOT, cut_in_half, make_video, refused_options, run_step
 from PIL import Image
 
 from deepfake.core.crop_rule import CropRule
@@ -38,6 +38,7 @@ from deepfake.scanning.evidence import MAX_PIXELS, gather, length_of, read_image
 from deepfake.scanning.inputs import Source
 from deepfake.scanning.outputs import line_of
 from deepfake.scanning.scan import Options, judge_evidence, scan_all, scan_file, scan_files, verdict_of
+from deepfake.split.manifest import read_manifest
 
 CARD = ModelCard("brightness", "none", 16, threshold=0.5, bands={}, temperature=1.0, sample_only=False)
 HERE = Options(workers=0)
@@ -334,9 +335,12 @@ def run(tmp_path_factory):
 
 
 def scanned(folder, model, runtime="keras") -> dict[str, dict]:
-    """The files of verdicts.json by the video's name, after a scan of the drawn videos."""
+    """The files of verdicts.json by the video's name, after a scan of the test set's drawn videos, once."""
     out = folder / f"scan {model} {runtime}"
-    assert scan_all([str(folder / "videos")], folder / f"{model}.keras", out, Options(workers=2), runtime) == 0
+    tested = {entry.video for entry in read_manifest(folder / "split") if entry.split == "test"}
+    videos = [str(folder / "videos" / f"{video}.mp4") for video in sorted(tested)]
+    if not out.exists():
+        assert scan_all(videos, folder / f"{model}.keras", out, Options(workers=2), runtime) == 0
     files = json.loads((out / "verdicts.json").read_text())["files"]
     return {Path(item["name"]).stem: item for item in files}
 
@@ -352,7 +356,7 @@ def test_scores_and_verdicts_are_those_of_steps_03_and_04(run):
     with (run / "video_verdicts.csv").open() as file:
         verdicts = {row["video"]: row for row in csv.DictReader(file)}
     files = scanned(run, "frames")
-    assert len(files) == 6 and len(verdicts) == 2
+    assert files.keys() == verdicts.keys() and len(files) == 2
     for video, row in verdicts.items():
         assert files[video]["p_real"] == pytest.approx(float(row["average_prediction"]), abs=1e-5)
         assert files[video]["verdict"] == (row["verdict"] if row["certain"] == "yes" else "UNCERTAIN")
@@ -390,7 +394,7 @@ def test_an_exported_model_gives_the_same_scores_without_tensorflow(run, capsys)
     assert {video: item["p_real"] for video, item in again.items()} == pytest.approx(
         {video: item["p_real"] for video, item in first.items()}, abs=1e-4
     )
-    assert capsys.readouterr().out.count("never saw a real person") == 12
+    assert capsys.readouterr().out.count("never saw a real person") >= len(again) == 2
     code = (
         "import sys; from pathlib import Path; import deepfake.scanning.scan\n"
         "from deepfake.scanning.classifier import open_classifier\n"
@@ -431,11 +435,15 @@ def test_an_interrupted_scan_writes_its_results_so_far(run, clip, tmp_path, end)
 
 
 @pytest.mark.slow
-def test_the_real_clips_are_scanned_and_every_one_has_a_face(real_clips, run, tmp_path):
-    done = run_step("05", real_clips, "--model", run / "frames.keras", "--out-dir", tmp_path, "--strict", timeout=300)
+def test_the_real_clips_are_scanned_and_every_one_has_a_face(real_clips, real_work, run, tmp_path):
+    for clip in real_clips.glob("*.mp4"):  # the evidence is that of steps 00 and 01a
+        faces = json.loads((real_work / clip.stem / "faces.json").read_text())["faces"]
+        assert {face["frame"] for face in faces} == set(range(11)), clip.name
+    some = [real_clips / f"{name}.mp4" for name in ("004", "519_515", "cyxlcuyznd")]
+    done = run_step("05", *some, "--model", run / "frames.keras", "--out-dir", tmp_path, "--strict", timeout=300)
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / "verdicts.json").read_text())
-    assert len(content["files"]) == 10
+    assert len(content["files"]) == 3
     for item in content["files"]:
         assert item["frames"] == 11 and item["people"] >= 1 and item["sample_only"]
         assert {face["frame"] for face in item["faces"]} == set(range(11))
@@ -470,9 +478,10 @@ def test_options_of_an_external_model_apply_to_export_and_scan(run, clip, tmp_pa
 
 @pytest.mark.slow
 def test_equal_scores_of_all_files_are_warned_of_in_report_and_output(frame, tmp_path, capsys):
-    from deepfake.models.model import build_model
+    from deepfake.models.runtime import keras
 
-    build_model(32, "none", name="small-cnn").save(tmp_path / "unlearnt.keras")  # 0.5 for everything
+    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, "sigmoid", kernel_initializer="zeros")]
+    keras.Sequential([keras.Input((32, 32, 3)), *layers]).save(tmp_path / "unlearnt.keras")  # 0.5 for everything
     for number in range(5):
         save(frame[:, : 396 + number], tmp_path / "images" / f"{number}.png")
     assert scan_all([str(tmp_path / "images")], tmp_path / "unlearnt.keras", tmp_path / "out", HERE) == 0
@@ -481,14 +490,13 @@ def test_equal_scores_of_all_files_are_warned_of_in_report_and_output(frame, tmp
 
 
 @pytest.mark.slow
-def test_the_script_says_what_to_give_and_exits_with_2(tmp_path):
-    done = run_step("05", cwd=tmp_path)
-    assert done.returncode == 2 and "give videos, images, folders" in done.stderr
+def test_the_script_says_what_to_give_and_exits_with_2(tmp_path, monkeypatch):
     done = run_step("05", "nothing.mp4", "--model", "mine.keras", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("error: nothing.mp4: not found")
     make_video(tmp_path / "v.mp4")
-    done = run_step("05", "v.mp4", "--model", "mine.keras", cwd=tmp_path)
-    assert done.returncode == 2 and "mine.keras: not found; run step 03 first" in done.stderr
-    done = run_step("05", "v.mp4", "--shard", "0/2", cwd=tmp_path)  # whose verdicts would replace each other's
-    assert done.returncode == 2 and "unrecognized arguments: --shard" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert "give videos, images, folders" in refused_options("05")
+    assert "mine.keras: not found; run step 03 first" in refused_options("05", "v.mp4", "--model", "mine.keras")
+    # whose verdicts would replace each other's
+    assert "unrecognized arguments: --shard" in refused_options("05", "v.mp4", "--shard", "0/2")
     assert not (tmp_path / "scan").exists()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 OPTIONS = [
     "--model",
-    "small-cnn",
+    "meso4",
     "--epochs",
     "8",
     "--batch-size",

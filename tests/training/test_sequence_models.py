@@ -1,11 +1,12 @@
 """Sequence models: what they make of missing frames, where they start, and what training writes for them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_training import read_history
+from test_training import read_history, write_split
 
 from deepfake.core.errors import UserError
 from deepfake.evaluation import robustness
@@ -122,14 +123,16 @@ def test_in_half_precision_only_the_frames_are_computed(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def split_dir(trained):
-    return trained / "split_dataset"
+def split_dir(tmp_path_factory):
+    return write_split(tmp_path_factory.mktemp("sequences") / "split_dataset")
 
 
 @pytest.fixture(scope="module")
-def frame_run(trained):
-    """What step 03 wrote of a frame model that has learnt a little."""
-    return trained / "out"
+def frame_model(tmp_path_factory):
+    """A frame model to start from."""
+    path = tmp_path_factory.mktemp("frames") / "model.keras"
+    build_model(SIZE, "none", name="meso4").save(path)
+    return path
 
 
 def test_features_are_those_of_each_crop(split_dir):
@@ -142,37 +145,41 @@ def test_features_are_those_of_each_crop(split_dir):
     assert found.pixels.shape == (len(crops.entries), 16) and len(found) == len(crops) == 4
 
 
-def sequence_run(frame_run, **others):
-    weights = str(frame_run / "tmp_checkpoint" / "best_model.keras")
-    return Options(weights=weights, new_head=True, **{"sequence_frames": 3, "epochs": 2, "batch_size": 2} | others)
+def sequence_run(frame_model, **others):
+    return Options(
+        weights=str(frame_model), new_head=True, **{"sequence_frames": 3, "epochs": 2, "batch_size": 2} | others
+    )
 
 
-def frozen_run(frame_run, **others):
-    return sequence_run(frame_run, **{"sequence": "lstm", "freeze_backbone": True} | others)
+def frozen_run(frame_model, **others):
+    return sequence_run(frame_model, **{"sequence": "lstm", "freeze_backbone": True} | others)
 
 
 @pytest.fixture(scope="module")
-def frozen(split_dir, frame_run, tmp_path_factory):
+def frozen(split_dir, frame_model, tmp_path_factory):
     """The folder of an undisturbed run with a frozen backbone, into one that a frame run has left its picture in."""
     out_dir = tmp_path_factory.mktemp("frozen")
     (out_dir / "Augmentation.png").touch()
-    assert train(split_dir, out_dir, frozen_run(frame_run), quiet=True) == 0
+    assert train(split_dir, out_dir, frozen_run(frame_model), quiet=True) == 0
     return out_dir
 
 
 @pytest.fixture(scope="module")
-def tuned(split_dir, frame_run, tmp_path_factory):
-    """The folder of a run in which the backbone learns too."""
+def tuned(split_dir, frame_model, tmp_path_factory):
+    """The folder of a run in which the backbone learns too, with every other option and more frames than there are."""
     out_dir = tmp_path_factory.mktemp("tuned")
-    assert train(split_dir, out_dir, sequence_run(frame_run, sequence="gru", head_epochs=1), quiet=True) == 0
+    odd = {"cache": "none", "balance": "equal", "crops_per_video": 1, "precision": "mixed_bfloat16"}
+    options = sequence_run(frame_model, sequence="gru", sequence_frames=6, epochs=1, augment="strong", **odd)
+    assert train(split_dir, out_dir, options, quiet=True) == 0
+    assert np.isfinite(float(read_history(out_dir)[0]["loss"])) and not list(out_dir.glob(".*"))
     return out_dir
 
 
-@pytest.mark.parametrize(("made", "head"), [("frozen", "lstm"), ("tuned", "gru")])
+@pytest.mark.parametrize(("made", "head", "frames"), [("frozen", "lstm", 3), ("tuned", "gru", 6)])
 def test_a_sequence_model_trains_from_a_frame_model_and_judges_people(
-    split_dir, made, head, tmp_path, request, monkeypatch
+    split_dir, made, head, frames, tmp_path, request, monkeypatch
 ):
-    monkeypatch.setattr(robustness, "DAMAGES", robustness.DAMAGES[:2])
+    monkeypatch.setattr(robustness, "DAMAGES", [replace(damage, levels=(10,)) for damage in robustness.DAMAGES[:2]])
     out_dir = request.getfixturevalue(made)
     tested = [entry for entry in read_manifest(split_dir) if entry.split == "test"]
     people = {(entry.video, entry.label) for entry in tested}
@@ -183,11 +190,11 @@ def test_a_sequence_model_trains_from_a_frame_model_and_judges_people(
     table = pd.read_parquet(out_dir / "cnn_preds_values.parquet")
     assert set(zip(table["video"], table["label"], strict=True)) == people
     record = json.loads((out_dir / "run.json").read_text())
-    assert record["model"] == f"small-cnn+{head}" and record["seconds_per_step"] > 0
+    assert record["model"] == f"meso4+{head}" and record["seconds_per_step"] > 0
     model_path = out_dir / "tmp_checkpoint" / "best_model.keras"
     assert record["parameters"] == load_model(model_path).count_params()
     info = json.loads(model_path.with_suffix(".json").read_text())
-    assert (info["backbone"], info["sequence"], info["frames"], info["image_size"]) == ("small-cnn", head, 3, SIZE)
+    assert (info["backbone"], info["sequence"], info["frames"], info["image_size"]) == ("meso4", head, frames, SIZE)
     assert load_and_predict(model_path, split_dir, tmp_path, quiet=True, robustness=made == "tuned") == 0
     after = dict(json.loads((tmp_path / "cnn_preds_values.json").read_text()))
     assert after == pytest.approx(dict(rows), abs=1e-5)
@@ -197,15 +204,16 @@ def weights_in(out_dir):
     return load_model(out_dir / "tmp_checkpoint" / "best_model.keras").get_weights()
 
 
-def test_with_a_frozen_backbone_none_of_its_weights_change(frozen, frame_run):
-    after, start = (
-        backbone_of(load_model(folder / "tmp_checkpoint" / "best_model.keras")) for folder in (frozen, frame_run)
-    )
+def test_with_a_frozen_backbone_none_of_its_weights_change(frozen, frame_model):
+    kept = frozen / "tmp_checkpoint" / "best_model.keras"
+    after, start = (backbone_of(load_model(path)) for path in (kept, frame_model))
     pairs = zip(after.get_weights(), start.get_weights(), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)
 
 
-def test_a_frozen_run_that_is_resumed_ends_as_undisturbed(split_dir, frame_run, frozen, tmp_path, monkeypatch, capsys):
+def test_a_frozen_run_that_is_resumed_ends_as_undisturbed(
+    split_dir, frame_model, frozen, tmp_path, monkeypatch, capsys
+):
     keep = Checkpoint.on_epoch_end
 
     def stop(self, epoch, logs):
@@ -214,13 +222,13 @@ def test_a_frozen_run_that_is_resumed_ends_as_undisturbed(split_dir, frame_run, 
 
     monkeypatch.setattr(Checkpoint, "on_epoch_end", stop)
     with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
-        train(split_dir, tmp_path, frozen_run(frame_run), quiet=True)
+        train(split_dir, tmp_path, frozen_run(frame_model), quiet=True)
     monkeypatch.undo()
     with pytest.raises(UserError, match="sequence_frames was 3"):
-        train(split_dir, tmp_path, frozen_run(frame_run, sequence_frames=4), resume=True, quiet=True)
+        train(split_dir, tmp_path, frozen_run(frame_model, sequence_frames=4), resume=True, quiet=True)
     with pytest.raises(UserError, match="freeze_backbone was True"):
-        train(split_dir, tmp_path, frozen_run(frame_run, freeze_backbone=False), resume=True, quiet=True)
-    assert train(split_dir, tmp_path, frozen_run(frame_run), resume=True, quiet=True) == 0
+        train(split_dir, tmp_path, frozen_run(frame_model, freeze_backbone=False), resume=True, quiet=True)
+    assert train(split_dir, tmp_path, frozen_run(frame_model), resume=True, quiet=True) == 0
     assert "resuming after epoch 1" in capsys.readouterr().out
     assert read_history(tmp_path) == read_history(frozen) and len(read_history(frozen)) == 2
     pairs = zip(weights_in(tmp_path), weights_in(frozen), strict=True)
@@ -231,18 +239,3 @@ def test_a_run_on_features_shows_no_augmentation(frozen):
     names = {path.name for path in frozen.iterdir()}
     assert "Augmentation.png" not in names and "Confusion.png" in names
     assert not (frozen / "tmp_checkpoint" / "best_model.h5").exists()
-
-
-def test_sequences_train_with_every_other_option_and_more_frames_than_there_are(split_dir, tmp_path):
-    odd = {
-        "cache": "none",
-        "balance": "equal",
-        "crops_per_video": 1,
-        "precision": "mixed_bfloat16",
-        "augment": "strong",
-    }
-    options = Options(model="meso4", image_size=SIZE, sequence="gru", sequence_frames=6, epochs=1, **odd)
-    assert train(split_dir, tmp_path, options, quiet=True) == 0
-    assert np.isfinite(float(read_history(tmp_path)[0]["loss"]))
-    assert len(json.loads((tmp_path / "cnn_preds_values.json").read_text())) == 4
-    assert not list(tmp_path.glob(".*"))

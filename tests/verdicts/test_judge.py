@@ -295,6 +295,17 @@ def test_intervals_are_over_source_groups_or_videos_if_unknown(tmp_path):
         metrics(path, write_manifest(tmp_path / "manifest.csv", {"a": ("g1", "")}))
 
 
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark")
+def test_fakes_that_are_made_are_videos_of_their_own(tmp_path):
+    rows = [[f"{name}-{frame:03d}-00.png", 0.6] for name in ("real/a", "fake/a_self-blend") for frame in range(2)]
+    origins = {"group": ["a"] * 4, "method": [None, None, "self-blend", "self-blend"]}
+    judge_videos(write_parquet(tmp_path / "p.parquet", rows, **origins), tmp_path, "local[1]")
+    table = pd.read_csv(tmp_path / "video_verdicts.csv", index_col="video")
+    assert table["label"].to_dict() == {"a": "REAL", "a_self-blend": "FAKE"}
+    assert "self-blend" in (tmp_path / "metrics_videos.txt").read_text()
+
+
 PEOPLE = [("a", "0", 0.9), ("a", "1", 0.3), ("b-x", "0", 0.2), ("c", "0", 0.8), ("c", "", 0.1)]
 
 
