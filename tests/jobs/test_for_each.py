@@ -196,9 +196,9 @@ def test_a_longer_video_gets_more_time(tmp_path):
 
 @pytest.mark.slow
 def test_a_length_that_is_not_told_in_time_is_the_end_of_the_item():
-    with at_work(abs, [600, 0], 1, timeout=1, length=sleep) as results:
+    with at_work(abs, [600, 0], 1, timeout=2, length=sleep) as results:
         found = dict(results)
-        assert found[0] == 0 and str(found[600]) == "took longer than 1 s; --timeout gives it more"
+        assert found[0] == 0 and str(found[600]) == "took longer than 2 s; --timeout gives it more"
 
 
 @pytest.mark.slow
@@ -206,13 +206,13 @@ def test_a_failing_hanging_or_crashing_video_fails_alone(tmp_path, capsys):
     good = [f"good {number}" for number in range(4)]
     ids = [good[0], *ERRORS, good[1], "hangs", good[2], "is killed", "exits", good[3]]
     work = partial(work_that_can_go_wrong, work_dir=tmp_path)
-    assert go(tmp_path, ids, work, workers=2, timeout=1, strict=True) == 1
+    assert go(tmp_path, ids, work, workers=2, timeout=2, strict=True) == 1
     out, err = capsys.readouterr()
     assert f"44 frames of {len(ids)} videos" in out and err == ""
     listed = {video: reason for _, video, reason in rows_of(tmp_path)[1:]}
     assert listed.keys() == set(ids) - set(good) and list(listed) == sorted(listed)
     assert all(reason in listed[kind] for kind, (_, reason) in ERRORS.items())
-    assert "longer than 1 s" in listed["hangs"]
+    assert "longer than 2 s" in listed["hangs"]
     assert "crashed" in listed["is killed"] and "crashed" in listed["exits"] and "3" in listed["exits"]
     # and nothing half-made is left of it
     assert {name for name, content in tree(tmp_path).items() if content is not None} == {
@@ -231,7 +231,7 @@ def tell_process(id: str, work_dir) -> Outcome:
 @pytest.mark.slow
 def test_the_worker_of_a_video_that_crashed_is_replaced(tmp_path):
     ids = ["a", "is killed", "b", "hangs", "c", "d"]
-    go(tmp_path, ids, partial(tell_process, work_dir=tmp_path), workers=1, timeout=1)
+    go(tmp_path, ids, partial(tell_process, work_dir=tmp_path), workers=1, timeout=2)
     assert [video for _, video, _ in rows_of(tmp_path)[1:]] == ["hangs", "is killed"]
     processes = {id: int((tmp_path / f"{id}.pid").read_text()) for id in ids}
     assert processes["a"] == processes["is killed"] != processes["b"] == processes["hangs"] != processes["c"]
