@@ -174,9 +174,9 @@ def spark(stops_spark):
     """The Spark session of a file's tests, which step 04 uses too."""
     from pyspark.sql import SparkSession
 
-    from deepfake.jobs.spark_session import start_spark
+    from deepfake.jobs.spark_session import QUICK, start_spark
 
-    return SparkSession.getActiveSession() or start_spark("local[1]")
+    return SparkSession.getActiveSession() or start_spark("local[1]", settings=QUICK)
 
 
 @pytest.fixture(scope="session")

@@ -55,10 +55,10 @@ def someone_at_work(folder: Path) -> int:
 @contextmanager
 def nodes_that_know_this_module(master: str):
     """A Spark session that the runner uses, and whose nodes have this module."""
-    from deepfake.jobs.spark_session import start_spark
+    from deepfake.jobs.spark_session import QUICK, start_spark
     from deepfake.jobs.spark_tasks import ATTEMPTS, SETTINGS
 
-    session = start_spark(master, "tests", SETTINGS, ATTEMPTS + 1)
+    session = start_spark(master, "tests", SETTINGS | QUICK, ATTEMPTS + 1)
     try:
         session.sparkContext.addPyFile(__file__)
         yield

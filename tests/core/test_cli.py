@@ -9,7 +9,7 @@ import termios
 from dataclasses import dataclass
 
 import pytest
-from conftest import ROOT, make_video, refused_options, step_command, write_metadata
+from conftest import ROOT, Script, make_video, refused_options, step_command, write_metadata
 
 from deepfake.core.cli import add_options, hushed, number, option, options_of, parser, progress, whole_number
 from deepfake.jobs.options import SUBMITTED, add_spark_option
@@ -57,13 +57,19 @@ def test_help_of_a_module_loads_nothing_that_takes_long(module):
         ("faces.files", HEAVY),
         ("split.prepare", HEAVY),
         ("evaluation.predictions", HEAVY),
-        pytest.param("verdicts.judge", {"tensorflow", "keras"}, marks=pytest.mark.slow),
-        pytest.param("training.loop", {"pyspark"}, marks=pytest.mark.slow),
+        ("verdicts.judge", {"tensorflow", "keras"}),
     ],
 )
 def test_a_module_loads_only_the_framework_that_it_works_with(module, absent):
     shown = python(f"import sys, deepfake.{module}; print(sorted({absent} & set(sys.modules)))")
     assert shown.stdout.splitlines()[-1:] == ["[]"], shown.stderr
+
+
+@pytest.mark.slow
+def test_training_loads_no_spark(tmp_path):
+    (tmp_path / "program.py").write_text("import sys, deepfake.training.loop; print('pyspark' in sys.modules)")
+    done = Script(tmp_path / "program.py").ended(120)  # in a process that has loaded this module alone
+    assert done.stdout == "False\n", done.stderr
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)

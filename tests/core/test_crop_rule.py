@@ -42,7 +42,7 @@ SIDE = 24
 RULES = {
     "--frames 4": CropRule(frames=4),
     "--min-confidence 1": CropRule(min_confidence=1),
-    "--no-rescue": CropRule(min_confidence=0.995, rescue=False),
+    "--no-rescue": CropRule(min_confidence=0.998, rescue=False),
     "--margin 0.1": CropRule(margin=0.1),
     "--square": CropRule(square=True),
     "--crops-from full --square --margin 0": CropRule(crops_from="full", square=True, margin=0),
@@ -104,7 +104,7 @@ def test_a_square_box_has_the_longer_side_about_the_same_centre_and_each_directi
 def videos(tmp_path_factory) -> Path:
     """Drawn videos of two people, of which one is smaller, and whose frames are enlarged to standard size."""
     folder = tmp_path_factory.mktemp("drawn") / "videos"
-    draw_dataset(folder, originals=3, fakes=1, size=(280, 238), seconds=0.6, fps=20, people=2, quiet=True)
+    draw_dataset(folder, originals=3, fakes=1, size=(280, 238), seconds=0.25, fps=20, people=2, workers=1, quiet=True)
     return folder
 
 

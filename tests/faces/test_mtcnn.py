@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deepfake.faces.mtcnn import Detections, Mtcnn
-from deepfake.frames.choose import choose_frames
-from deepfake.frames.decoding import read_frames, read_packets
+from deepfake.frames.png import read_png
+from deepfake.frames.read import read_video
 from deepfake.sample.dataset import draw_dataset
 from deepfake.sample.scenes import Plan, Scene
 
@@ -25,15 +25,6 @@ def detector() -> Mtcnn:
 def two_people() -> np.ndarray:
     plan = Plan(originals=2, seed=0, width=400, height=200, seconds=0.1, fps=10, people=2, fakes=1)
     return next(Scene(plan, 0).frames())
-
-
-def frames_of(folder, k: int) -> list[np.ndarray]:
-    """k frames of each video in a folder, at standard size."""
-    frames = []
-    for path in sorted(folder.glob("*.mp4")):
-        table = read_packets(path)
-        frames += [frame.image for frame in read_frames(path, choose_frames(table.frames, k), table)]
-    return frames
 
 
 def overlaps(some: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -87,12 +78,12 @@ def check_agreement(detector: Mtcnn, frames: Sequence[np.ndarray]) -> None:
 
 
 def test_the_faces_of_drawn_people_are_those_that_the_package_finds(detector, tmp_path):
-    draw_dataset(tmp_path, originals=3, seconds=0.2, workers=1, quiet=True)
-    check_agreement(detector, frames_of(tmp_path, 2))
+    draw_dataset(tmp_path, originals=3, seconds=0.1, workers=1, quiet=True)
+    check_agreement(detector, [read_video(path, 1)[0][0].image for path in sorted(tmp_path.glob("*.mp4"))])
 
 
-def test_the_faces_in_real_clips_are_those_that_the_package_finds(detector, real_clips):
-    check_agreement(detector, frames_of(real_clips, 2))
+def test_the_faces_in_real_clips_are_those_that_the_package_finds(detector, real_work):
+    check_agreement(detector, [read_png(path) for path in sorted(real_work.glob("*/*-005.png"))])
 
 
 def check_form(found: Detections, frame: np.ndarray, count: int) -> None:

@@ -155,7 +155,7 @@ def recorded(videos_dir, work_dir) -> dict[str, list[dict]]:
 
 @pytest.mark.slow
 def test_two_drawn_people_are_two_people_in_every_video(tmp_path):
-    draw_dataset(tmp_path / "videos", 3, people=2, seconds=1.5, fps=10, fakes=1, quiet=True)
+    draw_dataset(tmp_path / "videos", 2, size=(400, 212), people=2, seconds=1.1, fps=10, fakes=1, workers=1, quiet=True)
     for faces in recorded(tmp_path / "videos", tmp_path / "work").values():
         middle = {True: set(), False: set()}
         for face in faces:

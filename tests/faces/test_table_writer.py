@@ -22,7 +22,7 @@ from deepfake.faces.crop import LANDMARKS
 from deepfake.faces.files import crop_all_videos
 from deepfake.faces.table import CROP_COLUMNS, SCHEMA
 from deepfake.faces.table_writer import crop_into_table, full_address, make_ready
-from deepfake.jobs.spark_session import spark_session
+from deepfake.jobs.spark_session import QUICK, spark_session
 from deepfake.jobs.spark_tasks import ATTEMPTS, SETTINGS, spark_for
 from deepfake.jobs.work import Run
 
@@ -46,7 +46,7 @@ def local(videos, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def nodes() -> Iterator[None]:
     """One Spark for all tests of this file."""
-    with spark_session(MASTER, "tests", SETTINGS, ATTEMPTS + 1):
+    with spark_session(MASTER, "tests", SETTINGS | QUICK, ATTEMPTS + 1):
         yield
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 from conftest import tree
@@ -180,24 +181,24 @@ def sleep(seconds: float) -> float:
     return seconds
 
 
-def double(seconds: float) -> float:
-    return 2 * seconds
+def work_for(seconds: float) -> Outcome:
+    return Outcome(bool(sleep(seconds)))
 
 
 @pytest.mark.slow
-def test_a_longer_video_gets_more_time():
-    with at_work(sleep, [0, 4], 2, timeout=3, length=double) as results:
-        assert sorted(results) == [(0, 0), (4, 4)]
-    with at_work(sleep, [4], 1, timeout=2) as results:
-        assert "longer than 2 s" in str(next(results)[1])
+def test_a_longer_video_gets_more_time(tmp_path):
+    videos, lengths = {"short": 1.5, "long": 1.6}, {1.5: 0, 1.6: 9}
+    for_each_video(Run("00", "frames", tmp_path, workers=2, timeout=0.5, length=lengths.get), videos, work_for)
+    ((_, video, reason),) = rows_of(tmp_path)[1:]
+    assert video == "short" and "longer than 0.5 s" in reason
     assert (limit_for(120, 0), limit_for(120, 300), limit_for(120, 10**9)) == (120, 720, 7320)
 
 
 @pytest.mark.slow
 def test_a_length_that_is_not_told_in_time_is_the_end_of_the_item():
-    with at_work(double, [600, 0], 1, timeout=3, length=sleep) as results:
+    with at_work(abs, [600, 0], 1, timeout=2, length=sleep) as results:
         found = dict(results)
-        assert found[0] == 0 and str(found[600]) == "took longer than 3 s; --timeout gives it more"
+        assert found[0] == 0 and str(found[600]) == "took longer than 2 s; --timeout gives it more"
 
 
 @pytest.mark.slow
@@ -219,6 +220,23 @@ def test_a_failing_hanging_or_crashing_video_fails_alone(tmp_path, capsys):
         *(f"{id}/a.png" for id in good),
     }
     assert not [name for name in tree(tmp_path) if ".tmp" in name]
+
+
+def tell_process(id: str, work_dir) -> Outcome:
+    """Write down by which process a video is worked on."""
+    (work_dir / f"{id}.pid").write_text(str(os.getpid()))
+    return work_that_can_go_wrong(id, work_dir)
+
+
+@pytest.mark.slow
+def test_the_worker_of_a_video_that_crashed_is_replaced(tmp_path):
+    ids = ["a", "is killed", "b", "hangs", "c", "d"]
+    go(tmp_path, ids, partial(tell_process, work_dir=tmp_path), workers=1, timeout=2)
+    assert [video for _, video, _ in rows_of(tmp_path)[1:]] == ["hangs", "is killed"]
+    processes = {id: int((tmp_path / f"{id}.pid").read_text()) for id in ids}
+    assert processes["a"] == processes["is killed"] != processes["b"] == processes["hangs"] != processes["c"]
+    assert processes["c"] == processes["d"] != os.getpid()
+    assert not [id for id in processes.values() if Path(f"/proc/{id}").exists()]
 
 
 @pytest.mark.slow

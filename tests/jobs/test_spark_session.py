@@ -1,9 +1,7 @@
 """Spark sessions: the errors of masters, and how often a task is tried."""
 
-import json
-
 import pytest
-from conftest import run_step
+from conftest import Script, run_step
 from spark_cluster import free_ports
 
 from deepfake.core.errors import UserError
@@ -50,6 +48,11 @@ def test_local_runs_use_the_projects_spark_and_python(tmp_path, monkeypatch):
     for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
         monkeypatch.setenv(name, "/of/another/spark")
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--master spark://nowhere:7077 pyspark-shell")
-    (tmp_path / "predictions.json").write_text(json.dumps([["real/a-000-00.png", 0.9], ["fake/b-000-00.png", 0.1]]))
-    done = run_step("04", "--predictions", tmp_path / "predictions.json", "--out-dir", tmp_path)
-    assert done.returncode == 0, done.stderr
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from deepfake.jobs.spark_session import QUICK, start_spark\n"
+        "spark = start_spark('local[1]', settings=QUICK)\n"
+        "print(spark.sparkContext.parallelize([1, 2]).map(lambda number: 2 * number).collect())\n"
+    )
+    done = Script(program).ended(120)
+    assert (done.returncode, done.stdout) == (0, "[2, 4]\n"), done.stderr

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from deepfake.faces.records import read_faces_json
+from deepfake.frames.files import read_frame
 from deepfake.split.crop_estimate import MIN_FACES, Estimate, estimate_rule, in_words, sample_crops
 
 sys.path.append(str(ROOT / "benchmarks"))  # as for a script that is started there
 
-from crop_estimate import MARGINS, Rule, cut_by, drawn_frames, error, frames_of_clips, moved, with_faces
+from crop_estimate import MARGINS, Rule, cut_by, drawn_frames, error, moved, with_faces
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +29,11 @@ def drawn():
 
 
 @pytest.fixture(scope="module")
-def real(real_clips):
-    return with_faces(frames_of_clips(real_clips))
+def real(real_work):
+    """The faces in four frames of each real clip."""
+    folders = [path.parent for path in sorted(real_work.glob("*/faces.json"))]
+    faces = [(folder, face) for folder in folders for face in read_faces_json(folder).faces[::3]]
+    return [(read_frame(folder, face["index"]), tuple(face["box"])) for folder, face in faces if not face["rescued"]]
 
 
 def crops_of(faces, rule):
