@@ -13,7 +13,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, run_step
+from conftest import ROOT, run_main, run_step
 
 from deepfake.core.errors import UserError
 from deepfake.core.files import write_csv
@@ -215,10 +215,10 @@ def test_step_04_writes_its_files_and_the_note_on_a_sample_only_model(tmp_path, 
     info = tmp_path / "tmp_checkpoint" / "best_model.json"
     info.write_text('{"sample_only": true, "threshold": 0.55, "band": [0.5, 0.55]}')
     options = ("--predictions", tmp_path / "p.json", "--out-dir", tmp_path / "out", "--master", "local[1]")
-    done = run_step("04", *options)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(HEAD) and "never seen a real person" in done.stdout
-    assert done.stdout.count(f"04: threshold 0.55, band 0.5 to 0.55: from {info}") == 1
+    assert run_main("04", *options) == 0
+    said, err = capsys.readouterr()
+    assert said.startswith(HEAD) and "never seen a real person" in said and err == ""
+    assert said.count(f"04: threshold 0.55, band 0.5 to 0.55: from {info}") == 1
     names = {path.name for path in (tmp_path / "out").iterdir()}
     metrics = {"metrics_videos.json", "metrics_videos.txt"}
     assert names == {"video_verdicts.csv", "mapreduce_res.txt", "ConfusionVideo.png", "CurvesVideo.png"} | metrics
