@@ -79,10 +79,10 @@ def core_of(file: str) -> str:
 def tie_by_names(records: Sequence[Record]) -> list[Record]:
     """Add originals and ties to records by their file names; originals that a table names are kept.
 
-    One of NAMINGS is used if a fifth (BORNE_OUT) of the fakes that match it have their original among the real videos.
-    The original of any other fake is the real video with the same `core_of`. If at least half (BEGINNING) of the
-    remaining fakes begin with the name of a real video, that video is their original. If real and fake videos share
-    folder names, both must be in folders of the same name. Logs how many fakes match a naming, and how many match
+    The original of a fake is the real video with the same `core_of`, if there is one. One of NAMINGS is used if a fifth
+    (BORNE_OUT) of the other fakes that match it have their original among the real videos. If at least half (BEGINNING)
+    of the remaining fakes begin with the name of a real video, that video is their original. If real and fake videos
+    share folder names, both must be in folders of the same name. Logs how many fakes match a naming, and how many match
     several real videos.
     """
     by_core: Files = defaultdict(list)
@@ -119,13 +119,11 @@ def tie_by_names(records: Sequence[Record]) -> list[Record]:
 
 def _use_naming(naming: Naming, by_core: Files, cores: dict[str, str], ties: Files) -> None:
     """Update the cores and ties of the fakes that match a naming, if enough of their originals are there."""
+    fitting = {file: match for file, core in cores.items() if (match := naming.fake.fullmatch(core))}
     # a fake with exactly the name of a real video is made of that one
-    fitting = {
-        file: match for file, core in cores.items() if core not in by_core and (match := naming.fake.fullmatch(core))
-    }
-    originals = {file: match.expand(naming.original) for file, match in fitting.items()}
+    originals = {file: match.expand(naming.original) for file, match in fitting.items() if cores[file] not in by_core}
     borne_out = sum(core in by_core for core in originals.values())
-    if not borne_out or borne_out < BORNE_OUT * len(fitting):
+    if not borne_out or borne_out < BORNE_OUT * len(originals):
         return
     log.info(f"fakes named as in {naming.dataset}, tied to their targets and sources: {len(fitting)}")
     cores |= originals

@@ -119,7 +119,7 @@ def _spread(crops: Sequence[JudgedCrop]) -> list[JudgedCrop | None]:
 def _describe(axes: Axes, top: float, row: Any) -> None:
     """Write a video's id, truth, verdict and mean to the left of its crops."""
     truth, verdict = int(row.label), REAL if row.is_real else FAKE
-    method = f" ({row.method})" if isinstance(row.method, str) and row.method else ""
+    method = f" ({_shortened(row.method)})" if isinstance(row.method, str) and row.method else ""
     lines = [
         (_shortened(row.video), INK, "bold"),
         (f"is {LABEL_NAMES[truth].upper()}{method}", LABEL_COLOURS[truth], "normal"),

@@ -78,7 +78,7 @@ def _auto_session(path: Path, given: Given) -> "InferenceSession | None":
         export_model(path, given, (".onnx",))
         return _current_session(path, given)
     except (UserError, OSError) as error:
-        log.info(f"{error}; TensorFlow runs the model (--runtime keras does so without trying to export it)")
+        log.info(f"{error}; TensorFlow runs the model (in step 05, --runtime keras skips the export)")
         return None
 
 

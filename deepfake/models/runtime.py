@@ -86,4 +86,4 @@ def set_precision(model: keras.Model, precision: str) -> None:
             layer.dtype_policy = keras.dtype_policies.get(precision)
 
 
-__all__ = ["choose_precision", "gpus", "keras", "set_precision", "strategy_for", "tf", "warning_of_gpus"]
+__all__ = ["choose_precision", "gpus", "keras", "plain", "set_precision", "strategy_for", "tf", "warning_of_gpus"]

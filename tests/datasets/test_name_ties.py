@@ -31,6 +31,7 @@ def groups_of(folder, *files):
         (["001"], ["001_M012"], "002"),  # DeeperForensics
         (["000", "003"], ["000_003_F2F", "FS_000_003"], "111"),  # short for the method
         (["000", "003"], ["000_003_simswap", "ghost_000_003"], "111"),  # of a method that is not known
+        (["000", "003", "000_003"], ["000_003", "003_000"], "111"),  # a real video named like a fake
         (["alice", "bob"], ["alice_bob"], "carol"),
     ],
 )

@@ -23,7 +23,7 @@ from deepfake.evaluation.robustness import (
 from deepfake.evaluation.saved_model import load_and_predict
 from deepfake.frames.png import write_png
 from deepfake.inputs.crop_set import MEMORY_BYTES, cached, crop_set
-from deepfake.models.info import ModelInfo
+from deepfake.models.info import ModelInfo, write_model_info
 from deepfake.models.model import load_model
 from deepfake.split.manifest import Entry
 from deepfake.split.store import open_store
@@ -213,12 +213,11 @@ def test_a_temperature_is_applied_to_frames_and_not_to_videos(tmp_path, monkeypa
     greys = [(0, 0, 180), (0, 1, 90), (1, 0, 130), (1, 1, 135)]  # logits 8 and -1 of the fake, 3 and 3.5 of the real
     crops = [(label, "g", frame, np.full((SIZE, SIZE, 3), grey)) for label, frame, grey in greys]
     split_dir = write_split(tmp_path / "split", crops)
-    model, store = load_model(write_model(tmp_path / "model.keras", weight=0.1, bias=-10)), open_store(split_dir)
+    model = write_model(tmp_path / "model.keras", weight=0.1, bias=-10)
+    write_model_info(ModelInfo(temperature=20.0), tmp_path / "model.json")
     monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", FEW)
-    for temperature, video_auc in ((1.0, "1.0"), (20.0, "0.0")):
-        report_robustness(
-            model, read_sets(store, ("test",))["test"], store, tmp_path, ModelInfo(temperature=temperature), quiet=True
-        )
+    for calibrated, video_auc in ((False, "1.0"), (True, "0.0")):
+        load_and_predict(model, split_dir, tmp_path, quiet=True, calibrated=calibrated, robustness=True)
         undamaged = (tmp_path / "robustness.csv").read_text().splitlines()[1]
         assert undamaged.split(",")[:3] == ["none", "0", video_auc]
 

@@ -87,7 +87,7 @@ def test_tensorflow_runs_what_cannot_be_exported_and_a_line_says_so(model, capsy
     exported.mkdir()  # so that no file of this name can be written, not even by root
     expected = open_model(model, "keras").run(CROPS)[0]
     np.testing.assert_allclose(open_model(model).run(CROPS)[0], expected)
-    assert "; TensorFlow runs the model (--runtime keras" in capsys.readouterr().out
+    assert "; TensorFlow runs the model (in step 05, --runtime keras" in capsys.readouterr().out
     exported.rmdir()
     exported.write_bytes(b"no model")
     np.testing.assert_allclose(open_model(model).run(CROPS)[0], expected)

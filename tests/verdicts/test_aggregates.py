@@ -183,6 +183,15 @@ def test_a_manifest_tells_the_people_of_json_predictions(spark, tmp_path, plain)
         pd.testing.assert_series_equal(result[column], expected[column], check_exact=False, atol=1e-12)
 
 
+@pytest.mark.spark
+def test_the_face_is_the_person_in_predictions_of_sequences(spark, tmp_path):
+    path = tmp_path / "p.json"
+    write_json(path, [["real/a-000-00.png", 0.2], ["real/a-000-01.png", 0.9]])
+    entries = [Entry("test", 1, "real/a-004-00.png", "a", "g", "", "", 4, 0, "7", "", 0)]
+    frames = add_people(read_predictions(spark, path, tmp_path), entries, tmp_path)
+    assert sorted((row.face, row.person) for row in frames.collect()) == [(0, "0"), (1, "1")]
+
+
 def test_a_column_is_empty_only_if_the_statistics_of_all_row_groups_say_so(tmp_path):
     for number, (people, empty) in enumerate(
         [(["", ""], True), ([None, None], True), (["", None], True), (["", "0"], False), ([None, "0"], False)]
