@@ -17,14 +17,12 @@ from deepfake.evaluation.robustness import (
     damaged,
     measure_robustness,
     most_crops,
-    report_robustness,
     some_videos,
 )
 from deepfake.evaluation.saved_model import load_and_predict
 from deepfake.frames.png import write_png
 from deepfake.inputs.crop_set import MEMORY_BYTES, cached, crop_set
 from deepfake.models.info import ModelInfo, write_model_info
-from deepfake.models.model import load_model
 from deepfake.split.manifest import Entry
 from deepfake.split.store import open_store
 
@@ -198,13 +196,9 @@ def test_crops_in_parquet_are_judged_as_those_in_files(split_dir, model_path, tm
     monkeypatch.setattr("deepfake.evaluation.robustness.DAMAGES", FEW)
     moved = move_to_table(split_dir, tmp_path / "moved")
     for folder, out in ((split_dir, "files"), (moved, "table")):
-        (tmp_path / out).mkdir()
-        store = open_store(folder)
-        report_robustness(
-            load_model(model_path), read_sets(store, ("test",))["test"], store, tmp_path / out, quiet=True
-        )
-    files, table = (tmp_path / out / "robustness.csv" for out in ("files", "table"))
-    assert files.read_bytes() == table.read_bytes()
+        load_and_predict(model_path, folder, tmp_path / out, quiet=True, robustness=True)
+    for name in ("cnn_preds_values.json", "metrics_frames.json", "robustness.csv"):
+        assert (tmp_path / "files" / name).read_bytes() == (tmp_path / "table" / name).read_bytes()
     assert not list((tmp_path / "table").glob(".*"))
 
 
